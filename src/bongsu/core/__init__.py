@@ -1,0 +1,1 @@
+"""Samples, series, buckets, units, clock and errors. Standard library only, no I/O."""

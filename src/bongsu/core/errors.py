@@ -1,0 +1,82 @@
+"""Everything that can go wrong on purpose. The docstring of an error is its default message.
+
+Domain errors know nothing of HTTP; ``bongsu.server.errors`` maps each type to a status.
+"""
+
+
+class BongsuError(Exception):
+    """Something went wrong in Bongsu."""
+
+    code = "error"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        code: str | None = None,
+        field: str | None = None,
+        limit: float | None = None,
+    ) -> None:
+        self.message = message or (self.__doc__ or "").strip().splitlines()[0]
+        if code is not None:
+            self.code = code
+        self.field = field
+        self.limit = limit
+        super().__init__(self.message)
+
+
+class InvalidInput(BongsuError):
+    """The input is not valid."""
+
+    code = "invalid_input"
+
+
+class TooLarge(InvalidInput):
+    """The input is larger than the limit."""
+
+    code = "too_large"
+
+
+class UnsupportedEncoding(InvalidInput):
+    """The content type or content encoding is not supported."""
+
+    code = "unsupported_encoding"
+
+
+class NotFound(BongsuError):
+    """There is no such thing."""
+
+    code = "not_found"
+
+
+class UnknownLayouts(BongsuError):
+    """The API server does not know a layout of the request; send the request again with its layouts."""
+
+    code = "unknown_layout"
+
+    def __init__(self, layout_ids: list[int], *, field: str) -> None:
+        names = ", ".join(str(layout_id) for layout_id in layout_ids)
+        super().__init__(f"Unknown layout {names}: send the request again with this layout in it.", field=field)
+        self.layout_ids = layout_ids
+
+
+class Conflict(BongsuError):
+    """This contradicts what is stored."""
+
+    code = "conflict"
+
+
+class Unavailable(BongsuError):
+    """Not possible right now; try again later."""
+
+    code = "unavailable"
+
+    def __init__(self, message: str | None = None, *, code: str | None = None, retry_after_seconds: int = 5) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ConfigError(BongsuError):
+    """The configuration is not valid."""
+
+    code = "invalid_config"

@@ -1,0 +1,94 @@
+"""Frames, and what an agent pushes."""
+
+import sys
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from bongsu.core.series import Layout
+
+
+def pack(values: Iterable[float]) -> bytes:
+    """Doubles, little-endian, 8 bytes each; NaN = no value."""
+    packed = array("d", values)
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
+
+
+def unpack(packed: bytes) -> "array[float]":
+    """The reverse of ``pack``.
+
+    Raises:
+        ValueError: the length is not a multiple of 8.
+    """
+    values = array("d")
+    values.frombytes(packed)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
+
+
+@dataclass(slots=True)
+class Frame:
+    """One agent's values for one layout at one time stamp. ``values``: packed, in layout order."""
+
+    layout_id: int
+    time_ms: int
+    values: bytes
+
+
+@dataclass(slots=True)
+class AgentIdentity:
+    """Who pushes. ``agent_id`` is a UUID made once per installation; ``name`` is what people see."""
+
+    agent_id: str
+    name: str
+    version: str = ""
+    interval_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What does not change from sample to sample. Empty or 0: not known."""
+
+    hostname: str = ""
+    os: str = ""
+    kernel: str = ""
+    architecture: str = ""
+    cpu_model: str = ""
+    cpu_count: int = 0
+    memory_total_bytes: int = 0
+    boot_time_ms: int = 0
+
+
+@dataclass(slots=True)
+class Push:
+    """The body of one POST: all of it is stored or none of it."""
+
+    agent: AgentIdentity
+    host: HostFacts | None = None
+    layouts: list[Layout] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class PushError:
+    """Why nothing of a push was stored."""
+
+    code: str
+    message: str
+    field: str | None = None
+    limit: float | None = None
+
+
+@dataclass(slots=True)
+class PushResult:
+    """The answer to a push. ``interval_ms``: how often the API server would like frames, 0 = as the agent likes."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    unknown_layouts: list[int] = field(default_factory=list)
+    server_time_ms: int = 0
+    interval_ms: int = 0
+    error: PushError | None = None

@@ -1,0 +1,80 @@
+"""Series, and the layouts that order them."""
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+
+class Kind(StrEnum):
+    """How the values of a series behave."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One metric with its labels on one server.
+
+    ``labels`` are (name, value) pairs sorted by name; ``unit`` is a base unit (``bytes``, ``seconds``, ``ratio``) or empty for a count.
+    """
+
+    metric: str
+    labels: tuple[tuple[str, str], ...] = ()
+    unit: str = ""
+    kind: Kind = Kind.GAUGE
+
+    def __str__(self) -> str:
+        if not self.labels:
+            return self.metric
+        return self.metric + "{" + ",".join(f'{name}="{value}"' for name, value in self.labels) + "}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The ordered list of series one agent sends."""
+
+    id: int
+    series: tuple[Series, ...]
+
+    @cached_property
+    def position(self) -> dict[Series, int]:
+        """Where a series' value stands in a frame."""
+        return {series: index for index, series in enumerate(self.series)}
+
+    @classmethod
+    def of(cls, series: tuple[Series, ...]) -> "Layout":
+        """The layout of these series, with the hash of its content for an id."""
+        return cls(layout_id(series), series)
+
+
+def layout_id(series: tuple[Series, ...]) -> int:
+    """A hash of the content, 1 .. 2^63 - 1: fits a signed 64-bit column. BLAKE2b over length-prefixed fields."""
+    digest = hashlib.blake2b(digest_size=8)
+    for one in series:
+        fields = [one.metric, one.unit, one.kind.value, *(part for label in one.labels for part in label)]
+        for text in (str(len(fields)), *fields):
+            encoded = text.encode()
+            digest.update(len(encoded).to_bytes(4, "little") + encoded)
+    return (int.from_bytes(digest.digest(), "little") >> 1) or 1
+
+
+# The first word of a metric name -> the family that people look for it under. Any other first word is a family of its own.
+_FAMILIES = {
+    "cpu": "cpu",
+    "load": "cpu",
+    "context": "cpu",
+    "interrupts": "cpu",
+    "memory": "memory",
+    "swap": "memory",
+    "disk": "disk",
+    "filesystem": "disk",
+    "network": "network",
+}
+
+
+def family_of(metric: str) -> str:
+    """cpu, memory, disk, network, ...: what ``type`` means in the API."""
+    word = metric.partition("_")[0]
+    return _FAMILIES.get(word, word)

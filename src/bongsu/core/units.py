@@ -1,0 +1,72 @@
+"""Durations and sizes as people write them (``10s``, ``7d``, ``512MB``) and as they read them."""
+
+import re
+
+from bongsu.core.errors import InvalidInput
+
+_DURATION_MS = {
+    "ms": 1,
+    "s": 1_000,
+    "m": 60_000,
+    "h": 3_600_000,
+    "d": 86_400_000,
+    "w": 604_800_000,
+    "y": 31_536_000_000,
+}
+_SIZE_BYTES = {
+    "": 1,
+    "b": 1,
+    **{unit + suffix: 1024**power for power, unit in enumerate("kmgt", start=1) for suffix in ("", "b", "ib")},
+}
+_NUMBER_UNIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+
+
+def _parse(text: str, units: dict[str, int], what: str, example: str, field: str | None) -> int:
+    match = _NUMBER_UNIT.fullmatch(text)
+    factor = units.get(match[2].lower()) if match else None
+    if match is None or factor is None:
+        raise InvalidInput(f"{text!r} is not {what}: write it like {example}.", field=field)
+    return round(float(match[1]) * factor)
+
+
+def parse_duration_ms(text: str, *, field: str | None = None) -> int:
+    """Milliseconds of ``500ms``, ``10s``, ``5m``, ``6h``, ``7d``, ``2w`` or ``1y`` (365 days).
+
+    Raises:
+        InvalidInput: not a number with one of these units.
+    """
+    if text.strip().replace(".", "", 1).isdigit():
+        raise InvalidInput(f"{text!r} has no unit: write it like 10s, 5m, 6h or 7d.", field=field)
+    return _parse(text, _DURATION_MS, "a duration", "10s, 5m, 6h or 7d", field)
+
+
+def parse_size_bytes(text: str, *, field: str | None = None) -> int:
+    """Bytes of ``1024``, ``512MB`` or ``2GiB``; units are powers of 1024.
+
+    Raises:
+        InvalidInput: not a number with one of these units.
+    """
+    return _parse(text, _SIZE_BYTES, "a size", "512MB or 2GB", field)
+
+
+def format_bytes(value: float) -> str:
+    """``1536`` -> ``1.50 KiB``: binary units, at most four digits."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(value) < 1000 or unit == "TiB":
+            break
+        value /= 1024
+    if unit == "B":
+        return f"{value:.0f} B"
+    digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    return f"{value:.{digits}f} {unit}"
+
+
+def format_duration(seconds: float) -> str:
+    """``93784`` -> ``1d 2h``: the two largest units."""
+    rest = round(seconds)
+    parts = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2]) or "0s"

@@ -1,0 +1,154 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    KIND_UNSPECIFIED: _ClassVar[Kind]
+    KIND_GAUGE: _ClassVar[Kind]
+    KIND_COUNTER: _ClassVar[Kind]
+KIND_UNSPECIFIED: Kind
+KIND_GAUGE: Kind
+KIND_COUNTER: Kind
+
+class PushRequest(_message.Message):
+    __slots__ = ("agent", "host", "layouts", "frames")
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    LAYOUTS_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    agent: AgentIdentity
+    host: HostFacts
+    layouts: _containers.RepeatedCompositeFieldContainer[Layout]
+    frames: _containers.RepeatedCompositeFieldContainer[Frame]
+    def __init__(self, agent: _Optional[_Union[AgentIdentity, _Mapping]] = ..., host: _Optional[_Union[HostFacts, _Mapping]] = ..., layouts: _Optional[_Iterable[_Union[Layout, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ...) -> None: ...
+
+class AgentIdentity(_message.Message):
+    __slots__ = ("agent_id", "name", "version", "interval_ms")
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
+    agent_id: str
+    name: str
+    version: str
+    interval_ms: int
+    def __init__(self, agent_id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., interval_ms: _Optional[int] = ...) -> None: ...
+
+class HostFacts(_message.Message):
+    __slots__ = ("hostname", "os", "kernel", "architecture", "cpu_model", "cpu_count", "memory_total_bytes", "boot_time_ms")
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    OS_FIELD_NUMBER: _ClassVar[int]
+    KERNEL_FIELD_NUMBER: _ClassVar[int]
+    ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
+    CPU_MODEL_FIELD_NUMBER: _ClassVar[int]
+    CPU_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    BOOT_TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    hostname: str
+    os: str
+    kernel: str
+    architecture: str
+    cpu_model: str
+    cpu_count: int
+    memory_total_bytes: int
+    boot_time_ms: int
+    def __init__(self, hostname: _Optional[str] = ..., os: _Optional[str] = ..., kernel: _Optional[str] = ..., architecture: _Optional[str] = ..., cpu_model: _Optional[str] = ..., cpu_count: _Optional[int] = ..., memory_total_bytes: _Optional[int] = ..., boot_time_ms: _Optional[int] = ...) -> None: ...
+
+class SeriesDescriptor(_message.Message):
+    __slots__ = ("metric", "labels", "unit", "kind")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    metric: str
+    labels: _containers.ScalarMap[str, str]
+    unit: str
+    kind: Kind
+    def __init__(self, metric: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., unit: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ...) -> None: ...
+
+class Layout(_message.Message):
+    __slots__ = ("id", "series")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    series: _containers.RepeatedCompositeFieldContainer[SeriesDescriptor]
+    def __init__(self, id: _Optional[int] = ..., series: _Optional[_Iterable[_Union[SeriesDescriptor, _Mapping]]] = ...) -> None: ...
+
+class Frame(_message.Message):
+    __slots__ = ("layout_id", "time_ms", "values")
+    LAYOUT_ID_FIELD_NUMBER: _ClassVar[int]
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    layout_id: int
+    time_ms: int
+    values: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, layout_id: _Optional[int] = ..., time_ms: _Optional[int] = ..., values: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class PushResponse(_message.Message):
+    __slots__ = ("accepted", "duplicates", "unknown_layouts", "server_time_ms", "hints", "error")
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATES_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_LAYOUTS_FIELD_NUMBER: _ClassVar[int]
+    SERVER_TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    HINTS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    accepted: int
+    duplicates: int
+    unknown_layouts: _containers.RepeatedScalarFieldContainer[int]
+    server_time_ms: int
+    hints: Hints
+    error: Error
+    def __init__(self, accepted: _Optional[int] = ..., duplicates: _Optional[int] = ..., unknown_layouts: _Optional[_Iterable[int]] = ..., server_time_ms: _Optional[int] = ..., hints: _Optional[_Union[Hints, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...
+
+class Hints(_message.Message):
+    __slots__ = ("interval_ms",)
+    INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
+    interval_ms: int
+    def __init__(self, interval_ms: _Optional[int] = ...) -> None: ...
+
+class Error(_message.Message):
+    __slots__ = ("code", "message", "field", "limit")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    message: str
+    field: str
+    limit: float
+    def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., field: _Optional[str] = ..., limit: _Optional[float] = ...) -> None: ...
+
+class PackedPushRequest(_message.Message):
+    __slots__ = ("agent", "host", "layouts", "frames")
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    LAYOUTS_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    agent: AgentIdentity
+    host: HostFacts
+    layouts: _containers.RepeatedCompositeFieldContainer[Layout]
+    frames: _containers.RepeatedCompositeFieldContainer[PackedFrame]
+    def __init__(self, agent: _Optional[_Union[AgentIdentity, _Mapping]] = ..., host: _Optional[_Union[HostFacts, _Mapping]] = ..., layouts: _Optional[_Iterable[_Union[Layout, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[PackedFrame, _Mapping]]] = ...) -> None: ...
+
+class PackedFrame(_message.Message):
+    __slots__ = ("layout_id", "time_ms", "values")
+    LAYOUT_ID_FIELD_NUMBER: _ClassVar[int]
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    layout_id: int
+    time_ms: int
+    values: bytes
+    def __init__(self, layout_id: _Optional[int] = ..., time_ms: _Optional[int] = ..., values: _Optional[bytes] = ...) -> None: ...

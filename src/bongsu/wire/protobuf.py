@@ -1,0 +1,145 @@
+"""Core types to and from protobuf bytes.
+
+Frames go through ``PackedPushRequest``, the same bytes as ``PushRequest`` with each frame's doubles left packed.
+"""
+
+from google.protobuf.message import DecodeError
+
+from bongsu.core.errors import InvalidInput
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Push, PushError, PushResult
+from bongsu.core.series import Kind, Layout, Series
+from bongsu.wire import metrics_pb2 as pb
+
+CONTENT_TYPE = "application/x-protobuf"
+
+_KIND_TO_WIRE = {Kind.GAUGE: pb.KIND_GAUGE, Kind.COUNTER: pb.KIND_COUNTER}
+_KIND_FROM_WIRE = {pb.KIND_GAUGE: Kind.GAUGE, pb.KIND_COUNTER: Kind.COUNTER}
+
+
+def encode_push(push: Push) -> bytes:
+    """The body of a POST. Raises ValueError or TypeError where a number does not fit its field."""
+    message = pb.PackedPushRequest(
+        agent=pb.AgentIdentity(
+            agent_id=push.agent.agent_id,
+            name=push.agent.name,
+            version=push.agent.version,
+            interval_ms=push.agent.interval_ms,
+        )
+    )
+    if push.host is not None:
+        host = push.host
+        message.host.CopyFrom(
+            pb.HostFacts(
+                hostname=host.hostname,
+                os=host.os,
+                kernel=host.kernel,
+                architecture=host.architecture,
+                cpu_model=host.cpu_model,
+                cpu_count=host.cpu_count,
+                memory_total_bytes=host.memory_total_bytes,
+                boot_time_ms=host.boot_time_ms,
+            )
+        )
+    for layout in push.layouts:
+        message.layouts.add(
+            id=layout.id,
+            series=[
+                pb.SeriesDescriptor(metric=s.metric, labels=dict(s.labels), unit=s.unit, kind=_KIND_TO_WIRE[s.kind])
+                for s in layout.series
+            ],
+        )
+    for frame in push.frames:
+        message.frames.add(layout_id=frame.layout_id, time_ms=frame.time_ms, values=frame.values)
+    return message.SerializeToString()
+
+
+def decode_push(body: bytes) -> Push:
+    """Reads a POST's body. Only its form is checked here; limits are the API server's.
+
+    Raises:
+        InvalidInput: not a PushRequest, or a series has no kind.
+    """
+    try:
+        message = pb.PackedPushRequest.FromString(body)
+    except DecodeError:
+        raise InvalidInput("The body is not a protobuf PushRequest.", code="malformed_body", field="body") from None
+    identity = message.agent
+    return Push(
+        AgentIdentity(identity.agent_id, identity.name, identity.version, identity.interval_ms),
+        _host(message.host) if message.HasField("host") else None,
+        [_layout(layout, index) for index, layout in enumerate(message.layouts)],
+        [Frame(frame.layout_id, frame.time_ms, frame.values) for frame in message.frames],
+    )
+
+
+def _host(host: pb.HostFacts) -> HostFacts:
+    return HostFacts(
+        host.hostname,
+        host.os,
+        host.kernel,
+        host.architecture,
+        host.cpu_model,
+        host.cpu_count,
+        host.memory_total_bytes,
+        host.boot_time_ms,
+    )
+
+
+def _layout(layout: pb.Layout, index: int) -> Layout:
+    series = []
+    for position, descriptor in enumerate(layout.series):
+        kind = _KIND_FROM_WIRE.get(descriptor.kind)
+        if kind is None:
+            raise InvalidInput(
+                "A series is a gauge or a counter; this one says neither.",
+                code="unknown_kind",
+                field=f"layouts[{index}].series[{position}].kind",
+            )
+        series.append(Series(descriptor.metric, tuple(sorted(descriptor.labels.items())), descriptor.unit, kind))
+    return Layout(layout.id, tuple(series))
+
+
+def encode_result(result: PushResult) -> bytes:
+    """The body of the answer to a POST."""
+    message = pb.PushResponse(
+        accepted=result.accepted,
+        duplicates=result.duplicates,
+        unknown_layouts=result.unknown_layouts,
+        server_time_ms=result.server_time_ms,
+    )
+    if result.interval_ms:
+        message.hints.interval_ms = result.interval_ms
+    if result.error is not None:
+        message.error.CopyFrom(
+            pb.Error(
+                code=result.error.code,
+                message=result.error.message,
+                field=result.error.field or "",
+                limit=result.error.limit,
+            )
+        )
+    return message.SerializeToString()
+
+
+def decode_result(body: bytes) -> PushResult:
+    """Reads the answer to a POST.
+
+    Raises:
+        InvalidInput: not a PushResponse.
+    """
+    try:
+        message = pb.PushResponse.FromString(body)
+    except DecodeError:
+        raise InvalidInput("The answer is not a protobuf PushResponse.", code="malformed_body") from None
+    error = None
+    if message.HasField("error"):
+        limit = message.error.limit if message.error.HasField("limit") else None
+        error = PushError(message.error.code, message.error.message, message.error.field or None, limit)
+    return PushResult(
+        message.accepted,
+        message.duplicates,
+        list(message.unknown_layouts),
+        message.server_time_ms,
+        message.hints.interval_ms,
+        error,
+    )

@@ -1,0 +1,135 @@
+"""Both forms of the wire carry every push and every result unchanged, NaN and empty included."""
+
+import json
+import math
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bongsu.core.errors import InvalidInput
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Push, PushError, PushResult, pack, unpack
+from bongsu.core.series import Kind, Layout, Series
+from bongsu.wire import json_form, protobuf
+from bongsu.wire import metrics_pb2 as pb
+
+FORMS = [pytest.param(protobuf, id="protobuf"), pytest.param(json_form, id="json")]
+
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+uint32 = st.integers(0, 2**32 - 1)
+int64 = st.integers(-(2**63), 2**63 - 1)
+uint64 = st.integers(0, 2**64 - 1)
+# One NaN, the quiet one that Python makes: JSON's null cannot carry a payload.
+doubles = st.floats(allow_nan=False) | st.just(math.nan)
+
+series = st.builds(
+    Series,
+    metric=text,
+    labels=st.dictionaries(text, text, max_size=3).map(lambda labels: tuple(sorted(labels.items()))),
+    unit=text,
+    kind=st.sampled_from(Kind),
+)
+pushes = st.builds(
+    Push,
+    agent=st.builds(AgentIdentity, text, text, text, uint32),
+    host=st.none() | st.builds(HostFacts, text, text, text, text, text, uint32, uint64, int64),
+    layouts=st.lists(st.builds(Layout, uint64, st.lists(series, max_size=4).map(tuple)), max_size=3),
+    frames=st.lists(
+        st.builds(Frame, uint64, int64, st.lists(doubles, max_size=6).map(pack)),
+        max_size=4,
+    ),
+)
+results = st.builds(
+    PushResult,
+    accepted=uint32,
+    duplicates=uint32,
+    unknown_layouts=st.lists(uint64, max_size=3),
+    server_time_ms=int64,
+    interval_ms=uint32,
+)
+errors = st.builds(
+    PushError, text, text, st.none() | text.filter(bool), st.none() | st.floats(allow_nan=False, allow_infinity=False)
+)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(push=pushes)
+def test_a_push_survives_the_wire(form, push: Push) -> None:
+    assert form.decode_push(form.encode_push(push)) == push
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(result=results)
+def test_a_result_survives_the_wire(form, result: PushResult) -> None:
+    assert form.decode_result(form.encode_result(result)) == result
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(error=errors, unknown=st.lists(uint64, max_size=2), time_ms=int64)
+def test_an_error_survives_the_wire(form, error: PushError, unknown: list[int], time_ms: int) -> None:
+    result = PushResult(unknown_layouts=unknown, server_time_ms=time_ms, error=error)
+    assert form.decode_result(form.encode_result(result)) == result
+
+
+@given(push=pushes)
+def test_the_packed_view_is_the_same_bytes_as_the_schema(push: Push) -> None:
+    message = pb.PushRequest.FromString(protobuf.encode_push(push))
+    assert [pack(frame.values) for frame in message.frames] == [frame.values for frame in push.frames]
+    assert [frame.time_ms for frame in message.frames] == [frame.time_ms for frame in push.frames]
+
+
+def test_values_keep_nan_and_infinity_in_json() -> None:
+    push = Push(AgentIdentity("a", "b"), frames=[Frame(1, 2, pack([0.5, math.nan, math.inf, -math.inf]))])
+    body = json_form.encode_push(push)
+    assert json.loads(body)["frames"][0]["values"] == [0.5, None, "Infinity", "-Infinity"]
+    values = unpack(json_form.decode_push(body).frames[0].values)
+    assert values[0] == 0.5
+    assert math.isnan(values[1])
+    assert list(values[2:]) == [math.inf, -math.inf]
+
+
+@pytest.mark.parametrize("decode", [protobuf.decode_push, protobuf.decode_result], ids=["push", "result"])
+def test_garbage_is_not_protobuf(decode: Callable[[bytes], object]) -> None:
+    with pytest.raises(InvalidInput) as error:
+        decode(b"\xff\xff not protobuf")
+    assert error.value.code == "malformed_body"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        pytest.param(b"{", "body", id="cut off"),
+        pytest.param(b"\xff", "body", id="not text"),
+        pytest.param(b"[]", "body", id="a list"),
+        pytest.param(b"[" * 100_000, "body", id="nested too deep"),
+        pytest.param(b'{"agent": 1}', "agent", id="agent is a number"),
+        pytest.param(b'{"agent": {"name": 1}}', "agent.name", id="name is a number"),
+        pytest.param(b'{"agent": {"name": "\\ud800"}}', "agent.name", id="lone surrogate"),
+        pytest.param(b'{"agent": {"interval_ms": -1}}', "agent.interval_ms", id="negative interval"),
+        pytest.param(b'{"frames": {}}', "frames", id="frames is an object"),
+        pytest.param(b'{"frames": [1]}', "frames[0]", id="frame is a number"),
+        pytest.param(b'{"frames": [{"time_ms": 1.5}]}', "frames[0].time_ms", id="fraction of a millisecond"),
+        pytest.param(b'{"frames": [{"values": ["x"]}]}', "frames[0].values[0]", id="value is text"),
+        pytest.param(b'{"frames": [{"values": [true]}]}', "frames[0].values[0]", id="value is true"),
+        pytest.param(
+            b'{"frames": [{"values": [1' + b"0" * 400 + b"]}]}", "frames[0].values[0]", id="too big for a double"
+        ),
+        pytest.param(
+            b'{"layouts": [{"id": 1, "series": [{"kind": "x"}]}]}', "layouts[0].series[0].kind", id="unknown kind"
+        ),
+        pytest.param(b'{"layouts": [{"id": "99999999999999999999"}]}', "layouts[0].id", id="id over 64 bits"),
+    ],
+)
+def test_bad_json_names_the_field(body: bytes, field: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        json_form.decode_push(body)
+    assert error.value.field == field
+    assert error.value.code == "malformed_body"
+
+
+def test_a_series_without_a_kind_is_refused() -> None:
+    message = pb.PushRequest(layouts=[pb.Layout(id=1, series=[pb.SeriesDescriptor(metric="m")])])
+    with pytest.raises(InvalidInput) as error:
+        protobuf.decode_push(message.SerializeToString())
+    assert error.value.field == "layouts[0].series[0].kind"
