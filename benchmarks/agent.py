@@ -1,0 +1,210 @@
+"""What the agent costs: memory and CPU of the whole process, beside Debian's node_exporter.
+
+``python -m benchmarks.agent [--json] [--seconds 60] [--plain]``
+
+The agent runs as it does in service (``bongsu agent run``, 10 s interval, all default collectors) and pushes to a
+server of this script's over TLS, which answers as the API server does. After a minute of warming up its CPU time is
+read from /proc before and after ``--seconds``. At 1 s the same, shorter. node_exporter, when it is installed, is
+scraped every 10 s meanwhile.
+"""
+
+import argparse
+import http.server
+import json
+import os
+import platform
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+from bongsu.core.samples import PushResult
+from bongsu.wire.protobuf import decode_push, encode_result
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+
+class StubServer:
+    """Answers POST /api/metrics like the API server. ``frames`` counts what came."""
+
+    def __init__(self, certificate: Path | None) -> None:
+        stub = self
+        self.frames = 0
+        self.series = 0
+        known: set[int] = set()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                push = decode_push(self.rfile.read(int(self.headers["Content-Length"])))
+                known.update(layout.id for layout in push.layouts)
+                missing = [frame.layout_id for frame in push.frames if frame.layout_id not in known]
+                stub.frames += 0 if missing else len(push.frames)
+                stub.series = max(stub.series, *(len(frame.values) // 8 for frame in push.frames))
+                result = PushResult(0 if missing else len(push.frames), unknown_layouts=missing)
+                result.server_time_ms = time.time_ns() // 1_000_000
+                body = encode_result(result)
+                self.send_response(409 if missing else 200)
+                self.send_header("Content-Type", "application/x-protobuf")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Quiet."""
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def make_certificate(folder: Path) -> Path | None:
+    """A certificate for 127.0.0.1 with its key; None without openssl."""
+    if not shutil.which("openssl"):
+        return None
+    path = folder / "server.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem")),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    path.write_bytes((folder / "key.pem").read_bytes() + (folder / "certificate.pem").read_bytes())
+    return path
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process, children that ended included. schedstat counts in ns, stat in ticks of 10
+    ms."""
+    total = 0.0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        total += int((task / "schedstat").read_text().split()[0]) / 1e9
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return total + (int(fields[13]) + int(fields[14])) / TICKS_PER_SECOND
+
+
+def rss_mb(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
+
+
+def measure(pid: int, seconds: float) -> tuple[float, float]:
+    """Share of a core in percent, and RSS in MB at the end."""
+    before, started = cpu_seconds(pid), time.monotonic()
+    time.sleep(seconds)
+    return (cpu_seconds(pid) - before) / (time.monotonic() - started) * 100, rss_mb(pid)
+
+
+def start_agent(url: str, interval: str, folder: Path, certificate: Path | None) -> subprocess.Popen[bytes]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("BONGSU_")}
+    environment |= {"BONGSU_AGENT_DATA_DIR": str(folder / f"data-{interval}")}
+    if certificate:
+        environment["BONGSU_AGENT_TLS_CA_FILE"] = str(folder / "certificate.pem")
+    return subprocess.Popen(
+        [sys.executable, "-m", "bongsu.agent", "run", "--server", url, "--interval", interval],
+        env=environment,
+        cwd=folder,
+    )
+
+
+def run_agent(interval: str, seconds: float, folder: Path, certificate: Path | None) -> dict[str, float]:
+    server = StubServer(certificate)
+    agent = start_agent(server.url, interval, folder, certificate)
+    try:
+        deadline = time.monotonic() + 60
+        while server.frames < 2 and agent.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+        if server.frames < 2:
+            raise SystemExit("the agent does not send")
+        share, rss = measure(agent.pid, seconds)
+        return {"cpu_percent": round(share, 4), "rss_mb": round(rss, 2), "series": server.series}
+    finally:
+        agent.terminate()
+        agent.wait(10)
+        server.close()
+
+
+def run_node_exporter(seconds: float) -> dict[str, float] | None:
+    """node_exporter scraped every 10 s; None where it is not installed."""
+    program = shutil.which("prometheus-node-exporter")
+    if not program:
+        return None
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen([program, f"--web.listen-address=127.0.0.1:{port}"], stderr=subprocess.DEVNULL)
+    stop = threading.Event()
+
+    def scrape() -> None:
+        while not stop.is_set():
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read()
+                stop.wait(10)
+            except OSError:  # not up yet
+                stop.wait(0.2)
+
+    scraper = threading.Thread(target=scrape)
+    scraper.start()
+    try:
+        time.sleep(12)
+        share, rss = measure(process.pid, seconds)
+        return {"cpu_percent": round(share, 4), "rss_mb": round(rss, 2)}
+    finally:
+        stop.set()
+        process.terminate()
+        process.wait(10)
+        scraper.join()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What the agent costs.")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to measure at 10 s")
+    parser.add_argument("--plain", action="store_true", help="without TLS")
+    options = parser.parse_args()
+    results: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        certificate = None if options.plain else make_certificate(folder)
+        exporter: dict[str, float] = {}
+        beside = threading.Thread(target=lambda: exporter.update(run_node_exporter(options.seconds) or {}))
+        beside.start()
+        ten = run_agent("10s", options.seconds, folder, certificate)
+        beside.join()
+        one = run_agent("1s", min(20.0, options.seconds), folder, certificate)
+    results |= {f"agent_10s_{key}": value for key, value in ten.items()}
+    results |= {f"agent_1s_{key}": value for key, value in one.items()}
+    results |= {f"node_exporter_10s_{key}": value for key, value in exporter.items()}
+    results["tls"] = float(certificate is not None)
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    if options.json:
+        print(json.dumps({"name": "agent", "machine": machine, "results": results}))
+        return
+    print(f"Agent on {machine}, {'TLS' if certificate else 'plain HTTP'}, {ten['series']:.0f} series")
+    for label, row in (("10 s", ten), ("1 s", one), ("node_exporter, 10 s", exporter)):
+        if row:
+            print(f"  {label:20} {row['cpu_percent']:7.3f} % of a core   {row['rss_mb']:6.1f} MB")
+        else:
+            print(f"  {label:20} not measured: prometheus-node-exporter is not installed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The agent: samples this machine and pushes what it saw to the API server."""

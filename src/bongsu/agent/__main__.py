@@ -1,0 +1,7 @@
+"""``python -m bongsu.agent``: the same as ``bongsu agent``."""
+
+import sys
+
+from bongsu.agent.main import main
+
+sys.exit(main(sys.argv[1:]))

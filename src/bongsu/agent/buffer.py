@@ -1,0 +1,450 @@
+"""Frames that could not be sent: on disk, or in memory while the disk takes none.
+
+On disk: segments of about 1 MiB in ``<data directory>/buffer`` (see ``bongsu.agent.segments``), oldest first by their
+number.
+
+* kill -9 loses nothing: a record is handed to the kernel before ``append`` returns. A power cut loses at most the last
+  ``SYNC_SECONDS``.
+* A record cut short is found by its CRC when the agent starts, and cut off.
+* Over ``max_bytes`` the oldest segment goes first; so does a segment whose newest frame is older than ``max_age_ms``.
+  Both are counted.
+* Where reading has come to is kept in the file ``cursor``. Stale after a crash: frames are sent twice, and the API
+  server keeps one.
+* Disk full, read-only or broken: frames stay in memory (8 MiB, oldest dropped first), which is said once; the disk is
+  tried again every minute, and then gets what memory holds.
+"""
+
+import os
+import struct
+import zlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bongsu.agent.scheduler import Say
+from bongsu.agent.segments import frame_record, frame_times, layout_record, read_frame, read_layout, records
+from bongsu.core.clock import Clock
+from bongsu.core.errors import ConfigError
+from bongsu.core.samples import Frame
+from bongsu.core.series import Layout
+from bongsu.core.units import format_bytes
+
+SEGMENT_BYTES = 1_048_576
+# 6,000 frames of 150 series: 17 hours at 10 s.
+MEMORY_BYTES = 8 * 1024**2
+SYNC_SECONDS = 30.0
+RETRY_DISK_SECONDS = 60.0
+_CURSOR = struct.Struct("<QQI")
+_SUFFIX = ".segment"
+
+
+@dataclass(slots=True)
+class Batch:
+    """Frames to send; ``segment`` 0: from memory. ``end``: where the next frame of the segment starts. ``read``: with
+    skipped ones."""
+
+    items: list[tuple[Frame, Layout]] = field(default_factory=list)
+    segment: int = 0
+    end: int = 0
+    read: int = 0
+
+
+@dataclass(slots=True)
+class _Segment:
+    number: int
+    path: str
+    size: int = 0
+    frames: int = 0
+    oldest_ms: int = 0
+    newest_ms: int = 0
+
+
+class DiskBuffer:
+    """Segments in a folder. Raises OSError where the disk does."""
+
+    def __init__(
+        self, folder: str, *, max_bytes: int, max_age_ms: int, clock: Clock, segment_bytes: int = SEGMENT_BYTES
+    ) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._max_age_ms = max_age_ms
+        self._clock = clock
+        self._segment_bytes = min(segment_bytes, max(4096, max_bytes // 4))
+        self._segments: deque[_Segment] = deque()
+        self._next = 1
+        self._writing: int | None = None
+        self._written_layouts: set[int] = set()
+        self._unsynced_since: float | None = None
+        self._read_at = 0
+        self._layouts: dict[int, Layout] = {}
+        self.dropped = 0
+        self.damaged = 0
+        self.size_bytes = 0
+        self._open()
+
+    def __len__(self) -> int:
+        return sum(segment.frames for segment in self._segments)
+
+    @property
+    def oldest_ms(self) -> int:
+        return self._segments[0].oldest_ms if self._segments else 0
+
+    def append(self, frame: Frame, layout: Layout) -> None:
+        """Raises OSError; then nothing of the frame is on disk."""
+        segment = self._segment_to_write()
+        assert self._writing is not None
+        record = frame_record(frame)
+        if layout.id not in self._written_layouts:
+            record = layout_record(layout) + record
+        try:
+            written = os.write(self._writing, record)
+            if written < len(record):
+                raise OSError(28, "No space left on device")
+        except OSError:
+            os.ftruncate(self._writing, segment.size)
+            os.lseek(self._writing, segment.size, os.SEEK_SET)
+            raise
+        self._written_layouts.add(layout.id)
+        segment.size += len(record)
+        segment.frames += 1
+        segment.oldest_ms = min(segment.oldest_ms or frame.time_ms, frame.time_ms)
+        segment.newest_ms = max(segment.newest_ms, frame.time_ms)
+        self.size_bytes += len(record)
+        now = self._clock.monotonic()
+        if self._unsynced_since is None:
+            self._unsynced_since = now
+        if now - self._unsynced_since >= SYNC_SECONDS:
+            self._sync()
+        self._shrink()
+
+    def oldest(self, max_frames: int, max_bytes: int) -> Batch:
+        """The oldest frames, at most as many; those too old to be of use are skipped."""
+        while self._segments:
+            batch = self._from_segment(self._segments[0], max_frames, max_bytes)
+            if batch.items:
+                return batch
+            # read to its end, or nothing sound is left in it
+            self._drop_first(counted=max(0, self._segments[0].frames - batch.read))
+        return Batch()
+
+    def done(self, batch: Batch) -> None:
+        """The frames of a batch are stored elsewhere."""
+        if not self._segments or self._segments[0].number != batch.segment:
+            return  # dropped meanwhile to make room
+        segment = self._segments[0]
+        segment.frames -= batch.read
+        if batch.end >= segment.size:
+            self._drop_first(counted=0)
+            return
+        self._read_at = batch.end
+        self._save_cursor()
+
+    def close(self) -> None:
+        if self._writing is not None:
+            self._sync()
+            os.close(self._writing)
+            self._writing = None
+
+    def _open(self) -> None:
+        os.makedirs(self._folder, mode=0o750, exist_ok=True)
+        for name in sorted(os.listdir(self._folder)):
+            if not name.endswith(_SUFFIX) or not name.removesuffix(_SUFFIX).isdecimal():
+                continue
+            segment = _Segment(int(name.removesuffix(_SUFFIX)), os.path.join(self._folder, name))
+            data = _read(segment.path)
+            segment.frames, segment.oldest_ms, segment.newest_ms, segment.size = frame_times(data)
+            if segment.size < len(data):
+                self.damaged += 1
+                os.truncate(segment.path, segment.size)
+            if segment.frames:
+                self._segments.append(segment)
+                self.size_bytes += segment.size
+            else:
+                os.unlink(segment.path)
+            self._next = segment.number + 1
+        self._load_cursor()
+        self._shrink()
+
+    def _segment_to_write(self) -> _Segment:
+        if self._writing is not None and self._segments and self._segments[-1].size < self._segment_bytes:
+            return self._segments[-1]
+        self.close()
+        # A new file after a start as well: behind the end of an old one there is nothing to trust.
+        segment = _Segment(self._next, os.path.join(self._folder, f"{self._next:012d}{_SUFFIX}"))
+        self._writing = os.open(segment.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o640)
+        self._written_layouts.clear()
+        self._segments.append(segment)
+        self._next += 1
+        return segment
+
+    def _from_segment(self, segment: _Segment, max_frames: int, max_bytes: int) -> Batch:
+        data = _read(segment.path)
+        batch = Batch(segment=segment.number, end=self._read_at)
+        too_old_ms = self._clock.now_ms() - self._max_age_ms
+        if not self._read_at or not self._layouts:
+            self._layouts = {layout.id: layout for layout in _layouts(data)}
+        size = 0
+        for content, end in records(data, self._read_at):
+            if content[:1] == b"F":
+                entry = read_frame(content, end)
+                layout = self._layouts.get(entry.layout_id)
+                if layout is None:  # written later than this segment was last looked at
+                    self._layouts = {one.id: one for one in _layouts(data)}
+                    layout = self._layouts.get(entry.layout_id)
+                if batch.items and (len(batch.items) >= max_frames or size + len(entry.values) > max_bytes):
+                    break
+                batch.read += 1
+                if layout is None or entry.time_ms < too_old_ms:
+                    self.dropped += 1
+                else:
+                    batch.items.append((Frame(entry.layout_id, entry.time_ms, entry.values), layout))
+                    size += len(entry.values)
+            batch.end = end
+        return batch
+
+    def _drop_first(self, *, counted: int) -> None:
+        segment = self._segments.popleft()
+        if not self._segments and self._writing is not None:
+            os.close(self._writing)
+            self._writing = None
+            self._unsynced_since = None
+        self.dropped += counted
+        self.size_bytes -= segment.size
+        self._read_at = 0
+        self._layouts = {}
+        os.unlink(segment.path)
+
+    def _shrink(self) -> None:
+        too_old_ms = self._clock.now_ms() - self._max_age_ms
+        while len(self._segments) > 1 and (
+            self.size_bytes > self._max_bytes or self._segments[0].newest_ms < too_old_ms
+        ):
+            self._drop_first(counted=self._segments[0].frames)
+
+    def _sync(self) -> None:
+        if self._writing is not None and self._unsynced_since is not None:
+            os.fsync(self._writing)
+        self._unsynced_since = None
+
+    def _save_cursor(self) -> None:
+        content = struct.pack("<QQ", self._segments[0].number, self._read_at)
+        with open(os.path.join(self._folder, "cursor"), "wb") as file:
+            file.write(content + zlib.crc32(content).to_bytes(4, "little"))
+
+    def _load_cursor(self) -> None:
+        try:
+            number, place, checksum = _CURSOR.unpack(_read(os.path.join(self._folder, "cursor")))
+        except (OSError, struct.error):
+            return
+        if checksum != zlib.crc32(struct.pack("<QQ", number, place)):
+            return
+        while self._segments and self._segments[0].number < number:
+            self._drop_first(counted=0)  # sent, but the crash came before it was deleted
+        if self._segments and self._segments[0].number == number:
+            segment = self._segments[0]
+            self._read_at = min(place, segment.size)
+            segment.frames = sum(1 for content, _ in records(_read(segment.path), self._read_at) if content[:1] == b"F")
+
+
+class MemoryBuffer:
+    """A bounded queue. ``dropped`` counts what did not fit."""
+
+    def __init__(self, max_bytes: int = MEMORY_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._items: deque[tuple[Frame, Layout]] = deque()
+        self._removed = 0
+        self.size_bytes = 0
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def oldest_ms(self) -> int:
+        return self._items[0][0].time_ms if self._items else 0
+
+    def append(self, frame: Frame, layout: Layout) -> None:
+        self._items.append((frame, layout))
+        self.size_bytes += len(frame.values)
+        while self.size_bytes > self._max_bytes and len(self._items) > 1:
+            self.pop()
+            self.dropped += 1
+
+    def pop(self) -> tuple[Frame, Layout]:
+        item = self._items.popleft()
+        self.size_bytes -= len(item[0].values)
+        self._removed += 1
+        return item
+
+    def push_back(self, item: tuple[Frame, Layout]) -> None:
+        self._items.appendleft(item)
+        self.size_bytes += len(item[0].values)
+        self._removed -= 1
+
+    def oldest(self, max_frames: int, max_bytes: int) -> Batch:
+        """``end`` is the number of the item after the last one, counted from the start of the process."""
+        batch = Batch(end=self._removed)
+        size = 0
+        for frame, layout in self._items:
+            size += len(frame.values)
+            if batch.items and (len(batch.items) >= max_frames or size > max_bytes):
+                break
+            batch.items.append((frame, layout))
+        batch.read = len(batch.items)
+        batch.end += batch.read
+        return batch
+
+    def done(self, batch: Batch) -> None:
+        while self._items and self._removed < batch.end:
+            self.pop()
+
+
+class Backlog:
+    """The disk, and memory where the disk fails. Not for several threads at once: the sender holds its lock."""
+
+    def __init__(
+        self, folder: str, *, max_bytes: int, max_age_ms: int, clock: Clock, say: Say, memory_bytes: int = MEMORY_BYTES
+    ) -> None:
+        self._open: Callable[[], DiskBuffer] = lambda: DiskBuffer(
+            folder, max_bytes=max_bytes, max_age_ms=max_age_ms, clock=clock
+        )
+        self._clock = clock
+        self._say = say
+        self._memory = MemoryBuffer(memory_bytes)
+        self._disk: DiskBuffer | None = None
+        self._disk_failed_at: float | None = None
+        self._lost = 0
+        try:
+            self._disk = self._open()
+        except OSError as error:
+            self._disk_fails(error)
+        if self._disk is not None and self._disk.damaged:
+            say.info("The buffer on disk was cut short by a crash; its sound part is kept.")
+
+    def __len__(self) -> int:
+        return len(self._memory) + (len(self._disk) if self._disk else 0)
+
+    @property
+    def size_bytes(self) -> int:
+        return self._memory.size_bytes + (self._disk.size_bytes if self._disk else 0)
+
+    @property
+    def oldest_ms(self) -> int:
+        return (self._disk.oldest_ms if self._disk else 0) or self._memory.oldest_ms
+
+    @property
+    def dropped(self) -> int:
+        return self._lost + self._memory.dropped + (self._disk.dropped if self._disk else 0)
+
+    @property
+    def on_disk(self) -> bool:
+        return self._disk_failed_at is None
+
+    def append(self, frame: Frame, layout: Layout) -> None:
+        before = self.dropped
+        if self._disk_usable():
+            try:
+                self._move_to_disk()
+                self._to_disk(frame, layout)
+            except OSError as error:
+                self._disk_fails(error)
+                self._memory.append(frame, layout)
+        else:
+            self._memory.append(frame, layout)
+        if self.dropped > before:
+            self._say.once("dropped", "The buffer is full: the oldest frames are dropped to make room.")
+
+    def oldest(self, max_frames: int, max_bytes: int) -> Batch:
+        if self._disk is not None:
+            try:
+                batch = self._disk.oldest(max_frames, max_bytes)
+            except OSError as error:
+                self._disk_fails(error)
+                batch = Batch()
+            if batch.items:
+                return batch
+        return self._memory.oldest(max_frames, max_bytes)
+
+    def done(self, batch: Batch) -> None:
+        if not batch.segment:
+            self._memory.done(batch)
+        elif self._disk is not None:
+            try:
+                self._disk.done(batch)
+            except OSError as error:
+                self._disk_fails(error)
+        if not len(self):
+            self._say.over("dropped", "The buffer has room again.")
+
+    def close(self) -> None:
+        """Brings what memory holds to disk, if the disk takes it."""
+        try:
+            if len(self._memory):
+                self._disk_failed_at = None
+                self._move_to_disk()
+            if self._disk is not None:
+                self._disk.close()
+        except OSError as error:
+            self._say.info(
+                f"{len(self._memory)} unsent frames are lost, since the buffer cannot be written: {error.strerror}."
+            )
+
+    def _disk_usable(self) -> bool:
+        return self._disk_failed_at is None or self._clock.monotonic() - self._disk_failed_at >= RETRY_DISK_SECONDS
+
+    def _move_to_disk(self) -> None:
+        while len(self._memory):
+            item = self._memory.pop()
+            try:
+                self._to_disk(*item)
+            except OSError:
+                self._memory.push_back(item)
+                raise
+
+    def _to_disk(self, frame: Frame, layout: Layout) -> None:
+        if self._disk is None:
+            self._disk = self._open()
+        self._disk.append(frame, layout)
+        if self._disk_failed_at is not None:
+            self._disk_failed_at = None
+            self._say.over("buffer", "The buffer is written to disk again.")
+
+    def _disk_fails(self, error: OSError) -> None:
+        self._disk_failed_at = self._clock.monotonic()
+        self._say.once(
+            "buffer",
+            f"The buffer cannot be written to disk: {error.strerror or error}. Unsent frames are kept in memory, "
+            f"at most {format_bytes(MEMORY_BYTES)}.",
+        )
+
+
+def lock(data_dir: str) -> int:
+    """Takes the data directory for this process, until it ends. Returns the file descriptor that holds it.
+
+    Raises:
+        ConfigError: another agent has it.
+    """
+    path = os.path.join(data_dir, "lock")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise ConfigError(f"Another agent uses {data_dir} already; give this one a --data-dir of its own.") from None
+    return descriptor
+
+
+def _layouts(data: bytes) -> list[Layout]:
+    return [read_layout(content) for content, _ in records(data) if content[:1] == b"L"]
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read()

@@ -1,0 +1,56 @@
+"""Memory and swap."""
+
+from collections.abc import Iterable
+
+from bongsu.agent.collectors.base import Counter, Gauge, Options, Ps, Reading
+
+_MEMORY_FIELDS = ("total", "available", "used", "free", "buffers", "cached", "shared", "slab")
+
+
+class MemoryCollector:
+    """Host memory and swap in bytes.
+
+    Source: ``psutil.virtual_memory()`` (Linux: ``/proc/meminfo``, ``MemAvailable``) and ``psutil.swap_memory()``.
+    ``used`` is what ``free`` prints as used. Absent fields are left out, never sent as zero; so is swap where there is
+    none.
+    """
+
+    name = "memory"
+    metrics = (
+        Gauge("memory_total_bytes", "Physical memory installed."),
+        Gauge("memory_available_bytes", "Memory usable without swapping."),
+        Gauge("memory_used_bytes", "Memory in use, without buffers and cache."),
+        Gauge("memory_free_bytes", "Memory not used for anything."),
+        Gauge("memory_buffers_bytes", "Cache of block devices."),
+        Gauge("memory_cached_bytes", "Cache of files."),
+        Gauge("memory_shared_bytes", "Memory that several processes may use at once, mostly tmpfs."),
+        Gauge("memory_slab_bytes", "The kernel's own cache of its structures."),
+        Gauge("memory_usage_ratio", "Share of the memory that is not available."),
+        Gauge("swap_total_bytes", "Swap space."),
+        Gauge("swap_used_bytes", "Swap space in use."),
+        Gauge("swap_free_bytes", "Swap space not in use."),
+        Gauge("swap_usage_ratio", "Share of the swap space in use."),
+        Counter("swap_in_bytes_total", "Brought in from swap."),
+        Counter("swap_out_bytes_total", "Put out to swap."),
+    )
+
+    def __init__(self, ps: Ps, options: Options | None = None) -> None:
+        self._ps = ps
+
+    def collect(self) -> Iterable[Reading]:
+        memory = self._ps.virtual_memory()
+        for name in _MEMORY_FIELDS:
+            value = getattr(memory, name, None)
+            if value is not None:
+                yield Reading(f"memory_{name}_bytes", value)
+        if memory.total > 0:
+            yield Reading("memory_usage_ratio", (memory.total - memory.available) / memory.total)
+        swap = self._ps.swap_memory()
+        if swap.total <= 0:
+            return
+        yield Reading("swap_total_bytes", swap.total)
+        yield Reading("swap_used_bytes", swap.used)
+        yield Reading("swap_free_bytes", swap.free)
+        yield Reading("swap_usage_ratio", swap.used / swap.total)
+        yield Reading("swap_in_bytes_total", swap.sin)
+        yield Reading("swap_out_bytes_total", swap.sout)

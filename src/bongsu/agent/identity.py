@@ -1,0 +1,143 @@
+"""Who this agent is, and what it runs on.
+
+``agent_id`` is a UUID made once and kept in ``identity.json`` of the data directory. The file also names the machine
+(``/etc/machine-id`` or what stands for it; it is sent nowhere): when a disk image with the file in it starts on a
+machine with another id, the agent makes itself a new UUID, so that two machines never write one history.
+"""
+
+import json
+import os
+import socket
+import sys
+
+from bongsu.agent.collectors.base import Ps
+from bongsu.core.errors import ConfigError
+from bongsu.core.samples import HostFacts
+
+FILE = "identity.json"
+
+
+class Identity:
+    """``news``: what to tell people about how the identity came to be; empty when it was simply read."""
+
+    def __init__(self, agent_id: str, news: str = "") -> None:
+        self.agent_id = agent_id
+        self.news = news
+
+
+def load_identity(data_dir: str, machine: str) -> Identity:
+    """Reads the identity, or makes one.
+
+    Raises:
+        ConfigError: the data directory cannot be used.
+    """
+    path = os.path.join(data_dir, FILE)
+    try:
+        os.makedirs(data_dir, mode=0o750, exist_ok=True)
+        try:
+            with open(path, encoding="utf-8") as file:
+                stored = json.load(file)
+        except FileNotFoundError:
+            return Identity(_make(path, machine), "")
+        except ValueError:
+            return Identity(_make(path, machine), f"{path} was damaged; this machine will appear as a new server.")
+        agent_id = stored.get("agent_id") if isinstance(stored, dict) else None
+        if not isinstance(agent_id, str) or len(agent_id) != 36:
+            return Identity(_make(path, machine), f"{path} was damaged; this machine will appear as a new server.")
+        if machine and stored.get("machine") not in (machine, "", None):
+            return Identity(
+                _make(path, machine),
+                f"{path} was made on another machine (a cloned disk?), so this one gets an identity of its own.",
+            )
+        return Identity(agent_id)
+    except OSError as error:
+        raise ConfigError(
+            f"The data directory {data_dir} cannot be used: {error.strerror}. Choose another with --data-dir."
+        ) from None
+
+
+def _make(path: str, machine: str) -> str:
+    agent_id = uuid4()
+    temporary = f"{path}.{os.getpid()}"
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump({"agent_id": agent_id, "machine": machine}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    return agent_id
+
+
+def uuid4() -> str:
+    """A random UUID. The uuid module costs 0.3 MB for the same."""
+    digits = bytearray(os.urandom(16))
+    digits[6] = digits[6] & 0x0F | 0x40
+    digits[8] = digits[8] & 0x3F | 0x80
+    text = digits.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def machine_mark() -> str:
+    """What makes this machine itself; empty where that cannot be known."""
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/hostid"):
+        try:
+            with open(path, "rb") as file:
+                content = file.read(256).strip()
+        except OSError:
+            continue
+        if content and content != b"uninitialized":
+            return content.decode("ascii", "replace")
+    return ""
+
+
+def host_facts(ps: Ps) -> HostFacts:
+    """What is known about this machine."""
+    system, kernel, architecture = _system()
+    return HostFacts(
+        hostname=socket.gethostname(),
+        os=system,
+        kernel=kernel,
+        architecture=architecture,
+        cpu_model=_cpu_model(),
+        cpu_count=ps.cpu_count() or 0,
+        memory_total_bytes=ps.virtual_memory().total,
+        boot_time_ms=round(ps.boot_time()) * 1000,
+    )
+
+
+def _system() -> tuple[str, str, str]:
+    """Name, kernel release, architecture. The platform module costs 0.9 MB, so Linux does without."""
+    if sys.platform == "linux":
+        return _distribution(), os.uname().release, os.uname().machine
+    import platform
+
+    name = f"macOS {platform.mac_ver()[0]}" if sys.platform == "darwin" else f"{platform.system()} {platform.release()}"
+    return name.strip(), platform.version() if sys.platform == "win32" else platform.release(), platform.machine()
+
+
+def _distribution() -> str:
+    for path in ("/etc/os-release", "/usr/lib/os-release"):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                fields = dict(line.rstrip().split("=", 1) for line in file if "=" in line)
+        except OSError:
+            continue
+        name = fields.get("PRETTY_NAME", "").strip("\"'")
+        if name:
+            return name
+    return "Linux"
+
+
+def _cpu_model() -> str:
+    if sys.platform != "linux":
+        import platform
+
+        return platform.processor()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                key, _, value = line.partition(":")
+                if key.strip() in ("model name", "Model", "cpu model", "Processor"):
+                    return " ".join(value.split())
+    except OSError:
+        return ""
+    return ""

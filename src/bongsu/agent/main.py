@@ -1,0 +1,50 @@
+"""``bongsu agent run | once``: the words after ``bongsu agent``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from bongsu.core.errors import BongsuError
+
+# Flags that are keys of the configuration.
+_SETTINGS = {
+    "--server": ("server", "URL", "address of the API server; several, with commas, are tried in turn"),
+    "--interval": ("interval", "TIME", "how often to sample, such as 10s"),
+    "--name": ("name", "NAME", "name to show for this machine (default: its host name)"),
+    "--data-dir": ("data_dir", "DIR", "where identity and buffer are kept"),
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Returns the exit status: 0 well, 1 failed, 2 wrongly called or configured."""
+    options = _parser().parse_args(list(argv))
+    flags = {key: getattr(options, key) for key, _, _ in _SETTINGS.values() if getattr(options, key, None)}
+    try:
+        if options.command == "run":
+            from bongsu.agent.run import run
+
+            return run(options.config, flags)
+        from bongsu.agent.commands import once
+
+        return once(options.config, flags, form=options.format)
+    except BongsuError as error:
+        print(f"bongsu agent: {error.message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # | head
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bongsu agent", description="Watches this machine for a Bongsu server.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", default="", metavar="FILE", help="settings, see config/agent.yml")
+    for flag, (key, metavar, text) in _SETTINGS.items():
+        common.add_argument(flag, dest=key, metavar=metavar, help=text)
+    commands.add_parser("run", parents=[common], help="sample and send until told to stop")
+    once = commands.add_parser("once", parents=[common], help="print what would be sent, and send nothing")
+    once.add_argument("--format", choices=("table", "json", "prometheus"), default="table")
+    return parser

@@ -1,0 +1,179 @@
+"""``bongsu agent run``: wires the agent together and keeps it going until SIGTERM, SIGINT, or the end of a supervisor.
+
+SIGHUP reads the configuration again; when it is wrong, the agent says so and goes on with the old one. With
+``BONGSU_SUPERVISED=1`` standard input is a pipe that the parent holds: its end is the order to stop.
+"""
+
+import gc
+import os
+import signal
+import sys
+import threading
+import zlib
+from collections.abc import Mapping
+from types import FrameType
+
+import psutil
+
+from bongsu import __version__
+from bongsu.agent.buffer import Backlog, lock
+from bongsu.agent.config import Config, load
+from bongsu.agent.http import Url
+from bongsu.agent.identity import host_facts, load_identity, machine_mark
+from bongsu.agent.log import Log
+from bongsu.agent.scheduler import Scheduler
+from bongsu.agent.sender import Sender
+from bongsu.agent.stats import Stats
+from bongsu.agent.transport import Transport
+from bongsu.agent.wiring import NAMES, collectors
+from bongsu.agent.worker import Job
+from bongsu.core.clock import SystemClock
+from bongsu.core.samples import AgentIdentity
+
+# A third of an interval spreads a fleet well enough and shows a value while it is fresh.
+DELAY_SHARE = 0.3
+LONGEST_DELAY_SECONDS = 5.0
+STOP_SECONDS = 2.0
+
+
+class Wishes(threading.Event):
+    """What signals ask for. Signal handlers run in the main thread, which is the one that waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reload = False
+        self.stop = False
+
+    def ask(self, *, reload: bool = False) -> None:
+        if reload:
+            self.reload = True
+        else:
+            self.stop = True
+        self.set()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        return super().wait(seconds)
+
+
+def run(file: str, flags: Mapping[str, str]) -> int:
+    """Returns 0 after a clean stop. Raises ConfigError at the start only."""
+    wishes = Wishes()
+    _listen(wishes)
+    config = load(NAMES, file=file, flags=flags)
+    identity = load_identity(config.data_dir, machine_mark())
+    held = lock(config.data_dir)
+    log = make_log(config)
+    if identity.news:
+        log.info(identity.news)
+    stats = Stats()
+    backlog = Backlog(
+        os.path.join(config.data_dir, "buffer"),
+        max_bytes=config.buffer_bytes,
+        max_age_ms=config.buffer_age_ms,
+        clock=SystemClock(),
+        say=log,
+    )
+    try:
+        while True:
+            sender = make_sender(config, identity.agent_id, backlog, stats, log)
+            scheduler = make_scheduler(config, sender, stats, log)
+            sender.start()
+            # What lives as long as the process need not be looked at by the collector, and stays shared and untouched.
+            gc.collect()
+            gc.freeze()
+            scheduler.run(wishes)
+            clean = sender.stop(STOP_SECONDS)
+            if wishes.stop:
+                backlog.close()
+                if not clean:
+                    log.error("The server did not answer in time; the last frames are in the buffer or lost.")
+                return 0
+            wishes.reload = False
+            wishes.clear()
+            try:
+                config = load(NAMES, file=file, flags=flags)
+                log = make_log(config)
+                log.info("The configuration was read again.")
+            except Exception as error:
+                log.error(f"The configuration was not changed: {error}")
+    finally:
+        os.close(held)
+
+
+def make_log(config: Config) -> Log:
+    return Log(
+        level=config.log_level,
+        path=config.log_file,
+        form=config.log_format,
+        max_bytes=config.log_bytes,
+        files=config.log_files,
+        secrets=(config.token,),
+    )
+
+
+def make_sender(config: Config, agent_id: str, backlog: Backlog, stats: Stats, log: Log) -> Sender:
+    transport = Transport(
+        config.servers,
+        token=config.token,
+        version=__version__,
+        proxy=config.proxy,
+        ca_file=config.ca_file,
+        timeout_seconds=config.timeout_ms / 1000,
+    )
+    facts = host_facts(psutil)
+    return Sender(
+        transport,
+        backlog,
+        identity=AgentIdentity(agent_id, config.name or facts.hostname, __version__, config.interval_ms),
+        facts=lambda: facts,
+        stats=stats,
+        say=log,
+        delay_seconds=delay_seconds(config, agent_id),
+        replay_rate=config.replay_rate,
+    )
+
+
+def delay_seconds(config: Config, agent_id: str) -> float:
+    """Where in the interval this agent sends: the same each time. At once, if the server is on this machine and so has
+    few agents."""
+    if all(Url.parse(server).host in ("127.0.0.1", "localhost", "::1") for server in config.servers):
+        return 0.0
+    share = zlib.crc32(agent_id.encode()) / 2**32
+    return share * min(LONGEST_DELAY_SECONDS, config.interval_ms / 1000 * DELAY_SHARE)
+
+
+def make_scheduler(config: Config, sender: Sender, stats: Stats, log: Log) -> Scheduler:
+    def after_tick(jobs: list[Job]) -> None:
+        stats.collector_seconds = {job.collector.name: job.cpu_seconds for job in jobs}
+
+    return Scheduler(
+        collectors(config, log.once, log.once),
+        interval_ms=config.interval_ms,
+        sink=sender.put,
+        say=log,
+        stats=stats,
+        clock=SystemClock(),
+        timeout_seconds=min(2.0, config.interval_ms / 2000),
+        after_tick=after_tick,
+    )
+
+
+def _listen(wishes: Wishes) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
+        wishes.ask()
+
+    def reload(number: int, frame: FrameType | None) -> None:
+        wishes.ask(reload=True)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, reload)
+    if os.environ.get("BONGSU_SUPERVISED") == "1":
+        threading.Thread(target=_until_parent_ends, args=(wishes,), name="bongsu-parent", daemon=True).start()
+
+
+def _until_parent_ends(wishes: Wishes) -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        continue
+    wishes.ask()

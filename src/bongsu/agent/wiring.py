@@ -1,0 +1,33 @@
+"""Makes the collectors that the configuration asks for."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from bongsu.agent.collectors import COLLECTORS
+from bongsu.agent.collectors.base import Collector, Options
+from bongsu.agent.config import CollectorConfig, Config
+
+NAMES = tuple(collector.name for collector in COLLECTORS)
+
+
+def collectors(
+    config: Config, note: Callable[[str, str], None], complain: Callable[[str, str], None]
+) -> list[tuple[Collector, int]]:
+    """The enabled collectors with their interval in ms (0: the agent's). One that this machine cannot have is left
+    out."""
+    made: list[tuple[Collector, int]] = []
+    for kind in COLLECTORS:
+        own = config.collectors.get(kind.name, CollectorConfig())
+        enabled = getattr(kind, "enabled", True) if own.enabled is None else own.enabled
+        if not enabled:
+            continue
+        options = Options(own.filters, own.settings, proc=psutil.PROCFS_PATH, note=note)
+        try:
+            collector: Any = kind(psutil, options)
+        except Exception as error:  # a driver that is half there; the other collectors go on
+            complain(f"collector {kind.name}", f"Collector {kind.name} cannot start: {error}")
+            continue
+        made.append((collector, own.interval_ms or getattr(kind, "interval_seconds", 0) * 1000))
+    return made

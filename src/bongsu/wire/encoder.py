@@ -1,0 +1,214 @@
+"""PushRequest to protobuf bytes and PushResponse from them, without the protobuf library.
+
+The agent's way: importing protobuf costs it 2.7 MB and 30 ms, a tenth of all the memory it may use, for two messages.
+Property tests hold both functions to what ``bongsu.wire.protobuf`` and the generated code make of the same values.
+Format: https://protobuf.dev/programming-guides/encoding/
+"""
+
+import struct
+from collections.abc import Iterator
+
+from bongsu.core.errors import InvalidInput
+from bongsu.core.samples import Frame, HostFacts, Push, PushError, PushResult
+from bongsu.core.series import Kind, Layout, Series
+
+CONTENT_TYPE = "application/x-protobuf"
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_KIND = {Kind.GAUGE: b"\x20\x01", Kind.COUNTER: b"\x20\x02"}  # field 4
+_ID = struct.Struct("<BQ")  # field 1, fixed64
+_UINT32_MAX = 2**32 - 1
+_UINT64_MAX = 2**64 - 1
+_INT64 = range(-(2**63), 2**63)
+
+
+def encode_push(push: Push) -> bytes:
+    """The body of a POST. Raises ValueError where a number does not fit its field."""
+    agent = push.agent
+    identity = _text(1, agent.agent_id) + _text(2, agent.name) + _text(3, agent.version)
+    identity += _number(4, agent.interval_ms, _UINT32_MAX)
+    parts = [_field(1, identity)]
+    if push.host is not None:
+        parts.append(_field(2, _host(push.host)))
+    parts.extend(_field(3, encode_layout(layout)) for layout in push.layouts)
+    parts.extend(_field(4, _frame(frame)) for frame in push.frames)
+    return b"".join(parts)
+
+
+def encode_layout(layout: Layout) -> bytes:
+    """A Layout message."""
+    return _fixed64(layout.id) + b"".join(_field(2, _series(series)) for series in layout.series)
+
+
+def _series(series: Series) -> bytes:
+    # a map entry has both of its fields even when they are empty
+    labels = b"".join(_field(2, _field(1, name.encode()) + _field(2, value.encode())) for name, value in series.labels)
+    return _text(1, series.metric) + labels + _text(3, series.unit) + _KIND[series.kind]
+
+
+def _frame(frame: Frame) -> bytes:
+    values = _field(3, frame.values) if frame.values else b""
+    return _fixed64(frame.layout_id) + _number(2, _signed(frame.time_ms), _UINT64_MAX) + values
+
+
+def _host(host: HostFacts) -> bytes:
+    texts = (host.hostname, host.os, host.kernel, host.architecture, host.cpu_model)
+    return (
+        b"".join(_text(number, text) for number, text in enumerate(texts, start=1))
+        + _number(6, host.cpu_count, _UINT32_MAX)
+        + _number(7, host.memory_total_bytes, _UINT64_MAX)
+        + _number(8, _signed(host.boot_time_ms), _UINT64_MAX)
+    )
+
+
+def _fixed64(value: int) -> bytes:
+    if not 0 <= value <= _UINT64_MAX:
+        raise ValueError(f"{value} does not fit its field")
+    return _ID.pack(1 << 3 | _FIXED64, value) if value else b""
+
+
+def _signed(value: int) -> int:
+    if value not in _INT64:
+        raise ValueError(f"{value} does not fit its field")
+    return value & _UINT64_MAX
+
+
+def _varint(value: int) -> bytes:
+    if value < 0x80:
+        return value.to_bytes(1, "little")
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _number(number: int, value: int, largest: int) -> bytes:
+    if not 0 <= value <= largest:
+        raise ValueError(f"{value} does not fit its field")
+    return _varint(number << 3 | _VARINT) + _varint(value) if value else b""
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | _BYTES) + _varint(len(content)) + content
+
+
+def _text(number: int, text: str) -> bytes:
+    return _field(number, text.encode()) if text else b""
+
+
+def decode_result(body: bytes) -> PushResult:
+    """Reads the answer to a POST.
+
+    Raises:
+        InvalidInput: not a PushResponse.
+    """
+    result = PushResult()
+    try:
+        for number, value in _fields(body):
+            if number == 1:
+                result.accepted = _int(value) & _UINT32_MAX
+            elif number == 2:
+                result.duplicates = _int(value) & _UINT32_MAX
+            elif number == 3:
+                result.unknown_layouts += _ids(value)
+            elif number == 4:
+                result.server_time_ms = _int64(value)
+            elif number == 5:
+                for inner, hint in _fields(_bytes(value)):
+                    if inner == 1:
+                        result.interval_ms = _int(hint) & _UINT32_MAX
+            elif number == 6:
+                result.error = _error(_bytes(value), result.error)
+    except (ValueError, IndexError, struct.error):
+        raise InvalidInput("The answer is not a protobuf PushResponse.", code="malformed_body") from None
+    return result
+
+
+def _error(body: bytes, error: PushError | None) -> PushError:
+    """Fields that come again replace what was there, as everywhere in protobuf."""
+    error = error or PushError("", "")
+    for number, value in _fields(body):
+        if number == 1:
+            error.code = _bytes(value).decode()
+        elif number == 2:
+            error.message = _bytes(value).decode()
+        elif number == 3:
+            error.field = _bytes(value).decode() or None
+        elif number == 4:
+            (error.limit,) = struct.unpack("<d", _eight(value))
+    return error
+
+
+class _Eight(bytes):
+    """A field of eight bytes, as opposed to one of any length."""
+
+
+def _fields(body: bytes) -> Iterator[tuple[int, "int | bytes"]]:
+    """Field numbers with their values: int for a varint, bytes for the rest. Raises ValueError or IndexError when cut
+    short."""
+    place = 0
+    while place < len(body):
+        tag, place = _read_varint(body, place)
+        number, wire_type = tag >> 3, tag & 7
+        if number == 0:
+            raise ValueError("field 0")
+        if wire_type == _VARINT:
+            value, place = _read_varint(body, place)
+            yield number, value
+            continue
+        if wire_type == _BYTES:
+            length, place = _read_varint(body, place)
+        elif wire_type in (_FIXED64, _FIXED32):
+            length = 8 if wire_type == _FIXED64 else 4
+        else:
+            raise ValueError("groups are not used")
+        if place + length > len(body):
+            raise ValueError("cut short")
+        content = body[place : place + length]
+        yield number, _Eight(content) if wire_type == _FIXED64 else content
+        place += length
+
+
+def _read_varint(body: bytes, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = body[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & _UINT64_MAX, place
+        shift += 7
+        if shift > 63:
+            raise ValueError("varint too long")
+
+
+def _int(value: "int | bytes") -> int:
+    if not isinstance(value, int):
+        raise ValueError("not a number")
+    return value
+
+
+def _int64(value: "int | bytes") -> int:
+    number = _int(value)
+    return number - 2**64 if number >= 2**63 else number
+
+
+def _bytes(value: "int | bytes") -> bytes:
+    if not isinstance(value, bytes) or isinstance(value, _Eight):
+        raise ValueError("not a message or text")
+    return value
+
+
+def _eight(value: "int | bytes") -> bytes:
+    if not isinstance(value, _Eight):
+        raise ValueError("not a fixed64")
+    return value
+
+
+def _ids(value: "int | bytes") -> list[int]:
+    """One fixed64, or several packed."""
+    if isinstance(value, int) or len(value) % 8:
+        raise ValueError("not fixed64")
+    return [int.from_bytes(value[at : at + 8], "little") for at in range(0, len(value), 8)]
