@@ -1,0 +1,51 @@
+"""Real readings for every benchmark: 25 minutes of one machine, a row a second, read with psutil while it worked."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bongsu.core.series import Kind, Layout, Series
+
+FILE = Path(__file__).parent / "data" / "host-capture.npz"
+SERIES = 150
+
+
+
+@cache
+def load() -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float64]]:
+    """Names (150,) and values (n, 150), a row a second."""
+    with np.load(FILE, allow_pickle=False) as archive:
+        return archive["names"][:SERIES], np.ascontiguousarray(archive["rows"][:, 1 : SERIES + 1])
+
+
+@cache
+def layout() -> Layout:
+    """The capture as a layout of 150 series."""
+    series = []
+    for name in load()[0]:
+        gauge = name in ("cpu", "l1", "l5", "l15", "procs") or str(name).startswith(("mem.", "disk/"))
+        gauge = gauge or name in ("swap.total", "swap.used", "swap.free", "swap.percent")
+        kind = Kind.GAUGE if gauge else Kind.COUNTER
+        series.append(Series("capture_" + str(name).replace(".", "_").replace("/", "_root"), (), "", kind))
+    return Layout.of(tuple(series))
+
+
+def rows(count: int, start: int = 0) -> npt.NDArray[np.float64]:
+    """(count, 150) values from row ``start`` on. Past the end the capture goes on forwards and backwards in turn (no jumps in
+    gauges), and counters go on rising by the same steps."""
+    _, values = load()
+    length = len(values)
+    steps = np.diff(values, axis=0)
+    index = np.arange(start, start + count)
+    turn, place = np.divmod(index, length - 1)
+    folded = np.where(turn % 2 == 0, place, length - 1 - place)
+    result = values[folded].copy()
+    counters = np.array([series.kind is Kind.COUNTER for series in layout().series])
+    total = steps[:, counters].sum(axis=0)
+    forward = values[:, counters] - values[0, counters]
+    backward = total - forward[::-1]
+    within = np.where((turn % 2 == 0)[:, None], forward[place], backward[place])
+    result[:, counters] = values[0, counters] + turn[:, None] * total + within
+    return result

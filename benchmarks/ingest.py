@@ -1,0 +1,185 @@
+"""Durable ingest: agents on keep-alive connections, one server core, every answer after the sync of the disk.
+
+Starts ``bongsu server`` on core 0 with an empty database and drives it from core 1, over loopback, for ``--seconds``. Values are
+rows of a real capture. Afterwards the rows in the database are counted against the acknowledged frames.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import uvloop
+
+from benchmarks import capture
+from benchmarks.report import parser, report
+from bongsu.core.samples import AgentIdentity, Frame, Push
+from bongsu.wire import protobuf
+
+SERVER_CORE, CLIENT_CORE = 0, 1
+
+
+class Connection(asyncio.Protocol):
+    """One agent: sends the next POST when the last one is answered."""
+
+    def __init__(self, agent: int, frames: int, rows: list[bytes], start_ms: int, stop_at: float) -> None:
+        self.identity = AgentIdentity(f"bench-{agent:06d}", f"bench-{agent}", "1", 1_000)
+        self.frames, self.rows, self.stop_at = frames, rows, stop_at
+        self.time_ms = start_ms
+        self.row = agent * 7
+        self.latencies: list[float] = []
+        self.acknowledged = 0
+        self.pending = b""
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.send(with_layout=True)
+
+    def send(self, *, with_layout: bool = False) -> None:
+        frames = []
+        for _ in range(self.frames):
+            self.time_ms += 1_000
+            self.row += 1
+            frames.append(Frame(capture.layout().id, self.time_ms, self.rows[self.row % len(self.rows)]))
+        body = protobuf.encode_push(Push(self.identity, None, [capture.layout()] if with_layout else [], frames))
+        head = (
+            "POST /api/metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-protobuf\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        self.sent = time.perf_counter()
+        self.transport.write(head.encode() + body)
+
+    def data_received(self, data: bytes) -> None:
+        data = self.pending + data
+        head, complete, body = data.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head)
+        if not complete or length is None or len(body) < int(length[1]):
+            self.pending = data
+            return
+        self.pending = b""
+        now = time.perf_counter()
+        if not data.startswith(b"HTTP/1.1 200"):
+            self.done.set_exception(RuntimeError(data[:500].decode(errors="replace")))
+            self.transport.close()
+            return
+        self.latencies.append(now - self.sent)
+        self.acknowledged += self.frames
+        if now < self.stop_at:
+            self.send()
+        else:
+            self.done.set_result(None)
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(exc or ConnectionError("the server hung up"))
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running_server(data_dir: Path, *, role: str = "api"):
+    """``bongsu server`` on its core; yields (port, process)."""
+    port = free_port()
+    environment = os.environ | {"BONGSU_DATA_DIR": str(data_dir), "BONGSU_PORT": str(port), "BONGSU_HOST": "127.0.0.1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bongsu.cli", "server", "--role", role], env=environment, preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE})
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the server did not start")
+            time.sleep(0.05)
+        yield port, process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def drive(port: int, agents: int, frames: int, seconds: float) -> list[Connection]:
+    """All agents at once until the time is up."""
+    loop = asyncio.get_running_loop()
+    rows = [row.tobytes() for row in capture.rows(1_500)]
+    start_ms = int(time.time() * 1000) - 6 * 86_400_000
+    stop_at = time.perf_counter() + seconds
+    connections = []
+    for agent in range(agents):
+        _, connection = await loop.create_connection(
+            lambda agent=agent: Connection(agent, frames, rows, start_ms, stop_at), "127.0.0.1", port
+        )
+        connections.append(connection)
+    await asyncio.gather(*(connection.done for connection in connections))
+    return connections
+
+
+def measure(agents: int, frames: int, seconds: float) -> dict[str, float]:
+    """One run on an empty database."""
+    with tempfile.TemporaryDirectory(prefix="bongsu-bench-", dir=os.environ.get("BONGSU_BENCH_DIR")) as folder:
+        with running_server(Path(folder)) as (port, process):
+            before = cpu_seconds(process.pid)
+            began = time.perf_counter()
+            client = time.process_time()
+            connections = uvloop.run(drive(port, agents, frames, seconds))
+            client = time.process_time() - client
+            took = time.perf_counter() - began
+            busy = cpu_seconds(process.pid) - before
+            rss = int(next(line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if line.startswith("VmRSS")).split()[1])
+        acknowledged = sum(connection.acknowledged for connection in connections)
+        with sqlite3.connect(Path(folder) / "bongsu.db") as database:
+            stored = database.execute("SELECT count(*) FROM frames").fetchone()[0]
+    if stored != acknowledged:
+        raise RuntimeError(f"{acknowledged} frames acknowledged, {stored} stored")
+    latencies = np.concatenate([connection.latencies for connection in connections]) * 1000
+    return {
+        "posts_per_second": len(latencies) / took,
+        "samples_per_second": acknowledged * capture.SERIES / took,
+        "ack_p50_ms": float(np.percentile(latencies, 50)),
+        "ack_p99_ms": float(np.percentile(latencies, 99)),
+        "server_cores": busy / took,
+        "client_cores": client / took,
+        "server_rss_mb": rss / 1024,
+        "frames_lost": float(acknowledged - stored),
+    }
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--seconds", type=float, default=10)
+    arguments.add_argument("--agents", type=int, default=64)
+    options = arguments.parse_args()
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    results = {}
+    for frames in (1, 10):
+        for figure, value in measure(options.agents, frames, options.seconds).items():
+            results[f"{frames}_frames.{figure}"] = value
+    report("ingest", results, as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()

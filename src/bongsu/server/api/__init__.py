@@ -1,0 +1,7 @@
+"""One file per resource, and the one list of them."""
+
+from fastapi import APIRouter
+
+from bongsu.server.api import health, metrics, servers
+
+ROUTERS: tuple[APIRouter, ...] = (health.router, servers.router, metrics.router)

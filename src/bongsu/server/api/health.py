@@ -1,0 +1,65 @@
+"""GET /api/health."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from bongsu import __version__
+from bongsu.server.api.dependencies import ServicesDep
+
+router = APIRouter(prefix="/api", tags=["health"])
+
+
+class Problem(BaseModel):
+    """Something that is wrong now."""
+
+    code: str = Field(examples=["disk_full"])
+    message: str
+    since_ms: int
+
+
+class IngestHealth(BaseModel):
+    """What ingest has done since the start."""
+
+    frames_total: int
+    samples_total: int
+    duplicates_total: int
+    rejected_total: dict[str, int] = Field(description="Refused requests by error code.")
+    queued_bytes: int = Field(description="Values that wait for the disk.")
+
+
+class Health(BaseModel):
+    """The state of the API server."""
+
+    status: str = Field(description="ok, or degraded: it answers, but something is wrong.", examples=["ok"])
+    version: str
+    time_ms: int
+    uptime_seconds: float
+    servers: int
+    problems: list[Problem]
+    ingest: IngestHealth
+
+
+@router.get("/health", summary="State of the API server")
+async def health(services: ServicesDep) -> Health:
+    """Answers 200 as long as the API server does; ``status`` and ``problems`` say whether all is well."""
+    now_ms = services.clock.now_ms()
+    ingest = services.ingest
+    problems = []
+    if ingest.problem is not None:
+        error, since_ms = ingest.problem
+        problems.append(Problem(code=error.code, message=error.message, since_ms=since_ms))
+    return Health(
+        status="degraded" if problems else "ok",
+        version=__version__,
+        time_ms=now_ms,
+        uptime_seconds=(now_ms - services.started_ms) / 1000,
+        servers=len(services.registry.by_id),
+        problems=problems,
+        ingest=IngestHealth(
+            frames_total=ingest.counters.frames,
+            samples_total=ingest.counters.samples,
+            duplicates_total=ingest.counters.duplicates,
+            rejected_total=dict(ingest.counters.rejected),
+            queued_bytes=ingest.queued_bytes,
+        ),
+    )

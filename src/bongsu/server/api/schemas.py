@@ -1,0 +1,28 @@
+"""Shapes that several resources share."""
+
+from pydantic import BaseModel, Field
+
+
+class ErrorDetail(BaseModel):
+    """Why a request was refused."""
+
+    code: str = Field(description="Stable, for programs.", examples=["unknown_server"])
+    message: str = Field(description="For people; names the field and the limit.")
+    field: str | None = Field(None, description="Where in the request.", examples=["frames[3].values"])
+    limit: float | None = Field(None, description="The limit that was passed, where there is one.")
+
+
+class ErrorBody(BaseModel):
+    """Every error has this shape."""
+
+    error: ErrorDetail
+
+
+class SeriesInfo(BaseModel):
+    """What a series is."""
+
+    metric: str = Field(examples=["filesystem_used_bytes"])
+    labels: dict[str, str] = Field(examples=[{"mountpoint": "/"}])
+    type: str = Field(description="The family: cpu, memory, disk, network, ...", examples=["disk"])
+    unit: str = Field(description="Base unit, empty for a count.", examples=["bytes"])
+    kind: str = Field(description="gauge or counter.", examples=["gauge"])

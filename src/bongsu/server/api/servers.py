@@ -1,0 +1,93 @@
+"""GET /api/servers."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.registry import ServerState
+
+router = APIRouter(prefix="/api", tags=["servers"])
+
+# In intervals without a frame. One late frame is a busy network; ten are an outage.
+LATE_AFTER, DOWN_AFTER = 3, 10
+# An agent that does not say how often it samples.
+DEFAULT_INTERVAL_MS = 10_000
+
+State = Literal["up", "late", "down"]
+
+
+class Host(BaseModel):
+    """What does not change from sample to sample. Empty or 0: not known."""
+
+    hostname: str
+    os: str
+    kernel: str
+    architecture: str
+    cpu_model: str
+    cpu_count: int
+    memory_total_bytes: int
+    boot_time_ms: int
+
+
+class Server(BaseModel):
+    """A monitored machine."""
+
+    id: int
+    name: str
+    state: State = Field(description="up: a frame within 3 intervals; late: within 10; down: none for longer.")
+    first_seen_ms: int
+    last_seen_ms: int
+    interval_ms: int
+    agent_version: str
+    host: Host
+
+
+class Servers(BaseModel):
+    """A page of servers."""
+
+    servers: list[Server]
+    next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last.")
+
+
+def state_at(last_seen_ms: int, interval_ms: int, now_ms: int) -> State:
+    """up, late or down by the age of the newest frame."""
+    age = (now_ms - last_seen_ms) / (interval_ms or DEFAULT_INTERVAL_MS)
+    return "up" if age <= LATE_AFTER else "late" if age <= DOWN_AFTER else "down"
+
+
+def _server(state: ServerState, now_ms: int) -> Server:
+    record = state.record
+    return Server(
+        id=record.id,
+        name=record.agent.name,
+        state=state_at(state.last_seen_ms, record.agent.interval_ms, now_ms),
+        first_seen_ms=record.first_seen_ms,
+        last_seen_ms=state.last_seen_ms,
+        interval_ms=record.agent.interval_ms,
+        agent_version=record.agent.version,
+        host=Host.model_validate(record.host, from_attributes=True),
+    )
+
+
+@router.get("/servers", summary="The monitored machines")
+async def servers(
+    services: ServicesDep,
+    name: Annotated[str | None, Query(description="Part of the name, in any case.")] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
+    cursor: Annotated[int, Query(ge=0, description="`next` of the page before.")] = 0,
+) -> Servers:
+    """All servers in the order in which they first reported."""
+    now_ms = services.clock.now_ms()
+    wanted = (name or "").casefold()
+    found = [
+        state
+        for server_id, state in sorted(services.registry.by_id.items())
+        if server_id > cursor and wanted in state.record.agent.name.casefold()
+    ]
+    page = found[:limit]
+    return Servers(
+        servers=[_server(state, now_ms) for state in page],
+        next=str(page[-1].record.id) if len(found) > limit else None,
+    )

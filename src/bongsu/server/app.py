@@ -1,0 +1,123 @@
+"""The API server as an ASGI application: what is wired to what, from opening the database to closing it."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from sqlalchemy import Connection
+from starlette.types import Receive, Scope, Send
+
+from bongsu import __version__
+from bongsu.core.clock import Clock, SystemClock
+from bongsu.server import errors, static
+from bongsu.server.api import ROUTERS
+from bongsu.server.config import Settings
+from bongsu.server.ingest import Ingest
+from bongsu.server.migrations import upgrade
+from bongsu.server.registry import Newest, Registry
+from bongsu.server.services import Services
+from bongsu.server.storage.database import Database, open_database
+from bongsu.server.storage.frames import newest_frames
+from bongsu.server.storage.layouts import load_layouts
+from bongsu.server.storage.servers import load_servers, touch_servers
+
+logger = logging.getLogger(__name__)
+
+TOUCH_SECONDS = 60
+
+
+class Application:
+    """Sends POST /api/metrics to ingest, and everything else through FastAPI.
+
+    FastAPI's routing, validation and exit stacks would take as long again as all else that happens to a frame.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._ingest: Ingest | None = None
+        self.api = FastAPI(
+            title="Bongsu",
+            version=__version__,
+            summary="Watches servers: stores, rolls up, streams and alerts.",
+            lifespan=self._lifespan,
+            docs_url=None,
+            redoc_url=None,
+            openapi_url="/api/openapi.json",
+        )
+        errors.install(self.api)
+        for router in ROUTERS:
+            self.api.include_router(router)
+        static.install(self.api)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (
+            scope["type"] == "http"
+            and scope["path"] == "/api/metrics"
+            and scope["method"] == "POST"
+            and self._ingest is not None
+        ):
+            await self._ingest(scope, receive, send)
+        else:
+            await self.api(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        database = open_database(self._settings.effective_database_url)
+        try:
+            before, after = await database.write(upgrade)
+            if before != after:
+                logger.info("database upgraded from %s to %s", before or "empty", after)
+            registry = await database.read(load_registry)
+            ingest = Ingest(database, registry, self._settings.limits, self._clock)
+            app.state.services = Services(
+                self._settings, self._clock, database, registry, ingest, self._clock.now_ms()
+            )
+            ingest.start()
+            self._ingest = ingest
+            touching = asyncio.create_task(_touch(database, registry), name="touch")
+            try:
+                yield
+            finally:
+                touching.cancel()
+                await ingest.stop()
+                await database.write(lambda connection: touch_servers(connection, last_seen(registry)))
+        finally:
+            await database.close()
+
+
+def load_registry(connection: Connection) -> Registry:
+    """What the database knows of all servers."""
+    registry = Registry()
+    layouts = load_layouts(connection)
+    for record in load_servers(connection):
+        state = registry.add(record)
+        for layout in layouts.get(record.id, ()):
+            state.add_layout(layout)
+            newest = newest_frames(connection, record.id, layout.id)
+            if newest:
+                state.newest[layout.id] = Newest(*newest)
+                state.last_seen_ms = max(state.last_seen_ms, newest[0].time_ms)
+    return registry
+
+
+def last_seen(registry: Registry) -> dict[int, int]:
+    """Servers whose record is behind the newest frame, and the frame's time; takes the record along."""
+    behind = {}
+    for state in registry.by_id.values():
+        if state.last_seen_ms > state.record.last_seen_ms:
+            state.record.last_seen_ms = behind[state.record.id] = state.last_seen_ms
+    return behind
+
+
+async def _touch(database: Database, registry: Registry) -> None:
+    while True:
+        await asyncio.sleep(TOUCH_SECONDS)
+        behind = last_seen(registry)
+        try:
+            await database.write(lambda connection, behind=behind: touch_servers(connection, behind))  # type: ignore[misc]
+        except Exception:
+            # The next round writes it; the newest frames tell it as well.
+            logger.debug("last_seen_ms not stored", exc_info=True)

@@ -1,0 +1,86 @@
+"""Settings of the API server: defaults < configuration file < environment (BONGSU_*) < command line."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bongsu.core.errors import ConfigError
+
+MIB = 1024 * 1024
+
+
+class Limits(BaseModel):
+    """Limits on what comes in. Over one of them: a clear error, counted, nothing else harmed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    body_bytes: int = Field(4 * MIB, ge=1024, description="Body of one request, after decompression.")
+    frames_per_request: int = Field(1_000, ge=1)
+    layouts_per_request: int = Field(16, ge=1)
+    series_per_layout: int = Field(5_000, ge=1)
+    labels_per_series: int = Field(16, ge=0)
+    label_bytes: int = Field(256, ge=1, description="A label's value in UTF-8.")
+    ahead_seconds: int = Field(300, ge=0, description="How far in the future a time stamp may be.")
+    queue_bytes: int = Field(64 * MIB, ge=MIB, description="Frames waiting for the disk before agents are told to wait.")
+    points_per_query: int = Field(2_000_000, ge=1_000, description="Points in one answer to a history query.")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Each key is also an environment variable: BONGSU_PORT, BONGSU_LIMITS__BODY_BYTES."""
+
+    model_config = SettingsConfigDict(env_prefix="BONGSU_", env_nested_delimiter="__", extra="ignore")
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8600, ge=0, le=65535, description="0: any free port.")
+    data_dir: Path = Field(Path("data"), description="Where the database is kept.")
+    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in data_dir.")
+    limits: Limits = Field(default_factory=Limits)
+
+    @property
+    def effective_database_url(self) -> str:
+        """The URL of the database, also when none was set."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'bongsu.db'}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before the arguments, which hold the file."""
+        return env_settings, init_settings
+
+
+def load_settings(file: Path | None = None, **overrides: Any) -> Settings:
+    """Reads the configuration file (``BONGSU_CONFIG`` when none is named), then the environment; ``overrides`` win.
+
+    Raises:
+        ConfigError: names the file or variable, the key and what is wrong with it.
+    """
+    named = file or (Path(os.environ["BONGSU_CONFIG"]) if os.environ.get("BONGSU_CONFIG") else None)
+    values: dict[str, Any] = {}
+    if named is not None:
+        try:
+            values = yaml.safe_load(named.read_text()) or {}
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigError(f"{named}: {error}") from None
+        if not isinstance(values, dict):
+            raise ConfigError(f"{named}: must hold keys and values.")
+        unknown = set(values) - set(Settings.model_fields)
+        if unknown:
+            raise ConfigError(f"{named}: there is no setting {', '.join(sorted(map(str, unknown)))}.")
+    try:
+        settings = Settings(**values)
+        given = {key: value for key, value in overrides.items() if value is not None}
+        return Settings.model_validate(settings.model_copy(update=given).model_dump()) if given else settings
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{key}: {first['msg']} (it is {first['input']!r}).", field=key) from None

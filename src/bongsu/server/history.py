@@ -1,0 +1,181 @@
+"""Answers history queries: which series, at which resolution, from which rows, and down to how many points."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Connection
+
+from bongsu.core.buckets import nice_step
+from bongsu.core.errors import InvalidInput
+from bongsu.core.samples import Frame
+from bongsu.core.series import Kind, Layout, Series
+from bongsu.server.columns import Aggregation, Points, Times, Values, aggregate
+from bongsu.server.config import Limits
+from bongsu.server.registry import Registry, ServerState
+from bongsu.server.selection import Selection
+from bongsu.server.storage.database import Database
+from bongsu.server.storage.frames import frames_between
+
+# Growth needs the sample before the range; this many intervals back it is found unless the agent was away.
+LOOKBACK_INTERVALS = 3
+DEFAULT_INTERVAL_MS = 10_000
+_DOUBLE = np.dtype("<f8")
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """``[start_ms, end_ms)`` of the selected series in at most ``max_points`` points each."""
+
+    selection: Selection
+    start_ms: int
+    end_ms: int
+    max_points: int
+    step_ms: int | None = None
+    aggregation: Aggregation | None = None
+    limit: int = 500
+    after: tuple[int, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesHistory:
+    """The points of one series."""
+
+    server_id: int
+    series: Series
+    aggregation: Aggregation
+    points: Points
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The answer. ``step_ms`` None: the stored samples as they are. ``after``: where the next page begins."""
+
+    resolution: str
+    step_ms: int | None
+    series: list[SeriesHistory]
+    after: tuple[int, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """One series of one server and where its values stand: (layout, position) for each layout that holds it."""
+
+    server_id: int
+    series: Series
+    places: list[tuple[Layout, int]]
+
+
+class HistoryReader:
+    """Runs history queries."""
+
+    def __init__(self, database: Database, registry: Registry, limits: Limits) -> None:
+        self._database = database
+        self._registry = registry
+        self._limits = limits
+
+    async def run(self, query: HistoryQuery) -> History:
+        """The points of every selected series, in the order of server and series.
+
+        Raises:
+            InvalidInput: more points than the limit allows.
+            NotFound: an unknown server.
+        """
+        wanted, after = self._page(query)
+        step_ms = self._step(query, wanted)
+        servers = list(dict.fromkeys(one.server_id for one in wanted))
+        back_ms = max((self._interval(self._registry.by_id[one]) for one in servers), default=0) * LOOKBACK_INTERVALS
+        layouts = {(one.server_id, layout.id) for one in wanted for layout, _ in one.places}
+
+        def fetch(connection: Connection) -> dict[tuple[int, int], list[Frame]]:
+            return {
+                (server_id, layout_id): frames_between(
+                    connection, server_id, layout_id, query.start_ms - back_ms, query.end_ms
+                )
+                for server_id, layout_id in layouts
+            }
+
+        frames = await self._database.read(fetch)
+        series = await asyncio.to_thread(_aggregate_all, wanted, frames, query, step_ms)
+        return History("raw", step_ms, series, after)
+
+    def _interval(self, state: ServerState) -> int:
+        return state.record.agent.interval_ms or DEFAULT_INTERVAL_MS
+
+    def _page(self, query: HistoryQuery) -> tuple[list[_Wanted], tuple[int, str] | None]:
+        found: list[_Wanted] = []
+        for state in query.selection.servers(self._registry):
+            server_id = state.record.id
+            if query.after is not None and server_id < query.after[0]:
+                continue
+            places: dict[Series, list[tuple[Layout, int]]] = {}
+            for layout in state.layouts.values():
+                for position in query.selection.positions(layout):
+                    places.setdefault(layout.series[position], []).append((layout, position))
+            for series in sorted(places, key=str):
+                if query.after is None or (server_id, str(series)) > query.after:
+                    found.append(_Wanted(server_id, series, places[series]))
+            if len(found) > query.limit:
+                break
+        page = found[: query.limit]
+        after = (page[-1].server_id, str(page[-1].series)) if len(found) > query.limit else None
+        return page, after
+
+    def _step(self, query: HistoryQuery, wanted: Iterable[_Wanted]) -> int | None:
+        length_ms = query.end_ms - query.start_ms
+        count = 0
+        interval_ms = 0
+        for one in wanted:
+            count += 1
+            interval = self._interval(self._registry.by_id[one.server_id])
+            interval_ms = interval if not interval_ms else min(interval_ms, interval)
+        step_ms = query.step_ms
+        if step_ms is None and interval_ms and length_ms / interval_ms > query.max_points:
+            step_ms = nice_step(length_ms, query.max_points, at_least_ms=interval_ms)
+        points = count * length_ms // (step_ms or interval_ms or 1)
+        if points > self._limits.points_per_query:
+            raise InvalidInput(
+                f"The answer would hold about {points:,} points; the limit is {self._limits.points_per_query:,}. "
+                "Ask for fewer series, a shorter range or a longer step.",
+                code="too_many_points",
+                field="max_points",
+                limit=self._limits.points_per_query,
+            )
+        return step_ms
+
+
+def _aggregate_all(
+    wanted: list[_Wanted], frames: dict[tuple[int, int], list[Frame]], query: HistoryQuery, step_ms: int | None
+) -> list[SeriesHistory]:
+    tables: dict[tuple[int, int], tuple[Times, Values]] = {}
+    for key, rows in frames.items():
+        if rows:
+            times = np.array([frame.time_ms for frame in rows], np.int64)
+            values = np.frombuffer(b"".join(frame.values for frame in rows), _DOUBLE).reshape(len(rows), -1)
+            tables[key] = times, values
+    found = []
+    for one in wanted:
+        parts = [
+            (tables[one.server_id, layout.id][0], tables[one.server_id, layout.id][1][:, position])
+            for layout, position in one.places
+            if (one.server_id, layout.id) in tables
+        ]
+        if not parts:
+            continue
+        times, values = _merge(parts)
+        how = query.aggregation or (Aggregation.RATE if one.series.kind is Kind.COUNTER else Aggregation.AVG)
+        points = aggregate(times, values, how, query.start_ms, query.end_ms, step_ms)
+        if len(points.times):
+            found.append(SeriesHistory(one.server_id, one.series, how, points))
+    return found
+
+
+def _merge(parts: list[tuple[Times, Values]]) -> tuple[Times, Values]:
+    """Several layouts of one series, in the order of time."""
+    if len(parts) == 1:
+        return parts[0]
+    times = np.concatenate([times for times, _ in parts])
+    values = np.concatenate([values for _, values in parts])
+    order = np.argsort(times, kind="stable")
+    return times[order], values[order]

@@ -1,0 +1,26 @@
+"""The monitored machines."""
+
+from sqlalchemy import BigInteger, Column, Integer, String, Table
+
+from bongsu.server.models.base import metadata
+
+servers = Table(
+    "servers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("agent_id", String(64), nullable=False, unique=True),
+    Column("name", String(255), nullable=False),
+    Column("first_seen_ms", BigInteger, nullable=False),
+    # Written now and then, not with every frame; the newest frame may be younger.
+    Column("last_seen_ms", BigInteger, nullable=False),
+    Column("interval_ms", Integer, nullable=False),
+    Column("agent_version", String(64), nullable=False),
+    Column("hostname", String(255), nullable=False),
+    Column("os", String(255), nullable=False),
+    Column("kernel", String(255), nullable=False),
+    Column("architecture", String(64), nullable=False),
+    Column("cpu_model", String(255), nullable=False),
+    Column("cpu_count", Integer, nullable=False),
+    Column("memory_total_bytes", BigInteger, nullable=False),
+    Column("boot_time_ms", BigInteger, nullable=False),
+)

@@ -1,0 +1,65 @@
+"""What the API server knows of each server without asking the database: its record, its layouts, its newest frames."""
+
+from dataclasses import dataclass, field
+
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts
+from bongsu.core.series import Layout
+from bongsu.server.storage.servers import ServerRecord
+
+
+@dataclass(slots=True)
+class Newest:
+    """The last two frames of one layout: the newest, and the one before it, which rates need."""
+
+    frame: Frame
+    before: Frame | None = None
+
+
+@dataclass(slots=True)
+class ServerState:
+    """One server, in memory."""
+
+    record: ServerRecord
+    layouts: dict[int, Layout] = field(default_factory=dict)
+    # Layout id -> length of a frame's values in bytes; what the hot path looks at.
+    sizes: dict[int, int] = field(default_factory=dict)
+    newest: dict[int, Newest] = field(default_factory=dict)
+    last_seen_ms: int = 0
+
+    def add_layout(self, layout: Layout) -> None:
+        """From now on frames of this layout are understood."""
+        self.layouts[layout.id] = layout
+        self.sizes[layout.id] = 8 * len(layout.series)
+
+    def saw(self, frame: Frame) -> None:
+        """Keeps a committed frame if it is newer than what is kept."""
+        kept = self.newest.get(frame.layout_id)
+        if kept is None:
+            self.newest[frame.layout_id] = Newest(frame)
+        elif frame.time_ms > kept.frame.time_ms:
+            kept.before = kept.frame
+            kept.frame = frame
+        if frame.time_ms > self.last_seen_ms:
+            self.last_seen_ms = frame.time_ms
+
+
+class Registry:
+    """All servers, by id and by agent id."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[int, ServerState] = {}
+        self.by_agent_id: dict[str, ServerState] = {}
+
+    def add(self, record: ServerRecord) -> ServerState:
+        """Takes a server in; the one that is here already stays."""
+        state = self.by_id.get(record.id)
+        if state is None:
+            state = ServerState(record, last_seen_ms=record.last_seen_ms)
+            self.by_id[record.id] = state
+            self.by_agent_id[record.agent.agent_id] = state
+        return state
+
+
+def differs(record: ServerRecord, agent: AgentIdentity, host: HostFacts | None) -> bool:
+    """Whether an agent says something new of itself."""
+    return record.agent != agent or (host is not None and record.host != host)

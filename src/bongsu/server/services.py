@@ -1,0 +1,21 @@
+"""What request handlers use, made once when the application starts."""
+
+from dataclasses import dataclass
+
+from bongsu.core.clock import Clock
+from bongsu.server.config import Settings
+from bongsu.server.ingest import Ingest
+from bongsu.server.registry import Registry
+from bongsu.server.storage.database import Database
+
+
+@dataclass(slots=True)
+class Services:
+    """``app.state.services``."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    registry: Registry
+    ingest: Ingest
+    started_ms: int

@@ -1,0 +1,202 @@
+"""The database by URL: one way to read and one way to write for every engine.
+
+Storage functions take a synchronous ``Connection``. On SQLite they run in threads, the writes all in one; on PostgreSQL they
+run on the event loop over asyncpg (SQLAlchemy's ``run_sync``). So each query is written once.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import QueuePool
+
+from bongsu.core.errors import ConfigError, Unavailable
+
+T = TypeVar("T")
+
+# A write waits this long for another process's transaction. The worker's are kept under 10 ms.
+BUSY_TIMEOUT_MS = 15_000
+# Six frames of 150 values a page: fewer, larger log records than with SQLite's 4 KB.
+PAGE_SIZE_BYTES = 8_192
+# 32 MB of log between checkpoints; smaller ones write the same hot pages again and again.
+WAL_AUTOCHECKPOINT_PAGES = 4_000
+# After a burst the log file is cut back to this, so that it does not stay at its largest.
+JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024
+READ_CACHE_KIB = 16_384
+READ_THREADS = 4
+POSTGRES_CONNECTIONS = 10
+
+
+class Database(Protocol):
+    """Runs storage functions, each in a transaction of its own."""
+
+    dialect: str
+
+    async def read(self, function: Callable[[Connection], T]) -> T:
+        """Runs ``function`` on a connection that sees one consistent state."""
+
+    async def write(self, function: Callable[[Connection], T]) -> T:
+        """Runs ``function`` and commits; when this returns, the change is on disk.
+
+        Raises:
+            Unavailable: the disk is full, or the database cannot be reached. Nothing was changed.
+        """
+
+    async def close(self) -> None:
+        """Ends all connections."""
+
+
+def open_database(url: str) -> Database:
+    """The database behind a SQLAlchemy URL: ``sqlite:///path``, ``postgresql://...`` or ``citus://...`` alike.
+
+    Raises:
+        ConfigError: not a URL, or of an engine that is not supported.
+    """
+    try:
+        parsed = make_url(url)
+    except Exception:
+        raise ConfigError("The database URL cannot be read.", field="database_url") from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        if not parsed.database:
+            raise ConfigError("The database URL names no file: sqlite:///path/to/bongsu.db", field="database_url")
+        return SqliteDatabase(Path(parsed.database))
+    if backend == "postgresql":
+        return PostgresDatabase(url)
+    raise ConfigError(f"{backend} is not supported: use sqlite or postgresql.", field="database_url")
+
+
+
+
+def sqlite_engine(path: Path, *, writer: bool) -> Engine:
+    """An engine on a SQLite file. A writer takes the write lock when its transaction begins, not at its first change."""
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=QueuePool,
+        pool_size=1 if writer else READ_THREADS,
+        max_overflow=0,
+        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _record: object) -> None:
+        # Transactions are begun below, not by the driver's own rules.
+        connection.isolation_level = None
+        for pragma in (
+            f"page_size = {PAGE_SIZE_BYTES}",
+            "auto_vacuum = INCREMENTAL",
+            "journal_mode = WAL",
+            # An acknowledged frame survives a power cut. Group commit makes it cheap.
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            f"wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}",
+            f"journal_size_limit = {JOURNAL_SIZE_LIMIT_BYTES}",
+            f"cache_size = -{READ_CACHE_KIB}",
+            "temp_store = MEMORY",
+            *(() if writer else ("query_only = ON",)),
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+    return engine
+
+
+def _as_unavailable(error: DBAPIError) -> Unavailable | None:
+    """What a failed write means to a caller, where it is nobody's mistake and may pass."""
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        name = getattr(cause, "sqlite_errorname", "")
+        if name.startswith("SQLITE_FULL"):
+            return Unavailable("The disk is full.", code="disk_full", retry_after_seconds=30)
+        if name.startswith("SQLITE_IOERR"):
+            # A full disk also shows as a failed write or sync, by file system.
+            return Unavailable(f"The disk cannot be written ({name}).", code="disk_error", retry_after_seconds=30)
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return Unavailable("The database is busy.", code="database_busy", retry_after_seconds=2)
+        return None
+    if getattr(cause, "sqlstate", None) == "53100":
+        return Unavailable("The database server's disk is full.", code="disk_full", retry_after_seconds=30)
+    if error.connection_invalidated:
+        return Unavailable("The database cannot be reached.", code="database_away", retry_after_seconds=5)
+    return None
+
+
+class SqliteDatabase:
+    """A SQLite file in WAL mode: one writer connection in one thread, readers beside it."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = sqlite_engine(path, writer=True)
+        self._reader = sqlite_engine(path, writer=False)
+        self._write_thread = ThreadPoolExecutor(1, "bongsu-write")
+        self._read_threads = ThreadPoolExecutor(READ_THREADS, "bongsu-read")
+
+    async def read(self, function: Callable[[Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._read_threads, self.read_now, function)
+
+    async def write(self, function: Callable[[Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._write_thread, self.write_now, function)
+
+    def read_now(self, function: Callable[[Connection], T]) -> T:
+        """``read`` for callers that are a thread of their own."""
+        with self._reader.begin() as connection:
+            return function(connection)
+
+    def write_now(self, function: Callable[[Connection], T]) -> T:
+        """``write`` for callers that are a thread of their own."""
+        try:
+            with self._writer.begin() as connection:
+                return function(connection)
+        except DBAPIError as error:
+            unavailable = _as_unavailable(error)
+            if unavailable is None:
+                raise
+            raise unavailable from error
+
+    async def close(self) -> None:
+        self._write_thread.shutdown(wait=True)
+        self._read_threads.shutdown(wait=True)
+        self._writer.dispose()
+        self._reader.dispose()
+
+
+class PostgresDatabase:
+    """PostgreSQL (or Citus) over asyncpg."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: str) -> None:
+        options: dict[str, Any] = {"pool_size": POSTGRES_CONNECTIONS, "max_overflow": 0, "pool_pre_ping": True}
+        self._engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), **options)
+
+    async def read(self, function: Callable[[Connection], T]) -> T:
+        async with self._engine.connect() as connection:
+            connection = await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            return await connection.run_sync(function)
+
+    async def write(self, function: Callable[[Connection], T]) -> T:
+        try:
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(function)
+        except DBAPIError as error:
+            unavailable = _as_unavailable(error)
+            if unavailable is None:
+                raise
+            raise unavailable from error
+        except OSError as error:
+            raise Unavailable("The database cannot be reached.", code="database_away") from error
+
+    async def close(self) -> None:
+        await self._engine.dispose()

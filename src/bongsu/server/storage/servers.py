@@ -1,0 +1,71 @@
+"""The server records."""
+
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from bongsu.core.samples import AgentIdentity, HostFacts
+from bongsu.server.models import servers
+from bongsu.server.storage.dialect import insert_or_ignore
+
+
+@dataclass(slots=True)
+class ServerRecord:
+    """A monitored machine as stored."""
+
+    id: int
+    agent: AgentIdentity
+    host: HostFacts
+    first_seen_ms: int
+    last_seen_ms: int
+
+
+def _record(row: Row[tuple[object, ...]]) -> ServerRecord:
+    values = row._mapping
+    return ServerRecord(
+        values["id"],
+        AgentIdentity(values["agent_id"], values["name"], values["agent_version"], values["interval_ms"]),
+        HostFacts(**{name: values[name] for name in HostFacts.__slots__}),
+        values["first_seen_ms"],
+        values["last_seen_ms"],
+    )
+
+
+def load_servers(connection: Connection) -> list[ServerRecord]:
+    """All servers, oldest first."""
+    return [_record(row) for row in connection.execute(select(servers).order_by(servers.c.id))]
+
+
+def add_server(connection: Connection, agent: AgentIdentity, host: HostFacts, now_ms: int) -> ServerRecord:
+    """The record of a new agent; the one that is there when another process was quicker."""
+    values = {
+        "agent_id": agent.agent_id,
+        "name": agent.name,
+        "agent_version": agent.version,
+        "interval_ms": agent.interval_ms,
+        "first_seen_ms": now_ms,
+        "last_seen_ms": now_ms,
+        **asdict(host),
+    }
+    connection.execute(insert_or_ignore(connection, servers).values(values))
+    return _record(connection.execute(select(servers).where(servers.c.agent_id == agent.agent_id)).one())
+
+
+def update_server(connection: Connection, server_id: int, agent: AgentIdentity, host: HostFacts) -> None:
+    """Stores what an agent says of itself now."""
+    values = {
+        "name": agent.name,
+        "agent_version": agent.version,
+        "interval_ms": agent.interval_ms,
+        **asdict(host),
+    }
+    connection.execute(update(servers).where(servers.c.id == server_id).values(values))
+
+
+def touch_servers(connection: Connection, last_seen_ms: dict[int, int]) -> None:
+    """Stores when servers were last heard of; never turns it back."""
+    for server_id, time_ms in last_seen_ms.items():
+        later = servers.c.last_seen_ms < time_ms
+        connection.execute(
+            update(servers).where(servers.c.id == server_id, later).values(last_seen_ms=time_ms)
+        )
