@@ -1,9 +1,9 @@
 """Turns readings into frames, and keeps the layout that orders them.
 
 The layout changes as seldom as possible, since each change is one more layout that the API server keeps: a series that
-is missing keeps its place (NaN) for ``KEEP_TICKS`` ticks, so neither a failing collector nor a mount that comes and
-goes makes a new one; a new series makes one at once. The order depends on the names alone, so a restarted agent finds
-the same layout again.
+is missing keeps its place (NaN) for ``KEEP_TICKS`` ticks and more, so neither a failing collector nor a mount that
+comes and goes makes a new one; a new series makes one at once. The order depends on the names alone, so a restarted
+agent finds the same layout again.
 """
 
 import math
@@ -121,4 +121,6 @@ class Assembler:
 
     def _series(self, key: Key) -> Series:
         metric = self._declared[key[0]][2]
-        return Series(key[0], key[1], metric.unit, metric.kind)
+        # a file name is bytes; those that are not UTF-8 come as lone surrogates, which no wire takes
+        labels = tuple((name, value.encode(errors="replace").decode()) for name, value in key[1])
+        return Series(key[0], labels, metric.unit, metric.kind)

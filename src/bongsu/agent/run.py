@@ -16,7 +16,7 @@ from types import FrameType
 import psutil
 
 from bongsu import __version__
-from bongsu.agent.buffer import Backlog, lock
+from bongsu.agent.backlog import Backlog, lock
 from bongsu.agent.config import Config, load
 from bongsu.agent.http import Url
 from bongsu.agent.identity import host_facts, load_identity, machine_mark

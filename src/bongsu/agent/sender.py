@@ -16,7 +16,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bongsu.agent.buffer import Backlog, Batch
+from bongsu.agent.backlog import Backlog
+from bongsu.agent.buffer import Batch
 from bongsu.agent.scheduler import Say
 from bongsu.agent.stats import Stats
 from bongsu.agent.transport import Outcome, Transport, Verdict

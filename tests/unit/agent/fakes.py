@@ -1,0 +1,147 @@
+"""Doubles for the edge of the agent: clock, psutil, the log, a server."""
+
+import contextlib
+import socket
+import threading
+from collections import namedtuple
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from bongsu.core.samples import Frame, pack
+from bongsu.core.series import Layout, Series
+
+CpuTimes = namedtuple("CpuTimes", "user nice system idle iowait irq softirq steal guest guest_nice")
+Partition = namedtuple("Partition", "device mountpoint fstype opts")
+DiskIo = namedtuple("DiskIo", "read_count write_count read_bytes write_bytes read_time write_time busy_time")
+NetIo = namedtuple("NetIo", "bytes_sent bytes_recv packets_sent packets_recv errin errout dropin dropout")
+NetState = namedtuple("NetState", "isup duplex speed mtu flags")
+
+
+class FakeClock:
+    """Stands still until told otherwise. ``step`` moves the wall clock alone."""
+
+    def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
+        self.wall_ms = float(now_ms)
+        self.seconds = 1000.0
+
+    def now_ms(self) -> int:
+        return int(self.wall_ms)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def advance(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.wall_ms += seconds * 1000
+
+    def step(self, seconds: float) -> None:
+        self.wall_ms += seconds * 1000
+
+
+class FakeSay:
+    """Remembers what was said; ``once`` and ``over`` as the log does it."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.topics: set[str] = set()
+
+    def once(self, topic: str, message: str) -> None:
+        if topic not in self.topics:
+            self.topics.add(topic)
+            self.lines.append(message)
+
+    def over(self, topic: str, message: str) -> None:
+        if topic in self.topics:
+            self.topics.discard(topic)
+            self.lines.append(message)
+
+    def info(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def fake_ps(**functions: Any) -> Any:
+    """psutil with only these functions; values that are not callable are returned as they are."""
+    return SimpleNamespace(
+        **{
+            name: value if callable(value) else (lambda *args, value=value, **kwargs: value)
+            for name, value in functions.items()
+        }
+    )
+
+
+def a_layout(*metrics: str) -> Layout:
+    return Layout.of(tuple(Series(metric) for metric in metrics or ("load_1m",)))
+
+
+def a_frame(time_ms: int, layout: Layout | None = None, value: float = 1.0) -> Frame:
+    layout = layout or a_layout()
+    return Frame(layout.id, time_ms, pack([value] * len(layout.series)))
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    """Until the condition holds, at most as long."""
+    done = threading.Event()
+    for _ in range(int(seconds / 0.005)):
+        if condition():
+            return
+        done.wait(0.005)
+    raise AssertionError("the condition did not come true in time")
+
+
+class RawServer:
+    """A TCP server on loopback that hands each connection to ``serve`` in a thread."""
+
+    def __init__(self, serve: Callable[[socket.socket], None]) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.connections = 0
+        self._serve = serve
+        self._open: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._open.append(connection)
+            threading.Thread(target=self._run, args=(connection,), daemon=True).start()
+
+    def _run(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                self._serve(connection)
+            except OSError:
+                return
+
+    def close(self) -> None:
+        # shutdown wakes accept, which close alone does not
+        with contextlib.suppress(OSError):  # macOS: not connected
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(5)
+        for connection in self._open:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+
+def read_request(connection: socket.socket) -> tuple[str, dict[str, str], bytes] | None:
+    """The next request; None when the other side closed."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(65_536)
+        if not more:
+            return None
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    while len(body) < int(headers.get("content-length", "0")):
+        body += connection.recv(65_536)
+    return first, headers, body

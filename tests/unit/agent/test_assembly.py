@@ -1,0 +1,144 @@
+"""Layouts change as seldom as they can, and frames fit them."""
+
+import math
+from collections.abc import Iterable
+
+import pytest
+
+from bongsu.agent import assembly
+from bongsu.agent.assembly import KEEP_TICKS, Assembler
+from bongsu.agent.collectors.base import Counter, Gauge, Reading
+from bongsu.core.samples import unpack
+from bongsu.core.series import Kind
+
+
+class Disk:
+    name = "disk"
+    metrics = (Gauge("disk_used_bytes", "Used."), Counter("disk_reads_total", "Reads."))
+
+    def collect(self) -> Iterable[Reading]:
+        return ()
+
+
+class Load:
+    name = "load"
+    metrics = (Gauge("load_1m", "Load."),)
+
+    def collect(self) -> Iterable[Reading]:
+        return ()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def assembler(complaints: list[str]) -> Assembler:
+    assembler = Assembler(lambda topic, problem: complaints.append(problem))
+    assembler.declare(Load())
+    assembler.declare(Disk())
+    return assembler
+
+
+def used(device: str, value: object) -> Reading:
+    return Reading("disk_used_bytes", value, (("device", device),))
+
+
+def shown(assembler: Assembler, *readings: Reading) -> dict[str, float]:
+    frame = assembler.frame(1000, readings)
+    assert frame is not None
+    assert assembler.layout is not None
+    assert frame.layout_id == assembler.layout.id
+    return dict(zip(map(str, assembler.layout.series), unpack(frame.values), strict=True))
+
+
+def test_no_series_no_frame(assembler: Assembler) -> None:
+    assert assembler.frame(1000, []) is None
+
+
+def test_values_stand_in_the_order_of_the_layout(assembler: Assembler) -> None:
+    seen = shown(assembler, used("b", 2), Reading("load_1m", 0.5), used("a", 1))
+    assert list(seen.items()) == [
+        ("load_1m", 0.5),
+        ('disk_used_bytes{device="a"}', 1),
+        ('disk_used_bytes{device="b"}', 2),
+    ]
+
+
+def test_series_carry_unit_and_kind(assembler: Assembler) -> None:
+    shown(assembler, used("a", 1), Reading("disk_reads_total", 2))
+    assert [(one.unit, one.kind) for one in assembler.layout.series] == [("bytes", Kind.GAUGE), ("", Kind.COUNTER)]
+
+
+def test_the_order_of_readings_does_not_make_another_layout(complaints: list[str]) -> None:
+    ids = set()
+    for order in ([used("a", 1), used("b", 2)], [used("b", 2), used("a", 1)]):
+        again = Assembler(lambda topic, problem: None)
+        again.declare(Disk())
+        shown(again, *order)
+        ids.add(again.layout.id)
+    assert len(ids) == 1
+
+
+def test_a_new_series_makes_a_new_layout_at_once(assembler: Assembler) -> None:
+    shown(assembler, used("a", 1))
+    first = assembler.layout.id
+    seen = shown(assembler, used("a", 1), used("b", 2))
+    assert assembler.layout.id != first
+    assert seen['disk_used_bytes{device="b"}'] == 2
+
+
+def test_a_missing_series_keeps_its_place_for_a_while(assembler: Assembler) -> None:
+    shown(assembler, used("a", 1), used("b", 2))
+    first = assembler.layout.id
+    for _ in range(KEEP_TICKS - 2):
+        seen = shown(assembler, used("a", 1))
+        assert math.isnan(seen['disk_used_bytes{device="b"}'])
+    assert assembler.layout.id == first
+    for _ in range(KEEP_TICKS + 2):
+        seen = shown(assembler, used("a", 1))
+    assert list(seen) == ['disk_used_bytes{device="a"}']
+
+
+def test_when_everything_is_gone_there_are_no_frames(assembler: Assembler) -> None:
+    shown(assembler, used("a", 1))
+    frames = [assembler.frame(1000, []) for _ in range(2 * KEEP_TICKS)]
+    assert frames[-1] is None
+
+
+@pytest.mark.parametrize("value", ["many", None, object(), 10**400, math.inf], ids=str)
+def test_what_is_no_number_is_no_value(assembler: Assembler, complaints: list[str], value: object) -> None:
+    shown(assembler, used("a", 1), used("b", 1))
+    seen = shown(assembler, used("a", value), used("b", 7))
+    assert not math.isfinite(seen['disk_used_bytes{device="a"}'])
+    assert seen['disk_used_bytes{device="b"}'] == 7
+    assert all("disk_used_bytes" in complaint for complaint in complaints)
+
+
+@pytest.mark.parametrize(
+    ("reading", "complaint"),
+    [
+        (Reading("nobody_knows", 1), "not declared"),
+        (Reading("load_1m", 1, tuple((f"l{n:02}", "x") for n in range(17))), "17 labels; 16 are allowed"),
+        (Reading("load_1m", 1, (("path", "é" * 129),)), "more than 256 bytes"),
+    ],
+)
+def test_what_the_server_would_refuse_is_not_sent(assembler, complaints, reading: Reading, complaint: str) -> None:
+    seen = shown(assembler, used("a", 1), reading)
+    assert list(seen) == ['disk_used_bytes{device="a"}']
+    assert complaint in complaints[0]
+
+
+def test_a_name_that_is_not_unicode_still_has_a_layout(assembler: Assembler) -> None:
+    shown(assembler, used("caf\udce9", 1))
+    assert assembler.layout.series[0].labels == (("device", "caf?"),)
+
+
+def test_there_is_a_largest_layout(assembler, complaints, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assembly, "MAX_SERIES", 3)
+    seen = shown(assembler, *(used(str(number), number) for number in range(5)))
+    assert len(seen) == 3
+    seen = shown(assembler, *(used(str(number), number) for number in range(5)))
+    assert len(seen) == 3
+    assert "more than 3 series" in complaints[0]
