@@ -12,7 +12,6 @@ FILE = Path(__file__).parent / "data" / "host-capture.npz"
 SERIES = 150
 
 
-
 @cache
 def load() -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float64]]:
     """Names (150,) and values (n, 150), a row a second."""
@@ -33,7 +32,8 @@ def layout() -> Layout:
 
 
 def rows(count: int, start: int = 0) -> npt.NDArray[np.float64]:
-    """(count, 150) values from row ``start`` on. Past the end the capture goes on forwards and backwards in turn (no jumps in
+    """(count, 150) values from row ``start`` on. Past the end the capture goes on forwards and backwards in turn (no
+    jumps in
     gauges), and counters go on rising by the same steps."""
     _, values = load()
     length = len(values)

@@ -1,7 +1,7 @@
 """Durable ingest: agents on keep-alive connections, one server core, every answer after the sync of the disk.
 
-Starts ``bongsu server`` on core 0 with an empty database and drives it from core 1, over loopback, for ``--seconds``. Values are
-rows of a real capture. Afterwards the rows in the database are counted against the acknowledged frames.
+Starts ``bongsu server`` on core 0 with an empty database and drives it from core 1, over loopback, for ``--seconds``.
+Values are rows of a real capture. Afterwards the rows in the database are counted against the acknowledged frames.
 """
 
 import asyncio
@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
 
@@ -100,7 +99,9 @@ def running_server(data_dir: Path, *, role: str = "api"):
     port = free_port()
     environment = os.environ | {"BONGSU_DATA_DIR": str(data_dir), "BONGSU_PORT": str(port), "BONGSU_HOST": "127.0.0.1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "bongsu.cli", "server", "--role", role], env=environment, preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE})
+        [sys.executable, "-m", "bongsu.cli", "server", "--role", role],
+        env=environment,
+        preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),
     )
     try:
         deadline = time.monotonic() + 60
@@ -149,7 +150,13 @@ def measure(agents: int, frames: int, seconds: float) -> dict[str, float]:
             client = time.process_time() - client
             took = time.perf_counter() - began
             busy = cpu_seconds(process.pid) - before
-            rss = int(next(line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if line.startswith("VmRSS")).split()[1])
+            rss = int(
+                next(
+                    line
+                    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines()
+                    if line.startswith("VmRSS")
+                ).split()[1]
+            )
         acknowledged = sum(connection.acknowledged for connection in connections)
         with sqlite3.connect(Path(folder) / "bongsu.db") as database:
             stored = database.execute("SELECT count(*) FROM frames").fetchone()[0]

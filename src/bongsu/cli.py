@@ -1,13 +1,70 @@
-"""``bongsu``: one command, its parts loaded only when they are asked for (the agent must stay small)."""
+"""``bongsu``: one command. Its parts are loaded only when they are asked for, so that the agent stays small."""
 
 import sys
+from collections.abc import Callable, Sequence
+
+USAGE = """\
+usage: bongsu COMMAND ...
+
+  up       everything on this machine: API server, worker and an agent; the quickest way to look around
+  server   the API server and its worker
+  agent    watches this machine and sends to an API server
+  db       the database: upgrade
+
+  bongsu COMMAND --help tells more.   bongsu --version
+"""
+
+
+def _up(argv: Sequence[str]) -> int:
+    from bongsu.up import main
+
+    return main(argv)
+
+
+def _server(argv: Sequence[str]) -> int:
+    from bongsu.server.main import main
+
+    return main(argv)
+
+
+def _agent(argv: Sequence[str]) -> int:
+    from bongsu.agent.main import main
+
+    return main(argv)
+
+
+def _db(argv: Sequence[str]) -> int:
+    from bongsu.server.db import main
+
+    return main(argv)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"up": _up, "server": _server, "agent": _agent, "db": _db}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0 well, 1 failed, 2 wrongly called."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0 if words else 2
+    if words[0] in ("-V", "--version"):
+        from bongsu import __version__
+
+        print(f"bongsu {__version__}")
+        return 0
+    command = COMMANDS.get(words[0])
+    if command is None:
+        print(f"bongsu: there is no command {words[0]!r}\n\n{USAGE}", end="", file=sys.stderr)
+        return 2
+    try:
+        return command(words[1:])
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "bongsu":
+            raise
+        print(f"bongsu {words[0]} needs {error.name}: pip install 'bongsu[server]'", file=sys.stderr)
+        return 1
+
 
 if __name__ == "__main__":
-    import logging
-    from pathlib import Path
-
-    from bongsu.server.config import load_settings
-    from bongsu.server.main import serve
-
-    logging.basicConfig(level=logging.WARNING)
-    serve(load_settings())
+    sys.exit(main())

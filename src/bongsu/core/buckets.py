@@ -12,7 +12,8 @@ def bucket_start(time_ms: int, step_ms: int) -> int:
     return time_ms - time_ms % step_ms
 
 
-# Steps that people read without thinking, in milliseconds: 1-2-5 within seconds, then divisors of the minute, hour and day.
+# Steps that people read without thinking, in milliseconds: 1-2-5 within seconds, then divisors of the minute, hour
+# and day.
 NICE_STEPS_MS = tuple(
     1_000 * seconds
     for seconds in (
@@ -25,7 +26,8 @@ NICE_STEPS_MS = tuple(
 
 
 def nice_step(range_ms: int, max_points: int, *, at_least_ms: int = 1_000) -> int:
-    """The smallest step of NICE_STEPS_MS (or a multiple of the largest) that covers ``range_ms`` in at most ``max_points`` buckets.
+    """The smallest step of NICE_STEPS_MS (or a multiple of the largest) that covers ``range_ms`` in at most
+    ``max_points`` buckets.
 
     A range that does not start on a boundary touches one bucket more than it is long, which is allowed for.
     """

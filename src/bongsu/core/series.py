@@ -17,7 +17,8 @@ class Kind(StrEnum):
 class Series:
     """One metric with its labels on one server.
 
-    ``labels`` are (name, value) pairs sorted by name; ``unit`` is a base unit (``bytes``, ``seconds``, ``ratio``) or empty for a count.
+    ``labels`` are (name, value) pairs sorted by name; ``unit`` is a base unit (``bytes``, ``seconds``, ``ratio``) or
+    empty for a count.
     """
 
     metric: str
@@ -60,7 +61,8 @@ def layout_id(series: tuple[Series, ...]) -> int:
     return (int.from_bytes(digest.digest(), "little") >> 1) or 1
 
 
-# The first word of a metric name -> the family that people look for it under. Any other first word is a family of its own.
+# The first word of a metric name -> the family that people look for it under. Any other first word is a family of its
+# own.
 _FAMILIES = {
     "cpu": "cpu",
     "load": "cpu",

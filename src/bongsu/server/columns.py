@@ -24,7 +24,7 @@ class Aggregation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """``times``: (n,) int64 ms, ascending, bucket starts where ``low`` and ``high`` (the extremes within each bucket) are given."""
+    """``times``: (n,) int64 ms, ascending; bucket starts where ``low`` and ``high``, the extremes in each, are given."""
 
     times: Times
     values: Values
@@ -44,11 +44,14 @@ def increases(values: Values) -> Values:
     return np.where(steps < 0, values[1:], steps)
 
 
-def aggregate(times: Times, values: Values, how: Aggregation, start_ms: int, end_ms: int, step_ms: int | None) -> Points:
+def aggregate(
+    times: Times, values: Values, how: Aggregation, start_ms: int, end_ms: int, step_ms: int | None
+) -> Points:
     """Points within ``[start_ms, end_ms)``: each sample by itself, or one point a bucket that holds samples.
 
     ``times``: (n,) int64 ms, ascending; may begin before ``start_ms``: growth is counted from the sample before.
-    A rate is growth over the time between samples, per second; over a bucket, the growth of its samples over their time.
+    A rate is growth over the time between samples, per second; over a bucket, the growth of its samples over their
+    time.
     """
     times, values = present(times, values)
     spans = None

@@ -1,5 +1,6 @@
 """Settings of the API server: defaults < configuration file < environment (BONGSU_*) < command line."""
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from bongsu.core.errors import ConfigError
 
 MIB = 1024 * 1024
+
+
+def default_data_dir() -> Path:
+    """Where programs keep their data, by the XDG base directory specification."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "bongsu"
 
 
 class Limits(BaseModel):
@@ -25,7 +31,9 @@ class Limits(BaseModel):
     labels_per_series: int = Field(16, ge=0)
     label_bytes: int = Field(256, ge=1, description="A label's value in UTF-8.")
     ahead_seconds: int = Field(300, ge=0, description="How far in the future a time stamp may be.")
-    queue_bytes: int = Field(64 * MIB, ge=MIB, description="Frames waiting for the disk before agents are told to wait.")
+    queue_bytes: int = Field(
+        64 * MIB, ge=MIB, description="Frames waiting for the disk before agents are told to wait."
+    )
     points_per_query: int = Field(2_000_000, ge=1_000, description="Points in one answer to a history query.")
 
 
@@ -36,9 +44,25 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8600, ge=0, le=65535, description="0: any free port.")
-    data_dir: Path = Field(Path("data"), description="Where the database is kept.")
+    data_dir: Path = Field(default_factory=default_data_dir, description="Where everything is kept.")
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in data_dir.")
+    allowed_hosts: list[str] = Field(
+        default_factory=list,
+        description="Host names that requests may be for, such as monitor.example.com. Empty: any name; on a loopback address "
+        "only the names of this machine itself, or a page on the web could reach Bongsu through its visitors.",
+    )
+    retention_raw: str = Field("7d", description="How long frames are kept as they came.")
     limits: Limits = Field(default_factory=Limits)
+
+    @property
+    def loopback_only(self) -> bool:
+        """Whether only this machine reaches the API server."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     @property
     def effective_database_url(self) -> str:

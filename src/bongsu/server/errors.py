@@ -77,7 +77,9 @@ def install(app: FastAPI) -> None:
 
     async def bug(request: Request, error: Exception) -> JSONResponse:
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return JSONResponse(error_body("internal_error", "This is a bug in the API server; its log has the details."), 500)
+        return JSONResponse(
+            error_body("internal_error", "This is a bug in the API server; its log has the details."), 500
+        )
 
     app.add_exception_handler(BongsuError, domain)
     app.add_exception_handler(HTTPException, http)

@@ -1,7 +1,7 @@
 """POST /api/metrics: the way of a frame from the socket to the disk.
 
-An ASGI endpoint of its own, below FastAPI. The frames of many requests are written in one transaction (group commit); a request is
-answered when its own are on disk. Nothing of a request is stored unless all of it is valid.
+An ASGI endpoint of its own, below FastAPI. The frames of many requests are written in one transaction (group commit);
+a request is answered when its own are on disk. Nothing of a request is stored unless all of it is valid.
 """
 
 import asyncio
@@ -14,7 +14,6 @@ from starlette.types import Receive, Scope, Send
 from bongsu.core.clock import Clock
 from bongsu.core.errors import BongsuError, TooLarge, Unavailable, UnknownLayouts, UnsupportedEncoding
 from bongsu.core.samples import HostFacts, Push, PushError, PushResult
-from bongsu.core.series import Layout
 from bongsu.server.config import Limits
 from bongsu.server.errors import retry_after, status_of
 from bongsu.server.group_commit import GroupCommit
@@ -109,7 +108,9 @@ class Ingest:
             logger.exception("POST /api/metrics failed")
             status = 500
             self.counters.rejected["internal_error"] += 1
-            result = PushResult(error=PushError("internal_error", "This is a bug in the API server; its log says more."))
+            result = PushResult(
+                error=PushError("internal_error", "This is a bug in the API server; its log says more.")
+            )
         answer = form.encode_result(result)
         await send(
             {
@@ -231,7 +232,10 @@ def gunzip(body: bytes, limit: int) -> bytes:
         raise UnsupportedEncoding("The body is not gzip.", code="malformed_body", field="body") from None
     if len(plain) > limit:
         raise TooLarge(
-            f"The body is larger than {limit} bytes after decompression.", code="body_too_large", field="body", limit=limit
+            f"The body is larger than {limit} bytes after decompression.",
+            code="body_too_large",
+            field="body",
+            limit=limit,
         )
     if not stream.eof or stream.unused_data:
         raise UnsupportedEncoding("The gzip body is cut off or followed by more.", code="malformed_body", field="body")

@@ -1,20 +1,34 @@
-"""``bongsu server``: runs the API server, or the worker, or both."""
+"""``bongsu server``: the API server, the worker, or both.
 
+``--role all`` (the default) runs both as children of this process; ``api`` and ``worker`` run one of them in it.
+"""
+
+import argparse
+import asyncio
 import gc
 import logging
+import os
+import signal
 import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
 
 import uvicorn
 
+from bongsu.core.errors import BongsuError
 from bongsu.server.app import Application
-from bongsu.server.config import Settings
+from bongsu.server.config import Settings, load_settings
+from bongsu.server.supervisor import check_port, run, server_children
+from bongsu.server.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-# The writer thread gives the lock back and takes it again at each statement; with Python's 5 ms it waits that long behind a busy
-# event loop each time. Measured: 1 ms gives 25 % more ingest than 5 ms; 0.2 ms less again.
+# The writer thread gives the lock back and takes it again at each statement; with Python's 5 ms it waits that long
+# behind a busy event loop each time. Measured: 1 ms gives 25 % more ingest than 5 ms; 0.2 ms less again.
 SWITCH_INTERVAL_SECONDS = 0.001
-# A request makes some hundred objects and no cycles. Python's default of 700 walks them again and again: 15 % of the time.
+# A request makes some hundred objects and no cycles. Python's default of 700 walks them again and again: 15 % of the
+# time.
 GC_THRESHOLD = (50_000, 20, 100)
 
 
@@ -26,14 +40,80 @@ def serve(settings: Settings) -> None:
         Application(settings),
         host=settings.host,
         port=settings.port,
-        loop="uvloop",
+        loop="uvloop" if os.name == "posix" else "asyncio",
         http="httptools",
         access_log=False,
         log_config=None,
         server_header=False,
         date_header=False,
+        # Longer than the longest usual interval of an agent, so that its connection stays.
         timeout_keep_alive=120,
         timeout_graceful_shutdown=10,
         lifespan="on",
     )
     uvicorn.Server(config).run()
+
+
+def work(settings: Settings) -> None:
+    """Runs the worker in this process until SIGTERM or SIGINT."""
+
+    async def run() -> None:
+        worker = Worker(settings)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.stop)
+        await worker.run()
+
+    asyncio.run(run())
+
+
+def configure_logging() -> None:
+    """One line an event on standard error; systemd and containers add what they need."""
+    logging.basicConfig(
+        level=os.environ.get("BONGSU_LOG_LEVEL", "INFO").upper(),
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    for name in ("uvicorn.error", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def end_with_parent() -> None:
+    """Under ``bongsu up`` standard input is a pipe held by the parent: when it closes, the parent is gone."""
+    if os.environ.get("BONGSU_SUPERVISED") != "1":
+        return
+
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="bongsu server", description="The API server and its worker.")
+    parser.add_argument("--role", choices=("all", "api", "worker"), default="all")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings, see config/server.yml")
+    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (default 8600)")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where everything is kept")
+    options = parser.parse_args(list(argv))
+    configure_logging()
+    try:
+        settings = load_settings(options.config, host=options.host, port=options.port, data_dir=options.data_dir)
+        end_with_parent()
+        if options.config:
+            os.environ["BONGSU_CONFIG"] = str(options.config)
+        if options.role == "api":
+            serve(settings)
+        elif options.role == "worker":
+            work(settings)
+        else:
+            check_port(settings.host, settings.port)
+            return run(settings, server_children(settings))
+    except BongsuError as error:
+        print(f"bongsu server: {error.message}", file=sys.stderr)
+        return 2
+    return 0

@@ -1,7 +1,97 @@
-"""The dashboard and the API's own documentation, served from the package."""
+"""The dashboard and the documentation of the API, served from the package: nothing is loaded from elsewhere."""
+
+from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+
+FOLDER = Path(__file__).parent / "static"
+
+# Their names hold a hash of their content.
+_IMMUTABLE = "public, max-age=31536000, immutable"
+_REVALIDATE = "no-cache"
+_NOT_BUILT = """<!doctype html><meta charset="utf-8"><title>Bongsu</title>
+<body style="font:16px system-ui;margin:4rem auto;max-width:36rem"><h1>The dashboard is not built</h1>
+<p>The API server runs: see <a href="/api/health">/api/health</a>. <code>make dashboard</code> builds the
+dashboard.</p>"""
 
 
-def install(app: FastAPI) -> None:
-    """later"""
+def install(app: FastAPI, folder: Path = FOLDER) -> None:
+    """Adds /docs, /redoc and, for every other path, the dashboard."""
+
+    @app.get("/docs", include_in_schema=False)
+    async def swagger_ui() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/api/openapi.json",
+            title="Bongsu API",
+            swagger_js_url="/_docs/swagger-ui-bundle.js",
+            swagger_css_url="/_docs/swagger-ui.css",
+            swagger_favicon_url="/favicon.svg",
+        )
+
+    @app.get("/redoc", include_in_schema=False)
+    async def redoc() -> HTMLResponse:
+        return get_redoc_html(
+            openapi_url="/api/openapi.json",
+            title="Bongsu API",
+            redoc_js_url="/_docs/redoc.standalone.js",
+            redoc_favicon_url="/favicon.svg",
+            with_google_fonts=False,
+        )
+
+    @app.get("/{path:path}", include_in_schema=False)
+    async def dashboard(request: Request, path: str) -> Response:
+        if path == "api" or path.startswith("api/"):
+            raise HTTPException(404, f"There is no /{path}.")
+        file = _inside(folder, path)
+        if file is not None and file.is_file():
+            return _file(request, file)
+        # Any other path is a page of the dashboard; a missing file is not.
+        if "." in path.rpartition("/")[2] or path.startswith(("_nuxt/", "_docs/")):
+            raise HTTPException(404, f"There is no /{path}.")
+        index = folder / "index.html"
+        return _file(request, index) if index.is_file() else HTMLResponse(_NOT_BUILT, 503)
+
+
+def _inside(folder: Path, path: str) -> Path | None:
+    """The file of a URL path, never one outside of ``folder``."""
+    if "\0" in path:
+        return None
+    file = (folder / path).resolve()
+    return file if file.is_relative_to(folder.resolve()) else None
+
+
+def _file(request: Request, file: Path) -> Response:
+    headers = {"Cache-Control": _IMMUTABLE if "_nuxt" in file.parts else _REVALIDATE, "Vary": "Accept-Encoding"}
+    packed = file.with_name(file.name + ".gz")
+    if "gzip" in request.headers.get("accept-encoding", "") and packed.is_file():
+        response = FileResponse(packed, headers=headers | {"Content-Encoding": "gzip"}, media_type=_media_type(file))
+    else:
+        response = FileResponse(file, headers=headers, media_type=_media_type(file))
+    response.set_stat_headers(response.stat_result or (packed if response.path == packed else file).stat())
+    if request.headers.get("if-none-match") == response.headers["etag"]:
+        return Response(status_code=304, headers={"ETag": response.headers["etag"], **headers})
+    return response
+
+
+_MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".webmanifest": "application/manifest+json",
+    ".ico": "image/x-icon",
+    ".png": "image/png",
+    ".txt": "text/plain; charset=utf-8",
+}
+
+
+def _media_type(file: Path) -> str:
+    # Not from the machine's own registry: on some Windows machines it calls JavaScript plain text.
+    return _MEDIA_TYPES.get(file.suffix, "application/octet-stream")

@@ -21,7 +21,9 @@ def check_agent(agent: AgentIdentity, host: HostFacts | None) -> None:
     """Raises InvalidInput when the agent does not say who it is in the form we store."""
     if not _AGENT_ID.fullmatch(agent.agent_id):
         raise InvalidInput(
-            "agent.agent_id must be 8 to 64 letters, digits, dots, dashes or underscores.", field="agent.agent_id", limit=64
+            "agent.agent_id must be 8 to 64 letters, digits, dots, dashes or underscores.",
+            field="agent.agent_id",
+            limit=64,
         )
     if not agent.name.strip():
         raise InvalidInput("agent.name must not be empty.", field="agent.name")
@@ -169,7 +171,9 @@ def _wrong_frame(
 def _wrong_time(index: int, frame: Frame, limits: Limits, now_ms: int) -> InvalidInput:
     field = f"frames[{index}].time_ms"
     if frame.time_ms <= 0:
-        return InvalidInput(f"{field} must be Unix milliseconds, not {frame.time_ms}.", code="invalid_time", field=field)
+        return InvalidInput(
+            f"{field} must be Unix milliseconds, not {frame.time_ms}.", code="invalid_time", field=field
+        )
     return InvalidInput(
         f"{field} is {(frame.time_ms - now_ms) / 1000:.0f} s in the future; the limit is {limits.ahead_seconds} s. "
         "Is the agent's clock right?",

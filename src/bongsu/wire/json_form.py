@@ -1,7 +1,8 @@
 """Core types to and from the JSON form of the same messages, for people and scripts.
 
-As protobuf's own JSON mapping but for three things: names stay snake_case, a kind is ``gauge`` or ``counter``, and NaN (no value) is
-``null``. 64-bit ids are strings, since a double holds 53 bits; plain numbers are understood as well.
+As protobuf's own JSON mapping but for three things: names stay snake_case, a kind is ``gauge`` or ``counter``, and
+NaN (no value) is ``null``. 64-bit ids are strings, since a double holds 53 bits; plain numbers are understood as
+well.
 """
 
 import json

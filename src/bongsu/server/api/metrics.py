@@ -129,7 +129,7 @@ async def current(
     services: ServicesDep,
     server: ServerQuery = [],  # noqa: B006
     metric: MetricQuery = [],  # noqa: B006
-    type: TypeQuery = [],  # noqa: A002, B006
+    type: TypeQuery = [],  # noqa: B006
     labels: LabelsQuery = [],  # noqa: B006
 ) -> Response:
     """The newest sample of every selected series. Also for servers that are down: `time_ms` tells the age."""
@@ -143,12 +143,14 @@ async def history(
     services: ServicesDep,
     server: ServerQuery = [],  # noqa: B006
     metric: MetricQuery = [],  # noqa: B006
-    type: TypeQuery = [],  # noqa: A002, B006
+    type: TypeQuery = [],  # noqa: B006
     labels: LabelsQuery = [],  # noqa: B006
     start: Annotated[str, Query(description="Unix ms, ISO 8601, or relative: -15m, -6h, -7d.")] = "-1h",
     end: Annotated[str, Query(description="As `start`; not included.")] = "now",
     max_points: Annotated[int, Query(ge=2, le=10_000, description="Points per series at most.")] = 500,
-    step: Annotated[str | None, Query(description="Length of a bucket, such as 1m; chosen by max_points if absent.")] = None,
+    step: Annotated[
+        str | None, Query(description="Length of a bucket, such as 1m; chosen by max_points if absent.")
+    ] = None,
     aggregation: Annotated[
         Aggregation | None, Query(description="One point a bucket; default avg for gauges, rate (per s) for counters.")
     ] = None,

@@ -34,7 +34,9 @@ def upgrade(connection: Connection, revision: str = "head") -> tuple[str | None,
     before = current_revision(connection)
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if before is not None and before not in known:
-        raise DatabaseTooNew(f"The database has revision {before}, which a newer version of Bongsu made: upgrade Bongsu.")
+        raise DatabaseTooNew(
+            f"The database has revision {before}, which a newer version of Bongsu made: upgrade Bongsu."
+        )
     if before != revision:
         command.upgrade(_config(connection), revision)
     return before, current_revision(connection)

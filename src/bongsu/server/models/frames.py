@@ -17,8 +17,8 @@ layouts = Table(
     PrimaryKeyConstraint("server_id", "layout_id"),
 )
 
-# On SQLite a rowid table with an index beside it: frames of many servers are then appended to the same few pages, where a
-# clustered key would touch (and log) one 8 KB page a frame.
+# On SQLite a rowid table with an index beside it: frames of many servers are then appended to the same few pages,
+# where a clustered key would touch (and log) one 8 KB page a frame.
 frames = Table(
     "frames",
     metadata,

@@ -1,1 +1,1 @@
-"""All queries live here: functions over a SQLAlchemy connection, called through ``Database.read`` and ``Database.write``."""
+"""All queries: functions over a SQLAlchemy connection, called through ``Database.read`` and ``Database.write``."""

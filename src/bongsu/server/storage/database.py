@@ -1,7 +1,7 @@
 """The database by URL: one way to read and one way to write for every engine.
 
-Storage functions take a synchronous ``Connection``. On SQLite they run in threads, the writes all in one; on PostgreSQL they
-run on the event loop over asyncpg (SQLAlchemy's ``run_sync``). So each query is written once.
+Storage functions take a synchronous ``Connection``. On SQLite they run in threads, the writes all in one; on
+PostgreSQL they run on the event loop over asyncpg (SQLAlchemy's ``run_sync``). So each query is written once.
 """
 
 import asyncio
@@ -72,10 +72,8 @@ def open_database(url: str) -> Database:
     raise ConfigError(f"{backend} is not supported: use sqlite or postgresql.", field="database_url")
 
 
-
-
 def sqlite_engine(path: Path, *, writer: bool) -> Engine:
-    """An engine on a SQLite file. A writer takes the write lock when its transaction begins, not at its first change."""
+    """An engine on a SQLite file. A writer takes the write lock when its transaction begins, not at its first row."""
     engine = create_engine(
         f"sqlite:///{path}",
         poolclass=QueuePool,

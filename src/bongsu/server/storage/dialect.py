@@ -8,11 +8,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 FrameRow = tuple[int, int, int, bytes]  # server id, layout id, time in ms, packed values
 
-# Rows of one INSERT on SQLite, which lets go of the interpreter lock once a statement; row by row, each of them would wait
-# behind the event loop to get it back. Few sizes, so that the driver's statement cache (128) holds them all.
+# Rows of one INSERT on SQLite, which lets go of the interpreter lock once a statement; row by row, each of them would
+# wait behind the event loop to get it back. Few sizes, so that the driver's statement cache (128) holds them all.
 _ROWS_PER_STATEMENT = (256, 64, 16, 4, 1)
 _SQLITE_STATEMENTS = {
-    rows: 'INSERT OR IGNORE INTO frames (server_id, layout_id, time_ms, "values") VALUES ' + ",".join(["(?,?,?,?)"] * rows)
+    rows: f'INSERT OR IGNORE INTO frames (server_id, layout_id, time_ms, "values") VALUES {",".join(["(?,?,?,?)"] * rows)}'  # noqa: S608, E501
     for rows in _ROWS_PER_STATEMENT
 }
 _POSTGRES_STATEMENT = (

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
-from bongsu.server.models import frames
+from bongsu.server.models import frames, layouts
 from bongsu.server.storage.dialect import FrameRow, insert_frames
 from bongsu.server.storage.layouts import store_layout
 
@@ -43,7 +43,9 @@ def store(connection: Connection, batches: Sequence[Batch], *, each: bool = Fals
 
 
 def _rows(batches: Sequence[Batch]) -> list[FrameRow]:
-    return [(batch.server_id, frame.layout_id, frame.time_ms, frame.values) for batch in batches for frame in batch.frames]
+    return [
+        (batch.server_id, frame.layout_id, frame.time_ms, frame.values) for batch in batches for frame in batch.frames
+    ]
 
 
 def newest_frames(connection: Connection, server_id: int, layout_id: int, count: int = 2) -> list[Frame]:
@@ -70,3 +72,20 @@ def frames_between(connection: Connection, server_id: int, layout_id: int, start
         .order_by(frames.c.time_ms)
     )
     return [Frame(layout_id, time_ms, values) for time_ms, values in connection.execute(query)]
+
+
+def delete_frames_before(connection: Connection, before_ms: int, most: int) -> int:
+    """Deletes up to ``most`` frames older than ``before_ms``. Returns how many."""
+    deleted = 0
+    # By layout: time stands third in the key, so each of these is a short range of the index.
+    owners = connection.execute(select(layouts.c.server_id, layouts.c.layout_id)).all()
+    for server_id, layout_id in owners:
+        mine = (frames.c.server_id == server_id, frames.c.layout_id == layout_id)
+        old = select(frames.c.time_ms).where(*mine, frames.c.time_ms < before_ms).order_by(frames.c.time_ms)
+        times = connection.scalars(old.limit(most - deleted)).all()
+        if times:
+            connection.execute(delete(frames).where(*mine, frames.c.time_ms <= times[-1]))
+            deleted += len(times)
+        if deleted >= most:
+            break
+    return deleted

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from bongsu.core.samples import AgentIdentity, HostFacts
 from bongsu.server.models import servers
@@ -66,6 +66,4 @@ def touch_servers(connection: Connection, last_seen_ms: dict[int, int]) -> None:
     """Stores when servers were last heard of; never turns it back."""
     for server_id, time_ms in last_seen_ms.items():
         later = servers.c.last_seen_ms < time_ms
-        connection.execute(
-            update(servers).where(servers.c.id == server_id, later).values(last_seen_ms=time_ms)
-        )
+        connection.execute(update(servers).where(servers.c.id == server_id, later).values(last_seen_ms=time_ms))

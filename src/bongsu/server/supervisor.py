@@ -1,0 +1,243 @@
+"""Keeps the parts of Bongsu running as child processes.
+
+A child that dies is started again, with growing pauses. When this process ends, in whatever way, the pipe that is
+each child's standard input closes, and the child ends by itself.
+"""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+
+from bongsu import __version__
+from bongsu.core.errors import ConfigError
+from bongsu.server.config import Settings
+
+START_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = 15
+# A child that lived this long has started well; its next pause is the shortest again.
+WELL_AFTER_SECONDS = 60
+PAUSES_SECONDS = (1, 2, 5, 10, 30)
+
+
+@dataclass(slots=True)
+class Child:
+    """One part of Bongsu."""
+
+    name: str
+    arguments: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+    process: "subprocess.Popen[bytes] | None" = None
+    started: float = 0.0
+    failures: int = 0
+    start_at: float = 0.0
+
+    def start(self) -> None:
+        """Starts it in a process group of its own: Ctrl-C reaches only the parent, which ends the children in order."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "bongsu.cli", *self.arguments],
+            stdin=subprocess.PIPE,
+            env=os.environ | self.environment | {"BONGSU_SUPERVISED": "1"},
+            process_group=0 if os.name == "posix" else None,
+        )
+        self.started = time.monotonic()
+
+    def stop(self) -> None:
+        """Asks it to end, and ends it if it does not."""
+        process = self.process
+        if process is None:
+            return
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(STOP_TIMEOUT_SECONDS)
+            except subprocess.TimeoutExpired:
+                print(f"{self.name} did not stop within {STOP_TIMEOUT_SECONDS} s and was killed", file=sys.stderr)
+                process.kill()
+                process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+        self.process = None
+
+
+class Stopped(Exception):
+    """Somebody asked us to end."""
+
+
+class Supervisor:
+    """Keeps children running, in order, until told to stop."""
+
+    def __init__(self, children: Sequence[Child]) -> None:
+        self._children = children
+
+    def start(self, child: Child) -> None:
+        """Starts one of the children now."""
+        child.start()
+
+    def watch(self) -> None:
+        """Starts again what dies. Ends by ``Stopped`` only."""
+        while True:
+            now = time.monotonic()
+            for child in self._children:
+                process = child.process
+                if process is None:
+                    if child.start_at <= now:
+                        child.start()
+                elif process.poll() is not None:
+                    self._died(child, process.returncode, now)
+            time.sleep(0.25)
+
+    def _died(self, child: Child, status: int, now: float) -> None:
+        child.stop()
+        if now - child.started > WELL_AFTER_SECONDS:
+            child.failures = 0
+        pause = PAUSES_SECONDS[min(child.failures, len(PAUSES_SECONDS) - 1)]
+        child.failures += 1
+        child.start_at = now + pause
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+        print(f"{child.name} ended with {how}; starting it again in {pause} s", file=sys.stderr, flush=True)
+
+    def stop(self) -> None:
+        """Ends the children, the last one first: the agent's last frame still finds the server."""
+        for child in reversed(self._children):
+            child.stop()
+
+
+def _on_signal(_number: int, _frame: FrameType | None) -> None:
+    # A second Ctrl-C while the children end must not leave them behind.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Stopped
+
+
+@contextlib.contextmanager
+def _stoppable(supervisor: Supervisor) -> Iterator[None]:
+    signal.signal(signal.SIGINT, _on_signal)
+    signal.signal(signal.SIGTERM, _on_signal)
+    try:
+        yield
+    except Stopped:
+        pass
+    finally:
+        supervisor.stop()
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises ConfigError when somebody listens there already, and says who where that can be told."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        if os.name == "posix":  # a port whose last connections are still fading away is free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except PermissionError:
+            raise ConfigError(f"Port {port} needs more rights: use one above 1023, such as --port 8600.") from None
+        except OSError as error:
+            if error.errno is not None and "in use" in os.strerror(error.errno):
+                raise ConfigError(
+                    f"Port {port} on {host} is taken{_owner(port)}. Stop that, or choose another: --port {port + 1}"
+                ) from None
+            raise ConfigError(f"Cannot listen on {host}: {error.strerror or error}.") from None
+
+
+def _owner(port: int) -> str:
+    import psutil
+
+    with contextlib.suppress(psutil.Error, OSError):
+        for connection in psutil.net_connections("tcp"):
+            if (
+                connection.status == psutil.CONN_LISTEN
+                and connection.laddr
+                and connection.laddr.port == port
+                and connection.pid
+            ):
+                return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
+    return ""
+
+
+def free_port(host: str) -> int:
+    """A port that nobody listens on."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def local_url(settings: Settings) -> str:
+    """The address of the API server as seen from this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
+    if ":" in host and not host.startswith("["):
+        host = f"[{host}]"
+    return f"http://{host}:{settings.port}"
+
+
+def wait_until_ready(url: str, child: Child) -> bool:
+    """Whether the API server answers before it dies or START_TIMEOUT_SECONDS are over."""
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        if child.process is None or child.process.poll() is not None:
+            return False
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=2)
+        try:
+            connection.request("GET", "/api/health")
+            if connection.getresponse().status == 200:
+                return True
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.05)
+        finally:
+            connection.close()
+    return False
+
+
+def server_children(settings: Settings) -> list[Child]:
+    """The API server and its worker."""
+    environment = {
+        "BONGSU_HOST": settings.host,
+        "BONGSU_PORT": str(settings.port),
+        "BONGSU_DATA_DIR": str(settings.data_dir),
+    }
+    return [
+        Child("API server", ["server", "--role", "api"], environment),
+        Child("worker", ["server", "--role", "worker"], environment),
+    ]
+
+
+def run(settings: Settings, children: list[Child]) -> int:
+    """Starts the API server, waits for it, prints the address, starts the others and keeps all of them running."""
+    supervisor = Supervisor(children)
+    status = 0
+    with _stoppable(supervisor):
+        supervisor.start(children[0])
+        url = local_url(settings)
+        if not wait_until_ready(url, children[0]):
+            print("bongsu: the API server did not start; see the message above.", file=sys.stderr)
+            status = 1
+            raise Stopped
+        for child in children[1:]:
+            supervisor.start(child)
+        print(_greeting(settings, url), flush=True)
+        supervisor.watch()
+    if status == 0:
+        print("Bongsu stopped.", flush=True)
+    return status
+
+
+def _greeting(settings: Settings, url: str) -> str:
+    lines = [
+        f"\nBongsu {__version__} is running.\n",
+        f"  Dashboard   {url}",
+        f"  API         {url}/docs",
+        f"  Data        {settings.data_dir.resolve()}",
+    ]
+    if not settings.loopback_only:
+        lines.append(
+            f"\n  It listens on {settings.host}, and there is no login yet: everybody who reaches it sees everything."
+        )
+    lines.append("\nCtrl-C stops it.\n")
+    return "\n".join(lines)

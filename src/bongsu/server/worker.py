@@ -1,0 +1,57 @@
+"""The worker: what happens to frames after they are stored. A process of its own, so that ingest never waits for it."""
+
+import asyncio
+import logging
+
+from bongsu.core.clock import Clock, SystemClock
+from bongsu.server.config import Settings
+from bongsu.server.jobs import JOBS, Job
+from bongsu.server.storage.database import Database, open_database
+
+logger = logging.getLogger(__name__)
+
+
+class Worker:
+    """Runs each job every so often, one after the other."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ends after the step that is running."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Runs until ``stop``."""
+        database = open_database(self._settings.effective_database_url)
+        jobs = [job(self._settings, database, self._clock) for job in JOBS]
+        try:
+            await asyncio.gather(*(self._repeat(job, database) for job in jobs))
+        finally:
+            await database.close()
+
+    async def _repeat(self, job: Job, database: Database) -> None:
+        failing = False
+        while not self._stopping.is_set():
+            try:
+                await job.run(self._stopping)
+                if failing:
+                    logger.info("%s works again", job.name)
+                failing = False
+            except Exception:
+                # Once, not at every try: a full disk stays full for hours.
+                if not failing:
+                    logger.exception("%s failed; trying again every %s s", job.name, job.every_seconds)
+                failing = True
+            await wait(self._stopping, job.every_seconds)
+
+
+async def wait(stopping: asyncio.Event, seconds: float) -> None:
+    """Returns when the time is over or the worker is to stop."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        return
