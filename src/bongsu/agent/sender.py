@@ -120,7 +120,10 @@ class Sender:
             while self._live:
                 self._keep(self._live.popleft())
             self._backlog.close()
-        return not self._thread.is_alive()
+        ended = not self._thread.is_alive()
+        if ended:
+            self._transport.close()
+        return ended
 
     def _loop(self) -> None:
         while True:

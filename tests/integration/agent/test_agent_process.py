@@ -1,0 +1,221 @@
+"""The agent as a process of its own, against a server, killed and stopped for real."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.agent.api_server import ApiServer
+from tests.unit.agent.fakes import wait_for
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    server = ApiServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    running: list[subprocess.Popen[str]] = []
+
+    def run(*words: str, **variables: str) -> subprocess.Popen[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("BONGSU_")}
+        environment |= {"BONGSU_AGENT_DATA_DIR": str(tmp_path / "data"), **variables}
+        running.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "bongsu.agent", *words],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return running[-1]
+
+    yield run
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def test_it_sends_until_told_to_stop(api: ApiServer, start, tmp_path: Path) -> None:
+    agent = start("run", "--server", api.url, "--interval", "1s", "--name", "web-1")
+    wait_for(lambda: len(api.times()) >= 3, 20)
+    agent.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    _, errors = agent.communicate(timeout=5)
+    assert time.monotonic() - began < 2.5
+    assert agent.returncode == 0
+    assert errors == ""
+    first = api.pushes[0]
+    assert first.agent.name == "web-1"
+    assert first.agent.interval_ms == 1000
+    assert first.host is not None
+    assert first.host.hostname == os.uname().nodename
+    assert first.host.memory_total_bytes > 0
+    assert all(time_ms % 1000 == 0 for time_ms in api.times()[1:])
+    series = {one.metric for layout in api.layouts.values() for one in layout.series}
+    assert {"cpu_usage_ratio", "memory_available_bytes", "filesystem_used_bytes", "load_1m"} <= series
+    # the identity stays
+    again = start("run", "--server", api.url, "--interval", "1s")
+    count = len(api.pushes)
+    wait_for(lambda: len(api.pushes) > count, 20)
+    assert api.pushes[-1].agent.agent_id == first.agent.agent_id
+    again.terminate()
+    assert again.wait(5) == 0
+
+
+def test_a_supervised_agent_ends_with_its_parent(api: ApiServer, start) -> None:
+    agent = start("run", "--server", api.url, "--interval", "1s", BONGSU_SUPERVISED="1")
+    wait_for(lambda: api.times(), 20)
+    agent.stdin.close()
+    assert agent.wait(5) == 0
+    agent.stdin = None
+
+
+def test_two_agents_do_not_share_a_data_directory(api: ApiServer, start) -> None:
+    start("run", "--server", api.url)
+    wait_for(lambda: api.times(), 20)
+    second = start("run", "--server", api.url)
+    _, errors = second.communicate(timeout=10)
+    assert second.returncode == 2
+    assert "Another agent uses" in errors
+
+
+def test_the_configuration_is_read_again(api: ApiServer, start, tmp_path: Path) -> None:
+    file = tmp_path / "agent.yml"
+    file.write_text(f"server: {api.url}\nname: before\ninterval: 1s\n")
+    agent = start("run", "--config", str(file))
+    wait_for(lambda: api.times(), 20)
+    file.write_text(f"server: {api.url}\nname: after\ninterval: soon\n")
+    agent.send_signal(signal.SIGHUP)
+    count = len(api.pushes)
+    wait_for(lambda: len(api.pushes) > count + 1, 20)
+    assert api.pushes[-1].agent.name == "before"
+    file.write_text(f"server: {api.url}\nname: after\ninterval: 1s\n")
+    agent.send_signal(signal.SIGHUP)
+    wait_for(lambda: api.pushes[-1].agent.name == "after", 20)
+    agent.terminate()
+    _, errors = agent.communicate(timeout=5)
+    assert agent.returncode == 0
+    assert f"{file} line 3: interval: 'soon' is not a duration" in errors
+    assert errors.count("The configuration was read again.") == 1
+
+
+def test_a_wrong_call_says_what_is_wrong(start) -> None:
+    agent = start("run", "--interval", "10")
+    _, errors = agent.communicate(timeout=10)
+    assert agent.returncode == 2
+    assert errors == "bongsu agent: --interval: '10' has no unit: write it like 10s, 5m, 6h or 7d.\n"
+
+
+def test_once_as_json_and_prometheus_text(start) -> None:
+    as_json = start("once", "--format", "json")
+    as_text = start("once", "--format", "prometheus")
+    series = json.loads(as_json.communicate(timeout=20)[0])["series"]
+    usage = next(one for one in series if one["metric"] == "cpu_usage_ratio")
+    assert usage["type"] == "cpu"
+    assert usage["unit"] == "ratio"
+    assert 0 <= usage["value"] <= 1
+    assert any(one["rate"] is not None for one in series if one["kind"] == "counter")
+    lines = as_text.communicate(timeout=20)[0].splitlines()
+    assert "# TYPE cpu_time_seconds_total counter" in lines
+    assert any(line.startswith('cpu_time_seconds_total{mode="user"} ') for line in lines)
+
+
+# A day in seconds: the real scheduler, sender and disk buffer, with a clock that waits for nobody.
+DAY = textwrap.dedent("""
+    import sys
+    sys.path.insert(0, sys.argv[4])
+    from bongsu.agent.backlog import Backlog
+    from bongsu.agent.collectors.base import Gauge, Reading
+    from bongsu.agent.scheduler import Scheduler
+    from bongsu.agent.sender import Sender
+    from bongsu.agent.stats import Stats
+    from bongsu.agent.transport import Transport
+    from bongsu.core.samples import AgentIdentity, HostFacts
+    from tests.unit.agent.fakes import FakeClock, FakeSay
+    import threading
+
+    folder, url, start_ms = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    clock, say, stats = FakeClock(start_ms), FakeSay(), Stats()
+
+    class Ramp:
+        name = "ramp"
+        metrics = tuple(Gauge(f"ramp_{number}", ".") for number in range(150))
+        def collect(self):
+            for number in range(150):
+                yield Reading(f"ramp_{number}", number)
+
+    backlog = Backlog(folder, max_bytes=512 * 1024**2, max_age_ms=7 * 86_400_000, clock=clock, say=say)
+    sender = Sender(Transport([url]), backlog, identity=AgentIdentity("id", "name"), facts=HostFacts, stats=stats,
+                    say=say, share=lambda: 0.01)
+    sender.start()
+
+    def sink(frame, layout):
+        sender.put(frame, layout)
+        print(frame.time_ms, flush=True)
+
+    class Ticks:
+        def wait(self, seconds):
+            clock.advance(seconds)
+            return sys.argv[5] != "0" and clock.now_ms() > int(sys.argv[5])
+
+    Scheduler([(Ramp(), 0)], interval_ms=10_000, sink=sink, say=say, stats=stats, clock=clock,
+              boot_clock=clock.monotonic).run(Ticks())
+    print("day over", flush=True)
+    sys.stdin.read()
+    sender.stop(2.0)
+""")
+
+
+def test_a_day_without_a_server_and_a_kill_in_the_middle_lose_nothing(api: ApiServer, tmp_path: Path) -> None:
+    port = api.port
+    api.close()
+    start_ms = (time.time_ns() // 1_000_000 - 86_400_000) // 10_000 * 10_000
+    end_ms = start_ms + 86_400_000
+
+    def agent(since_ms: int) -> subprocess.Popen[str]:
+        words = [str(tmp_path / "buffer"), f"http://127.0.0.1:{port}", str(since_ms), str(ROOT), str(end_ms)]
+        return subprocess.Popen(
+            [sys.executable, "-c", DAY, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    sampled: list[int] = []
+    first = agent(start_ms)
+    for _ in range(4000):
+        sampled.append(int(first.stdout.readline()))
+    first.kill()
+    sampled += [int(line) for line in first.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+    first.communicate()
+    second = agent(sampled[-1])
+    for line in second.stdout:
+        if line == "day over\n":
+            break
+        sampled.append(int(line))
+    assert len(set(sampled)) >= 8640
+    again = ApiServer(port)
+    try:
+        began = time.monotonic()
+        wait_for(lambda: set(again.times()) >= set(sampled), 60)
+        assert time.monotonic() - began < 60
+        # of the frame that was being appended when the process was killed nobody was told
+        assert len(again.times()) <= len(set(sampled)) + 1
+        assert set(again.stored.values()) == {1}
+    finally:
+        second.communicate(timeout=10)
+        again.close()
+    assert second.returncode == 0

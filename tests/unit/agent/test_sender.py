@@ -1,0 +1,279 @@
+"""Frames reach the server once, whatever it answers."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bongsu.agent.backlog import Backlog
+from bongsu.agent.http import Response
+from bongsu.agent.sender import Sender
+from bongsu.agent.stats import Stats
+from bongsu.agent.transport import Transport, Verdict, judge
+from bongsu.core.clock import SystemClock
+from bongsu.core.samples import AgentIdentity, HostFacts, Push, PushError, PushResult
+from bongsu.wire.protobuf import encode_result
+from tests.unit.agent.api_server import ApiServer
+from tests.unit.agent.fakes import FakeSay, RawServer, a_frame, a_layout, read_request, wait_for
+
+LAYOUT = a_layout("load_1m", "load_5m")
+OTHER = a_layout("cpu_usage_ratio")
+NOW_MS = SystemClock().now_ms()
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    server = ApiServer()
+    yield server
+    server.close()
+
+
+class Sending:
+    """A sender with all that it needs. ``share`` 0: retries come at once."""
+
+    def __init__(
+        self, folder: Path, *servers: str, share: float = 0.0, timeout_seconds: float = 5.0, **options
+    ) -> None:
+        self.say = FakeSay()
+        self.stats = Stats()
+        self.folder = folder
+        self.transport = Transport(servers, version="1", timeout_seconds=timeout_seconds, token="t0ken")
+        self.backlog = Backlog(
+            str(folder), max_bytes=10_000_000, max_age_ms=7 * 86_400_000, clock=SystemClock(), say=self.say
+        )
+        self.sender = Sender(
+            self.transport,
+            self.backlog,
+            identity=AgentIdentity("id", "name", "1", 10_000),
+            facts=lambda: HostFacts(hostname="h"),
+            stats=self.stats,
+            say=self.say,
+            share=lambda: share,
+            **options,
+        )
+        self.sender.start()
+
+    def put(self, *times_ms: int, layout=LAYOUT) -> None:
+        for time_ms in times_ms:
+            self.sender.put(a_frame(time_ms, layout), layout)
+
+
+@pytest.fixture
+def sending(tmp_path: Path) -> Iterator[Callable[..., Sending]]:
+    made: list[Sending] = []
+
+    def make(*servers: str, **options) -> Sending:
+        made.append(Sending(tmp_path / "buffer", *servers, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.sender.stop(2.0)
+
+
+def test_layout_and_host_are_sent_once(api: ApiServer, sending) -> None:
+    one = sending(api.url)
+    for number in range(3):
+        one.put(NOW_MS + number)
+        wait_for(lambda number=number: len(api.times()) == number + 1)
+    assert [len(push.layouts) for push in api.pushes] == [1, 0, 0]
+    assert [push.host is not None for push in api.pushes] == [True, False, False]
+    assert api.requests[0]["path"] == "/api/metrics"
+    assert api.requests[0]["Content-Type"] == "application/x-protobuf"
+    assert api.requests[0]["Authorization"] == "Bearer t0ken"
+    wait_for(lambda: one.stats.queue_frames == 0)
+    assert one.say.lines == []
+
+
+def test_a_server_that_forgot_is_told_again(api: ApiServer, sending) -> None:
+    one = sending(api.url)
+    one.put(NOW_MS)
+    wait_for(lambda: len(api.times()) == 1)
+    api.layouts.clear()
+    one.put(NOW_MS + 1)
+    wait_for(lambda: len(api.times()) == 2)
+    assert [len(push.layouts) for push in api.pushes] == [1, 0, 1]
+    assert api.pushes[-1].host is not None
+
+
+def test_an_outage_is_said_once_and_leaves_no_hole(api: ApiServer, sending) -> None:
+    one = sending(api.url, share=0.02)
+    one.put(NOW_MS)
+    wait_for(lambda: len(api.times()) == 1)
+    port = api.port
+    api.close()
+    # the connection that was open ends with the server's process; here its threads live on, so close it
+    one.transport.close()
+    one.put(*range(NOW_MS + 1, NOW_MS + 301))
+    wait_for(lambda: one.stats.failed_requests >= 3)
+    wait_for(lambda: len(one.backlog) == 300)
+    assert one.stats.server_up is False
+    again = ApiServer(port)
+    try:
+        wait_for(lambda: len(again.times()) == 300)
+        wait_for(lambda: one.stats.server_up and one.stats.queue_frames == 0)
+        one.put(NOW_MS + 500)
+        wait_for(lambda: len(again.times()) == 301)
+        assert set(again.stored.values()) == {1}
+    finally:
+        again.close()
+    away = f"The server http://127.0.0.1:{port} is away: nothing listens there. Frames are kept until it is back."
+    assert one.say.lines == [away, f"The server http://127.0.0.1:{port} answers again."]
+
+
+def test_new_frames_overtake_the_backlog(api: ApiServer, sending) -> None:
+    one = sending(api.url, replay_rate=100)
+    with one.sender._changed:
+        for number in range(2000):
+            one.backlog.append(a_frame(NOW_MS - 100_000 + number, LAYOUT), LAYOUT)
+    one.put(NOW_MS)
+    wait_for(lambda: NOW_MS in api.times())
+    assert len(api.times()) < 1500
+    assert len(one.backlog) > 500
+
+
+def test_a_backlog_is_sent_compressed_and_in_batches(api: ApiServer, sending) -> None:
+    one = sending(api.url, replay_rate=1_000_000)
+    with one.sender._changed:
+        for number in range(1000):
+            one.backlog.append(a_frame(NOW_MS - 100_000 + number, LAYOUT), LAYOUT)
+    one.put(NOW_MS)
+    wait_for(lambda: len(api.times()) == 1001)
+    assert set(api.stored.values()) == {1}
+    assert max(len(push.frames) for push in api.pushes) == 250
+    assert any(request.get("Content-Encoding") == "gzip" for request in api.requests)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_later_means_later(api: ApiServer, sending, status: int) -> None:
+    api.answers.append((status, {}, b"<html>a proxy</html>"))
+    one = sending(api.url)
+    one.put(NOW_MS)
+    wait_for(lambda: len(api.times()) == 1)
+    assert f"HTTP status {status}" in one.say.lines[0]
+
+
+def test_the_server_says_when_to_come_back(api: ApiServer, sending) -> None:
+    api.answers.append((503, {"Retry-After": "3600"}, b""))
+    one = sending(api.url)
+    one.put(NOW_MS)
+    wait_for(lambda: one.stats.failed_requests == 1)
+    assert one.sender._retry_at - one.sender._monotonic() > 3500
+    one.put(NOW_MS + 1)
+    assert len(one.backlog) == 2
+    assert api.times() == []
+
+
+def test_a_rejected_frame_is_never_sent_again_and_takes_no_other_with_it(api: ApiServer, sending) -> None:
+    api.reject_times = {NOW_MS + 3}
+    one = sending(api.url, delay_seconds=0.2)
+    one.put(*range(NOW_MS, NOW_MS + 8))
+    wait_for(lambda: len(api.times()) == 7)
+    wait_for(lambda: one.stats.queue_frames == 0)
+    assert NOW_MS + 3 not in api.times()
+    assert one.stats.rejected_frames == 1
+    assert one.say.lines == ["The server will not take some frames: A frame is too far ahead."]
+    requests = len(api.pushes)
+    one.put(NOW_MS + 9)
+    wait_for(lambda: len(api.times()) == 8)
+    assert len(api.pushes) == requests + 1
+
+
+def test_an_agent_that_is_refused_keeps_its_frames(api: ApiServer, sending) -> None:
+    api.answers.append((401, {}, encode_result(PushResult(error=PushError("bad_token", "The token is revoked.")))))
+    one = sending(api.url)
+    one.put(NOW_MS)
+    wait_for(lambda: len(api.times()) == 1)
+    assert one.say.lines[0] == f"The server {api.url} refuses this agent: The token is revoked."
+
+
+def test_another_address_takes_over(api: ApiServer, sending) -> None:
+    dead = RawServer(lambda connection: None)
+    try:
+        one = sending(f"http://127.0.0.1:{dead.port}", api.url)
+        one.put(NOW_MS)
+        wait_for(lambda: len(api.times()) == 1)
+    finally:
+        dead.close()
+
+
+def test_two_agents_with_one_identity_are_noticed(api: ApiServer, sending) -> None:
+    one = sending(api.url)
+    for number in range(4):
+        api.stored[(LAYOUT.id, NOW_MS + number)] += 1
+        one.put(NOW_MS + number)
+        wait_for(lambda number=number: len(api.pushes) == number + 1)
+    wait_for(lambda: one.say.lines)
+    assert "Another agent sends as this one (id)" in one.say.lines[0]
+
+
+def test_a_clock_that_is_off_is_said(api: ApiServer, sending) -> None:
+    api.answers.append((200, {}, encode_result(PushResult(1, server_time_ms=NOW_MS + 600_000))))
+    one = sending(api.url)
+    one.put(NOW_MS)
+    wait_for(lambda: one.say.lines)
+    assert "behind the server's" in one.say.lines[0]
+
+
+def test_stopping_sends_what_waits(api: ApiServer, sending) -> None:
+    one = sending(api.url, delay_seconds=60)
+    one.put(NOW_MS)
+    assert one.sender.stop(2.0)
+    assert api.times() == [NOW_MS]
+
+
+def test_stopping_does_not_wait_for_a_server_that_hangs(sending, tmp_path: Path) -> None:
+    asked, released = threading.Event(), threading.Event()
+
+    def handle(connection) -> None:
+        read_request(connection)
+        asked.set()
+        released.wait()
+
+    server = RawServer(handle)
+    try:
+        one = sending(f"http://127.0.0.1:{server.port}", timeout_seconds=60)
+        one.put(NOW_MS)
+        assert asked.wait(5)
+        one.put(NOW_MS + 1)
+        assert one.sender.stop(0.5)
+    finally:
+        released.set()
+        server.close()
+    kept = Backlog(str(one.folder), max_bytes=10**6, max_age_ms=10**9, clock=SystemClock(), say=FakeSay())
+    assert [frame.time_ms for frame, _ in kept.oldest(10, 10_000).items] == [NOW_MS, NOW_MS + 1]
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        (200, Verdict.STORED),
+        (204, Verdict.STORED),
+        (400, Verdict.REJECTED),
+        (401, Verdict.REFUSED),
+        (404, Verdict.REJECTED),
+        (413, Verdict.REJECTED),
+        (425, Verdict.LATER),
+        (502, Verdict.LATER),
+    ],
+)
+def test_a_status_alone_is_enough(status: int, verdict: Verdict) -> None:
+    assert judge(Response(status, {}, b"<html>")).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("120", 120.0), ("Mon, 01 Jan 2001 00:00:00 GMT", 0.0), ("soon", None), ("", None)],
+)
+def test_retry_after(header: str, seconds: float | None) -> None:
+    assert judge(Response(503, {"retry-after": header}, b"")).retry_after_seconds == seconds
+
+
+def test_a_push_is_not_changed_by_sending_it(api: ApiServer) -> None:
+    push = Push(AgentIdentity("id", "name"), HostFacts(), [OTHER], [a_frame(NOW_MS, OTHER)])
+    transport = Transport([api.url])
+    assert transport.send(push).verdict is Verdict.STORED
+    assert transport.send(push).result.duplicates == 1
+    assert push.layouts == [OTHER]
+    transport.close()
