@@ -24,7 +24,7 @@ class Aggregation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """``times``: (n,) int64 ms, ascending; bucket starts where ``low`` and ``high``, the extremes in each, are given."""
+    """``times``: (n,) int64 ms, ascending; bucket starts where ``low`` and ``high``, the extremes, are given."""
 
     times: Times
     values: Values

@@ -48,8 +48,8 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in data_dir.")
     allowed_hosts: list[str] = Field(
         default_factory=list,
-        description="Host names that requests may be for, such as monitor.example.com. Empty: any name; on a loopback address "
-        "only the names of this machine itself, or a page on the web could reach Bongsu through its visitors.",
+        description="Host names that requests may be for, such as monitor.example.com. Empty: any name; on a loopback "
+        "address only the names of this machine itself, or a page on the web could reach Bongsu through its visitors.",
     )
     retention_raw: str = Field("7d", description="How long frames are kept as they came.")
     limits: Limits = Field(default_factory=Limits)

