@@ -31,7 +31,7 @@ class Assembler:
     def __init__(self, complain: Callable[[str, str], None]) -> None:
         self._complain = complain
         self._declared: dict[str, tuple[int, int, Metric]] = {}
-        self._collectors: list[str] = []
+        self._collectors: list[Collector] = []
         self._index: dict[Key, int] = {}
         self._keys: list[Key] = []
         self._seen: list[int] = []
@@ -41,7 +41,7 @@ class Assembler:
     def declare(self, collector: Collector) -> None:
         """Makes a collector's metrics known; their order is the order of the calls."""
         order = len(self._collectors)
-        self._collectors.append(collector.name)
+        self._collectors.append(collector)
         for position, metric in enumerate(collector.metrics):
             self._declared[metric.name] = (order, position, metric)
 
@@ -88,7 +88,7 @@ class Assembler:
     def _acceptable(self, key: Key) -> bool:
         metric, labels = key
         problem = ""
-        if metric not in self._declared:
+        if metric not in self._declared and not self._find(metric):
             problem = f"{metric} is not declared by its collector"
         elif len(self._keys) >= MAX_SERIES:
             problem = f"more than {MAX_SERIES} series; the rest is not sent"
@@ -99,6 +99,15 @@ class Assembler:
         if problem:
             self._complain(metric, problem)
         return not problem
+
+    def _find(self, metric: str) -> bool:
+        """Looks for a metric that a collector found out about only now (``found``)."""
+        for order, collector in enumerate(self._collectors):
+            found: dict[str, Metric] = getattr(collector, "found", {})
+            if metric in found:
+                self._declared[metric] = (order, len(collector.metrics), found[metric])
+                return True
+        return False
 
     def _rebuild(self, values: list[float], late: dict[Key, float]) -> list[float]:
         """Adds new series and forgets those not seen for long. Returns the values in the new order."""
@@ -115,9 +124,9 @@ class Assembler:
         self.layout = Layout.of(tuple(map(self._series, self._keys))) if self._keys else None
         return [now[key][0] for key in self._keys]
 
-    def _order(self, key: Key) -> tuple[int, int, Labels]:
+    def _order(self, key: Key) -> tuple[int, int, str, Labels]:
         order, position, _ = self._declared[key[0]]
-        return order, position, key[1]
+        return order, position, *key
 
     def _series(self, key: Key) -> Series:
         metric = self._declared[key[0]][2]

@@ -151,12 +151,10 @@ _KEYS: dict[str, tuple[str, Callable[[str], Any]]] = {
 COLLECTOR_FILTERS = {
     "disk": ("mounts", "devices"),
     "network": ("interfaces",),
-    "processes": ("names",),
     "systemd": ("units",),
     "sensors": ("chips",),
 }
 COLLECTOR_SETTINGS: dict[str, dict[str, Callable[[str], Any]]] = {
-    "processes": {"top": _count},
     "custom": {"statsd": _text, "timeout": _duration},
 }
 COLLECTOR_MAPPINGS = {"custom": ("scripts",)}

@@ -13,7 +13,7 @@ from bongsu.core.units import format_bytes, format_duration
 
 Key = tuple[str, Labels]
 # What is an age or a lifetime reads better as 3d 4h than as 273600 s.
-_LONG_TIMES = ("uptime_seconds",)
+_LONG_TIMES = ("system_uptime_seconds", "battery_left_seconds", "agent_queue_age_seconds")
 
 
 class Snapshot:
@@ -25,7 +25,9 @@ class Snapshot:
         self._before: dict[Key, float] = {(reading.metric, reading.labels): reading.value for reading in before}
         self.readings = list(now)
         self._seconds = seconds
-        self.metrics: dict[str, Metric] = {metric.name: metric for one in collectors for metric in one.metrics}
+        self.metrics: dict[str, Metric] = {}
+        for one in collectors:
+            self.metrics |= {metric.name: metric for metric in one.metrics} | getattr(one, "found", {})
 
     def rate(self, reading: Reading) -> float | None:
         """Per second; None for a gauge and for what was not there before."""
@@ -106,10 +108,10 @@ def humanise(metric: Metric, value: float) -> str:
     if math.isnan(value):
         return "-"
     show = _SHOW.get(metric.unit)
-    if show is not None and metric.name not in _LONG_TIMES:
-        return show(value)
-    if metric.unit == "seconds":
+    if metric.name in _LONG_TIMES:
         return format_duration(value)
+    if show is not None and metric.name != "system_entropy_bits":
+        return show(value)
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
 
 
@@ -142,6 +144,7 @@ _SHOW: Mapping[str, Callable[[float], str]] = {
     "celsius": lambda value: f"{value:.1f} °C",
     "seconds": _seconds,
     "bits": _bits,
+    "joules": lambda value: f"{value:,.0f} J",
     "hertz": _hertz,
     "volts": lambda value: f"{value:.2f} V",
     "watts": lambda value: f"{value:.1f} W",

@@ -86,7 +86,7 @@ class Scheduler:
         self._boot_clock = boot_clock
         self._after_tick = after_tick
         self._worker = Worker()
-        self._groups: dict[int, Group] = {}
+        self._groups: dict[tuple[int, str], Group] = {}
         self.jobs: list[Job] = []
         for collector, own_ms in collectors:
             self._add(collector, max(own_ms, interval_ms), timeout_seconds)
@@ -96,9 +96,11 @@ class Scheduler:
         self._shift_ms = 0
 
     def _add(self, collector: Collector, interval_ms: int, timeout_seconds: float) -> None:
-        group = self._groups.get(interval_ms)
+        # series that come and go quickly must not make new layouts of the steady ones
+        key = (interval_ms, collector.name if getattr(collector, "own_layout", False) else "")
+        group = self._groups.get(key)
         if group is None:
-            group = self._groups[interval_ms] = Group(interval_ms, Assembler(self._complain))
+            group = self._groups[key] = Group(interval_ms, Assembler(self._complain))
         job = Job(collector, timeout_seconds)
         group.assembler.declare(collector)
         group.jobs.append(job)

@@ -5,15 +5,18 @@ from typing import Any
 
 import psutil
 
+from bongsu import __version__
 from bongsu.agent.collectors import COLLECTORS
 from bongsu.agent.collectors.base import Collector, Options
 from bongsu.agent.config import CollectorConfig, Config
+from bongsu.agent.stats import Stats
+from bongsu.core.errors import ConfigError
 
 NAMES = tuple(collector.name for collector in COLLECTORS)
 
 
 def collectors(
-    config: Config, note: Callable[[str, str], None], complain: Callable[[str, str], None]
+    config: Config, note: Callable[[str, str], None], complain: Callable[[str, str], None], stats: Stats | None = None
 ) -> list[tuple[Collector, int]]:
     """The enabled collectors with their interval in ms (0: the agent's). One that this machine cannot have is left
     out."""
@@ -23,9 +26,12 @@ def collectors(
         enabled = getattr(kind, "enabled", True) if own.enabled is None else own.enabled
         if not enabled:
             continue
-        options = Options(own.filters, own.settings, proc=psutil.PROCFS_PATH, note=note)
+        values = {**own.settings, "stats": stats, "tags": config.tags, "version": __version__}
+        options = Options(own.filters, values, proc=psutil.PROCFS_PATH, note=note)
         try:
             collector: Any = kind(psutil, options)
+        except ConfigError:
+            raise
         except Exception as error:  # a driver that is half there; the other collectors go on
             complain(f"collector {kind.name}", f"Collector {kind.name} cannot start: {error}")
             continue

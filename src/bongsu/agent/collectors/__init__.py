@@ -1,13 +1,27 @@
 """The collectors. A new one is one file and one line here."""
 
 from bongsu.agent.collectors.cpu import CpuCollector
+from bongsu.agent.collectors.custom import CustomCollector
 from bongsu.agent.collectors.disk import DiskCollector
+from bongsu.agent.collectors.gpu import GpuCollector
 from bongsu.agent.collectors.memory import MemoryCollector
 from bongsu.agent.collectors.network import NetworkCollector
+from bongsu.agent.collectors.own import AgentCollector
+from bongsu.agent.collectors.sensors import SensorsCollector
+from bongsu.agent.collectors.sockets import SocketsCollector
+from bongsu.agent.collectors.system import SystemCollector
+from bongsu.agent.collectors.systemd import SystemdCollector
 
 COLLECTORS = (
     CpuCollector,
     MemoryCollector,
     DiskCollector,
     NetworkCollector,
+    SocketsCollector,
+    SystemCollector,
+    SensorsCollector,
+    SystemdCollector,
+    GpuCollector,
+    CustomCollector,
+    AgentCollector,
 )

@@ -19,7 +19,7 @@ NAN = math.nan
 
 # The last word of a name, before "_total", that is a unit. Any other last word is a plain count.
 _UNITS = frozenset(
-    ("bytes", "seconds", "ratio", "celsius", "bits", "hertz", "volts", "watts", "rpm"),
+    ("bytes", "seconds", "ratio", "celsius", "bits", "hertz", "volts", "watts", "joules", "rpm"),
 )
 
 
