@@ -1,6 +1,6 @@
 """Keeps the agent within what it may cost.
 
-Over a window of ticks the agent's share of a core is compared with its cap. Over it, the collector that cost most in
+Over a window of a minute the agent's share of a core is compared with its cap. Over it, the collector that cost most in
 the window runs half as often, down to every 16th of its ticks; each further window may slow one more. Under half of
 the cap for ``CALM_WINDOWS`` windows, the slowest one gets faster again.
 """
@@ -13,8 +13,9 @@ from bongsu.agent.stats import Stats
 from bongsu.agent.worker import Job
 from bongsu.core.units import format_bytes
 
-# One minute at 10 s. Shorter, and a single costly tick would look like a habit.
-WINDOW_TICKS = 6
+# Shorter, and a single costly tick would look like a habit.
+WINDOW_SECONDS = 60.0
+WINDOW_TICKS = 3
 CALM_WINDOWS = 10
 SLOWEST = 16
 
@@ -47,9 +48,11 @@ class Limits:
 
     def check(self, jobs: Sequence[Job]) -> None:
         self._ticks += 1
-        if self._ticks % WINDOW_TICKS:
+        at = self._monotonic()
+        if self._ticks < WINDOW_TICKS or at - self._before[0] < WINDOW_SECONDS:
             return
-        at, spent = self._monotonic(), self._spent()
+        self._ticks = 0
+        spent = self._spent()
         share = (spent - self._before[1]) / max(1e-9, at - self._before[0])
         self._before = (at, spent)
         costs = {job.collector.name: job.cpu_seconds for job in jobs}

@@ -1,4 +1,4 @@
-"""``bongsu agent run | once``: the words after ``bongsu agent``."""
+"""``bongsu agent run | once | top | check | status``: the words after ``bongsu agent``."""
 
 import argparse
 import sys
@@ -24,6 +24,18 @@ def main(argv: Sequence[str]) -> int:
             from bongsu.agent.run import run
 
             return run(options.config, flags)
+        if options.command == "top":
+            from bongsu.agent.top import top
+
+            return top(options.config, flags)
+        if options.command == "check":
+            from bongsu.agent.check import check
+
+            return check(options.config, flags)
+        if options.command == "status":
+            from bongsu.agent.status import status
+
+            return status(options.config, flags, form=options.format)
         from bongsu.agent.commands import once
 
         return once(options.config, flags, form=options.format)
@@ -47,4 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("run", parents=[common], help="sample and send until told to stop")
     once = commands.add_parser("once", parents=[common], help="print what would be sent, and send nothing")
     once.add_argument("--format", choices=("table", "json", "prometheus"), default="table")
+    commands.add_parser("top", parents=[common], help="watch this machine live in the terminal")
+    commands.add_parser("check", parents=[common], help="test configuration, permissions and the way to the server")
+    status = commands.add_parser("status", parents=[common], help="what the running agent does and costs")
+    status.add_argument("--format", choices=("table", "json"), default="table")
     return parser

@@ -7,33 +7,40 @@ SIGHUP reads the configuration again; when it is wrong, the agent says so and go
 import gc
 import os
 import signal
+import socket
 import sys
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
 
 import psutil
 
 from bongsu import __version__
 from bongsu.agent.backlog import Backlog, lock
+from bongsu.agent.collectors.own import resident_bytes
 from bongsu.agent.config import Config, load
 from bongsu.agent.http import Url
 from bongsu.agent.identity import host_facts, load_identity, machine_mark
+from bongsu.agent.limits import Limits
 from bongsu.agent.log import Log
 from bongsu.agent.scheduler import Scheduler
 from bongsu.agent.sender import Sender
 from bongsu.agent.stats import Stats
+from bongsu.agent.status import write_status
 from bongsu.agent.transport import Transport
 from bongsu.agent.wiring import NAMES, collectors
 from bongsu.agent.worker import Job
 from bongsu.core.clock import SystemClock
-from bongsu.core.samples import AgentIdentity
+from bongsu.core.errors import BongsuError
+from bongsu.core.samples import AgentIdentity, HostFacts
 
 # A third of an interval spreads a fleet well enough and shows a value while it is fresh.
 DELAY_SHARE = 0.3
 LONGEST_DELAY_SECONDS = 5.0
 STOP_SECONDS = 2.0
+# `bongsu agent status` says how old what it shows is; more often would wear a memory card for nothing.
+STATUS_MS = 60_000
 
 
 class Wishes(threading.Event):
@@ -74,30 +81,77 @@ def run(file: str, flags: Mapping[str, str]) -> int:
         say=log,
     )
     try:
+        agent = Agent(config, identity.agent_id, backlog, stats, log)
         while True:
-            sender = make_sender(config, identity.agent_id, backlog, stats, log)
-            scheduler = make_scheduler(config, sender, stats, log)
-            sender.start()
-            # What lives as long as the process need not be looked at by the collector, and stays shared and untouched.
-            gc.collect()
-            gc.freeze()
-            scheduler.run(wishes)
-            clean = sender.stop(STOP_SECONDS)
+            agent.run(wishes)
             if wishes.stop:
                 backlog.close()
-                if not clean:
-                    log.error("The server did not answer in time; the last frames are in the buffer or lost.")
                 return 0
             wishes.reload = False
             wishes.clear()
             try:
-                config = load(NAMES, file=file, flags=flags)
-                log = make_log(config)
-                log.info("The configuration was read again.")
-            except Exception as error:
+                changed = load(NAMES, file=file, flags=flags)
+                agent = Agent(changed, identity.agent_id, backlog, stats, make_log(changed))
+                config = changed
+                agent.log.info("The configuration was read again.")
+            except BongsuError as error:
                 log.error(f"The configuration was not changed: {error}")
+                agent = Agent(config, identity.agent_id, backlog, stats, log)
     finally:
         os.close(held)
+
+
+class Agent:
+    """One configuration at work."""
+
+    def __init__(self, config: Config, agent_id: str, backlog: Backlog, stats: Stats, log: Log) -> None:
+        self.log = log
+        self._config = config
+        self._agent_id = agent_id
+        self._stats = stats
+        self._facts = host_facts(psutil)
+        self._sender = make_sender(config, agent_id, backlog, stats, log, lambda: self._facts)
+        self._collectors = collectors(config, log.once, log.once, stats)
+        self._limits = Limits(
+            cpu=config.cpu_limit,
+            memory_bytes=config.memory_limit_bytes,
+            stats=stats,
+            say=log,
+            resident=resident_bytes,
+        )
+        self._scheduler = Scheduler(
+            self._collectors,
+            interval_ms=config.interval_ms,
+            sink=self._sender.put,
+            say=log,
+            stats=stats,
+            clock=SystemClock(),
+            timeout_seconds=min(2.0, config.interval_ms / 2000),
+            after_tick=self._after_tick,
+        )
+
+    def run(self, wishes: Wishes) -> None:
+        """Until ``wishes`` says stop or reload; sends or keeps what is waiting before it returns."""
+        self._sender.start()
+        # What lives as long as the process need not be looked at by the garbage collector.
+        gc.collect()
+        gc.freeze()
+        self._scheduler.run(wishes)
+        for collector, _ in self._collectors:
+            close = getattr(collector, "close", None)
+            if close is not None:
+                close()
+        if not self._sender.stop(STOP_SECONDS):
+            self.log.error("The server did not answer in time; the frames that were being sent may be lost.")
+
+    def _after_tick(self, jobs: list[Job]) -> None:
+        self._limits.check(jobs)
+        if socket.gethostname() != self._facts.hostname:
+            before, self._facts = self._facts.hostname, host_facts(psutil)
+            self._sender.identify(_identity(self._config, self._agent_id, self._facts.hostname))
+            self.log.info(f"This machine's name changed from {before} to {self._facts.hostname}.")
+        if (self._stats.ticks - 1) % max(1, STATUS_MS // self._config.interval_ms) == 0:
+            write_status(self._config, self._stats, jobs)
 
 
 def make_log(config: Config) -> Log:
@@ -111,7 +165,9 @@ def make_log(config: Config) -> Log:
     )
 
 
-def make_sender(config: Config, agent_id: str, backlog: Backlog, stats: Stats, log: Log) -> Sender:
+def make_sender(
+    config: Config, agent_id: str, backlog: Backlog, stats: Stats, log: Log, facts: Callable[[], HostFacts]
+) -> Sender:
     transport = Transport(
         config.servers,
         token=config.token,
@@ -120,17 +176,20 @@ def make_sender(config: Config, agent_id: str, backlog: Backlog, stats: Stats, l
         ca_file=config.ca_file,
         timeout_seconds=config.timeout_ms / 1000,
     )
-    facts = host_facts(psutil)
     return Sender(
         transport,
         backlog,
-        identity=AgentIdentity(agent_id, config.name or facts.hostname, __version__, config.interval_ms),
-        facts=lambda: facts,
+        identity=_identity(config, agent_id, facts().hostname),
+        facts=facts,
         stats=stats,
         say=log,
         delay_seconds=delay_seconds(config, agent_id),
         replay_rate=config.replay_rate,
     )
+
+
+def _identity(config: Config, agent_id: str, hostname: str) -> AgentIdentity:
+    return AgentIdentity(agent_id, config.name or hostname, __version__, config.interval_ms)
 
 
 def delay_seconds(config: Config, agent_id: str) -> float:
@@ -140,22 +199,6 @@ def delay_seconds(config: Config, agent_id: str) -> float:
         return 0.0
     share = zlib.crc32(agent_id.encode()) / 2**32
     return share * min(LONGEST_DELAY_SECONDS, config.interval_ms / 1000 * DELAY_SHARE)
-
-
-def make_scheduler(config: Config, sender: Sender, stats: Stats, log: Log) -> Scheduler:
-    def after_tick(jobs: list[Job]) -> None:
-        stats.collector_seconds = {job.collector.name: job.cpu_seconds for job in jobs}
-
-    return Scheduler(
-        collectors(config, log.once, log.once),
-        interval_ms=config.interval_ms,
-        sink=sender.put,
-        say=log,
-        stats=stats,
-        clock=SystemClock(),
-        timeout_seconds=min(2.0, config.interval_ms / 2000),
-        after_tick=after_tick,
-    )
 
 
 def _listen(wishes: Wishes) -> None:

@@ -5,7 +5,7 @@ for one agent and different between agents, so that a thousand of them do not co
 sent goes to the backlog, and so do those after it, until the server is back. Then the backlog follows, oldest first,
 at most ``replay_rate`` frames a second, while new frames overtake it.
 
-Lost on kill -9: at most the frames that are being sent at that moment. Nothing is written to disk while all is well;
+Lost on kill -9: at most the frames that are being sent at that moment. No frame is written to disk while all is well;
 keeping those frames safe as well would wear a memory card by 100 MB and more a day.
 """
 
