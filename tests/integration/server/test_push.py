@@ -1,0 +1,234 @@
+"""POST /api/metrics: what is stored, what is refused, and that a refusal names the field and the limit."""
+
+import asyncio
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Push, pack
+from bongsu.core.series import Layout, Series
+from bongsu.server.config import Limits
+from bongsu.wire import json_form, protobuf
+from tests.support.app import running_app
+from tests.support.pushes import CPU, LAYOUT, a_frame, a_push, an_agent
+
+NOW = 1_750_000_000_000
+
+
+async def test_a_frame_is_stored_once_however_often_it_is_sent(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        first = protobuf.decode_result((await app.push(a_push([a_frame(NOW)]))).content)
+        again = protobuf.decode_result((await app.push(a_push([a_frame(NOW), a_frame(NOW + 1)]))).content)
+        assert (first.accepted, first.duplicates) == (1, 0)
+        assert (again.accepted, again.duplicates) == (1, 1)
+        assert await app.stored_frames() == 2
+
+
+async def test_a_retry_beside_new_frames_of_others_is_counted_for_the_right_request(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        await app.push(a_push([a_frame(NOW)]))
+        answers = await asyncio.gather(
+            app.push(a_push([a_frame(NOW)])),
+            app.push(a_push([a_frame(NOW)], name="web-2")),
+            app.push(a_push([a_frame(NOW)], name="web-3")),
+        )
+        results = [protobuf.decode_result(answer.content) for answer in answers]
+        assert [(result.accepted, result.duplicates) for result in results] == [(0, 1), (1, 0), (1, 0)]
+
+
+async def test_layouts_are_remembered_over_a_restart(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        await app.push(a_push([a_frame(NOW)]))
+    async with running_app(tmp_path) as app:
+        response = await app.push(a_push([a_frame(NOW + 1)], layouts=[]))
+        assert response.status_code == 200
+
+
+async def test_an_unknown_layout_is_asked_for_and_then_taken(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        refused = await app.push(a_push([a_frame(NOW)], layouts=[]))
+        result = protobuf.decode_result(refused.content)
+        assert refused.status_code == 409
+        assert result.unknown_layouts == [LAYOUT.id]
+        assert result.error is not None
+        assert result.error.code == "unknown_layout"
+        assert result.error.field == "frames[0].layout_id"
+        assert (await app.get("/api/servers"))["servers"] == []
+        assert (await app.push(a_push([a_frame(NOW)]))).status_code == 200
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+async def test_json_and_gzip_are_taken_as_well(tmp_path: Path, packed: bool) -> None:
+    body = json_form.encode_push(a_push([a_frame(NOW)]))
+    headers = {"Content-Encoding": "gzip"} if packed else {}
+    async with running_app(tmp_path) as app:
+        response = await app.post(gzip.compress(body) if packed else body, "application/json; charset=utf-8", **headers)
+        assert response.json() == {"accepted": 1, "duplicates": 0, "server_time_ms": NOW}
+
+
+BIG = Layout.of(tuple(Series(f"m{index}") for index in range(11)))
+LABELS = tuple((f"l{index:02}", "x") for index in range(17))
+
+
+@pytest.mark.parametrize(
+    ("push", "status", "code", "field", "limit"),
+    [
+        pytest.param(a_push([a_frame(NOW, [1.0])]), 400, "wrong_frame_length", "frames[0].values", 3, id="too short"),
+        pytest.param(
+            a_push([Frame(LAYOUT.id, NOW, b"1234567")]), 400, "wrong_frame_length", "frames[0].values", 3, id="not doubles"
+        ),
+        pytest.param(
+            a_push([a_frame(NOW), a_frame(NOW + 300_001)]), 400, "time_ahead", "frames[1].time_ms", 300, id="future"
+        ),
+        pytest.param(a_push([a_frame(0)]), 400, "invalid_time", "frames[0].time_ms", None, id="no time"),
+        pytest.param(a_push([a_frame(-5)]), 400, "invalid_time", "frames[0].time_ms", None, id="before the epoch"),
+        pytest.param(a_push([a_frame(NOW + i) for i in range(11)]), 413, "too_large", "frames", 10, id="many frames"),
+        pytest.param(a_push(layouts=[LAYOUT] * 17), 413, "too_large", "layouts", 16, id="many layouts"),
+        pytest.param(a_push(layouts=[BIG]), 413, "too_large", "layouts[0].series", 10, id="many series"),
+        pytest.param(a_push(layouts=[Layout(1, ())]), 413, "too_large", "layouts[0].series", 10, id="no series"),
+        pytest.param(a_push(layouts=[Layout(0, (CPU,))]), 400, "invalid_input", "layouts[0].id", 2.0**63, id="layout 0"),
+        pytest.param(
+            a_push(layouts=[Layout(2**63, (CPU,))]), 400, "invalid_input", "layouts[0].id", 2.0**63, id="layout 2^63"
+        ),
+        pytest.param(
+            a_push(layouts=[LAYOUT, Layout(LAYOUT.id, (CPU,))]), 409, "layout_conflict", "layouts[1].id", None, id="same id"
+        ),
+        pytest.param(
+            a_push(layouts=[Layout(1, (CPU, CPU))]),
+            400,
+            "duplicate_series",
+            "layouts[0].series[1]",
+            None,
+            id="series twice",
+        ),
+        pytest.param(
+            a_push(layouts=[Layout(1, (Series("9lives"),))]),
+            400,
+            "invalid_input",
+            "layouts[0].series[0].metric",
+            128,
+            id="metric name",
+        ),
+        pytest.param(
+            a_push(layouts=[Layout(1, (Series("m", LABELS),))]),
+            413,
+            "too_large",
+            "layouts[0].series[0].labels",
+            16,
+            id="many labels",
+        ),
+        pytest.param(
+            a_push(layouts=[Layout(1, (Series("m", (("a-b", "x"),)),))]),
+            400,
+            "invalid_input",
+            "layouts[0].series[0].labels",
+            64,
+            id="label name",
+        ),
+        pytest.param(
+            a_push(layouts=[Layout(1, (Series("m", (("path", "가" * 86),)),))]),  # 258 bytes in UTF-8
+            400,
+            "invalid_input",
+            "layouts[0].series[0].labels.path",
+            256,
+            id="label value",
+        ),
+        pytest.param(Push(AgentIdentity("short", "x")), 400, "invalid_input", "agent.agent_id", 64, id="agent id"),
+        pytest.param(Push(AgentIdentity("agent-00001", " ")), 400, "invalid_input", "agent.name", None, id="no name"),
+        pytest.param(
+            Push(AgentIdentity("agent-00001", "a\0b")), 400, "invalid_input", "agent.name", None, id="NUL in a name"
+        ),
+        pytest.param(
+            Push(an_agent(), HostFacts(kernel="x" * 256)), 400, "invalid_input", "host.kernel", 255, id="long host fact"
+        ),
+        pytest.param(
+            Push(an_agent(), HostFacts(cpu_count=2**31)), 400, "invalid_input", "host.cpu_count", 2**31 - 1, id="2^31 cores"
+        ),
+    ],
+)
+async def test_what_is_refused_names_field_and_limit_and_stores_nothing(
+    tmp_path: Path, push: Push, status: int, code: str, field: str, limit: float | None
+) -> None:
+    async with running_app(tmp_path, limits=Limits(frames_per_request=10, series_per_layout=10)) as app:
+        response = await app.push(push)
+        error = protobuf.decode_result(response.content).error
+        assert error is not None
+        assert (response.status_code, error.code, error.field) == (status, code, field)
+        assert error.limit == (None if limit is None else pytest.approx(limit))
+        assert (await app.get("/api/servers"))["servers"] == []
+        health = await app.get("/api/health")
+        assert health["ingest"]["rejected_total"] == {code: 1}
+        assert (await app.push(a_push([a_frame(NOW)]))).status_code == 200
+
+
+BOMB = gzip.compress(b"\0" * 50_000_000)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "encoding", "status", "code"),
+    [
+        pytest.param(b"\xff\xffgarbage", "application/x-protobuf", "", 400, "malformed_body", id="not protobuf"),
+        pytest.param(b"{", "application/json", "", 400, "malformed_body", id="not JSON"),
+        pytest.param(b"a=b", "text/plain", "", 415, "unsupported_encoding", id="text"),
+        pytest.param(b"", "application/x-protobuf", "br", 415, "unsupported_encoding", id="brotli"),
+        pytest.param(b"xyz", "application/x-protobuf", "gzip", 415, "malformed_body", id="not gzip"),
+        pytest.param(BOMB[:1000], "application/x-protobuf", "gzip", 415, "malformed_body", id="gzip cut off"),
+        pytest.param(b"\0" * 5_000_000, "application/x-protobuf", "", 413, "body_too_large", id="5 MB"),
+        pytest.param(BOMB, "application/x-protobuf", "gzip", 413, "body_too_large", id="50 MB in 49 KB"),
+        pytest.param(b"", "application/x-protobuf", "", 400, "invalid_input", id="empty: no agent"),
+    ],
+)
+async def test_bodies_that_cannot_be_read(
+    tmp_path: Path, body: bytes, content_type: str, encoding: str, status: int, code: str
+) -> None:
+    async with running_app(tmp_path) as app:
+        response = await app.post(body, content_type, **({"Content-Encoding": encoding} if encoding else {}))
+        assert response.status_code == status
+        if content_type == "application/x-protobuf":
+            error = protobuf.decode_result(response.content).error
+            assert error is not None
+            assert error.code == code
+            assert error.message
+        else:
+            assert set(response.json()["error"]) == {"code", "message", "field", "limit"}
+            assert response.json()["error"]["code"] == code
+        assert (await app.get("/api/servers"))["servers"] == []
+
+
+async def test_a_full_queue_tells_agents_to_wait(tmp_path: Path) -> None:
+    layout = Layout.of(tuple(Series(f"m{index}") for index in range(5_000)))
+    frames = [Frame(layout.id, NOW + index, pack([0.0] * 5_000)) for index in range(27)]
+    async with running_app(tmp_path, limits=Limits(queue_bytes=1 << 20)) as app:
+        response = await app.push(a_push(frames, layouts=[layout]))
+        error = protobuf.decode_result(response.content).error
+        assert error is not None
+        assert (response.status_code, error.code) == (503, "queue_full")
+        assert int(response.headers["Retry-After"]) > 0
+        assert (await app.get("/api/health"))["ingest"]["queued_bytes"] == 0
+
+
+async def test_what_an_agent_says_of_itself_is_kept_up_to_date(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        await app.push(a_push([a_frame(NOW)]))
+        changed = a_push([a_frame(NOW + 1)])
+        changed.agent.name = "새 이름"
+        await app.push(changed)
+        await app.push(Push(AgentIdentity("agent-web-1", "새 이름", "9.9", 5_000), None, [], [a_frame(NOW + 2)]))
+    async with running_app(tmp_path) as app:
+        (server,) = (await app.get("/api/servers"))["servers"]
+        assert (server["name"], server["agent_version"], server["interval_ms"]) == ("새 이름", "9.9", 5_000)
+        assert server["host"]["os"] == "Debian 12"
+
+
+async def test_values_that_are_not_numbers_are_null_in_json(tmp_path: Path) -> None:
+    document = json.loads(json_form.encode_push(a_push([a_frame(NOW)])))
+    document["frames"][0]["values"] = [None, "Infinity", "-Infinity"]
+    async with running_app(tmp_path) as app:
+        assert (await app.post(json.dumps(document).encode(), "application/json")).status_code == 200
+        current = await app.get("/api/metrics/current")
+        assert [series["value"] for series in current["servers"][0]["series"]] == [None, None, None]
+        # No value of the CPU, an infinite one of memory, and growth needs two values.
+        history = await app.get("/api/metrics/history", end=NOW + 1)
+        assert [(series["metric"], series["values"]) for series in history["series"]] == [("memory_used_bytes", [None])]
