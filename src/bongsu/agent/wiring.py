@@ -1,5 +1,6 @@
 """Makes the collectors that the configuration asks for."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ def collectors(
 ) -> list[tuple[Collector, int]]:
     """The enabled collectors with their interval in ms (0: the agent's). One that this machine cannot have is left
     out."""
+    # psutil warns about each field that a kernel does not have; the collectors leave those out
+    warnings.filterwarnings("ignore", category=RuntimeWarning, module="psutil")
     made: list[tuple[Collector, int]] = []
     for kind in COLLECTORS:
         own = config.collectors.get(kind.name, CollectorConfig())

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from bongsu.agent.collectors.base import Counter, Gauge, Options, Ps, Reading
+from bongsu.agent.collectors.base import Counter, Gauge, Options, Ps, Reading, read_bytes
 
 _MEMORY_FIELDS = ("total", "available", "used", "free", "buffers", "cached", "shared", "slab")
+_MEMINFO = {"buffers": b"Buffers:", "cached": b"Cached:", "shared": b"Shmem:", "slab": b"Slab:"}
 
 
 class MemoryCollector:
@@ -36,10 +37,17 @@ class MemoryCollector:
 
     def __init__(self, ps: Ps, options: Options | None = None) -> None:
         self._ps = ps
+        proc = (options or Options()).proc
+        # psutil says 0 for what an old kernel or a container does not have, so see for ourselves, once
+        meminfo = _read(f"{proc}/meminfo")
+        absent = {name for name, key in _MEMINFO.items() if meminfo and key not in meminfo}
+        self._fields = tuple(name for name in _MEMORY_FIELDS if name not in absent)
+        vmstat = _read(f"{proc}/vmstat")
+        self._swap_counts = not meminfo or b"pswpin" in vmstat
 
     def collect(self) -> Iterable[Reading]:
         memory = self._ps.virtual_memory()
-        for name in _MEMORY_FIELDS:
+        for name in self._fields:
             value = getattr(memory, name, None)
             if value is not None:
                 yield Reading(f"memory_{name}_bytes", value)
@@ -52,5 +60,14 @@ class MemoryCollector:
         yield Reading("swap_used_bytes", swap.used)
         yield Reading("swap_free_bytes", swap.free)
         yield Reading("swap_usage_ratio", swap.used / swap.total)
-        yield Reading("swap_in_bytes_total", swap.sin)
-        yield Reading("swap_out_bytes_total", swap.sout)
+        if self._swap_counts:
+            yield Reading("swap_in_bytes_total", swap.sin)
+            yield Reading("swap_out_bytes_total", swap.sout)
+
+
+def _read(path: str) -> bytes:
+    """Empty where the file is not, as on every system but Linux."""
+    try:
+        return read_bytes(path)
+    except OSError:
+        return b""
