@@ -3,13 +3,14 @@
 import ipaddress
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
-from bongsu.core.errors import ConfigError
+from bongsu.core.errors import ConfigError, InvalidInput
+from bongsu.core.units import parse_duration_ms
 
 MIB = 1024 * 1024
 
@@ -17,6 +18,18 @@ MIB = 1024 * 1024
 def default_data_dir() -> Path:
     """Where programs keep their data, by the XDG base directory specification."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "bongsu"
+
+
+def _duration(text: str) -> str:
+    try:
+        parse_duration_ms(text)
+    except InvalidInput as error:
+        raise ValueError(error.message) from None
+    return text
+
+
+# As people write it: 10s, 5m, 7d.
+Duration = Annotated[str, AfterValidator(_duration)]
 
 
 class Limits(BaseModel):
@@ -51,7 +64,7 @@ class Settings(BaseSettings):
         description="Host names that requests may be for, such as monitor.example.com. Empty: any name; on a loopback "
         "address only the names of this machine itself, or a page on the web could reach Bongsu through its visitors.",
     )
-    retention_raw: str = Field("7d", description="How long frames are kept as they came.")
+    retention_raw: Duration = Field("7d", description="How long frames are kept as they came.")
     limits: Limits = Field(default_factory=Limits)
 
     @property
@@ -68,18 +81,6 @@ class Settings(BaseSettings):
     def effective_database_url(self) -> str:
         """The URL of the database, also when none was set."""
         return self.database_url or f"sqlite:///{self.data_dir / 'bongsu.db'}"
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment before the arguments, which hold the file."""
-        return env_settings, init_settings
 
 
 def load_settings(file: Path | None = None, **overrides: Any) -> Settings:
@@ -101,10 +102,20 @@ def load_settings(file: Path | None = None, **overrides: Any) -> Settings:
         if unknown:
             raise ConfigError(f"{named}: there is no setting {', '.join(sorted(map(str, unknown)))}.")
     try:
-        settings = Settings(**values)
+        environment = EnvSettingsSource(Settings)()
         given = {key: value for key, value in overrides.items() if value is not None}
-        return Settings.model_validate(settings.model_copy(update=given).model_dump()) if given else settings
+        # What is passed here beats the environment, so the environment is laid over the file first.
+        return Settings(**_laid_over(_laid_over(values, environment), given))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{key}: {first['msg']} (it is {first['input']!r}).", field=key) from None
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """``above`` wins, key by key, also within ``limits``."""
+    merged = below | above
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], dict) and isinstance(above[key], dict):
+            merged[key] = below[key] | above[key]
+    return merged

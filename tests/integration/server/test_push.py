@@ -77,7 +77,12 @@ LABELS = tuple((f"l{index:02}", "x") for index in range(17))
     [
         pytest.param(a_push([a_frame(NOW, [1.0])]), 400, "wrong_frame_length", "frames[0].values", 3, id="too short"),
         pytest.param(
-            a_push([Frame(LAYOUT.id, NOW, b"1234567")]), 400, "wrong_frame_length", "frames[0].values", 3, id="not doubles"
+            a_push([Frame(LAYOUT.id, NOW, b"1234567")]),
+            400,
+            "wrong_frame_length",
+            "frames[0].values",
+            3,
+            id="not doubles",
         ),
         pytest.param(
             a_push([a_frame(NOW), a_frame(NOW + 300_001)]), 400, "time_ahead", "frames[1].time_ms", 300, id="future"
@@ -88,12 +93,19 @@ LABELS = tuple((f"l{index:02}", "x") for index in range(17))
         pytest.param(a_push(layouts=[LAYOUT] * 17), 413, "too_large", "layouts", 16, id="many layouts"),
         pytest.param(a_push(layouts=[BIG]), 413, "too_large", "layouts[0].series", 10, id="many series"),
         pytest.param(a_push(layouts=[Layout(1, ())]), 413, "too_large", "layouts[0].series", 10, id="no series"),
-        pytest.param(a_push(layouts=[Layout(0, (CPU,))]), 400, "invalid_input", "layouts[0].id", 2.0**63, id="layout 0"),
+        pytest.param(
+            a_push(layouts=[Layout(0, (CPU,))]), 400, "invalid_input", "layouts[0].id", 2.0**63, id="layout 0"
+        ),
         pytest.param(
             a_push(layouts=[Layout(2**63, (CPU,))]), 400, "invalid_input", "layouts[0].id", 2.0**63, id="layout 2^63"
         ),
         pytest.param(
-            a_push(layouts=[LAYOUT, Layout(LAYOUT.id, (CPU,))]), 409, "layout_conflict", "layouts[1].id", None, id="same id"
+            a_push(layouts=[LAYOUT, Layout(LAYOUT.id, (CPU,))]),
+            409,
+            "layout_conflict",
+            "layouts[1].id",
+            None,
+            id="same id",
         ),
         pytest.param(
             a_push(layouts=[Layout(1, (CPU, CPU))]),
@@ -144,7 +156,12 @@ LABELS = tuple((f"l{index:02}", "x") for index in range(17))
             Push(an_agent(), HostFacts(kernel="x" * 256)), 400, "invalid_input", "host.kernel", 255, id="long host fact"
         ),
         pytest.param(
-            Push(an_agent(), HostFacts(cpu_count=2**31)), 400, "invalid_input", "host.cpu_count", 2**31 - 1, id="2^31 cores"
+            Push(an_agent(), HostFacts(cpu_count=2**31)),
+            400,
+            "invalid_input",
+            "host.cpu_count",
+            2**31 - 1,
+            id="2^31 cores",
         ),
     ],
 )

@@ -30,7 +30,9 @@ async def test_an_empty_server_answers_with_nothing(tmp_path: Path) -> None:
         pytest.param(101, "down", id="just over ten"),
     ],
 )
-async def test_the_state_of_a_server_follows_from_its_newest_frame(tmp_path: Path, age_seconds: int, state: str) -> None:
+async def test_the_state_of_a_server_follows_from_its_newest_frame(
+    tmp_path: Path, age_seconds: int, state: str
+) -> None:
     async with running_app(tmp_path) as app:
         await app.push(a_push([a_frame(NOW)]))
         app.clock.advance(age_seconds)
@@ -47,7 +49,10 @@ async def test_servers_come_in_pages_and_by_name(tmp_path: Path) -> None:
         second = await app.get("/api/servers", limit=2, cursor=first["next"])
         assert [server["name"] for server in first["servers"] + second["servers"]] == ["web-1", "db-1", "web-2"]
         assert second["next"] is None
-        assert [server["name"] for server in (await app.get("/api/servers", name="WEB"))["servers"]] == ["web-1", "web-2"]
+        assert [server["name"] for server in (await app.get("/api/servers", name="WEB"))["servers"]] == [
+            "web-1",
+            "web-2",
+        ]
 
 
 async def test_current_values_and_rates(tmp_path: Path) -> None:
