@@ -130,11 +130,14 @@ def overview(view: View, width: int, rows: int) -> list[Line]:
     values = view.values
     loads = " ".join(f"{values[name]:.2f}" for name in ("load_1m", "load_5m", "load_15m") if name in values)
     up = format_duration(values.get("system_uptime_seconds", 0.0))
-    lines: list[Line] = [[(view.hostname[:30], "bold"), (f"   up {up}   load {loads}", "")], []]
+    lines: list[Line] = [[(view.hostname[:30], "bold"), (f"   up {up}   load {loads}", "")]]
+    roomy = rows >= 10
+    if roomy:
+        lines.append([])
     cores = view.labelled.get("cpu_core_usage_ratio", {})
     note = f"{values.get('cpu_cores', 0):.0f} cores"
     lines.append(gauge_line("CPU", values.get("cpu_usage_ratio", 0.0), note, width, view.history.get("cpu")))
-    if 1 < len(cores) <= 64:
+    if roomy and 1 < len(cores) <= 64:
         lines.append([("cores  ", "bold"), *((SPARKS[min(7, int(use * 7.5))], level(use)) for use in cores.values())])
     total, free = values.get("memory_total_bytes", 0.0), values.get("memory_available_bytes", 0.0)
     note = f"{format_bytes(total - free)} of {format_bytes(total)}"
