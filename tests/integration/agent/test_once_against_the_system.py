@@ -23,7 +23,7 @@ def once() -> dict[tuple[str, str], float]:
         [sys.executable, "-m", "bongsu.agent", "once", "--format", "json"], check=True, capture_output=True, text=True
     )
     return {
-        (one["metric"], [*one["labels"].values(), ""][-1] if one["labels"] else ""): one["value"]
+        (one["metric"], next(reversed(one["labels"].values()), "")): one["value"]
         for one in json.loads(done.stdout)["series"]
     }
 
@@ -91,10 +91,10 @@ def test_load_is_what_the_kernel_says(once) -> None:
 
 def test_cpu_time_is_what_the_kernel_says(once) -> None:
     fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    cores = once[("cpu_cores", "")]
     for mode, ticks in zip(("user", "nice", "system", "idle", "iowait"), fields, strict=False):
-        # a few seconds of all cores pass between the two readings
-        assert once[("cpu_time_seconds_total", mode)] == pytest.approx(int(ticks) / 100, abs=15 * 256)
-        assert once[("cpu_time_seconds_total", mode)] <= int(ticks) / 100 + 0.02
-    assert once[("cpu_cores", "")] == sum(
+        # at most half a minute of all cores passes between the two readings; iowait may run backwards
+        assert -1 <= int(ticks) / 100 - once[("cpu_time_seconds_total", mode)] <= 30 * cores
+    assert cores == sum(
         1 for line in Path("/proc/stat").read_text().splitlines() if line.startswith("cpu") and line[3].isdigit()
     )
