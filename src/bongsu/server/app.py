@@ -15,6 +15,7 @@ from bongsu import __version__
 from bongsu.core.clock import Clock, SystemClock
 from bongsu.server import errors, static
 from bongsu.server.api import ROUTERS
+from bongsu.server.api.schemas import ErrorBody
 from bongsu.server.config import Settings
 from bongsu.server.hosts import LOOPBACK_HOSTS, AllowedHosts
 from bongsu.server.ingest import Ingest
@@ -50,6 +51,10 @@ class Application:
             docs_url=None,
             redoc_url=None,
             openapi_url="/api/openapi.json",
+            responses={
+                "4XX": {"model": ErrorBody, "description": "Refused; the error says why."},
+                "5XX": {"model": ErrorBody, "description": "Not possible now (503, see Retry-After), or a bug (500)."},
+            },
         )
         errors.install(self.api)
         # Level 1: a megabyte of points in 10 ms, a fifth of level 9's time for a tenth more bytes.

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from openapi_spec_validator import validate
 
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.server.config import Limits
@@ -214,8 +215,9 @@ async def test_the_documentation_needs_no_network(tmp_path: Path) -> None:
             assert response.status_code == 200
             assert len(response.content) > 100_000
         assert (await app.client.get("/_docs/core.py")).status_code == 404
-        paths = (await app.get("/api/openapi.json"))["paths"]
-        assert set(paths["/api/metrics"]) == {"post"}
+        document = await app.get("/api/openapi.json")
+        validate(document)
+        assert set(document["paths"]["/api/metrics"]) == {"post"}
 
 
 async def test_other_host_names_are_refused_on_loopback(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """GET /api/health."""
 
+from typing import Literal
+
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
@@ -30,7 +32,7 @@ class IngestHealth(BaseModel):
 class Health(BaseModel):
     """The state of the API server."""
 
-    status: str = Field(description="ok, or degraded: it answers, but something is wrong.", examples=["ok"])
+    status: Literal["ok", "degraded"] = Field(description="degraded: it answers, but something is wrong.")
     version: str
     time_ms: int
     uptime_seconds: float
@@ -39,7 +41,7 @@ class Health(BaseModel):
     ingest: IngestHealth
 
 
-@router.get("/health", summary="State of the API server")
+@router.get("/health", operation_id="get_health", summary="State of the API server")
 async def health(services: ServicesDep) -> Health:
     """Answers 200 as long as the API server does; ``status`` and ``problems`` say whether all is well."""
     now_ms = services.clock.now_ms()

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query, Response
@@ -68,7 +68,7 @@ class HistoryAnswer(BaseModel):
 
     start_ms: int
     end_ms: int
-    resolution: str = Field(description="What the points were made from: raw, 1m or 1h.")
+    resolution: Literal["raw", "1m", "1h"] = Field(description="What the points were made from.")
     step_ms: int | None = Field(description="Length of a bucket; null: the stored samples as they are.")
     series: list[HistorySeries]
     next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last.")
@@ -124,7 +124,7 @@ def json_response(document: object) -> Response:
     return Response(body, media_type="application/json")
 
 
-@router.get("/current", summary="The newest samples", response_model=Current)
+@router.get("/current", operation_id="get_current_metrics", summary="The newest samples", response_model=Current)
 async def current(
     services: ServicesDep,
     server: ServerQuery = [],  # noqa: B006
@@ -138,7 +138,9 @@ async def current(
     return json_response({"time_ms": services.clock.now_ms(), "servers": [one for one in found if one is not None]})
 
 
-@router.get("/history", summary="Samples of a time range", response_model=HistoryAnswer)
+@router.get(
+    "/history", operation_id="get_metrics_history", summary="Samples of a time range", response_model=HistoryAnswer
+)
 async def history(
     services: ServicesDep,
     server: ServerQuery = [],  # noqa: B006

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, Field
 
+from bongsu.core.series import Kind
+
 
 class ErrorDetail(BaseModel):
     """Why a request was refused."""
@@ -25,4 +27,4 @@ class SeriesInfo(BaseModel):
     labels: dict[str, str] = Field(examples=[{"mountpoint": "/"}])
     type: str = Field(description="The family: cpu, memory, disk, network, ...", examples=["disk"])
     unit: str = Field(description="Base unit, empty for a count.", examples=["bytes"])
-    kind: str = Field(description="gauge or counter.", examples=["gauge"])
+    kind: Kind = Field(description="gauge, or counter: only rises, resets to 0.")

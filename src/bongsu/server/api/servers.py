@@ -71,7 +71,7 @@ def _server(state: ServerState, now_ms: int) -> Server:
     )
 
 
-@router.get("/servers", summary="The monitored machines")
+@router.get("/servers", operation_id="list_servers", summary="The monitored machines")
 async def servers(
     services: ServicesDep,
     name: Annotated[str | None, Query(description="Part of the name, in any case.")] = None,

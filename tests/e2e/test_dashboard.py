@@ -1,0 +1,48 @@
+"""The dashboard in a real Chromium against a real Bongsu."""
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+pytestmark = pytest.mark.browser
+SLOW_MS = 60_000
+
+
+def test_a_live_number_changes(page: Page, running_bongsu: str) -> None:
+    page.goto(running_bongsu)
+    value = page.get_by_test_id("cpu-value")
+    expect(value).to_contain_text("%", timeout=SLOW_MS)
+    before = value.inner_text()
+    # The work of this very page keeps the CPU from standing still.
+    expect(value).not_to_have_text(before, timeout=SLOW_MS)
+    expect(page.get_by_test_id("history-chart").locator("canvas").first).to_be_visible()
+
+
+def test_the_machine_is_shown_with_its_name_and_state(page: Page, running_bongsu: str) -> None:
+    server = page.request.get(f"{running_bongsu}/api/servers").json()["servers"][0]
+    page.goto(running_bongsu)
+    expect(page.get_by_test_id("server-chooser")).to_contain_text(server["name"], timeout=SLOW_MS)
+
+
+@pytest.mark.parametrize(("locale", "word"), [("ko-KR", "메모리"), ("en-US", "Memory")])
+def test_the_language_follows_the_browser(browser: Browser, running_bongsu: str, locale: str, word: str) -> None:
+    context = browser.new_context(locale=locale)
+    page = context.new_page()
+    page.goto(running_bongsu)
+    expect(page.get_by_text(word).first).to_be_visible(timeout=SLOW_MS)
+    expect(page.locator("html")).to_have_attribute("lang", locale[:2])
+    context.close()
+
+
+def test_a_phone_needs_no_sideways_scrolling(browser: Browser, running_bongsu: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, locale="en-US")
+    page = context.new_page()
+    page.goto(running_bongsu)
+    expect(page.get_by_test_id("cpu-value")).to_contain_text("%", timeout=SLOW_MS)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_the_documentation_renders_with_no_network(page: Page, running_bongsu: str, path: str) -> None:
+    page.goto(running_bongsu + path)
+    expect(page.get_by_text("Samples of a time range").first).to_be_visible(timeout=SLOW_MS)
