@@ -66,7 +66,13 @@ DEFAULT_MOUNTS = Filter(
             "/var/lib/containers/*",
             "/var/lib/kubelet/*",
         ),
-        *("/System/Volumes/*", "/private/var/vm"),
+        *(
+            *(
+                f"/System/Volumes/{name}"
+                for name in ("VM", "Preboot", "Update*", "xarts", "iSCPreboot", "Hardware", "Recovery")
+            ),
+            "/private/var/vm",
+        ),
     )
 )
 DEFAULT_DEVICES = Filter(exclude=("loop*", "ram*", "zram*", "sr[0-9]*", "fd[0-9]*", "nbd*"))
@@ -133,6 +139,8 @@ class DiskCollector:
         seen: set[str] = set()
         # all: the short list leaves out network filesystems
         for mount in self._ps.disk_partitions(all=True):
+            if not mount.fstype:  # an empty drive on Windows
+                continue
             # in a container "/" is an overlay, and all that there is to see
             if (mount.fstype in _PSEUDO and mount.mountpoint != "/") or not self._mounts(mount.mountpoint):
                 continue

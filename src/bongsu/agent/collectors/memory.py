@@ -1,5 +1,6 @@
 """Memory and swap."""
 
+import sys
 from collections.abc import Iterable
 
 from bongsu.agent.collectors.base import Counter, Gauge, Options, Ps, Reading, read_bytes
@@ -35,7 +36,7 @@ class MemoryCollector:
         Counter("swap_out_bytes_total", "Put out to swap."),
     )
 
-    def __init__(self, ps: Ps, options: Options | None = None) -> None:
+    def __init__(self, ps: Ps, options: Options | None = None, *, platform: str = sys.platform) -> None:
         self._ps = ps
         proc = (options or Options()).proc
         # psutil says 0 for what an old kernel or a container does not have, so see for ourselves, once
@@ -43,7 +44,7 @@ class MemoryCollector:
         absent = {name for name, key in _MEMINFO.items() if meminfo and key not in meminfo}
         self._fields = tuple(name for name in _MEMORY_FIELDS if name not in absent)
         vmstat = _read(f"{proc}/vmstat")
-        self._swap_counts = not meminfo or b"pswpin" in vmstat
+        self._swap_counts = b"pswpin" in vmstat if meminfo else platform != "win32"
 
     def collect(self) -> Iterable[Reading]:
         memory = self._ps.virtual_memory()
