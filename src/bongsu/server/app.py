@@ -13,6 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from bongsu import __version__
 from bongsu.core.clock import Clock, SystemClock
+from bongsu.core.samples import Frame
+from bongsu.core.series import Layout
 from bongsu.server import errors, static
 from bongsu.server.api import ROUTERS
 from bongsu.server.api.schemas import ErrorBody
@@ -23,6 +25,8 @@ from bongsu.server.ingest_openapi import PUSH_OPENAPI
 from bongsu.server.migrations import upgrade
 from bongsu.server.registry import Newest, Registry
 from bongsu.server.services import Services
+from bongsu.server.storage.archive import newest_block
+from bongsu.server.storage.blocks import Block, CorruptBlock
 from bongsu.server.storage.database import Database, open_database
 from bongsu.server.storage.frames import newest_frames
 from bongsu.server.storage.layouts import load_layouts
@@ -116,11 +120,26 @@ def load_registry(connection: Connection) -> Registry:
         state = registry.add(record)
         for layout in layouts.get(record.id, ()):
             state.add_layout(layout)
-            newest = newest_frames(connection, record.id, layout.id)
+            newest = newest_frames(connection, record.id, layout.id) or _last_of_archive(connection, record.id, layout)
             if newest:
                 state.newest[layout.id] = Newest(*newest)
                 state.last_seen_ms = max(state.last_seen_ms, newest[0].time_ms)
     return registry
+
+
+def _last_of_archive(connection: Connection, server_id: int, layout: Layout) -> list[Frame]:
+    """The last two frames of a layout whose frames are all sealed, newest first."""
+    stored = newest_block(connection, server_id, layout.id)
+    if stored is None:
+        return []
+    try:
+        block = Block.open(stored.data)
+        rows = block.columns(range(block.width))[-2:]
+    except CorruptBlock:
+        logger.error("server %d: the block at %d is corrupt", server_id, stored.start_ms)
+        return []
+    times = block.times[-2:].tolist()
+    return [Frame(layout.id, time_ms, row.tobytes()) for time_ms, row in zip(times[::-1], rows[::-1], strict=True)]
 
 
 def last_seen(registry: Registry) -> dict[int, int]:

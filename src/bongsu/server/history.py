@@ -1,6 +1,7 @@
 """Answers history queries: which series, at which resolution, from which rows, and down to how many points."""
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,13 +16,16 @@ from bongsu.server.columns import Aggregation, Points, Times, Values, aggregate
 from bongsu.server.config import Limits
 from bongsu.server.registry import Registry, ServerState
 from bongsu.server.selection import Selection
+from bongsu.server.storage.archive import StoredBlock, blocks_between
+from bongsu.server.storage.blocks import Block, CorruptBlock
 from bongsu.server.storage.database import Database
-from bongsu.server.storage.frames import frames_between
+from bongsu.server.storage.frames import FrameTable, frames_between
+
+logger = logging.getLogger(__name__)
 
 # Growth needs the sample before the range; this many intervals back it is found unless the agent was away.
 LOOKBACK_INTERVALS = 3
 DEFAULT_INTERVAL_MS = 10_000
-_DOUBLE = np.dtype("<f8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,17 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class _Rows:
+    """What the database holds of one layout in the range."""
+
+    blocks: list[StoredBlock]
+    frames: list[Frame]
+
+
+_Key = tuple[int, int]  # server id, layout id
+
+
+@dataclass(frozen=True, slots=True)
 class _Wanted:
     """One series of one server and where its values stand: (layout, position) for each layout that holds it."""
 
@@ -88,16 +103,18 @@ class HistoryReader:
         back_ms = max((self._interval(self._registry.by_id[one]) for one in servers), default=0) * LOOKBACK_INTERVALS
         layouts = {(one.server_id, layout.id) for one in wanted for layout, _ in one.places}
 
-        def fetch(connection: Connection) -> dict[tuple[int, int], list[Frame]]:
+        def fetch(connection: Connection) -> dict[_Key, _Rows]:
+            start_ms, end_ms = query.start_ms - back_ms, query.end_ms
             return {
-                (server_id, layout_id): frames_between(
-                    connection, server_id, layout_id, query.start_ms - back_ms, query.end_ms
+                key: _Rows(
+                    blocks_between(connection, *key, start_ms, end_ms),
+                    frames_between(connection, *key, start_ms, end_ms),
                 )
-                for server_id, layout_id in layouts
+                for key in layouts
             }
 
-        frames = await self._database.read(fetch)
-        series = await asyncio.to_thread(_aggregate_all, wanted, frames, query, step_ms)
+        rows = await self._database.read(fetch)
+        series = await asyncio.to_thread(_aggregate_all, wanted, rows, query, step_ms)
         return History("raw", step_ms, series, after)
 
     def _interval(self, state: ServerState) -> int:
@@ -146,21 +163,18 @@ class HistoryReader:
 
 
 def _aggregate_all(
-    wanted: list[_Wanted], frames: dict[tuple[int, int], list[Frame]], query: HistoryQuery, step_ms: int | None
+    wanted: list[_Wanted], rows: dict[_Key, _Rows], query: HistoryQuery, step_ms: int | None
 ) -> list[SeriesHistory]:
-    tables: dict[tuple[int, int], tuple[Times, Values]] = {}
-    for key, rows in frames.items():
-        if rows:
-            times = np.array([frame.time_ms for frame in rows], np.int64)
-            values = np.frombuffer(b"".join(frame.values for frame in rows), _DOUBLE).reshape(len(rows), -1)
-            tables[key] = times, values
+    opened = {key: _open(one) for key, one in rows.items()}
     found = []
     for one in wanted:
-        parts = [
-            (tables[one.server_id, layout.id][0], tables[one.server_id, layout.id][1][:, position])
-            for layout, position in one.places
-            if (one.server_id, layout.id) in tables
-        ]
+        parts = []
+        for layout, position in one.places:
+            for source in opened[one.server_id, layout.id]:
+                try:
+                    parts.append((source.times, source.column(position)))
+                except CorruptBlock:
+                    logger.error("server %d: a block cannot be read: %s is incomplete", one.server_id, one.series)
         if not parts:
             continue
         times, values = _merge(parts)
@@ -171,11 +185,30 @@ def _aggregate_all(
     return found
 
 
+def _open(rows: _Rows) -> list[Block | FrameTable]:
+    sources: list[Block | FrameTable] = []
+    for stored in rows.blocks:
+        try:
+            if not stored.intact:
+                raise CorruptBlock
+            sources.append(Block.open(stored.data))
+        except CorruptBlock:
+            logger.error("server %d: the block at %d is corrupt", stored.server_id, stored.start_ms)
+    if rows.frames:
+        sources.append(FrameTable.of(rows.frames))
+    return sources
+
+
 def _merge(parts: list[tuple[Times, Values]]) -> tuple[Times, Values]:
-    """Several layouts of one series, in the order of time."""
+    """Blocks, frames and layouts of one series in the order of time; of two samples at one time, the first."""
     if len(parts) == 1:
         return parts[0]
     times = np.concatenate([times for times, _ in parts])
     values = np.concatenate([values for _, values in parts])
-    order = np.argsort(times, kind="stable")
-    return times[order], values[order]
+    steps = np.diff(times)
+    if (steps > 0).all():
+        return times, values
+    # A layout that holds no value of the series must not hide one that does.
+    there = ~np.isnan(values)
+    times, first = np.unique(times[there], return_index=True)
+    return times, values[there][first]

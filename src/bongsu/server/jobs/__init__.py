@@ -2,7 +2,8 @@
 
 from bongsu.server.jobs.base import Job
 from bongsu.server.jobs.retention import Retention
+from bongsu.server.jobs.sealer import Sealer
 
-JOBS: tuple[type[Job], ...] = (Retention,)
+JOBS: tuple[type[Job], ...] = (Sealer, Retention)
 
 __all__ = ["JOBS", "Job"]

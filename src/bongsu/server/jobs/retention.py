@@ -8,16 +8,19 @@ import logging
 
 from bongsu.core.units import parse_duration_ms
 from bongsu.server.jobs.base import Job
+from bongsu.server.storage.archive import delete_blocks_before
 from bongsu.server.storage.frames import delete_frames_before
 
 logger = logging.getLogger(__name__)
 
 # 200 frames of 150 values are 240 KB: some milliseconds.
 ROWS_PER_TRANSACTION = 200
+# A block of 108,000 samples has 30 KB.
+BLOCKS_PER_TRANSACTION = 20
 
 
 class Retention(Job):
-    """Frames older than ``retention_raw``."""
+    """Frames, and blocks all of whose frames are, older than ``retention_raw``."""
 
     name = "retention"
     every_seconds = 600
@@ -33,5 +36,14 @@ class Retention(Job):
             if count < ROWS_PER_TRANSACTION:
                 break
             await asyncio.sleep(0.01)
-        if deleted:
-            logger.info("retention: %d frames deleted", deleted)
+        blocks = 0
+        while not stopping.is_set():
+            count = await self.database.write(
+                lambda connection: delete_blocks_before(connection, before_ms, BLOCKS_PER_TRANSACTION)
+            )
+            blocks += count
+            if count < BLOCKS_PER_TRANSACTION:
+                break
+            await asyncio.sleep(0.01)
+        if deleted or blocks:
+            logger.info("retention: %d frames and %d blocks deleted", deleted, blocks)

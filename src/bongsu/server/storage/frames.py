@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy import Connection, delete, select
 
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
+from bongsu.server.columns import Times, Values
 from bongsu.server.models import frames, layouts
 from bongsu.server.storage.dialect import FrameRow, insert_frames
 from bongsu.server.storage.layouts import store_layout
+
+_DOUBLE = np.dtype("<f8")
 
 
 @dataclass(slots=True)
@@ -19,6 +23,24 @@ class Batch:
     server_id: int
     frames: Sequence[Frame]
     layouts: Sequence[Layout] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTable:
+    """Frames of one layout as columns. ``values``: (n, k)."""
+
+    times: Times
+    values: Values
+
+    @classmethod
+    def of(cls, rows: Sequence[Frame]) -> "FrameTable":
+        """At least one frame."""
+        times = np.array([frame.time_ms for frame in rows], np.int64)
+        return cls(times, np.frombuffer(b"".join(frame.values for frame in rows), _DOUBLE).reshape(len(rows), -1))
+
+    def column(self, position: int) -> Values:
+        """(n,) values of one series."""
+        return self.values[:, position]
 
 
 class SomeStoredAlready(Exception):

@@ -1,0 +1,173 @@
+"""Sealing, through the API: what was pushed is what is read, before and after."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, update
+
+from bongsu.server.config import Settings
+from bongsu.server.jobs.retention import Retention
+from bongsu.server.jobs.sealer import FRAMES_PER_BLOCK, MAX_AGE_MS, STAGGER_FRAMES, Sealer, due
+from bongsu.server.migrations import upgrade
+from bongsu.server.models import blocks, frames
+from bongsu.server.storage.archive import FramesChanged, Unsealed, oldest_frames, replace_frames
+from bongsu.server.storage.database import SqliteDatabase
+from bongsu.server.storage.frames import Batch, store
+from tests.support.app import RunningApp, running_app
+from tests.support.pushes import LAYOUT, a_frame, a_push, a_ramp
+
+NOW = 1_750_000_000_000
+MANY = FRAMES_PER_BLOCK + STAGGER_FRAMES
+
+
+async def job_once(app: RunningApp, job_class: type[Sealer] | type[Retention], folder: Path) -> None:
+    """Runs a job as the worker would: on a database connection of its own."""
+    database = SqliteDatabase(folder / "bongsu.db")
+    await job_class(Settings(data_dir=folder), database, app.clock).run(asyncio.Event())
+    await database.close()
+
+
+async def rows(app: RunningApp) -> tuple[int, int]:
+    """How many frames and how many blocks the database holds."""
+    database = app.application.api.state.services.database
+    return (
+        await database.read(lambda connection: connection.scalar(select(func.count()).select_from(frames))),
+        await database.read(lambda connection: connection.scalar(select(func.count()).select_from(blocks))),
+    )
+
+
+async def push_all(app: RunningApp, sent: list) -> None:
+    for start in range(0, len(sent), 500):
+        assert (await app.push(a_push(sent[start : start + 500]))).status_code == 200
+
+
+async def history(app: RunningApp, **parameters: object) -> dict[str, dict[int, float]]:
+    answer = await app.get("/api/metrics/history", start=NOW - 86_400_000, end=NOW + 1, max_points=10_000, **parameters)
+    return {one["metric"]: dict(zip(one["times"], one["values"], strict=True)) for one in answer["series"]}
+
+
+async def test_sealing_changes_no_answer(tmp_path: Path) -> None:
+    sent = a_ramp(NOW - 1_000 * 10_000, 1_000)
+    async with running_app(tmp_path) as app:
+        await push_all(app, sent)
+        raw, hourly = await history(app, step="30m"), await history(app, aggregation="last", step="5m")
+        current = await app.get("/api/metrics/current")
+        await job_once(app, Sealer, tmp_path)
+        assert await rows(app) == (1_000 - FRAMES_PER_BLOCK, 1)
+        assert await history(app, step="30m") == raw
+        assert await history(app, aggregation="last", step="5m") == hourly
+        assert await app.get("/api/metrics/current") == current
+        await job_once(app, Sealer, tmp_path)
+        assert await rows(app) == (1_000 - FRAMES_PER_BLOCK, 1), "sealing again does nothing"
+
+
+async def test_late_frames_make_further_blocks_and_merge_by_time(tmp_path: Path) -> None:
+    sent = a_ramp(NOW - 2_000 * 10_000, 2_000)
+    live, late = [frame for i, frame in enumerate(sent) if i % 2], [frame for i, frame in enumerate(sent) if not i % 2]
+    async with running_app(tmp_path) as app:
+        await push_all(app, live)
+        await job_once(app, Sealer, tmp_path)
+        await push_all(app, late)
+        await job_once(app, Sealer, tmp_path)
+        assert (await rows(app))[1] >= 2
+        found = await history(app, metric="memory_used_bytes", aggregation="last", step="30s")
+        last_of_bucket = {frame.time_ms // 30_000 * 30_000: 1024.0 * index for index, frame in enumerate(sent)}
+        assert found["memory_used_bytes"] == last_of_bucket
+        increase = await history(app, type="network", aggregation="increase", step="7d")
+        assert sum(increase["network_receive_bytes_total"].values()) == 1_999 * 10_000.0
+
+
+async def test_frames_sent_again_after_sealing_are_stored_once(tmp_path: Path) -> None:
+    sent = a_ramp(NOW - MANY * 10_000, MANY)
+    async with running_app(tmp_path) as app:
+        await push_all(app, sent)
+        await job_once(app, Sealer, tmp_path)
+        before = await history(app, aggregation="sum", step="1d")
+        await push_all(app, sent[:FRAMES_PER_BLOCK])
+        assert await history(app, aggregation="sum", step="1d") == before, "also before they are taken out again"
+        await job_once(app, Sealer, tmp_path)
+        assert await rows(app) == (MANY - FRAMES_PER_BLOCK, 1)
+        assert await history(app, aggregation="sum", step="1d") == before
+
+
+async def test_a_server_that_went_away_is_sealed_by_age_and_still_current(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        await app.push(a_push(a_ramp(NOW - 20_000, 3)))
+        app.clock.advance(MAX_AGE_MS / 1000 - 30)
+        await job_once(app, Sealer, tmp_path)
+        assert await rows(app) == (3, 0)
+        app.clock.advance(60)
+        await job_once(app, Sealer, tmp_path)
+        assert await rows(app) == (0, 1)
+        current = await app.get("/api/metrics/current")
+    async with running_app(tmp_path, clock=app.clock) as again:
+        assert await again.get("/api/metrics/current") == current
+
+
+async def test_a_frame_that_comes_in_while_sealing_is_not_lost(tmp_path: Path) -> None:
+    database = SqliteDatabase(tmp_path / "bongsu.db")
+    await database.write(upgrade)
+    await database.write(lambda connection: store(connection, [Batch(1, [a_frame(1_000), a_frame(3_000)], [LAYOUT])]))
+    read = await database.read(lambda connection: oldest_frames(connection, 1, LAYOUT.id, 10))
+    await database.write(lambda connection: store(connection, [Batch(1, [a_frame(2_000)])]))
+    with pytest.raises(FramesChanged):
+        await database.write(lambda connection: replace_frames(connection, 1, LAYOUT.id, read, None))
+    left = await database.read(lambda connection: oldest_frames(connection, 1, LAYOUT.id, 10))
+    assert [frame.time_ms for frame in left] == [1_000, 2_000, 3_000]
+    await database.close()
+
+
+async def test_a_corrupt_block_costs_only_what_it_held(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sent = a_ramp(NOW - MANY * 10_000, MANY)
+    async with running_app(tmp_path) as app:
+        await push_all(app, sent)
+        await job_once(app, Sealer, tmp_path)
+        database = app.application.api.state.services.database
+        await database.write(lambda connection: connection.execute(update(blocks).values(data=b"B1 garbage")))
+        found = await history(app, metric="memory_used_bytes", aggregation="last", step="10s")
+        assert sorted(found["memory_used_bytes"]) == [frame.time_ms for frame in sent[FRAMES_PER_BLOCK:]]
+        assert "corrupt" in caplog.text
+        await push_all(app, sent[:FRAMES_PER_BLOCK])
+        healed = await history(app, metric="memory_used_bytes", aggregation="last", step="10s")
+        assert len(healed["memory_used_bytes"]) == MANY
+
+
+async def test_retention_deletes_frames_and_blocks_of_its_age(tmp_path: Path) -> None:
+    week_ms = 7 * 86_400_000
+    async with running_app(tmp_path) as app:
+        await push_all(app, a_ramp(NOW - MANY * 10_000, MANY))
+        await job_once(app, Sealer, tmp_path)
+        await job_once(app, Retention, tmp_path)
+        assert await rows(app) == (MANY - FRAMES_PER_BLOCK, 1)
+        # The block's last frame is the one before the first that still is a row.
+        block_end = NOW - (MANY - FRAMES_PER_BLOCK + 1) * 10_000
+        app.clock.advance((block_end + week_ms - NOW) / 1000)
+        await job_once(app, Retention, tmp_path)
+        assert (await rows(app))[1] == 1
+        app.clock.advance(0.001)
+        await job_once(app, Retention, tmp_path)
+        assert await rows(app) == (MANY - FRAMES_PER_BLOCK, 0)
+        app.clock.advance(MANY * 10)
+        await job_once(app, Retention, tmp_path)
+        assert await rows(app) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("count", "age_ms", "expected"),
+    [
+        pytest.param(FRAMES_PER_BLOCK - 1, 0, False, id="too few"),
+        pytest.param(FRAMES_PER_BLOCK + STAGGER_FRAMES, 0, True, id="enough for every stagger"),
+        pytest.param(1, MAX_AGE_MS, False, id="old, but not older than the limit"),
+        pytest.param(1, MAX_AGE_MS + 1, True, id="older than the limit"),
+    ],
+)
+def test_when_frames_are_due(count: int, age_ms: int, expected: bool) -> None:
+    assert due(Unsealed(5, 1, count, NOW - age_ms), NOW) is expected
+
+
+def test_servers_that_started_together_seal_one_after_the_other() -> None:
+    now = [sum(due(Unsealed(i, 1, FRAMES_PER_BLOCK + more, NOW), NOW) for i in range(1_000)) for more in range(120)]
+    steps = [after - before for before, after in zip([0, *now], now, strict=False)]
+    assert now[-1] == 1_000
+    assert max(steps) < 30, "fewer than 30 of 1,000 at any one moment"
