@@ -1,0 +1,25 @@
+import { computed } from 'vue'
+import * as format from '~/utils/format'
+import type { ByteOptions, DisplayUnit, Locale } from '~/utils/format'
+
+/** The formatters of utils/format in the chosen language; in a template they follow its switch. */
+export function useFormat() {
+  const { locale } = useI18n()
+  const code = computed<Locale>(() => (locale.value === 'ko' ? 'ko' : 'en'))
+  type Value = number | null | undefined
+  return {
+    locale: code,
+    bytes: (value: Value, options?: ByteOptions) => format.formatBytes(value, code.value, options),
+    byteRate: (value: Value) => format.formatByteRate(value, code.value),
+    bitRate: (value: Value) => format.formatBitRate(value, code.value),
+    percent: (value: Value) => format.formatPercent(value, code.value),
+    number: (value: Value) => format.formatNumber(value, code.value),
+    rate: (value: Value) => format.formatRate(value, code.value),
+    unit: (value: Value, unit: DisplayUnit) => format.formatUnit(value, unit, code.value),
+    delta: (value: number, unit: DisplayUnit) => format.formatDelta(value, unit, code.value),
+    duration: (seconds: Value) => format.formatDuration(seconds, code.value),
+    relative: (timeMs: Value, nowMs: number) => format.formatRelative(timeMs, nowMs, code.value),
+    span: (startMs: number, endMs: number) => format.formatTimeSpan(startMs, endMs, code.value),
+    exact: (timeMs: Value) => format.formatExactTime(timeMs, code.value),
+  }
+}

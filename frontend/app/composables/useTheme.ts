@@ -1,0 +1,20 @@
+import { createSharedComposable, useMediaQuery, useStorage } from '@vueuse/core'
+import { computed, watch } from 'vue'
+import type { Theme } from '~/utils/chart/colors'
+
+export type ThemeChoice = 'light' | 'dark' | 'system'
+
+/** public/theme.js has set the class before the first paint; from here on it follows the choice and the system. */
+export const useTheme = createSharedComposable(() => {
+  const choice = useStorage<ThemeChoice>('bongsu.theme', 'system')
+  const systemDark = useMediaQuery('(prefers-color-scheme: dark)')
+  const theme = computed<Theme>(() => {
+    if (choice.value === 'system') return systemDark.value ? 'dark' : 'light'
+    return choice.value
+  })
+  watch(theme, (value) => {
+    document.documentElement.classList.toggle('dark', value === 'dark')
+    document.documentElement.classList.toggle('light', value === 'light')
+  }, { immediate: true, flush: 'sync' })
+  return { choice, theme }
+})

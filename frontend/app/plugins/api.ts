@@ -1,0 +1,3 @@
+import { configureClient } from '~/api/client'
+
+export default defineNuxtPlugin(() => configureClient(window.location.origin))

@@ -1,0 +1,119 @@
+// From a fetched history to what the chart, its legend, its tooltip and its table show.
+import type { DisplayUnit } from '../format'
+import { scaleFactor } from '../views'
+import type { ChartView } from '../views'
+import { alignSeries, gapThreshold } from './align'
+import type { AlignedData, Cell } from './align'
+import { PALETTE, lineStyles } from './colors'
+import type { Theme } from './colors'
+import type { HistoryData, SeriesData } from './series'
+
+export interface ChartLine {
+  key: string
+  name: string
+  color: string
+  dash: readonly number[]
+  values: Cell[]
+  min: Cell[] | null
+  max: Cell[] | null
+}
+
+export interface ChartModel {
+  times: number[]
+  lines: ChartLine[]
+  unit: DisplayUnit
+  startMs: number
+  endMs: number
+  stepMs: number | null
+  gapMs: number
+}
+
+export interface ModelOptions {
+  view: ChartView
+  cores: number
+  intervalMs: number
+  rangeMs: number
+  theme: Theme
+  nameOf: (metric: string, labels: Record<string, string>) => string
+}
+
+export function buildModel(data: HistoryData, options: ModelOptions): ChartModel {
+  const { view, cores, intervalMs, rangeMs, theme, nameOf } = options
+  const order = new Map(view.metrics.map((metric, i) => [metric, i]))
+  const series = data.series
+    .filter(item => order.has(item.metric) && item.times.length > 0)
+    .filter(item => !view.without || item.labels[view.without.label] !== view.without.value)
+    .sort((a, b) => order.get(a.metric)! - order.get(b.metric)! || modeOrder(a) - modeOrder(b) || a.key.localeCompare(b.key, 'en', { numeric: true }))
+  const gapMs = gapThreshold(data.stepMs, intervalMs)
+  const aligned: AlignedData = alignSeries(series, gapMs, (item: SeriesData) => scaleFactor(view, item.metric, cores))
+  const styles = lineStyles(series)
+  const lines = series.map((item, i) => {
+    const style = styles.get(item.key)!
+    const line = aligned.lines[i]!
+    return {
+      key: item.key,
+      name: nameOf(item.metric, item.labels),
+      color: PALETTE[theme][style.color]!,
+      dash: style.dash,
+      values: line.values,
+      min: line.min,
+      max: line.max,
+    }
+  })
+  return { times: aligned.times, lines, unit: view.unit, startMs: data.endMs - rangeMs, endMs: data.endMs, stepMs: data.stepMs, gapMs }
+}
+
+// The modes of CPU time in the order in which a person asks for them.
+const MODES = ['user', 'system', 'iowait', 'steal']
+
+function modeOrder(series: SeriesData): number {
+  const place = MODES.indexOf(series.labels.mode ?? '')
+  return place < 0 ? MODES.length : place
+}
+
+/** The cell at an index or, where this line has none at that time, the nearest one that is not further than a gap. */
+export function cellNear(cells: readonly Cell[], times: readonly number[], index: number, gapMs: number): number | null {
+  const exact = cells[index]
+  if (exact !== undefined) return exact
+  const at = times[index]!
+  for (let distance = 1; distance < times.length; distance++) {
+    const before = index - distance
+    const after = index + distance
+    const beforeNear = before >= 0 && at - times[before]! <= gapMs
+    const afterNear = after < times.length && times[after]! - at <= gapMs
+    if (!beforeNear && !afterNear) return null
+    const found = (beforeNear ? cells[before] : undefined) ?? (afterNear ? cells[after] : undefined)
+    if (found !== undefined && found !== null) return found
+  }
+  return null
+}
+
+export function lastValue(cells: readonly Cell[]): number | null {
+  for (let i = cells.length - 1; i >= 0; i--) {
+    const cell = cells[i]
+    if (cell !== undefined && cell !== null) return cell
+  }
+  return null
+}
+
+/** The indexes at which any line has a value: where a keyboard stops and a table has a row. */
+export function filledIndexes(model: ChartModel): number[] {
+  return model.times.map((_, i) => i).filter(i => model.lines.some(line => typeof line.values[i] === 'number'))
+}
+
+export interface LineSummary { key: string, name: string, last: number | null, lowest: number | null, mean: number | null, highest: number | null }
+
+export function summarize(line: ChartLine): LineSummary {
+  const numbers = (cells: readonly Cell[]) => cells.filter((cell): cell is number => typeof cell === 'number')
+  const values = numbers(line.values)
+  const lows = numbers(line.min ?? line.values)
+  const highs = numbers(line.max ?? line.values)
+  return {
+    key: line.key,
+    name: line.name,
+    last: lastValue(line.values),
+    lowest: lows.length === 0 ? null : lows.reduce((a, b) => Math.min(a, b)),
+    mean: values.length === 0 ? null : values.reduce((a, b) => a + b, 0) / values.length,
+    highest: highs.length === 0 ? null : highs.reduce((a, b) => Math.max(a, b)),
+  }
+}

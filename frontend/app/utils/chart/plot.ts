@@ -1,0 +1,139 @@
+// The options of uPlot for a chart model: everything that is not Vue and not state.
+import type uPlot from 'uplot'
+import { formatAxisTime, formatAxisValue } from '../format'
+import type { DisplayUnit, Locale } from '../format'
+import type { Cell } from './align'
+import type { Theme } from './colors'
+import type { ChartModel } from './model'
+
+// Bands of more lines than this lie on top of each other and say nothing.
+const BANDS_UP_TO = 10
+const FONT = '12px "Pretendard Variable", Pretendard, system-ui, sans-serif'
+const INK: Record<Theme, { text: string, grid: string, page: string }> = {
+  light: { text: '#475569', grid: '#e8edf3', page: '#ffffff' },
+  dark: { text: '#9fadc1', grid: '#1c263b', page: '#121a2b' },
+}
+// Steps that read well in powers of two: 1, 2, 4 ... 512 of each unit from B to PiB.
+const BINARY_STEPS = Array.from({ length: 60 }, (_, power) => 2 ** power)
+// The first line of a view is the one it is about.
+const LINE_WIDTH = 1.5
+const FIRST_WIDTH = 2
+const POINT_BORDER = 2
+
+export interface PlotContext {
+  model: ChartModel
+  hidden: ReadonlySet<string>
+  theme: Theme
+  locale: Locale
+  width: number
+  height: number
+  xRange: () => [number, number]
+  onCursor: (plot: uPlot) => void
+  onSelect: (fromMs: number, toMs: number) => void
+  onReset: () => void
+}
+
+export function showsBands(model: ChartModel): boolean {
+  return model.lines.length <= BANDS_UP_TO && model.lines.some(line => line.min !== null)
+}
+
+/** Lines first, then the lower and upper edge of each band. */
+export function plotData(model: ChartModel): uPlot.AlignedData {
+  const columns = model.lines.map(line => line.values)
+  if (showsBands(model)) for (const line of model.lines) columns.push(line.min ?? [], line.max ?? [])
+  return [model.times, ...columns] as uPlot.AlignedData
+}
+
+export function plotOptions(context: PlotContext): uPlot.Options {
+  const { model, hidden, theme, locale, width, height } = context
+  const ink = INK[theme]
+  const bands = showsBands(model)
+  const edge = (key: string): uPlot.Series => ({ show: !hidden.has(key), stroke: 'transparent', width: 0, points: { show: false } })
+  return {
+    width,
+    height,
+    ms: 1,
+    padding: [12, 12, 0, 0],
+    legend: { show: false },
+    focus: { alpha: 1 },
+    cursor: {
+      y: false,
+      drag: { x: true, y: false, setScale: false },
+      points: { size: 8, width: POINT_BORDER, stroke: (_, i) => model.lines[i - 1]?.color ?? '', fill: () => ink.page, show: cursorPoint(model.lines.length) },
+      bind: { dblclick: () => () => { context.onReset(); return null } },
+    },
+    scales: {
+      x: { time: true, range: () => context.xRange() },
+      y: { range: (_, __, max) => yRange(model.unit, max) },
+    },
+    axes: [
+      {
+        stroke: ink.text, font: FONT, size: 28, gap: 6,
+        grid: { stroke: ink.grid, width: 1 }, ticks: { show: false },
+        space: 64,
+        values: (_, splits) => splits.map(split => formatAxisTime(split, (splits[1] ?? 0) - (splits[0] ?? 0), locale)),
+      },
+      {
+        stroke: ink.text, font: FONT, gap: 8,
+        grid: { stroke: ink.grid, width: 1 }, ticks: { show: false },
+        space: 40,
+        incrs: model.unit === 'bytes' || model.unit === 'bytes_per_second' ? BINARY_STEPS : undefined,
+        values: (_, splits) => splits.map(split => formatAxisValue(split, model.unit, locale)),
+        size: (_, values) => Math.max(44, ...(values ?? []).map(value => value.length * 7 + 16)),
+      },
+    ],
+    series: [
+      {},
+      ...model.lines.map((line, i): uPlot.Series => ({
+        label: line.name,
+        show: !hidden.has(line.key),
+        stroke: line.color,
+        width: i === 0 ? FIRST_WIDTH : LINE_WIDTH,
+        dash: [...line.dash],
+        points: { show: isolatedPoints, size: 4, fill: line.color },
+      })),
+      ...(bands ? model.lines.flatMap(line => [edge(line.key), edge(line.key)]) : []),
+    ],
+    bands: bands
+      ? model.lines.map((line, i) => ({
+          series: [model.lines.length + 2 * i + 2, model.lines.length + 2 * i + 1] as [number, number],
+          fill: `${line.color}26`,
+        }))
+      : [],
+    hooks: {
+      setCursor: [context.onCursor],
+      setSelect: [(plot) => {
+        if (plot.select.width < 4) return
+        const { left, width: selected } = plot.select
+        context.onSelect(plot.posToVal(left, 'x'), plot.posToVal(left + selected, 'x'))
+        plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false)
+      }],
+    },
+  }
+}
+
+/** Up from 0, with a little room above; a share never goes over 100 % nor looks dramatic below 5 %. */
+export function yRange(unit: DisplayUnit, max: number | null): [number, number] {
+  const top = max === null || !(max > 0) ? 0 : max * 1.08
+  if (unit !== 'ratio') return [0, top > 0 ? top : 1]
+  return [0, top > 0.9 ? Math.max(1, max ?? 0) : Math.max(0.05, top)]
+}
+
+// The edges of bands get no cursor point.
+function cursorPoint(lines: number): (plot: uPlot, index: number) => HTMLElement {
+  return (_, index) => {
+    const point = document.createElement('div')
+    if (index > lines) {
+      point.hidden = true
+      return point
+    }
+    point.style.borderWidth = `${POINT_BORDER}px`
+    return point
+  }
+}
+
+// Between two gaps a single value makes no line: only then it needs a point.
+function isolatedPoints(plot: uPlot, seriesIndex: number): boolean {
+  const values = plot.data[seriesIndex] as Cell[] | undefined
+  return values !== undefined && values.filter(value => typeof value === 'number').length === 1
+}

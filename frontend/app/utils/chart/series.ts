@@ -1,0 +1,70 @@
+import type { CurrentSeries, HistorySeries, MetricHistory } from '~/api/client'
+
+/** One line: times ascending, `null` = no value at that time. Never changed in place: an update is a new object. */
+export interface SeriesData {
+  key: string
+  metric: string
+  labels: Record<string, string>
+  times: number[]
+  values: (number | null)[]
+  /** Extremes within each bucket; `null` when the values are stored samples. */
+  min: (number | null)[] | null
+  max: (number | null)[] | null
+}
+
+export interface HistoryData {
+  startMs: number
+  endMs: number
+  /** `null`: stored samples as they are. */
+  stepMs: number | null
+  series: SeriesData[]
+}
+
+export const EMPTY_HISTORY: HistoryData = { startMs: 0, endMs: 0, stepMs: null, series: [] }
+
+/** The same series has the same key whatever the order of its labels: `name{a="1",b="2"}`. */
+export function seriesKey(metric: string, labels: Record<string, string>): string {
+  const names = Object.keys(labels).sort()
+  if (names.length === 0) return metric
+  return `${metric}{${names.map(name => `${name}="${labels[name]}"`).join(',')}}`
+}
+
+export function toHistoryData(response: MetricHistory): HistoryData {
+  return {
+    startMs: response.start_ms,
+    endMs: response.end_ms,
+    stepMs: response.step_ms,
+    series: response.series.map(toSeriesData),
+  }
+}
+
+function toSeriesData(series: HistorySeries): SeriesData {
+  return {
+    key: seriesKey(series.metric, series.labels),
+    metric: series.metric,
+    labels: series.labels,
+    times: series.times,
+    values: series.values,
+    min: series.min,
+    max: series.max,
+  }
+}
+
+/** What a history of this series shows: the rate of a counter, the value of a gauge. */
+export function liveValue(series: CurrentSeries): number | null {
+  return series.kind === 'counter' ? series.rate : series.value
+}
+
+/** The lines of some metrics added up, at the times where any of them has a value: "all disks, both ways". */
+export function sumSeries(series: readonly SeriesData[], metrics: readonly string[]): { times: number[], values: number[] } {
+  const sums = new Map<number, number>()
+  for (const item of series) {
+    if (!metrics.includes(item.metric)) continue
+    item.times.forEach((time, i) => {
+      const value = item.values[i]
+      if (value !== null && value !== undefined) sums.set(time, (sums.get(time) ?? 0) + value)
+    })
+  }
+  const times = [...sums.keys()].sort((a, b) => a - b)
+  return { times, values: times.map(time => sums.get(time)!) }
+}

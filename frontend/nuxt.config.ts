@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { NitroConfig } from 'nitropack/types'
+
+const INLINE_SCRIPT = /<script>([\s\S]*?)<\/script>/g
+
+const nitro: NitroConfig = {
+  prerender: { crawlLinks: false, routes: ['/'] },
+  devProxy: { '/api': { target: `${process.env.BONGSU_API_URL ?? 'http://127.0.0.1:8600'}/api`, changeOrigin: true } },
+  hooks: {
+    // Nuxt writes its run-time configuration as an inline script: move it into a file, so that `script-src 'self'` is enough.
+    async 'prerender:generate'(route, nitro) {
+      if (!route.fileName?.endsWith('.html') || !route.contents) return
+      const files: Promise<void>[] = []
+      const folder = join(nitro.options.output.publicDir, '_nuxt')
+      await mkdir(folder, { recursive: true })
+      route.contents = route.contents.replace(INLINE_SCRIPT, (_, code: string) => {
+        const name = `boot.${createHash('sha256').update(code).digest('hex').slice(0, 8)}.js`
+        files.push(writeFile(join(folder, name), code))
+        return `<script src="/_nuxt/${name}"></script>`
+      })
+      await Promise.all(files)
+    },
+  },
+}
+
+export default defineNuxtConfig({
+  modules: ['@nuxt/ui', '@pinia/nuxt', '@nuxtjs/i18n', '@nuxt/eslint'],
+  ssr: false,
+  components: [{ path: '~/components', pathPrefix: false }],
+  devtools: { enabled: false },
+  app: {
+    head: {
+      title: 'Bongsu',
+      meta: [
+        { name: 'viewport', content: 'width=device-width, initial-scale=1, viewport-fit=cover' },
+        { name: 'color-scheme', content: 'light dark' },
+      ],
+      link: [{ rel: 'icon', type: 'image/svg+xml', href: '/favicon.svg' }],
+      // Sets the theme before the first paint. A file and not an inline script: the page runs under a policy without 'unsafe-inline'.
+      script: [{ src: '/theme.js' }],
+    },
+  },
+  css: ['~/assets/css/main.css'],
+  // No remote font provider (the font comes from npm), and our own theme switch instead of an inline script.
+  ui: { fonts: false, colorMode: false },
+  // The import map would be one more inline script.
+  experimental: { entryImportMap: false, payloadExtraction: false },
+  compatibilityDate: '2026-07-31',
+  // Nuxt's own type of this key is empty outside its generated projects.
+  nitro: nitro as object,
+  typescript: { strict: true, tsConfig: { compilerOptions: { noUncheckedIndexedAccess: true } } },
+  telemetry: false,
+  hooks: {
+    // Nuxt UI writes its colour variables into a <style> at run time, from a table of all Tailwind colours; ours are in main.css.
+    'app:resolve'(app) {
+      app.plugins = app.plugins.filter(plugin => !/@nuxt\/ui\/dist\/runtime\/plugins\/colors/.test(plugin.src))
+    },
+  },
+  eslint: { config: { stylistic: true } },
+  i18n: {
+    // Messages are compiled at build time.
+    bundle: { dropMessageCompiler: true },
+    strategy: 'no_prefix',
+    defaultLocale: 'ko',
+    locales: [
+      { code: 'ko', language: 'ko-KR', name: '한국어', file: 'ko.json' },
+      { code: 'en', language: 'en-GB', name: 'English', file: 'en.json' },
+    ],
+    detectBrowserLanguage: { useCookie: true, cookieKey: 'bongsu_language', fallbackLocale: 'en', redirectOn: 'root' },
+  },
+  icon: {
+    provider: 'none',
+    mode: 'svg',
+    fallbackToApi: false,
+    serverBundle: false,
+    clientBundle: { scan: true, sizeLimitKb: 64 },
+  },
+})

@@ -1,0 +1,149 @@
+import { describe, expect, it } from 'vitest'
+import type { CurrentSeries } from '~/api/client'
+import { alignSeries, findGaps, gapThreshold, thinIndexes } from '~/utils/chart/align'
+import { appendFrame } from '~/utils/chart/append'
+import { buildModel, cellNear, filledIndexes, summarize } from '~/utils/chart/model'
+import { yRange } from '~/utils/chart/plot'
+import { seriesKey, sumSeries } from '~/utils/chart/series'
+import type { HistoryData, SeriesData } from '~/utils/chart/series'
+import { sparkPaths } from '~/utils/chart/spark'
+import { VIEWS } from '~/utils/views'
+
+function line(metric: string, times: number[], values: (number | null)[], labels: Record<string, string> = {}, bucketed = false): SeriesData {
+  return { key: seriesKey(metric, labels), metric, labels, times, values, min: bucketed ? values : null, max: bucketed ? values : null }
+}
+
+function gauge(metric: string, value: number | null): CurrentSeries {
+  return { metric, labels: {}, type: 'cpu', unit: 'ratio', kind: 'gauge', value, rate: null }
+}
+
+it('gives a series the same key whatever the order of its labels', () => {
+  expect(seriesKey('m', { b: '2', a: '1' })).toBe('m{a="1",b="2"}')
+  expect(seriesKey('m', {})).toBe('m')
+})
+
+describe('gaps', () => {
+  it('forgives one lost frame and shows two', () => {
+    const threshold = gapThreshold(null, 10)
+    expect(findGaps([0, 10, 20, 40, 50], threshold)).toEqual([])
+    expect(findGaps([0, 10, 50, 60], threshold)).toEqual([11])
+  })
+  it('shows the first missing bucket', () => expect(findGaps([0, 60, 180], gapThreshold(60, 10))).toEqual([61]))
+})
+
+describe('alignment', () => {
+  it('tells a gap (null) from a time of another line (undefined)', () => {
+    const { times, lines } = alignSeries([line('a', [0, 10, 60], [1, 2, 3]), line('b', [0, 5, 10], [4, 5, 6])], 30)
+    expect(times).toEqual([0, 5, 10, 11, 60])
+    expect(lines[0]!.values).toEqual([1, undefined, 2, null, 3])
+    expect(lines[1]!.values).toEqual([4, 5, 6, undefined, undefined])
+  })
+  it('keeps missing values and scales the rest', () => {
+    const { lines } = alignSeries([line('a', [0, 1], [null, 2], {}, true)], 10, () => 8)
+    expect(lines[0]).toMatchObject({ values: [null, 16], min: [null, 16], max: [null, 16] })
+  })
+  it('is empty for no series', () => expect(alignSeries([], 1)).toEqual({ times: [], lines: [] }))
+})
+
+describe('appending a live frame', () => {
+  const metrics = new Set(['a'])
+  const raw: HistoryData = { startMs: 0, endMs: 20, stepMs: null, series: [line('a', [0, 10, 20], [1, 2, 3])] }
+
+  it('adds the value, drops what left the range and leaves the old history alone', () => {
+    const next = appendFrame(raw, { timeMs: 30, intervalMs: 10, series: [gauge('a', 4), gauge('other', 9)] }, metrics, 20)
+    expect(next).toMatchObject({ startMs: 10, endMs: 30 })
+    expect(next.series).toHaveLength(1)
+    expect(next.series[0]).toMatchObject({ times: [10, 20, 30], values: [2, 3, 4] })
+    expect(raw.series[0]!.times).toEqual([0, 10, 20])
+  })
+  it('ignores a frame that it holds already', () => {
+    expect(appendFrame(raw, { timeMs: 20, intervalMs: 10, series: [gauge('a', 9)] }, metrics, 20)).toBe(raw)
+  })
+  it('takes the rate of a counter', () => {
+    const counter: CurrentSeries = { ...gauge('a', 1e9), kind: 'counter', rate: 7 }
+    expect(appendFrame(raw, { timeMs: 30, intervalMs: 10, series: [counter] }, metrics, 100).series[0]!.values.at(-1)).toBe(7)
+  })
+  it('keeps a value that could not be read as a gap', () => {
+    expect(appendFrame(raw, { timeMs: 30, intervalMs: 10, series: [gauge('a', null)] }, metrics, 100).series[0]!.values.at(-1)).toBeNull()
+  })
+  it('starts a series that was not there before', () => {
+    const next = appendFrame({ ...raw, series: [] }, { timeMs: 30, intervalMs: 10, series: [gauge('a', 1)] }, metrics, 100)
+    expect(next.series[0]).toMatchObject({ key: 'a', times: [30], values: [1], min: null })
+  })
+
+  const bucketed: HistoryData = { startMs: 0, endMs: 70, stepMs: 60, series: [line('a', [0, 60], [1, 2], {}, true)] }
+  it('merges into the newest bucket by the number of samples that it should hold', () => {
+    const next = appendFrame(bucketed, { timeMs: 80, intervalMs: 10, series: [gauge('a', 5)] }, metrics, 600)
+    expect(next.series[0]).toMatchObject({ times: [0, 60], values: [1, 3], min: [1, 2], max: [1, 5] })
+  })
+  it('opens the next bucket at its aligned start', () => {
+    const next = appendFrame(bucketed, { timeMs: 125, intervalMs: 10, series: [gauge('a', 5)] }, metrics, 600)
+    expect(next.series[0]).toMatchObject({ times: [0, 60, 120], values: [1, 2, 5], min: [1, 2, 5], max: [1, 2, 5] })
+  })
+  it('opens no bucket for a missing value', () => {
+    expect(appendFrame(bucketed, { timeMs: 125, intervalMs: 10, series: [gauge('a', null)] }, metrics, 600).series[0]!.times).toEqual([0, 60])
+  })
+})
+
+describe('the chart model', () => {
+  const view = VIEWS.cpu[0]
+  const options = { view, cores: 4, intervalMs: 10, rangeMs: 100, theme: 'dark' as const, nameOf: (metric: string, labels: Record<string, string>) => labels.mode ?? metric }
+  const data: HistoryData = {
+    startMs: 0, endMs: 100, stepMs: null,
+    series: [
+      line('cpu_time_seconds_total', [0, 10], [2, 4], { mode: 'user' }), line('cpu_time_seconds_total', [0], [1], { mode: 'idle' }),
+      line('cpu_usage_ratio', [0, 10], [0.5, 1]), line('load_1m', [0], [3]), line('cpu_time_seconds_total', [], [], { mode: 'steal' }),
+    ],
+  }
+  it('puts the first metric first, divides by the cores, leaves out idle, empty and foreign series', () => {
+    const model = buildModel(data, options)
+    expect(model.lines.map(item => [item.name, item.values])).toEqual([['cpu_usage_ratio', [0.5, 1]], ['user', [0.5, 1]]])
+    expect(model.startMs).toBe(0)
+  })
+  it('summarizes a line', () => {
+    expect(summarize(buildModel(data, options).lines[0]!)).toMatchObject({ last: 1, lowest: 0.5, mean: 0.75, highest: 1 })
+  })
+  it('stops only where there is a value', () => {
+    const gap = buildModel({ ...data, series: [line('cpu_usage_ratio', [0, 90], [1, 1])] }, options)
+    expect(gap.times).toEqual([0, 1, 90])
+    expect(filledIndexes(gap)).toEqual([0, 2])
+  })
+})
+
+describe('the cell under the crosshair', () => {
+  it('is the exact one, a gap, or the nearest within reach', () => {
+    const times = [0, 5, 10, 100]
+    expect(cellNear([1, undefined, 3, undefined], times, 0, 30)).toBe(1)
+    expect(cellNear([1, null, 3, undefined], times, 1, 30)).toBeNull()
+    expect(cellNear([1, undefined, 3, undefined], times, 1, 30)).toBe(1)
+    expect(cellNear([1, undefined, 3, undefined], times, 3, 30)).toBeNull()
+  })
+})
+
+it('sums the lines of some metrics at each time', () => {
+  const series = [line('a', [0, 10], [1, 2], { d: 'x' }), line('a', [10, 20], [3, null], { d: 'y' }), line('b', [0], [100])]
+  expect(sumSeries(series, ['a'])).toEqual({ times: [0, 10], values: [1, 5] })
+})
+
+it('spreads the rows of a table evenly and keeps both ends', () => {
+  expect(thinIndexes(3, 5)).toEqual([0, 1, 2])
+  expect(thinIndexes(101, 5)).toEqual([0, 25, 50, 75, 100])
+})
+
+it('scales from zero: a share stays a share, an idle host looks idle', () => {
+  expect(yRange('ratio', 0.001)).toEqual([0, 0.05])
+  expect(yRange('ratio', 0.99)).toEqual([0, 1])
+  expect(yRange('bytes', null)).toEqual([0, 1])
+  expect(yRange('bytes', 100)).toEqual([0, 108])
+})
+
+describe('the small line of a card', () => {
+  const box = { width: 100, height: 20, startMs: 0, endMs: 100, top: 1, gapMs: 15 }
+  it('breaks at gaps and at missing values', () => {
+    const { line: path, end } = sparkPaths([0, 10, 50, 60, 70], [0, 1, 0.5, null, 0.5], box)
+    expect(path).toBe('M0 18L10 2M50 10M70 10')
+    expect(end).toEqual({ x: 70, y: 10 })
+  })
+  it('is empty without values', () => expect(sparkPaths([], [], box)).toEqual({ line: '', area: '', end: null }))
+  it('stays in its box', () => expect(sparkPaths([0, 10], [5, -1], box).line).toBe('M0 2L10 18'))
+})

@@ -1,0 +1,156 @@
+import type { InternalAxiosRequestConfig } from 'axios'
+import { AxiosError, AxiosHeaders } from 'axios'
+import { createPinia, setActivePinia } from 'pinia'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { current, history, servers } from '../../mock/api'
+import { configureClient } from '~/api/client'
+import type { CurrentMetrics } from '~/api/client'
+import { client } from '~/api/generated/client.gen'
+import { useMetricsStore } from '~/stores/metrics'
+import { sortServers, useServersStore } from '~/stores/servers'
+
+const NOW = Date.UTC(2026, 10, 23, 12)
+type Answer = (url: URL) => object | { status: number, body: unknown } | 'away'
+
+let answer: Answer
+let requests: URL[]
+
+// The API is replaced at its HTTP edge: everything above it, the generated client too, is the real one.
+async function adapter(config: InternalAxiosRequestConfig) {
+  const url = new URL(client.instance.getUri(config), 'http://bongsu.test')
+  requests.push(url)
+  const result = answer(url)
+  if (result === 'away') throw new AxiosError('Network Error', 'ERR_NETWORK', config)
+  const failed = 'status' in result && 'body' in result
+  const response = { status: failed ? result.status : 200, statusText: '', headers: new AxiosHeaders(), config, data: failed ? result.body : result }
+  if (failed) throw new AxiosError('Request failed', undefined, config, undefined, response)
+  return response
+}
+
+const api: Answer = (url) => {
+  if (url.pathname === '/api/servers') return servers(NOW)
+  if (url.pathname === '/api/metrics/current') return current(url.searchParams, NOW)
+  return history(url.searchParams, NOW)
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: NOW - 5_000 })
+  setActivePinia(createPinia())
+  configureClient('http://bongsu.test')
+  client.setConfig({ adapter })
+  answer = api
+  requests = []
+})
+afterEach(() => vi.useRealTimers())
+
+describe('servers', () => {
+  it('are sorted by trouble, then by name', async () => {
+    const store = useServersStore()
+    expect(store.loaded).toBe(false)
+    await store.refresh()
+    expect(store.servers.map(server => server.state).slice(0, 3)).toEqual(['down', 'late', 'up'])
+    expect(store.troubled).toHaveLength(2)
+    expect(store.byId.get(2)?.name).toBe('db-primary')
+  })
+  it('are all fetched, page by page, and an interval that is not known is 10 s', async () => {
+    const all = (servers(NOW) as { servers: { interval_ms: number }[] }).servers
+    answer = url => (url.searchParams.has('cursor')
+      ? { servers: all.slice(3), next: null }
+      : { servers: all.slice(0, 3).map(server => ({ ...server, interval_ms: 0 })), next: '3' })
+    const store = useServersStore()
+    await store.refresh()
+    expect(requests.map(url => url.search)).toEqual(['', '?cursor=3'])
+    expect(store.servers).toHaveLength(7)
+    expect(store.byId.get(1)?.interval_ms).toBe(10_000)
+  })
+  it('open with the remembered one, else with one that has something to show', async () => {
+    const store = useServersStore()
+    await store.refresh()
+    expect(store.initial?.state).toBe('up')
+    store.remember(6)
+    expect(store.initial?.id).toBe(6)
+  })
+  it('sort without changing the list', () => {
+    const list = [...(servers(NOW) as { servers: Parameters<typeof sortServers>[0] }).servers]
+    const before = list.map(({ id }) => id)
+    sortServers(list)
+    expect(list.map(({ id }) => id)).toEqual(before)
+  })
+})
+
+describe('metrics', () => {
+  const request = { serverId: 1, metrics: ['cpu_usage_ratio'], rangeMs: 900_000, endMs: null, maxPoints: 400 }
+
+  it('asks for one window and appends live frames to it', async () => {
+    const store = useMetricsStore()
+    await store.openWindow('w', request)
+    expect(requests[0]?.search).toBe('?server=1&metric=cpu_usage_ratio&start=-900s&end=now&max_points=400')
+    const window = store.windows.get('w')!
+    expect(window.status).toBe('ready')
+    const frame = current(new URLSearchParams({ server: '1' }), NOW + 20_000) as CurrentMetrics
+    store.applyCurrent(frame, 10_000)
+    const data = store.windows.get('w')!.data
+    expect(data.endMs).toBe(frame.servers[0]!.time_ms)
+    expect(data.series[0]!.times.at(-1)).toBe(data.endMs)
+    store.applyCurrent(frame, 10_000)
+    expect(store.windows.get('w')!.data).toBe(data)
+  })
+
+  it('shows a server that is down up to its last frame, and leaves that alone', async () => {
+    const store = useMetricsStore()
+    await store.openWindow('w', { ...request, endMs: NOW - 3_600_000 })
+    expect(requests[0]?.searchParams.get('start')).toBe(String(NOW - 4_500_000))
+    expect(requests[0]?.searchParams.get('end')).toBe(String(NOW - 3_600_000 + 1))
+    const { data } = store.windows.get('w')!
+    store.applyCurrent(current(new URLSearchParams({ server: '1' }), NOW) as CurrentMetrics, 10_000)
+    expect(store.windows.get('w')!.data).toBe(data)
+  })
+
+  it('keeps the clock of the API server', async () => {
+    const store = useMetricsStore()
+    await store.refreshCurrent(1, 10_000)
+    expect(store.clockOffsetMs).toBe(5_000)
+    expect(store.snapshots.get(1)?.byMetric.has('cpu_usage_ratio')).toBe(true)
+  })
+
+  it('keeps old values when a later fetch fails, and says why', async () => {
+    const store = useMetricsStore()
+    await store.openWindow('w', request)
+    const { data } = store.windows.get('w')!
+    answer = () => ({ status: 503, body: { error: { code: 'disk_full', message: 'The disk is full.', field: null, limit: null } } })
+    await store.refetchWindows()
+    expect(store.windows.get('w')).toMatchObject({ status: 'ready', error: { code: 'disk_full', status: 503 } })
+    expect(store.windows.get('w')!.data).toBe(data)
+  })
+
+  it('tells an absent API from a broken one', async () => {
+    const store = useMetricsStore()
+    answer = () => 'away'
+    await store.openWindow('a', request)
+    expect(store.windows.get('a')).toMatchObject({ status: 'error', error: { code: 'network', status: null } })
+    answer = () => ({ status: 502, body: '<html>' })
+    await store.openWindow('b', request)
+    expect(store.windows.get('b')).toMatchObject({ status: 'error', error: { code: 'http_502' } })
+  })
+
+  it('forgets a closed window even when its answer comes late', async () => {
+    const store = useMetricsStore()
+    const opened = store.openWindow('w', request)
+    store.closeWindow('w')
+    await opened
+    expect(store.windows.size).toBe(0)
+  })
+
+  it('goes from live over reconnecting to offline and back', () => {
+    const store = useMetricsStore()
+    expect(store.status).toBe('connecting')
+    store.markSuccess()
+    expect(store.status).toBe('live')
+    store.markFailure(new Error('x'), 1, 1_000)
+    expect(store.status).toBe('reconnecting')
+    store.markFailure(new Error('x'), 3, 4_000)
+    expect(store).toMatchObject({ status: 'offline', retryAtMs: NOW - 1_000, lastAnswerMs: NOW - 5_000 })
+    store.markSuccess()
+    expect(store).toMatchObject({ status: 'live', retryAtMs: null, lastError: null })
+  })
+})
