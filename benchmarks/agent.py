@@ -1,14 +1,18 @@
 """What the agent costs: memory and CPU of the whole process, beside Debian's node_exporter.
 
-``python -m benchmarks.agent [--json] [--seconds 60] [--plain]``
+``python -m benchmarks.agent [--json] [--seconds 60] [--plain] [--soak]``
 
 The agent runs as it does in service (``bongsu agent run``, 10 s interval, all default collectors) and pushes to a
 server of this script's over TLS, which answers as the API server does. After a minute of warming up its CPU time is
 read from /proc before and after ``--seconds``. At 1 s the same, shorter. node_exporter, when it is installed, is
 scraped every 10 s meanwhile.
+
+``--soak``: a day of ticks with the real collectors and sender, as fast as they go; memory is read after an hour of it
+and at the end. Then the server is away for a day, and the time is taken until it has all of it.
 """
 
 import argparse
+import gzip
 import http.server
 import json
 import os
@@ -33,7 +37,7 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 class StubServer:
     """Answers POST /api/metrics like the API server. ``frames`` counts what came."""
 
-    def __init__(self, certificate: Path | None) -> None:
+    def __init__(self, certificate: Path | None, port: int = 0) -> None:
         stub = self
         self.frames = 0
         self.series = 0
@@ -41,9 +45,13 @@ class StubServer:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = 65_536  # one packet an answer, or each waits 40 ms for an acknowledgement
 
             def do_POST(self) -> None:
-                push = decode_push(self.rfile.read(int(self.headers["Content-Length"])))
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
+                push = decode_push(body)
                 known.update(layout.id for layout in push.layouts)
                 missing = [frame.layout_id for frame in push.frames if frame.layout_id not in known]
                 stub.frames += 0 if missing else len(push.frames)
@@ -60,7 +68,7 @@ class StubServer:
             def log_message(self, format: str, *args: object) -> None:
                 """Quiet."""
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -174,12 +182,105 @@ def run_node_exporter(seconds: float) -> dict[str, float] | None:
         scraper.join()
 
 
+class FastClock:
+    """A clock that waits for nobody."""
+
+    def __init__(self) -> None:
+        self.ahead = -86_400.0
+
+    def now_ms(self) -> int:
+        return round((time.time() + self.ahead) * 1000)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+def soak_child(url: str, folder: str, away: str) -> None:
+    """A day of ticks; prints memory in bytes after an hour and at the end, then waits for standard input to end."""
+    from bongsu.agent.backlog import Backlog
+    from bongsu.agent.collectors.own import resident_bytes
+    from bongsu.agent.config import Config
+    from bongsu.agent.identity import uuid4
+    from bongsu.agent.log import Log
+    from bongsu.agent.scheduler import Scheduler
+    from bongsu.agent.sender import Sender
+    from bongsu.agent.stats import Stats
+    from bongsu.agent.transport import Transport
+    from bongsu.agent.wiring import collectors
+    from bongsu.core.samples import AgentIdentity, HostFacts
+
+    clock, log, stats = FastClock(), Log(level="error"), Stats()
+    backlog = Backlog(folder, max_bytes=512 * 1024**2, max_age_ms=7 * 86_400_000, clock=clock, say=log)
+    sender = Sender(
+        Transport([url]),
+        backlog,
+        identity=AgentIdentity(uuid4(), "soak", interval_ms=10_000),
+        facts=HostFacts,
+        stats=stats,
+        say=log,
+    )
+    sender.start()
+
+    class Ticks:
+        def wait(self, seconds: float) -> bool:
+            while not away and stats.queue_frames:
+                time.sleep(0.0005)
+            clock.ahead += seconds
+            if stats.ticks in (360, 8640):
+                print(resident_bytes(), flush=True)
+            return stats.ticks >= 8640
+
+    made = collectors(Config(), log.once, log.once, stats)
+    scheduler = Scheduler(
+        made,
+        interval_ms=10_000,
+        sink=sender.put,
+        say=log,
+        stats=stats,
+        clock=clock,
+        boot_clock=clock.monotonic,
+    )
+    scheduler.run(Ticks())
+    sys.stdin.read()
+    sender.stop(2.0)
+
+
+def run_soak(folder: Path) -> dict[str, float]:
+    results: dict[str, float] = {}
+    for name, away in (("soak", ""), ("replay", "away")):
+        server = StubServer(None)
+        if away:
+            port = int(server.url.rpartition(":")[2])
+            server.close()
+        words = [sys.executable, "-m", "benchmarks.agent", "--soak-child", server.url, str(folder / name), away]
+        child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None
+        hour, day = int(child.stdout.readline()), int(child.stdout.readline())
+        if away:
+            started = time.monotonic()
+            server = StubServer(None, port)
+            while server.frames < 8640 and time.monotonic() - started < 300:
+                time.sleep(0.05)
+            results["replay_day_seconds"] = round(time.monotonic() - started, 1)
+            results["replay_frames"] = server.frames
+        else:
+            results |= {"soak_rss_after_1h_mb": round(hour / 1e6, 2), "soak_rss_after_24h_mb": round(day / 1e6, 2)}
+        child.communicate()
+        server.close()
+    return results
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="What the agent costs.")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to measure at 10 s")
     parser.add_argument("--plain", action="store_true", help="without TLS")
+    parser.add_argument("--soak", action="store_true", help="a day of ticks and a day of outage as well, 2 minutes")
+    parser.add_argument("--soak-child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.soak_child:
+        soak_child(*options.soak_child)
+        return
     results: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -190,9 +291,11 @@ def main() -> None:
         ten = run_agent("10s", options.seconds, folder, certificate)
         beside.join()
         one = run_agent("1s", min(20.0, options.seconds), folder, certificate)
+        soak = run_soak(folder) if options.soak else {}
     results |= {f"agent_10s_{key}": value for key, value in ten.items()}
     results |= {f"agent_1s_{key}": value for key, value in one.items()}
     results |= {f"node_exporter_10s_{key}": value for key, value in exporter.items()}
+    results |= soak
     results["tls"] = float(certificate is not None)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     if options.json:
@@ -204,6 +307,10 @@ def main() -> None:
             print(f"  {label:20} {row['cpu_percent']:7.3f} % of a core   {row['rss_mb']:6.1f} MB")
         else:
             print(f"  {label:20} not measured: prometheus-node-exporter is not installed")
+    if soak:
+        hour, day = soak["soak_rss_after_1h_mb"], soak["soak_rss_after_24h_mb"]
+        print(f"  24 h of ticks: {hour} MB after the first hour, {day} MB at the end")
+        print(f"  a day of outage: {soak['replay_frames']:,} frames in {soak['replay_day_seconds']} s")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ class ApiServer:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = 65_536  # one packet an answer, or each waits 40 ms for an acknowledgement
             timeout = 30
 
             def do_POST(self) -> None:
