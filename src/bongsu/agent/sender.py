@@ -105,7 +105,6 @@ class Sender:
         """The machine was renamed, or the interval changed."""
         with self._changed:
             self._identity = identity
-            self._transport.forget_host()
 
     def stop(self, within_seconds: float) -> bool:
         """Sends what is waiting or puts it into the backlog, and ends. Whether all of it got out or to disk in time."""

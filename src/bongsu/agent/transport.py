@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bongsu.agent.http import Connection, Response, Url, tls_context
 from bongsu.core.errors import BongsuError, ConfigError
-from bongsu.core.samples import Push, PushResult
+from bongsu.core.samples import HostFacts, Push, PushResult
 from bongsu.wire.encoder import CONTENT_TYPE, decode_result, encode_push
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Transport:
         self._connection: Connection | None = None
         # what the server at the other end has been told in this process
         self._known: set[int] = set()
-        self._host_known = False
+        self._host_sent: HostFacts | None = None
 
     @property
     def server(self) -> str:
@@ -98,14 +98,10 @@ class Transport:
             outcome.asked_for_layouts = True
         if outcome.verdict is Verdict.STORED:
             self._known.update(layout.id for layout in push.layouts)
-            self._host_known = self._host_known or push.host is not None
+            self._host_sent = push.host
         elif outcome.verdict is not Verdict.REJECTED:
             self._next_address()
         return outcome
-
-    def forget_host(self) -> None:
-        """Sends the host facts again with the next push."""
-        self._host_known = False
 
     def abort(self) -> None:
         """Lets a ``send`` in another thread fail at once."""
@@ -121,7 +117,7 @@ class Transport:
     def _try(self, push: Push, *, with_all: bool) -> Outcome:
         lean = Push(
             push.agent,
-            push.host if with_all or not self._host_known else None,
+            push.host if with_all or push.host != self._host_sent else None,
             [layout for layout in push.layouts if with_all or layout.id not in self._known],
             push.frames,
         )
@@ -167,7 +163,7 @@ class Transport:
         self.close()
         self._at = at
         self._known.clear()
-        self._host_known = False
+        self._host_sent = None
 
 
 def judge(response: Response) -> Outcome:

@@ -184,6 +184,13 @@ def test_filesystems_as_df_prints_them() -> None:
     }
 
 
+def test_a_mount_option_counts_where_the_kernel_says_no_more() -> None:
+    options = Options(proc="/no/such/proc")
+    mounts = [Partition("/dev/sda", "/cdrom", "ext4", "ro,noatime")]
+    seen = values(DiskCollector(disk_ps(mounts), options, usage=lambda path: Usage(1, 1, 0)).collect())
+    assert seen["filesystem_read_only[/dev/sda][ext4][/cdrom]"] == 1
+
+
 def test_pseudo_and_repeated_mounts_are_left_out() -> None:
     mounts = [
         ROOT,

@@ -13,7 +13,7 @@ from bongsu.agent.collectors.cpu import CpuCollector
 from bongsu.agent.collectors.disk import DiskCollector
 from bongsu.agent.collectors.gpu import GpuCollector
 from bongsu.agent.collectors.memory import MemoryCollector
-from bongsu.agent.collectors.mounts import Usage
+from bongsu.agent.collectors.mounts import Usage, read_only_filesystems
 from bongsu.agent.collectors.own import AgentCollector
 from bongsu.agent.collectors.processes import ProcessSampler
 from bongsu.agent.collectors.sensors import SensorsCollector
@@ -21,7 +21,7 @@ from bongsu.agent.collectors.sockets import SocketsCollector
 from bongsu.agent.collectors.system import SystemCollector
 from bongsu.agent.collectors.systemd import SystemdCollector
 from bongsu.agent.stats import Stats
-from tests.unit.agent.fakes import FakeClock, fake_ps
+from tests.unit.agent.fakes import FakeClock, Partition, fake_ps
 from tests.unit.agent.test_collectors import values
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc through psutil")
@@ -316,3 +316,19 @@ def test_processes_with_odd_names_and_used_again_numbers(tmp_path: Path) -> None
     assert seen[1].memory_bytes % 10 == 0
     assert seen[2].cpu_ratio == 0
     assert set(seen) == {1, 2}
+
+
+def test_read_only_is_what_the_filesystem_is_not_what_the_mount_shows(proc) -> None:
+    options = proc(
+        self__mountinfo=(
+            "22 1 254:0 / / ro,relatime shared:1 - ext4 /dev/vda rw,errors=remount-ro\n"
+            "23 22 254:1 / /my\\040data rw,relatime - ext4 /dev/vdb ro\n"
+            "broken line\n"
+        )
+    )
+    assert read_only_filesystems(options.proc) == {"/": False, "/my data": True}
+    mounts = [Partition("/dev/vda", "/", "ext4", "ro,relatime"), Partition("/dev/vdb", "/my data", "ext4", "rw")]
+    ps = fake_ps(disk_partitions=mounts, disk_io_counters=lambda perdisk, nowrap: None)
+    seen = values(DiskCollector(ps, options, usage=lambda path: Usage(10, 5, 5)).collect())
+    assert seen["filesystem_read_only[/dev/vda][ext4][/]"] == 0
+    assert seen["filesystem_read_only[/dev/vdb][ext4][/my data]"] == 1

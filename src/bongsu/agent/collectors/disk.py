@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from bongsu.agent.collectors.base import NAN, Counter, Filter, Gauge, Labels, Options, Ps, Reading
-from bongsu.agent.collectors.mounts import REMOTE, Prober, Usage, usage_of
+from bongsu.agent.collectors.mounts import REMOTE, Prober, Usage, read_only_filesystems, usage_of
 
 # Not storage, or a view of storage that is listed elsewhere (overlay is the host's filesystem seen by a container).
 _PSEUDO = frozenset(
@@ -121,6 +121,7 @@ class DiskCollector:
     ) -> None:
         options = options or Options()
         self._ps = ps
+        self._proc = options.proc
         self._mounts = options.filter("mounts", DEFAULT_MOUNTS)
         self._devices = options.filter("devices", DEFAULT_DEVICES)
         self._note = options.note
@@ -137,6 +138,7 @@ class DiskCollector:
 
     def _filesystems(self) -> Iterable[Reading]:
         seen: set[str] = set()
+        read_only = read_only_filesystems(self._proc)
         # all: the short list leaves out network filesystems
         for mount in self._ps.disk_partitions(all=True):
             if not mount.fstype:  # an empty drive on Windows
@@ -167,7 +169,8 @@ class DiskCollector:
                 yield Reading("filesystem_inodes", usage.inodes, labels)
                 yield Reading("filesystem_inodes_used", usage.inodes_used, labels)
                 yield Reading("filesystem_inodes_usage_ratio", usage.inodes_used / usage.inodes, labels)
-            yield Reading("filesystem_read_only", 1.0 if "ro" in mount.opts.split(",") else 0.0, labels)
+            locked = read_only.get(mount.mountpoint, "ro" in mount.opts.split(","))
+            yield Reading("filesystem_read_only", 1.0 if locked else 0.0, labels)
 
     def _traffic(self) -> Iterable[Reading]:
         now = self._monotonic()

@@ -5,10 +5,13 @@ of other machines are asked by threads of the prober; a mount whose thread has n
 """
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
+
+from bongsu.agent.collectors.base import read_bytes
 
 REMOTE = frozenset(
     (
@@ -35,6 +38,8 @@ REMOTE = frozenset(
 WAIT_SECONDS = 0.5
 # Each thread that hangs keeps about 100 KB. Beyond this many, dead mounts wait for their turn.
 MAX_HANGING = 8
+# space, tab, newline and backslash in a mount point
+_ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
 class Usage(NamedTuple):
@@ -63,6 +68,27 @@ def usage_of(mountpoint: str) -> Usage:
         stat.f_files,
         stat.f_files - stat.f_ffree,
     )
+
+
+def read_only_filesystems(proc: str) -> dict[str, bool]:
+    """Mount point -> whether the filesystem itself is read-only, as after an error of its disk; empty elsewhere than
+    on Linux.
+
+    From the last column of mountinfo, see proc_pid_mountinfo(5). The options of the mount say something else: a
+    service with systemd's ProtectSystem sees all of its mounts read-only.
+    """
+    try:
+        data = read_bytes(f"{proc}/self/mountinfo")
+    except OSError:
+        return {}
+    found = {}
+    for line in data.decode(errors="surrogateescape").splitlines():
+        before, _, after = line.partition(" - ")
+        fields, of_filesystem = before.split(" "), after.split(" ")
+        if len(fields) > 4 and len(of_filesystem) == 3:
+            mountpoint = _ESCAPED.sub(lambda match: chr(int(match[1], 8)), fields[4])
+            found[mountpoint] = "ro" in of_filesystem[2].split(",")
+    return found
 
 
 class Prober:
