@@ -97,7 +97,12 @@ def free_port() -> int:
 def running_server(data_dir: Path, *, role: str = "api"):
     """``bongsu server`` on its core; yields (port, process)."""
     port = free_port()
-    environment = os.environ | {"BONGSU_DATA_DIR": str(data_dir), "BONGSU_PORT": str(port), "BONGSU_HOST": "127.0.0.1"}
+    environment = os.environ | {
+        "BONGSU_LOG_LEVEL": "WARNING",
+        "BONGSU_DATA_DIR": str(data_dir),
+        "BONGSU_PORT": str(port),
+        "BONGSU_HOST": "127.0.0.1",
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "bongsu.cli", "server", "--role", role],
         env=environment,

@@ -2,6 +2,7 @@ import { computed } from 'vue'
 import type { Ref } from 'vue'
 import type { Server } from '~/api/client'
 import { gapThreshold } from '~/utils/chart/align'
+import { rangeStart } from '~/utils/chart/model'
 import { sumSeries } from '~/utils/chart/series'
 import { CARD_METRICS } from '~/utils/views'
 import type { Family } from '~/utils/views'
@@ -38,7 +39,7 @@ export function useCardSparks(server: Ref<Server>) {
     return {
       times,
       values: family === 'network' ? values.map(value => value * 8) : values,
-      startMs: data.endMs - RANGE_MS,
+      startMs: rangeStart(data.endMs, RANGE_MS, server.value.first_seen_ms),
       endMs: data.endMs,
       gapMs: gapThreshold(data.stepMs, server.value.interval_ms),
     }

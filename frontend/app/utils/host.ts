@@ -1,5 +1,6 @@
 // From the flat list of current series to what the home page shows. A field that a host does not have is null, never zero.
 import type { CurrentSeries } from '~/api/client'
+import { GUEST_MODES } from './views'
 
 export interface Snapshot {
   serverId: number
@@ -54,8 +55,8 @@ export interface CpuReading {
 }
 
 export function readCpu(snapshot: Snapshot): CpuReading {
-  const times = all(snapshot, 'cpu_time_seconds_total')
-  const total = sumOf(snapshot, 'cpu_time_seconds_total', 'rate')
+  const times = all(snapshot, 'cpu_time_seconds_total').filter(item => item.rate !== null && !GUEST_MODES.includes(item.labels.mode ?? ''))
+  const total = times.reduce((sum, item) => sum + (item.rate ?? 0), 0)
   return {
     usage: gauge(snapshot, 'cpu_usage_ratio'),
     cores: all(snapshot, 'cpu_core_usage_ratio')
@@ -64,10 +65,10 @@ export function readCpu(snapshot: Snapshot): CpuReading {
     load1: gauge(snapshot, 'load_1m'),
     load5: gauge(snapshot, 'load_5m'),
     load15: gauge(snapshot, 'load_15m'),
-    modes: total === null || total <= 0
+    modes: total <= 0
       ? []
       : times
-          .filter(item => item.labels.mode !== 'idle' && item.rate !== null)
+          .filter(item => item.labels.mode !== 'idle')
           .map(item => ({ mode: item.labels.mode ?? '', share: (item.rate ?? 0) / total }))
           .sort((a, b) => b.share - a.share),
   }

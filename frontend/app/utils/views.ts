@@ -8,17 +8,20 @@ export interface ChartView {
   id: string
   unit: DisplayUnit
   metrics: readonly string[]
-  /** A value of a label that is no line of this view: idle time would dwarf the rest. */
-  without?: { label: string, value: string }
+  /** Modes of CPU time that are no line of this view. */
+  withoutModes?: readonly string[]
   /** From the stored unit to the shown one. @default 'none' */
   scale?: 'none' | 'bits' | 'per-core'
 }
+
+/** Time of virtual machines; the kernel counts it in user and nice already. */
+export const GUEST_MODES: readonly string[] = ['guest', 'guest_nice']
 
 export const VIEWS: Record<Family, readonly [ChartView, ...ChartView[]]> = {
   cpu: [
     {
       id: 'usage', unit: 'ratio', metrics: ['cpu_usage_ratio', 'cpu_time_seconds_total'],
-      without: { label: 'mode', value: 'idle' }, scale: 'per-core',
+      withoutModes: ['idle', ...GUEST_MODES], scale: 'per-core',
     },
     { id: 'cores', unit: 'ratio', metrics: ['cpu_core_usage_ratio'] },
     { id: 'load', unit: 'number', metrics: ['load_1m', 'load_5m', 'load_15m'] },

@@ -119,7 +119,7 @@ describe('the history', () => {
   const times = Array.from({ length: 100 }, (_, i) => NOW - (100 - i) * 10_000)
   const item = { key: 'cpu_usage_ratio', metric: 'cpu_usage_ratio', labels: {}, times, values: times.map((_, i) => i / 100), min: null, max: null }
   const model = buildModel({ startMs: times[0]!, endMs: times.at(-1)!, stepMs: null, series: [item] }, {
-    view: VIEWS.cpu[0], cores: 1, intervalMs: 10_000, rangeMs: 1_000_000, theme: 'dark', nameOf: () => 'Total',
+    view: VIEWS.cpu[0], cores: 1, intervalMs: 10_000, rangeMs: 1_000_000, sinceMs: 0, theme: 'dark', nameOf: () => 'Total',
   })
   it('has a table with the same values', async () => {
     const table = await mountSuspended(HistoryTable, { props: { model, hidden: new Set<string>() } })

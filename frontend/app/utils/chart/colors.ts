@@ -37,11 +37,11 @@ export interface LineStyle {
   dash: readonly number[]
 }
 
-/** Two lines of one chart may share a colour; the second one is dashed then, the third dotted, in the order of their keys. */
+/** Two lines of one chart may share a colour; the second one is dashed then, the third dotted, in the order given: what matters most stays solid. */
 export function lineStyles(series: readonly { key: string, metric: string, labels: Record<string, string> }[]): Map<string, LineStyle> {
   const used = new Map<number, number>()
   const styles = new Map<string, LineStyle>()
-  for (const item of [...series].sort((a, b) => (a.key < b.key ? -1 : 1))) {
+  for (const item of series) {
     const color = colorIndex(item.metric, item.labels)
     const count = used.get(color) ?? 0
     used.set(color, count + 1)

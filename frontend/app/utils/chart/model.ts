@@ -33,16 +33,18 @@ export interface ModelOptions {
   cores: number
   intervalMs: number
   rangeMs: number
+  /** When the server was seen first: what was before it is no empty space to show. */
+  sinceMs: number
   theme: Theme
   nameOf: (metric: string, labels: Record<string, string>) => string
 }
 
 export function buildModel(data: HistoryData, options: ModelOptions): ChartModel {
-  const { view, cores, intervalMs, rangeMs, theme, nameOf } = options
+  const { view, cores, intervalMs, rangeMs, sinceMs, theme, nameOf } = options
   const order = new Map(view.metrics.map((metric, i) => [metric, i]))
   const series = data.series
     .filter(item => order.has(item.metric) && item.times.length > 0)
-    .filter(item => !view.without || item.labels[view.without.label] !== view.without.value)
+    .filter(item => !view.withoutModes?.includes(item.labels.mode ?? ''))
     .sort((a, b) => order.get(a.metric)! - order.get(b.metric)! || modeOrder(a) - modeOrder(b) || a.key.localeCompare(b.key, 'en', { numeric: true }))
   const gapMs = gapThreshold(data.stepMs, intervalMs)
   const aligned: AlignedData = alignSeries(series, gapMs, (item: SeriesData) => scaleFactor(view, item.metric, cores))
@@ -60,7 +62,15 @@ export function buildModel(data: HistoryData, options: ModelOptions): ChartModel
       max: line.max,
     }
   })
-  return { times: aligned.times, lines, unit: view.unit, startMs: data.endMs - rangeMs, endMs: data.endMs, stepMs: data.stepMs, gapMs }
+  return { times: aligned.times, lines, unit: view.unit, startMs: rangeStart(data.endMs, rangeMs, sinceMs), endMs: data.endMs, stepMs: data.stepMs, gapMs }
+}
+
+// A server that was started a moment ago gets a chart of two minutes, not one of two pixels.
+const SHORTEST_MS = 120_000
+
+/** Where the time axis starts: a range ago, or when a younger server was seen first. */
+export function rangeStart(endMs: number, rangeMs: number, sinceMs: number): number {
+  return Math.max(endMs - rangeMs, Math.min(sinceMs, endMs - SHORTEST_MS))
 }
 
 // The modes of CPU time in the order in which a person asks for them.
