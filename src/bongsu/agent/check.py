@@ -11,7 +11,7 @@ from bongsu.agent.config import Config, load
 from bongsu.agent.http import Connection, Url, tls_context
 from bongsu.agent.identity import uuid4
 from bongsu.agent.transport import PATH, explain, judge
-from bongsu.agent.wiring import NAMES, collectors
+from bongsu.agent.wiring import NAMES, close, collectors
 from bongsu.agent.worker import Job, Worker
 from bongsu.core.errors import BongsuError
 from bongsu.core.samples import AgentIdentity, Push
@@ -94,10 +94,7 @@ def _collectors(config: Config, report: Report) -> None:
     worker.stop()
     for problem in notes:
         report(False, f"{problem}. Leave it out in the configuration if that is as it should be.")
-    for collector in made:
-        close = getattr(collector, "close", None)
-        if close is not None:
-            close()
+    close(made)
 
 
 def _server(config: Config, server: str, report: Report) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bongsu.agent import output
 from bongsu.agent.collectors.base import Reading
 from bongsu.agent.config import load
-from bongsu.agent.wiring import NAMES, collectors
+from bongsu.agent.wiring import NAMES, close, collectors
 from bongsu.agent.worker import Job, Worker
 
 # Long enough for a usage that means something, short enough to wait for.
@@ -39,6 +39,7 @@ def once(file: str, flags: Mapping[str, str], *, form: str) -> int:
     time.sleep(SAMPLE_SECONDS)
     now, passed = sample(), time.monotonic() - started
     worker.stop()
+    close(wanted)
     snapshot = output.Snapshot(before, now, passed, wanted)
     show = {"table": output.as_table, "json": output.as_json, "prometheus": output.as_prometheus}[form]
     print(show(snapshot))

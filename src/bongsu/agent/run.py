@@ -29,7 +29,7 @@ from bongsu.agent.sender import Sender
 from bongsu.agent.stats import Stats
 from bongsu.agent.status import write_status
 from bongsu.agent.transport import Transport
-from bongsu.agent.wiring import NAMES, collectors
+from bongsu.agent.wiring import NAMES, close, collectors
 from bongsu.agent.worker import Job
 from bongsu.core.clock import SystemClock
 from bongsu.core.errors import BongsuError
@@ -137,10 +137,7 @@ class Agent:
         gc.collect()
         gc.freeze()
         self._scheduler.run(wishes)
-        for collector, _ in self._collectors:
-            close = getattr(collector, "close", None)
-            if close is not None:
-                close()
+        close(collector for collector, _ in self._collectors)
         if not self._sender.stop(STOP_SECONDS):
             self.log.error("The server did not answer in time; the frames that were being sent may be lost.")
 

@@ -1,7 +1,7 @@
 """Makes the collectors that the configuration asks for."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import psutil
@@ -30,6 +30,8 @@ def collectors(
         if not enabled:
             continue
         values = {**own.settings, "stats": stats, "tags": config.tags, "version": __version__}
+        if stats is None:  # a command that a person calls beside the running agent, which has the port
+            values.pop("statsd", None)
         options = Options(own.filters, values, proc=psutil.PROCFS_PATH, note=note)
         try:
             collector: Any = kind(psutil, options)
@@ -40,3 +42,11 @@ def collectors(
             continue
         made.append((collector, own.interval_ms or getattr(kind, "interval_seconds", 0) * 1000))
     return made
+
+
+def close(made: Iterable[Collector]) -> None:
+    """Ends what collectors have running: sockets, scripts."""
+    for collector in made:
+        end = getattr(collector, "close", None)
+        if end is not None:
+            end()

@@ -8,6 +8,9 @@ import pytest
 from bongsu.agent.assembly import Assembler
 from bongsu.agent.collectors.base import Options
 from bongsu.agent.collectors.custom import CustomCollector, StatsD, clean, parse
+from bongsu.agent.config import CollectorConfig, Config
+from bongsu.agent.stats import Stats
+from bongsu.agent.wiring import collectors
 from bongsu.core.errors import ConfigError
 from bongsu.core.series import Kind
 from tests.unit.agent.fakes import FakeClock, fake_ps, wait_for
@@ -162,3 +165,23 @@ def test_found_metrics_make_a_layout() -> None:
         ("custom_paid_total", "", Kind.COUNTER),
     ]
     assert complaints == []
+
+
+def test_scripts_do_not_get_the_agents_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BONGSU_AGENT_TOKEN", "s3cret")
+    notes: list[str] = []
+    program = "import os; print(sum(name.startswith('BONGSU') for name in os.environ))"
+    made = collector(FakeClock(), notes, secrets=f'{sys.executable} -c "{program}"')
+    list(made.collect())
+    wait_for(lambda: values(made.collect()) == {"custom_secrets": 0})
+    made.close()
+
+
+def test_a_command_beside_the_running_agent_leaves_it_the_port(statsd: StatsD) -> None:
+    config = Config(collectors={"custom": CollectorConfig(settings={"statsd": f"127.0.0.1:{statsd.port}"})})
+    complaints: list[str] = []
+    made = collectors(config, lambda topic, problem: None, lambda topic, problem: complaints.append(problem))
+    assert complaints == []
+    assert "custom" in {one.name for one, _ in made}
+    with pytest.raises(ConfigError, match="cannot be used"):
+        collectors(config, lambda topic, problem: None, lambda topic, problem: None, Stats())

@@ -5,6 +5,7 @@ can pass for a metric of the agent's. The series have a layout of their own: the
 of the machine.
 """
 
+import os
 import re
 import shlex
 import socket
@@ -123,7 +124,12 @@ class Script:
             self.values = {}
         try:
             self._process = subprocess.Popen(
-                self._words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                self._words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                # the agent's token is none of a script's business
+                env={name: value for name, value in os.environ.items() if not name.startswith("BONGSU_")},
             )
         except OSError as error:
             self.values = {}
