@@ -1,9 +1,14 @@
 """Series, and the layouts that order them."""
 
-import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+
+try:
+    # hashlib brings OpenSSL's libcrypto into memory, 3.4 MB, of which an agent over plain HTTP needs nothing.
+    from _blake2 import blake2b
+except ImportError:  # a Python built without it; the digest is the same
+    from hashlib import blake2b
 
 
 class Kind(StrEnum):
@@ -52,7 +57,7 @@ class Layout:
 
 def layout_id(series: tuple[Series, ...]) -> int:
     """A hash of the content, 1 .. 2^63 - 1: fits a signed 64-bit column. BLAKE2b over length-prefixed fields."""
-    digest = hashlib.blake2b(digest_size=8)
+    digest = blake2b(digest_size=8)
     for one in series:
         fields = [one.metric, one.unit, one.kind.value, *(part for label in one.labels for part in label)]
         for text in (str(len(fields)), *fields):

@@ -1,11 +1,16 @@
 """Buckets, units, series and samples."""
 
+import hashlib
 import math
+import runpy
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import bongsu.core.series
 from bongsu.core.buckets import NICE_STEPS_MS, bucket_start, nice_step
 from bongsu.core.errors import InvalidInput, NotFound
 from bongsu.core.samples import pack, unpack
@@ -145,3 +150,16 @@ def test_values_are_packed_little_endian() -> None:
     assert list(unpack(pack([0.5, -math.inf]))) == [0.5, -math.inf]
     with pytest.raises(ValueError, match="bytes length not a multiple of item size"):
         unpack(b"1234567")
+
+
+def test_series_leave_openssl_out_of_memory() -> None:
+    program = "import sys, bongsu.core.series; sys.exit('_hashlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_python_without_the_small_hash_gives_the_same_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = layout_id((Series("a"),))
+    monkeypatch.setitem(sys.modules, "_blake2", None)
+    other = runpy.run_path(bongsu.core.series.__file__, run_name="without_blake2")
+    assert other["blake2b"] is hashlib.blake2b
+    assert other["layout_id"]((Series("a"),)) == here
