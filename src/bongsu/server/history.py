@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -29,6 +30,15 @@ DEFAULT_INTERVAL_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where the next page begins: after this series, with the step of the pages before."""
+
+    server_id: int
+    series: str
+    step_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryQuery:
     """``[start_ms, end_ms)`` of the selected series in at most ``max_points`` points each."""
 
@@ -39,7 +49,7 @@ class HistoryQuery:
     step_ms: int | None = None
     aggregation: Aggregation | None = None
     limit: int = 500
-    after: tuple[int, str] | None = None
+    cursor: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +64,12 @@ class SeriesHistory:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The answer. ``step_ms`` None: the stored samples as they are. ``after``: where the next page begins."""
+    """The answer. ``step_ms`` None: the stored samples as they are."""
 
     resolution: str
     step_ms: int | None
     series: list[SeriesHistory]
-    after: tuple[int, str] | None
+    next: Cursor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +108,7 @@ class HistoryReader:
             NotFound: an unknown server.
         """
         wanted, after = self._page(query)
-        step_ms = self._step(query, wanted)
+        interval_ms = self._check_size(query, wanted)
         servers = list(dict.fromkeys(one.server_id for one in wanted))
         back_ms = max((self._interval(self._registry.by_id[one]) for one in servers), default=0) * LOOKBACK_INTERVALS
         layouts = {(one.server_id, layout.id) for one in wanted for layout, _ in one.places}
@@ -114,8 +124,8 @@ class HistoryReader:
             }
 
         rows = await self._database.read(fetch)
-        series = await asyncio.to_thread(_aggregate_all, wanted, rows, query, step_ms)
-        return History("raw", step_ms, series, after)
+        step_ms, series = await asyncio.to_thread(_aggregate_all, wanted, rows, query, interval_ms)
+        return History("raw", step_ms, series, None if after is None else Cursor(*after, step_ms))
 
     def _interval(self, state: ServerState) -> int:
         return state.record.agent.interval_ms or DEFAULT_INTERVAL_MS
@@ -124,14 +134,14 @@ class HistoryReader:
         found: list[_Wanted] = []
         for state in query.selection.servers(self._registry):
             server_id = state.record.id
-            if query.after is not None and server_id < query.after[0]:
+            if query.cursor is not None and server_id < query.cursor.server_id:
                 continue
             places: dict[Series, list[tuple[Layout, int]]] = {}
             for layout in state.layouts.values():
                 for position in query.selection.positions(layout):
                     places.setdefault(layout.series[position], []).append((layout, position))
             for series in sorted(places, key=str):
-                if query.after is None or (server_id, str(series)) > query.after:
+                if query.cursor is None or (server_id, str(series)) > (query.cursor.server_id, query.cursor.series):
                     found.append(_Wanted(server_id, series, places[series]))
             if len(found) > query.limit:
                 break
@@ -139,33 +149,51 @@ class HistoryReader:
         after = (page[-1].server_id, str(page[-1].series)) if len(found) > query.limit else None
         return page, after
 
-    def _step(self, query: HistoryQuery, wanted: Iterable[_Wanted]) -> int | None:
+    def _check_size(self, query: HistoryQuery, wanted: Iterable[_Wanted]) -> int:
+        """The shortest interval of the servers. Raises InvalidInput when the answer could hold too many points."""
+        intervals = [self._interval(self._registry.by_id[one.server_id]) for one in wanted]
+        interval_ms = min(intervals, default=DEFAULT_INTERVAL_MS)
         length_ms = query.end_ms - query.start_ms
-        count = 0
-        interval_ms = 0
-        for one in wanted:
-            count += 1
-            interval = self._interval(self._registry.by_id[one.server_id])
-            interval_ms = interval if not interval_ms else min(interval_ms, interval)
-        step_ms = query.step_ms
-        if step_ms is None and interval_ms and length_ms / interval_ms > query.max_points:
-            step_ms = nice_step(length_ms, query.max_points, at_least_ms=interval_ms)
-        points = count * length_ms // (step_ms or interval_ms or 1)
+        each = length_ms // query.step_ms if query.step_ms else min(query.max_points, length_ms // interval_ms)
+        points = len(intervals) * each
         if points > self._limits.points_per_query:
             raise InvalidInput(
-                f"The answer would hold about {points:,} points; the limit is {self._limits.points_per_query:,}. "
+                f"The answer could hold {points:,} points; the limit is {self._limits.points_per_query:,}. "
                 "Ask for fewer series, a shorter range or a longer step.",
                 code="too_many_points",
                 field="max_points",
                 limit=self._limits.points_per_query,
             )
-        return step_ms
+        return interval_ms
+
+
+def _choose_step(
+    query: HistoryQuery, wanted: list[_Wanted], opened: dict[_Key, list[Block | FrameTable]], interval_ms: int
+) -> int | None:
+    """None where every series fits into ``max_points`` as stored; else the step that covers what is there."""
+    if query.cursor is not None:
+        return query.cursor.step_ms
+    if query.step_ms is not None:
+        return query.step_ms
+    samples: Counter[_Key] = Counter()
+    earliest_ms = query.end_ms
+    for key, sources in opened.items():
+        for source in sources:
+            first, end = np.searchsorted(source.times, (query.start_ms, query.end_ms))
+            if first < end:
+                samples[key] += int(end - first)
+                earliest_ms = min(earliest_ms, int(source.times[first]))
+    most = max((sum(samples[one.server_id, layout.id] for layout, _ in one.places) for one in wanted), default=0)
+    if most <= query.max_points:
+        return None
+    return nice_step(query.end_ms - earliest_ms, query.max_points, at_least_ms=interval_ms)
 
 
 def _aggregate_all(
-    wanted: list[_Wanted], rows: dict[_Key, _Rows], query: HistoryQuery, step_ms: int | None
-) -> list[SeriesHistory]:
+    wanted: list[_Wanted], rows: dict[_Key, _Rows], query: HistoryQuery, interval_ms: int
+) -> tuple[int | None, list[SeriesHistory]]:
     opened = {key: _open(one) for key, one in rows.items()}
+    step_ms = _choose_step(query, wanted, opened, interval_ms)
     found = []
     for one in wanted:
         parts = []
@@ -182,7 +210,7 @@ def _aggregate_all(
         points = aggregate(times, values, how, query.start_ms, query.end_ms, step_ms)
         if len(points.times):
             found.append(SeriesHistory(one.server_id, one.series, how, points))
-    return found
+    return step_ms, found
 
 
 def _open(rows: _Rows) -> list[Block | FrameTable]:

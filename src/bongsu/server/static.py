@@ -1,5 +1,7 @@
 """The dashboard and the documentation of the API, served from the package: nothing is loaded from elsewhere."""
 
+import zlib
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -46,10 +48,13 @@ def install(app: FastAPI, folder: Path = FOLDER) -> None:
 
     @app.get("/_docs/{name}", include_in_schema=False)
     async def documentation(request: Request, name: str) -> Response:
-        package = find_spec("fastapi_offline")
-        if name not in _DOCUMENTATION or package is None or package.origin is None:
+        if name not in _DOCUMENTATION:
             raise HTTPException(404, f"There is no /_docs/{name}.")
-        return _file(request, Path(package.origin).parent / "static" / name)
+        content = _documentation(name)
+        headers = {"Cache-Control": _REVALIDATE, "ETag": f'"{zlib.crc32(content):08x}"'}
+        if request.headers.get("if-none-match") == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(content, headers=headers, media_type=_media_type(Path(name)))
 
     @app.get("/{path:path}", include_in_schema=False)
     async def dashboard(request: Request, path: str) -> Response:
@@ -63,6 +68,17 @@ def install(app: FastAPI, folder: Path = FOLDER) -> None:
             raise HTTPException(404, f"There is no /{path}.")
         index = folder / "index.html"
         return _file(request, index) if index.is_file() else HTMLResponse(_NOT_BUILT, 503)
+
+
+@cache
+def _documentation(name: str) -> bytes:
+    """A file of Swagger UI or ReDoc."""
+    package = find_spec("fastapi_offline")
+    if package is None or package.origin is None:
+        raise HTTPException(404, f"There is no /_docs/{name}.")
+    content = (Path(package.origin).parent / "static" / name).read_bytes()
+    # The one thing that ReDoc would load from the network.
+    return content.replace(b"https://cdn.redoc.ly/redoc/logo-mini.svg", b"/favicon.svg")
 
 
 def _inside(folder: Path, path: str) -> Path | None:

@@ -136,6 +136,26 @@ async def test_fewer_points_keep_the_peaks(tmp_path: Path) -> None:
         assert series["values"][peak] == pytest.approx((29 * 0.1 + 1.0) / 30)
 
 
+async def test_a_young_server_is_shown_as_finely_as_its_samples_allow(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        await app.push(a_push([a_frame(NOW - 60_000 + i * 1_000) for i in range(60)], interval_ms=1_000))
+        day = await app.get("/api/metrics/history", metric="cpu_usage_ratio", start="-1d", max_points=60)
+        assert day["step_ms"] is None
+        assert len(day["series"][0]["times"]) == 60
+        fewer = await app.get("/api/metrics/history", metric="cpu_usage_ratio", start="-1d", max_points=20)
+        assert fewer["step_ms"] == 5_000, "one minute in at most 20 points, not one day"
+
+
+async def test_pages_have_one_step(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        await app.push(a_push(a_ramp(NOW - 3_600_000, 360)))
+        await app.push(a_push(a_ramp(NOW - 60_000, 6), name="web-2"))
+        first = await app.get("/api/metrics/history", metric="cpu_usage_ratio", max_points=60, limit=1)
+        second = await app.get("/api/metrics/history", metric="cpu_usage_ratio", max_points=60, cursor=first["next"])
+        assert second["step_ms"] == first["step_ms"]
+        assert [series["server_id"] for series in second["series"]] == [2]
+
+
 async def test_history_is_filtered_by_server_type_and_labels(tmp_path: Path) -> None:
     other = Layout.of((CPU, Series("network_receive_bytes_total", (("interface", "eth1"),), "bytes", Kind.COUNTER)))
     async with running_app(tmp_path) as app:

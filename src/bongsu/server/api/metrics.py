@@ -17,7 +17,7 @@ from bongsu.core.units import parse_duration_ms
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.schemas import SeriesInfo
 from bongsu.server.columns import Aggregation, Values
-from bongsu.server.history import History, HistoryQuery, HistoryReader
+from bongsu.server.history import Cursor, History, HistoryQuery, HistoryReader
 from bongsu.server.registry import ServerState
 from bongsu.server.selection import Selection, parse_labels
 from bongsu.server.timerange import parse_range
@@ -197,7 +197,7 @@ def _history(query: HistoryQuery, found: History) -> dict[str, object]:
             }
             for one in found.series
         ],
-        "next": _encode_cursor(found.after),
+        "next": _encode_cursor(found.next),
     }
 
 
@@ -210,15 +210,19 @@ def _numbers(values: Values | None) -> list[float | None] | None:
     return numbers
 
 
-def _encode_cursor(after: tuple[int, str] | None) -> str | None:
-    return None if after is None else base64.urlsafe_b64encode(json.dumps(after).encode()).decode()
-
-
-def _decode_cursor(cursor: str | None) -> tuple[int, str] | None:
+def _encode_cursor(cursor: Cursor | None) -> str | None:
     if cursor is None:
         return None
+    return base64.urlsafe_b64encode(json.dumps([cursor.server_id, cursor.series, cursor.step_ms]).encode()).decode()
+
+
+def _decode_cursor(text: str | None) -> Cursor | None:
+    if text is None:
+        return None
     try:
-        server_id, series = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        return int(server_id), str(series)
+        server_id, series, step_ms = json.loads(base64.urlsafe_b64decode(text.encode()))
+        if not isinstance(server_id, int) or not isinstance(series, str) or not (step_ms is None or step_ms >= 1_000):
+            raise ValueError
+        return Cursor(server_id, series, step_ms)
     except (ValueError, TypeError, binascii.Error):
         raise InvalidInput("cursor must be the `next` of an earlier answer.", field="cursor") from None
