@@ -4,6 +4,7 @@ import sys
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bongsu.core.series import Layout
 
@@ -38,6 +39,26 @@ class Frame:
     values: bytes
 
 
+class Process(NamedTuple):
+    """One process at one moment. ``cpu_ratio``: share of one core, may exceed 1; ``memory_bytes``: resident."""
+
+    pid: int
+    name: str
+    user: str = ""
+    cpu_ratio: float = 0.0
+    memory_bytes: int = 0
+    threads: int = 0
+    started_ms: int = 0
+
+
+@dataclass(slots=True)
+class ProcessList:
+    """The processes of one server that took most at one time."""
+
+    time_ms: int
+    processes: list[Process] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class AgentIdentity:
     """Who pushes. ``agent_id`` is a UUID made once per installation; ``name`` is what people see."""
@@ -70,6 +91,7 @@ class Push:
     host: HostFacts | None = None
     layouts: list[Layout] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
+    process_lists: list[ProcessList] = field(default_factory=list)
 
 
 @dataclass(slots=True)

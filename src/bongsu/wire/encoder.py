@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 
 from bongsu.core.errors import InvalidInput
-from bongsu.core.samples import Frame, HostFacts, Push, PushError, PushResult
+from bongsu.core.samples import Frame, HostFacts, Process, ProcessList, Push, PushError, PushResult
 from bongsu.core.series import Kind, Layout, Series
 
 CONTENT_TYPE = "application/x-protobuf"
@@ -17,6 +17,7 @@ CONTENT_TYPE = "application/x-protobuf"
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _KIND = {Kind.GAUGE: b"\x20\x01", Kind.COUNTER: b"\x20\x02"}  # field 4
 _ID = struct.Struct("<BQ")  # field 1, fixed64
+_DOUBLE = struct.Struct("<d")
 _UINT32_MAX = 2**32 - 1
 _UINT64_MAX = 2**64 - 1
 _INT64 = range(-(2**63), 2**63)
@@ -32,6 +33,7 @@ def encode_push(push: Push) -> bytes:
         parts.append(_field(2, _host(push.host)))
     parts.extend(_field(3, encode_layout(layout)) for layout in push.layouts)
     parts.extend(_field(4, _frame(frame)) for frame in push.frames)
+    parts.extend(_field(5, _process_list(processes)) for processes in push.process_lists)
     return b"".join(parts)
 
 
@@ -49,6 +51,23 @@ def _series(series: Series) -> bytes:
 def _frame(frame: Frame) -> bytes:
     values = _field(3, frame.values) if frame.values else b""
     return _fixed64(frame.layout_id) + _number(2, _signed(frame.time_ms), _UINT64_MAX) + values
+
+
+def _process_list(processes: ProcessList) -> bytes:
+    time = _number(1, _signed(processes.time_ms), _UINT64_MAX)
+    return time + b"".join(_field(2, _process(process)) for process in processes.processes)
+
+
+def _process(process: Process) -> bytes:
+    return (
+        _number(1, process.pid, _UINT32_MAX)
+        + _text(2, process.name)
+        + _text(3, process.user)
+        + _double(4, process.cpu_ratio)
+        + _number(5, process.memory_bytes, _UINT64_MAX)
+        + _number(6, process.threads, _UINT32_MAX)
+        + _number(7, _signed(process.started_ms), _UINT64_MAX)
+    )
 
 
 def _host(host: HostFacts) -> bytes:
@@ -88,6 +107,12 @@ def _number(number: int, value: int, largest: int) -> bytes:
     if not 0 <= value <= largest:
         raise ValueError(f"{value} does not fit its field")
     return _varint(number << 3 | _VARINT) + _varint(value) if value else b""
+
+
+def _double(number: int, value: float) -> bytes:
+    packed = _DOUBLE.pack(value)
+    # only +0.0 is the default that is left out; -0.0 is not
+    return _varint(number << 3 | _FIXED64) + packed if any(packed) else b""
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -7,11 +7,23 @@ well.
 
 import json
 import math
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 from bongsu.core.errors import InvalidInput
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Push, PushError, PushResult, pack, unpack
+from bongsu.core.samples import (
+    AgentIdentity,
+    Frame,
+    HostFacts,
+    Process,
+    ProcessList,
+    Push,
+    PushError,
+    PushResult,
+    pack,
+    unpack,
+)
 from bongsu.core.series import Kind, Layout, Series
 
 CONTENT_TYPE = "application/json"
@@ -56,6 +68,13 @@ class _Object:
             raise self.expect(key, f"a whole number from {bounds[0]} to {bounds[1]}")
         return value
 
+    def number(self, key: str) -> float:
+        value = self.value.get(key, 0)
+        # beyond the bounds a whole number fits no double
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
+            raise self.expect(key, "a number")
+        return float(value)
+
     def items(self, key: str) -> list[Any]:
         value = self.value.get(key, [])
         if not isinstance(value, list):
@@ -90,6 +109,7 @@ def decode_push(body: bytes) -> Push:
         None if host is None else _host(host),
         [_layout(layout) for layout in document.objects("layouts")],
         [_frame(frame) for frame in document.objects("frames")],
+        [_process_list(processes) for processes in document.objects("process_lists")],
     )
 
 
@@ -120,6 +140,24 @@ def _series(series: _Object) -> Series:
         tuple((name, labels.text(name)) for name in sorted(labels.value)),
         series.text("unit"),
         Kind(kind),
+    )
+
+
+def _process_list(processes: _Object) -> ProcessList:
+    return ProcessList(
+        processes.integer("time_ms", _INT64), [_process(process) for process in processes.objects("processes")]
+    )
+
+
+def _process(process: _Object) -> Process:
+    return Process(
+        process.integer("pid", _UINT32),
+        process.text("name"),
+        process.text("user"),
+        process.number("cpu_ratio"),
+        process.integer("memory_bytes", _UINT64),
+        process.integer("threads", _UINT32),
+        process.integer("started_ms", _INT64),
     )
 
 
@@ -159,6 +197,11 @@ def encode_push(push: Push) -> bytes:
         }
         for frame in push.frames
     ]
+    if push.process_lists:
+        document["process_lists"] = [
+            {"time_ms": one.time_ms, "processes": [process._asdict() for process in one.processes]}
+            for one in push.process_lists
+        ]
     return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
 
 

@@ -17,16 +17,18 @@ KIND_GAUGE: Kind
 KIND_COUNTER: Kind
 
 class PushRequest(_message.Message):
-    __slots__ = ("agent", "host", "layouts", "frames")
+    __slots__ = ("agent", "host", "layouts", "frames", "process_lists")
     AGENT_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     LAYOUTS_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
+    PROCESS_LISTS_FIELD_NUMBER: _ClassVar[int]
     agent: AgentIdentity
     host: HostFacts
     layouts: _containers.RepeatedCompositeFieldContainer[Layout]
     frames: _containers.RepeatedCompositeFieldContainer[Frame]
-    def __init__(self, agent: _Optional[_Union[AgentIdentity, _Mapping]] = ..., host: _Optional[_Union[HostFacts, _Mapping]] = ..., layouts: _Optional[_Iterable[_Union[Layout, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ...) -> None: ...
+    process_lists: _containers.RepeatedCompositeFieldContainer[ProcessList]
+    def __init__(self, agent: _Optional[_Union[AgentIdentity, _Mapping]] = ..., host: _Optional[_Union[HostFacts, _Mapping]] = ..., layouts: _Optional[_Iterable[_Union[Layout, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., process_lists: _Optional[_Iterable[_Union[ProcessList, _Mapping]]] = ...) -> None: ...
 
 class AgentIdentity(_message.Message):
     __slots__ = ("agent_id", "name", "version", "interval_ms")
@@ -97,6 +99,32 @@ class Frame(_message.Message):
     values: _containers.RepeatedScalarFieldContainer[float]
     def __init__(self, layout_id: _Optional[int] = ..., time_ms: _Optional[int] = ..., values: _Optional[_Iterable[float]] = ...) -> None: ...
 
+class ProcessList(_message.Message):
+    __slots__ = ("time_ms", "processes")
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    time_ms: int
+    processes: _containers.RepeatedCompositeFieldContainer[Process]
+    def __init__(self, time_ms: _Optional[int] = ..., processes: _Optional[_Iterable[_Union[Process, _Mapping]]] = ...) -> None: ...
+
+class Process(_message.Message):
+    __slots__ = ("pid", "name", "user", "cpu_ratio", "memory_bytes", "threads", "started_ms")
+    PID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    CPU_RATIO_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    THREADS_FIELD_NUMBER: _ClassVar[int]
+    STARTED_MS_FIELD_NUMBER: _ClassVar[int]
+    pid: int
+    name: str
+    user: str
+    cpu_ratio: float
+    memory_bytes: int
+    threads: int
+    started_ms: int
+    def __init__(self, pid: _Optional[int] = ..., name: _Optional[str] = ..., user: _Optional[str] = ..., cpu_ratio: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., threads: _Optional[int] = ..., started_ms: _Optional[int] = ...) -> None: ...
+
 class PushResponse(_message.Message):
     __slots__ = ("accepted", "duplicates", "unknown_layouts", "server_time_ms", "hints", "error")
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
@@ -132,16 +160,18 @@ class Error(_message.Message):
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., field: _Optional[str] = ..., limit: _Optional[float] = ...) -> None: ...
 
 class PackedPushRequest(_message.Message):
-    __slots__ = ("agent", "host", "layouts", "frames")
+    __slots__ = ("agent", "host", "layouts", "frames", "process_lists")
     AGENT_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     LAYOUTS_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
+    PROCESS_LISTS_FIELD_NUMBER: _ClassVar[int]
     agent: AgentIdentity
     host: HostFacts
     layouts: _containers.RepeatedCompositeFieldContainer[Layout]
     frames: _containers.RepeatedCompositeFieldContainer[PackedFrame]
-    def __init__(self, agent: _Optional[_Union[AgentIdentity, _Mapping]] = ..., host: _Optional[_Union[HostFacts, _Mapping]] = ..., layouts: _Optional[_Iterable[_Union[Layout, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[PackedFrame, _Mapping]]] = ...) -> None: ...
+    process_lists: _containers.RepeatedCompositeFieldContainer[ProcessList]
+    def __init__(self, agent: _Optional[_Union[AgentIdentity, _Mapping]] = ..., host: _Optional[_Union[HostFacts, _Mapping]] = ..., layouts: _Optional[_Iterable[_Union[Layout, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[PackedFrame, _Mapping]]] = ..., process_lists: _Optional[_Iterable[_Union[ProcessList, _Mapping]]] = ...) -> None: ...
 
 class PackedFrame(_message.Message):
     __slots__ = ("layout_id", "time_ms", "values")

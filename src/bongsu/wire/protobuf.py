@@ -6,7 +6,7 @@ Frames go through ``PackedPushRequest``, the same bytes as ``PushRequest`` with 
 from google.protobuf.message import DecodeError
 
 from bongsu.core.errors import InvalidInput
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Push, PushError, PushResult
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, Push, PushError, PushResult
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.wire import metrics_pb2 as pb
 
@@ -50,6 +50,10 @@ def encode_push(push: Push) -> bytes:
         )
     for frame in push.frames:
         message.frames.add(layout_id=frame.layout_id, time_ms=frame.time_ms, values=frame.values)
+    for processes in push.process_lists:
+        message.process_lists.add(
+            time_ms=processes.time_ms, processes=[pb.Process(**one._asdict()) for one in processes.processes]
+        )
     return message.SerializeToString()
 
 
@@ -69,6 +73,17 @@ def decode_push(body: bytes) -> Push:
         _host(message.host) if message.HasField("host") else None,
         [_layout(layout, index) for index, layout in enumerate(message.layouts)],
         [Frame(frame.layout_id, frame.time_ms, frame.values) for frame in message.frames],
+        [_processes(processes) for processes in message.process_lists],
+    )
+
+
+def _processes(processes: pb.ProcessList) -> ProcessList:
+    return ProcessList(
+        processes.time_ms,
+        [
+            Process(one.pid, one.name, one.user, one.cpu_ratio, one.memory_bytes, one.threads, one.started_ms)
+            for one in processes.processes
+        ],
     )
 
 

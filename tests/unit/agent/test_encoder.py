@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bongsu.core.errors import InvalidInput
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Push, PushError, PushResult, pack
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, Push, PushError, PushResult, pack
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.wire import encoder, protobuf
 
@@ -20,12 +20,16 @@ series = st.builds(
     unit=text,
     kind=st.sampled_from(Kind),
 )
+processes = st.builds(
+    Process, uint32, text, text, st.floats(allow_nan=False, allow_infinity=False), uint64, uint32, int64
+)
 pushes = st.builds(
     Push,
     agent=st.builds(AgentIdentity, text, text, text, uint32),
     host=st.none() | st.builds(HostFacts, text, text, text, text, text, uint32, uint64, int64),
     layouts=st.lists(st.builds(Layout, uint64, st.lists(series, max_size=4).map(tuple)), max_size=3),
     frames=st.lists(st.builds(Frame, uint64, int64, st.lists(st.floats(allow_nan=False)).map(pack)), max_size=4),
+    process_lists=st.lists(st.builds(ProcessList, int64, st.lists(processes, max_size=3)), max_size=3),
 )
 results = st.builds(
     PushResult,
@@ -83,6 +87,10 @@ def test_an_answer_cut_short_never_passes_for_another_error(result: PushResult, 
         pytest.param(Push(AgentIdentity("a", "b", interval_ms=-1)), id="uint32 negative"),
         pytest.param(Push(AgentIdentity("a", "b"), frames=[Frame(2**64, 0, b"")]), id="fixed64 too large"),
         pytest.param(Push(AgentIdentity("a", "b"), frames=[Frame(1, 2**63, b"")]), id="int64 too large"),
+        pytest.param(
+            Push(AgentIdentity("a", "b"), process_lists=[ProcessList(1, [Process(2**32, "x")])]),
+            id="a process id too large",
+        ),
         pytest.param(Push(AgentIdentity("a", "b"), HostFacts(memory_total_bytes=2**64)), id="uint64 too large"),
     ],
 )

@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bongsu.core.errors import InvalidInput
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Push, PushError, PushResult, pack, unpack
+from bongsu.core.samples import (
+    AgentIdentity,
+    Frame,
+    HostFacts,
+    Process,
+    ProcessList,
+    Push,
+    PushError,
+    PushResult,
+    pack,
+    unpack,
+)
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.wire import json_form, protobuf
 from bongsu.wire import metrics_pb2 as pb
@@ -30,6 +41,9 @@ series = st.builds(
     unit=text,
     kind=st.sampled_from(Kind),
 )
+processes = st.builds(
+    Process, uint32, text, text, st.floats(allow_nan=False, allow_infinity=False), uint64, uint32, int64
+)
 pushes = st.builds(
     Push,
     agent=st.builds(AgentIdentity, text, text, text, uint32),
@@ -39,6 +53,7 @@ pushes = st.builds(
         st.builds(Frame, uint64, int64, st.lists(doubles, max_size=6).map(pack)),
         max_size=4,
     ),
+    process_lists=st.lists(st.builds(ProcessList, int64, st.lists(processes, max_size=3)), max_size=3),
 )
 results = st.builds(
     PushResult,
@@ -114,6 +129,19 @@ def test_garbage_is_not_protobuf(decode: Callable[[bytes], object]) -> None:
         pytest.param(b'{"frames": [{"values": [true]}]}', "frames[0].values[0]", id="value is true"),
         pytest.param(
             b'{"frames": [{"values": [1' + b"0" * 400 + b"]}]}", "frames[0].values[0]", id="too big for a double"
+        ),
+        pytest.param(
+            b'{"process_lists": [{"processes": [1]}]}', "process_lists[0].processes[0]", id="process a number"
+        ),
+        pytest.param(
+            b'{"process_lists": [{"processes": [{"cpu_ratio": null}]}]}',
+            "process_lists[0].processes[0].cpu_ratio",
+            id="share is null",
+        ),
+        pytest.param(
+            b'{"process_lists": [{"processes": [{"cpu_ratio": 1' + b"0" * 400 + b"}]}]}",
+            "process_lists[0].processes[0].cpu_ratio",
+            id="share too big for a double",
         ),
         pytest.param(
             b'{"layouts": [{"id": 1, "series": [{"kind": "x"}]}]}', "layouts[0].series[0].kind", id="unknown kind"

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file metrics.proto.
  */
 export const file_metrics: GenFile = /*@__PURE__*/
-  fileDesc("Cg1tZXRyaWNzLnByb3RvEglib25nc3UudjEioAEKC1B1c2hSZXF1ZXN0EicKBWFnZW50GAEgASgLMhguYm9uZ3N1LnYxLkFnZW50SWRlbnRpdHkSIgoEaG9zdBgCIAEoCzIULmJvbmdzdS52MS5Ib3N0RmFjdHMSIgoHbGF5b3V0cxgDIAMoCzIRLmJvbmdzdS52MS5MYXlvdXQSIAoGZnJhbWVzGAQgAygLMhAuYm9uZ3N1LnYxLkZyYW1lIlUKDUFnZW50SWRlbnRpdHkSEAoIYWdlbnRfaWQYASABKAkSDAoEbmFtZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEhMKC2ludGVydmFsX21zGAQgASgNIqcBCglIb3N0RmFjdHMSEAoIaG9zdG5hbWUYASABKAkSCgoCb3MYAiABKAkSDgoGa2VybmVsGAMgASgJEhQKDGFyY2hpdGVjdHVyZRgEIAEoCRIRCgljcHVfbW9kZWwYBSABKAkSEQoJY3B1X2NvdW50GAYgASgNEhoKEm1lbW9yeV90b3RhbF9ieXRlcxgHIAEoBBIUCgxib290X3RpbWVfbXMYCCABKAMitwEKEFNlcmllc0Rlc2NyaXB0b3ISDgoGbWV0cmljGAEgASgJEjcKBmxhYmVscxgCIAMoCzInLmJvbmdzdS52MS5TZXJpZXNEZXNjcmlwdG9yLkxhYmVsc0VudHJ5EgwKBHVuaXQYAyABKAkSHQoEa2luZBgEIAEoDjIPLmJvbmdzdS52MS5LaW5kGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiQQoGTGF5b3V0EgoKAmlkGAEgASgGEisKBnNlcmllcxgCIAMoCzIbLmJvbmdzdS52MS5TZXJpZXNEZXNjcmlwdG9yIjsKBUZyYW1lEhEKCWxheW91dF9pZBgBIAEoBhIPCgd0aW1lX21zGAIgASgDEg4KBnZhbHVlcxgDIAMoASKnAQoMUHVzaFJlc3BvbnNlEhAKCGFjY2VwdGVkGAEgASgNEhIKCmR1cGxpY2F0ZXMYAiABKA0SFwoPdW5rbm93bl9sYXlvdXRzGAMgAygGEhYKDnNlcnZlcl90aW1lX21zGAQgASgDEh8KBWhpbnRzGAUgASgLMhAuYm9uZ3N1LnYxLkhpbnRzEh8KBWVycm9yGAYgASgLMhAuYm9uZ3N1LnYxLkVycm9yIhwKBUhpbnRzEhMKC2ludGVydmFsX21zGAEgASgNIlMKBUVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRINCgVmaWVsZBgDIAEoCRISCgVsaW1pdBgEIAEoAUgAiAEBQggKBl9saW1pdCKsAQoRUGFja2VkUHVzaFJlcXVlc3QSJwoFYWdlbnQYASABKAsyGC5ib25nc3UudjEuQWdlbnRJZGVudGl0eRIiCgRob3N0GAIgASgLMhQuYm9uZ3N1LnYxLkhvc3RGYWN0cxIiCgdsYXlvdXRzGAMgAygLMhEuYm9uZ3N1LnYxLkxheW91dBImCgZmcmFtZXMYBCADKAsyFi5ib25nc3UudjEuUGFja2VkRnJhbWUiQQoLUGFja2VkRnJhbWUSEQoJbGF5b3V0X2lkGAEgASgGEg8KB3RpbWVfbXMYAiABKAMSDgoGdmFsdWVzGAMgASgMKj4KBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg4KCktJTkRfR0FVR0UQARIQCgxLSU5EX0NPVU5URVIQAmIGcHJvdG8z");
+  fileDesc("Cg1tZXRyaWNzLnByb3RvEglib25nc3UudjEizwEKC1B1c2hSZXF1ZXN0EicKBWFnZW50GAEgASgLMhguYm9uZ3N1LnYxLkFnZW50SWRlbnRpdHkSIgoEaG9zdBgCIAEoCzIULmJvbmdzdS52MS5Ib3N0RmFjdHMSIgoHbGF5b3V0cxgDIAMoCzIRLmJvbmdzdS52MS5MYXlvdXQSIAoGZnJhbWVzGAQgAygLMhAuYm9uZ3N1LnYxLkZyYW1lEi0KDXByb2Nlc3NfbGlzdHMYBSADKAsyFi5ib25nc3UudjEuUHJvY2Vzc0xpc3QiVQoNQWdlbnRJZGVudGl0eRIQCghhZ2VudF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSEwoLaW50ZXJ2YWxfbXMYBCABKA0ipwEKCUhvc3RGYWN0cxIQCghob3N0bmFtZRgBIAEoCRIKCgJvcxgCIAEoCRIOCgZrZXJuZWwYAyABKAkSFAoMYXJjaGl0ZWN0dXJlGAQgASgJEhEKCWNwdV9tb2RlbBgFIAEoCRIRCgljcHVfY291bnQYBiABKA0SGgoSbWVtb3J5X3RvdGFsX2J5dGVzGAcgASgEEhQKDGJvb3RfdGltZV9tcxgIIAEoAyK3AQoQU2VyaWVzRGVzY3JpcHRvchIOCgZtZXRyaWMYASABKAkSNwoGbGFiZWxzGAIgAygLMicuYm9uZ3N1LnYxLlNlcmllc0Rlc2NyaXB0b3IuTGFiZWxzRW50cnkSDAoEdW5pdBgDIAEoCRIdCgRraW5kGAQgASgOMg8uYm9uZ3N1LnYxLktpbmQaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJBCgZMYXlvdXQSCgoCaWQYASABKAYSKwoGc2VyaWVzGAIgAygLMhsuYm9uZ3N1LnYxLlNlcmllc0Rlc2NyaXB0b3IiOwoFRnJhbWUSEQoJbGF5b3V0X2lkGAEgASgGEg8KB3RpbWVfbXMYAiABKAMSDgoGdmFsdWVzGAMgAygBIkUKC1Byb2Nlc3NMaXN0Eg8KB3RpbWVfbXMYASABKAMSJQoJcHJvY2Vzc2VzGAIgAygLMhIuYm9uZ3N1LnYxLlByb2Nlc3MigAEKB1Byb2Nlc3MSCwoDcGlkGAEgASgNEgwKBG5hbWUYAiABKAkSDAoEdXNlchgDIAEoCRIRCgljcHVfcmF0aW8YBCABKAESFAoMbWVtb3J5X2J5dGVzGAUgASgEEg8KB3RocmVhZHMYBiABKA0SEgoKc3RhcnRlZF9tcxgHIAEoAyKnAQoMUHVzaFJlc3BvbnNlEhAKCGFjY2VwdGVkGAEgASgNEhIKCmR1cGxpY2F0ZXMYAiABKA0SFwoPdW5rbm93bl9sYXlvdXRzGAMgAygGEhYKDnNlcnZlcl90aW1lX21zGAQgASgDEh8KBWhpbnRzGAUgASgLMhAuYm9uZ3N1LnYxLkhpbnRzEh8KBWVycm9yGAYgASgLMhAuYm9uZ3N1LnYxLkVycm9yIhwKBUhpbnRzEhMKC2ludGVydmFsX21zGAEgASgNIlMKBUVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRINCgVmaWVsZBgDIAEoCRISCgVsaW1pdBgEIAEoAUgAiAEBQggKBl9saW1pdCLbAQoRUGFja2VkUHVzaFJlcXVlc3QSJwoFYWdlbnQYASABKAsyGC5ib25nc3UudjEuQWdlbnRJZGVudGl0eRIiCgRob3N0GAIgASgLMhQuYm9uZ3N1LnYxLkhvc3RGYWN0cxIiCgdsYXlvdXRzGAMgAygLMhEuYm9uZ3N1LnYxLkxheW91dBImCgZmcmFtZXMYBCADKAsyFi5ib25nc3UudjEuUGFja2VkRnJhbWUSLQoNcHJvY2Vzc19saXN0cxgFIAMoCzIWLmJvbmdzdS52MS5Qcm9jZXNzTGlzdCJBCgtQYWNrZWRGcmFtZRIRCglsYXlvdXRfaWQYASABKAYSDwoHdGltZV9tcxgCIAEoAxIOCgZ2YWx1ZXMYAyABKAwqPgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9HQVVHRRABEhAKDEtJTkRfQ09VTlRFUhACYgZwcm90bzM");
 
 /**
  * The body of POST /api/metrics. All of it is stored or none of it.
@@ -46,6 +46,11 @@ export type PushRequest = Message<"bongsu.v1.PushRequest"> & {
    * @generated from field: repeated bongsu.v1.Frame frames = 4;
    */
   frames: Frame[];
+
+  /**
+   * @generated from field: repeated bongsu.v1.ProcessList process_lists = 5;
+   */
+  processLists: ProcessList[];
 };
 
 /**
@@ -235,6 +240,85 @@ export const FrameSchema: GenMessage<Frame> = /*@__PURE__*/
   messageDesc(file_metrics, 5);
 
 /**
+ * The processes that took most at one moment. Not series: a process comes and goes, and each would be a new layout.
+ *
+ * @generated from message bongsu.v1.ProcessList
+ */
+export type ProcessList = Message<"bongsu.v1.ProcessList"> & {
+  /**
+   * @generated from field: int64 time_ms = 1;
+   */
+  timeMs: bigint;
+
+  /**
+   * @generated from field: repeated bongsu.v1.Process processes = 2;
+   */
+  processes: Process[];
+};
+
+/**
+ * Describes the message bongsu.v1.ProcessList.
+ * Use `create(ProcessListSchema)` to create a new message.
+ */
+export const ProcessListSchema: GenMessage<ProcessList> = /*@__PURE__*/
+  messageDesc(file_metrics, 6);
+
+/**
+ * @generated from message bongsu.v1.Process
+ */
+export type Process = Message<"bongsu.v1.Process"> & {
+  /**
+   * @generated from field: uint32 pid = 1;
+   */
+  pid: number;
+
+  /**
+   * The program's name, without its arguments: they may hold secrets.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * Who runs it; empty when not known.
+   *
+   * @generated from field: string user = 3;
+   */
+  user: string;
+
+  /**
+   * Share of one core since the list before; several cores make it more than 1.
+   *
+   * @generated from field: double cpu_ratio = 4;
+   */
+  cpuRatio: number;
+
+  /**
+   * Resident.
+   *
+   * @generated from field: uint64 memory_bytes = 5;
+   */
+  memoryBytes: bigint;
+
+  /**
+   * @generated from field: uint32 threads = 6;
+   */
+  threads: number;
+
+  /**
+   * @generated from field: int64 started_ms = 7;
+   */
+  startedMs: bigint;
+};
+
+/**
+ * Describes the message bongsu.v1.Process.
+ * Use `create(ProcessSchema)` to create a new message.
+ */
+export const ProcessSchema: GenMessage<Process> = /*@__PURE__*/
+  messageDesc(file_metrics, 7);
+
+/**
  * @generated from message bongsu.v1.PushResponse
  */
 export type PushResponse = Message<"bongsu.v1.PushResponse"> & {
@@ -280,7 +364,7 @@ export type PushResponse = Message<"bongsu.v1.PushResponse"> & {
  * Use `create(PushResponseSchema)` to create a new message.
  */
 export const PushResponseSchema: GenMessage<PushResponse> = /*@__PURE__*/
-  messageDesc(file_metrics, 6);
+  messageDesc(file_metrics, 8);
 
 /**
  * What the API server would like the agent to do. Zero means no wish.
@@ -299,7 +383,7 @@ export type Hints = Message<"bongsu.v1.Hints"> & {
  * Use `create(HintsSchema)` to create a new message.
  */
 export const HintsSchema: GenMessage<Hints> = /*@__PURE__*/
-  messageDesc(file_metrics, 7);
+  messageDesc(file_metrics, 9);
 
 /**
  * @generated from message bongsu.v1.Error
@@ -339,7 +423,7 @@ export type Error = Message<"bongsu.v1.Error"> & {
  * Use `create(ErrorSchema)` to create a new message.
  */
 export const ErrorSchema: GenMessage<Error> = /*@__PURE__*/
-  messageDesc(file_metrics, 8);
+  messageDesc(file_metrics, 10);
 
 /**
  * The same bytes as PushRequest for a receiver that stores values as they came: packed doubles and bytes share a wire type, so
@@ -367,6 +451,11 @@ export type PackedPushRequest = Message<"bongsu.v1.PackedPushRequest"> & {
    * @generated from field: repeated bongsu.v1.PackedFrame frames = 4;
    */
   frames: PackedFrame[];
+
+  /**
+   * @generated from field: repeated bongsu.v1.ProcessList process_lists = 5;
+   */
+  processLists: ProcessList[];
 };
 
 /**
@@ -374,7 +463,7 @@ export type PackedPushRequest = Message<"bongsu.v1.PackedPushRequest"> & {
  * Use `create(PackedPushRequestSchema)` to create a new message.
  */
 export const PackedPushRequestSchema: GenMessage<PackedPushRequest> = /*@__PURE__*/
-  messageDesc(file_metrics, 9);
+  messageDesc(file_metrics, 11);
 
 /**
  * @generated from message bongsu.v1.PackedFrame
@@ -401,7 +490,7 @@ export type PackedFrame = Message<"bongsu.v1.PackedFrame"> & {
  * Use `create(PackedFrameSchema)` to create a new message.
  */
 export const PackedFrameSchema: GenMessage<PackedFrame> = /*@__PURE__*/
-  messageDesc(file_metrics, 10);
+  messageDesc(file_metrics, 12);
 
 /**
  * @generated from enum bongsu.v1.Kind
