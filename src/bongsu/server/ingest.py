@@ -21,8 +21,9 @@ from bongsu.server.registry import Registry, ServerState, differs
 from bongsu.server.storage.database import Database
 from bongsu.server.storage.frames import Batch
 from bongsu.server.storage.layouts import intern_layout
+from bongsu.server.storage.processes import StoredList, encode_lists
 from bongsu.server.storage.servers import add_server, update_server
-from bongsu.server.validation import check_agent, check_frames, check_layouts, check_sizes
+from bongsu.server.validation import check_agent, check_frames, check_layouts, check_process_lists, check_sizes
 from bongsu.wire import json_form, protobuf
 
 logger = logging.getLogger(__name__)
@@ -165,13 +166,20 @@ class Ingest:
         if layouts:
             sizes = sizes | {layout.id: 8 * len(layout.series) for layout in layouts}
         size_bytes = check_frames(push.frames, sizes, self._limits, now_ms)
+        processes: list[StoredList] = []
+        if push.process_lists:
+            check_process_lists(push.process_lists, self._limits, now_ms)
+            # 90 us each: an agent that was cut off for long replays many, for which the event loop has no time
+            processes = await asyncio.to_thread(encode_lists, push.process_lists)
+            size_bytes += sum(len(data) for _, data in processes)
         if state is None or differs(state.record, push.agent, push.host):
             check_agent(push.agent, push.host)
             state = await self._record(push, now_ms)
         accepted = 0
-        if push.frames or layouts:
+        if push.frames or layouts or processes:
             accepted = await self._commits.commit(
-                Batch(state.record.id, push.frames, [intern_layout(layout) for layout in layouts]), size_bytes
+                Batch(state.record.id, push.frames, [intern_layout(layout) for layout in layouts], processes),
+                size_bytes,
             )
         return PushResult(accepted, len(push.frames) - accepted, server_time_ms=now_ms)
 

@@ -36,6 +36,29 @@ _FRAME = {
         },
     },
 }
+_PROCESS_LIST = {
+    "type": "object",
+    "required": ["time_ms", "processes"],
+    "properties": {
+        "time_ms": {"type": "integer", "format": "int64"},
+        "processes": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pid", "name"],
+                "properties": {
+                    "pid": {"type": "integer"},
+                    "name": {"type": "string"},
+                    "user": {"type": "string"},
+                    "cpu_ratio": {"type": "number", "description": "Share of one core; may exceed 1."},
+                    "memory_bytes": {"type": "integer", "format": "int64"},
+                    "threads": {"type": "integer"},
+                    "started_ms": {"type": "integer", "format": "int64"},
+                },
+            },
+        },
+    },
+}
 _PUSH = {
     "type": "object",
     "required": ["agent"],
@@ -53,6 +76,7 @@ _PUSH = {
         "host": {"type": "object"},
         "layouts": {"type": "array", "items": _LAYOUT},
         "frames": {"type": "array", "items": _FRAME},
+        "process_lists": {"type": "array", "items": _PROCESS_LIST},
     },
 }
 _RESULT = {

@@ -1,9 +1,10 @@
 """What a push may be. Each check names the field and the limit."""
 
+import math
 import re
 
 from bongsu.core.errors import Conflict, InvalidInput, TooLarge, UnknownLayouts
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Push
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, Push
 from bongsu.core.series import Layout, Series
 from bongsu.server.config import Limits
 from bongsu.server.registry import ServerState
@@ -52,6 +53,7 @@ def check_sizes(push: Push, limits: Limits) -> None:
     for field, count, limit in (
         ("frames", len(push.frames), limits.frames_per_request),
         ("layouts", len(push.layouts), limits.layouts_per_request),
+        ("process_lists", len(push.process_lists), limits.process_lists_per_request),
     ):
         if count > limit:
             raise TooLarge(f"{count} {field} in one request; the limit is {limit}.", field=field, limit=limit)
@@ -147,7 +149,7 @@ def check_frames(frames: list[Frame], sizes: dict[int, int], limits: Limits, now
         if size != len(frame.values):
             raise _wrong_frame(index, frame, size, frames, sizes)
         if not 0 < frame.time_ms <= latest:
-            raise _wrong_time(index, frame, limits, now_ms)
+            raise _wrong_time(f"frames[{index}].time_ms", frame.time_ms, limits, now_ms)
         total += size
     return total
 
@@ -168,14 +170,40 @@ def _wrong_frame(
     )
 
 
-def _wrong_time(index: int, frame: Frame, limits: Limits, now_ms: int) -> InvalidInput:
-    field = f"frames[{index}].time_ms"
-    if frame.time_ms <= 0:
-        return InvalidInput(
-            f"{field} must be Unix milliseconds, not {frame.time_ms}.", code="invalid_time", field=field
-        )
+def check_process_lists(lists: list[ProcessList], limits: Limits, now_ms: int) -> None:
+    """Raises TooLarge or InvalidInput for a list that cannot be stored."""
+    latest = now_ms + limits.ahead_seconds * 1000
+    for index, one in enumerate(lists):
+        field = f"process_lists[{index}]"
+        if not 0 < one.time_ms <= latest:
+            raise _wrong_time(f"{field}.time_ms", one.time_ms, limits, now_ms)
+        if len(one.processes) > limits.processes_per_list:
+            raise TooLarge(
+                f"{field} has {len(one.processes)} processes; the limit is {limits.processes_per_list}.",
+                field=f"{field}.processes",
+                limit=limits.processes_per_list,
+            )
+        for position, process in enumerate(one.processes):
+            _check_process(process, f"{field}.processes[{position}]", limits)
+
+
+def _check_process(process: Process, place: str, limits: Limits) -> None:
+    for name, text in (("name", process.name), ("user", process.user)):
+        if len(text.encode()) > limits.process_name_bytes:
+            raise InvalidInput(
+                f"{place}.{name} is longer than {limits.process_name_bytes} bytes.",
+                field=f"{place}.{name}",
+                limit=limits.process_name_bytes,
+            )
+    if not (math.isfinite(process.cpu_ratio) and process.cpu_ratio >= 0):
+        raise InvalidInput(f"{place}.cpu_ratio must be a number from 0 up.", field=f"{place}.cpu_ratio")
+
+
+def _wrong_time(field: str, time_ms: int, limits: Limits, now_ms: int) -> InvalidInput:
+    if time_ms <= 0:
+        return InvalidInput(f"{field} must be Unix milliseconds, not {time_ms}.", code="invalid_time", field=field)
     return InvalidInput(
-        f"{field} is {(frame.time_ms - now_ms) / 1000:.0f} s in the future; the limit is {limits.ahead_seconds} s. "
+        f"{field} is {(time_ms - now_ms) / 1000:.0f} s in the future; the limit is {limits.ahead_seconds} s. "
         "Is the agent's clock right?",
         code="time_ahead",
         field=field,

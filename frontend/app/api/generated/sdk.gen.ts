@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { GetCurrentMetricsData, GetCurrentMetricsErrors, GetCurrentMetricsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMetricsHistoryData, GetMetricsHistoryErrors, GetMetricsHistoryResponses, ListServersData, ListServersErrors, ListServersResponses, PushMetricsData, PushMetricsErrors, PushMetricsResponses } from './types.gen';
+import type { GetCurrentMetricsData, GetCurrentMetricsErrors, GetCurrentMetricsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMetricsHistoryData, GetMetricsHistoryErrors, GetMetricsHistoryResponses, GetProcessesData, GetProcessesErrors, GetProcessesResponses, ListServersData, ListServersErrors, ListServersResponses, PushMetricsData, PushMetricsErrors, PushMetricsResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -37,6 +37,18 @@ export const getHealth = <ThrowOnError extends boolean = false>(options?: Option
 export const listServers = <ThrowOnError extends boolean = false>(options?: Options<ListServersData, ThrowOnError>): RequestResult<ListServersResponses, ListServersErrors, ThrowOnError> => (options?.client ?? client).get<ListServersResponses, ListServersErrors, ThrowOnError>({
     responseType: 'json',
     url: '/api/servers',
+    ...options
+});
+
+/**
+ * What took CPU and memory
+ *
+ * The list that was taken at `at`, or the last one before. An agent takes one every 30 s, of the processes that
+ * took most CPU and of those that held most memory.
+ */
+export const getProcesses = <ThrowOnError extends boolean = false>(options: Options<GetProcessesData, ThrowOnError>): RequestResult<GetProcessesResponses, GetProcessesErrors, ThrowOnError> => (options.client ?? client).get<GetProcessesResponses, GetProcessesErrors, ThrowOnError>({
+    responseType: 'json',
+    url: '/api/servers/{server_id}/processes',
     ...options
 });
 

@@ -372,6 +372,84 @@ export type Problem = {
 };
 
 /**
+ * ProcessInfo
+ *
+ * A process at the time of the list.
+ */
+export type ProcessInfo = {
+    /**
+     * Pid
+     */
+    pid: number;
+    /**
+     * Name
+     *
+     * The program, without its arguments.
+     */
+    name: string;
+    /**
+     * User
+     *
+     * Who ran it; empty when not known.
+     */
+    user: string;
+    /**
+     * Cpu Ratio
+     *
+     * Share of one core since the list before; more than 1 on several cores.
+     */
+    cpu_ratio: number;
+    /**
+     * Memory Bytes
+     *
+     * Resident.
+     */
+    memory_bytes: number;
+    /**
+     * Threads
+     */
+    threads: number;
+    /**
+     * Started Ms
+     */
+    started_ms: number;
+};
+
+/**
+ * Processes
+ *
+ * What took most of a server at one moment.
+ */
+export type Processes = {
+    /**
+     * Server Id
+     */
+    server_id: number;
+    /**
+     * Time Ms
+     *
+     * When the list was taken; null when there is none.
+     */
+    time_ms: number | null;
+    /**
+     * Before Ms
+     *
+     * The list before it, for `at`; null on the oldest.
+     */
+    before_ms: number | null;
+    /**
+     * After Ms
+     *
+     * The list after it, for `at`; null on the newest.
+     */
+    after_ms: number | null;
+    /**
+     * Processes
+     */
+    processes: Array<ProcessInfo>;
+};
+
+/**
  * Server
  *
  * A monitored machine.
@@ -502,6 +580,57 @@ export type ListServersResponses = {
 };
 
 export type ListServersResponse = ListServersResponses[keyof ListServersResponses];
+
+export type GetProcessesData = {
+    body?: never;
+    path: {
+        /**
+         * Server Id
+         */
+        server_id: number;
+    };
+    query?: {
+        /**
+         * At
+         *
+         * Unix milliseconds, ISO 8601, now, or -15m, -6h, -7d.
+         */
+        at?: string;
+        /**
+         * Sort
+         *
+         * What stands first: most CPU or most memory.
+         */
+        sort?: 'cpu' | 'memory';
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/servers/{server_id}/processes';
+};
+
+export type GetProcessesErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetProcessesError = GetProcessesErrors[keyof GetProcessesErrors];
+
+export type GetProcessesResponses = {
+    /**
+     * Successful Response
+     */
+    200: Processes;
+};
+
+export type GetProcessesResponse = GetProcessesResponses[keyof GetProcessesResponses];
 
 export type GetCurrentMetricsData = {
     body?: never;
@@ -688,6 +817,21 @@ export type PushMetricsData = {
              * As many as the layout has series, in its order; null = no value.
              */
             values: Array<number | null>;
+        }>;
+        process_lists?: Array<{
+            time_ms: number;
+            processes: Array<{
+                pid: number;
+                name: string;
+                user?: string;
+                /**
+                 * Share of one core; may exceed 1.
+                 */
+                cpu_ratio?: number;
+                memory_bytes?: number;
+                threads?: number;
+                started_ms?: number;
+            }>;
         }>;
     };
     path?: never;

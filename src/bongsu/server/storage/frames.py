@@ -12,6 +12,7 @@ from bongsu.server.columns import Times, Values
 from bongsu.server.models import frames, layouts
 from bongsu.server.storage.dialect import FrameRow, insert_frames
 from bongsu.server.storage.layouts import store_layout
+from bongsu.server.storage.processes import StoredList, store_process_lists
 
 _DOUBLE = np.dtype("<f8")
 
@@ -23,6 +24,7 @@ class Batch:
     server_id: int
     frames: Sequence[Frame]
     layouts: Sequence[Layout] = ()
+    process_lists: Sequence[StoredList] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ def store(connection: Connection, batches: Sequence[Batch], *, each: bool = Fals
     for batch in batches:
         for layout in batch.layouts:
             store_layout(connection, batch.server_id, layout)
+        if batch.process_lists:
+            store_process_lists(connection, batch.server_id, batch.process_lists)
     if each:
         return [insert_frames(connection, _rows([batch])) for batch in batches]
     rows = _rows(batches)

@@ -1,0 +1,82 @@
+"""Process lists in and out.
+
+Stored is the zlib of a JSON list of columns, in the order of ``Process``: ``[[pid, ...], [name, ...], ...]``. Names
+that are alike then stand side by side.
+"""
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, select
+
+from bongsu.core.samples import Process, ProcessList
+from bongsu.server.models import process_lists, servers
+from bongsu.server.storage.dialect import insert_or_ignore
+
+StoredList = tuple[int, bytes]  # time in ms, data
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The list at or before a time, None if there is none, and the times of its neighbours."""
+
+    processes: ProcessList | None
+    before_ms: int | None
+    after_ms: int | None
+
+
+def encode_processes(processes: Sequence[Process]) -> bytes:
+    """The form in which a list is stored."""
+    columns = list(zip(*processes, strict=True))
+    return zlib.compress(json.dumps(columns, ensure_ascii=False, separators=(",", ":")).encode(), 9)
+
+
+def decode_processes(stored: bytes) -> list[Process]:
+    """The reverse of ``encode_processes``."""
+    return [Process(*row) for row in zip(*json.loads(zlib.decompress(stored)), strict=True)]
+
+
+def encode_lists(lists: Sequence[ProcessList]) -> list[StoredList]:
+    """Lists as they are stored."""
+    return [(one.time_ms, encode_processes(one.processes)) for one in lists]
+
+
+def store_process_lists(connection: Connection, server_id: int, lists: Sequence[StoredList]) -> None:
+    """Stores those that are not there yet: of two lists of one time the first stays."""
+    connection.execute(
+        insert_or_ignore(connection, process_lists),
+        [{"server_id": server_id, "time_ms": time_ms, "data": data} for time_ms, data in lists],
+    )
+
+
+def processes_at(connection: Connection, server_id: int, at_ms: int) -> Snapshot:
+    """What a server's processes were at ``at_ms``."""
+    mine = process_lists.c.server_id == server_id
+    time_ms = process_lists.c.time_ms
+    row = connection.execute(
+        select(time_ms, process_lists.c.data).where(mine, time_ms <= at_ms).order_by(time_ms.desc()).limit(1)
+    ).first()
+    after_ms = connection.scalar(select(time_ms).where(mine, time_ms > at_ms).order_by(time_ms).limit(1))
+    if row is None:
+        return Snapshot(None, None, after_ms)
+    before_ms = connection.scalar(select(time_ms).where(mine, time_ms < row[0]).order_by(time_ms.desc()).limit(1))
+    return Snapshot(ProcessList(row[0], decode_processes(row[1])), before_ms, after_ms)
+
+
+def delete_process_lists_before(connection: Connection, before_ms: int, most: int) -> int:
+    """Deletes up to ``most`` lists older than ``before_ms``. Returns how many."""
+    deleted = 0
+    # By server: each of these is a short range of the key.
+    for server_id in connection.scalars(select(servers.c.id)).all():
+        mine = process_lists.c.server_id == server_id
+        time_ms = process_lists.c.time_ms
+        old = select(time_ms).where(mine, time_ms < before_ms).order_by(time_ms).limit(most - deleted)
+        times = connection.scalars(old).all()
+        if times:
+            connection.execute(delete(process_lists).where(mine, time_ms <= times[-1]))
+            deleted += len(times)
+        if deleted >= most:
+            break
+    return deleted
