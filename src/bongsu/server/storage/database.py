@@ -108,9 +108,9 @@ def sqlite_engine(path: Path, *, writer: bool) -> Engine:
     return engine
 
 
-def _as_unavailable(error: DBAPIError) -> Unavailable | None:
+def _as_unavailable(error: DBAPIError | sqlite3.Error) -> Unavailable | None:
     """What a failed write means to a caller, where it is nobody's mistake and may pass."""
-    cause = error.orig
+    cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         name = getattr(cause, "sqlite_errorname", "")
         if name.startswith("SQLITE_FULL"):
@@ -123,7 +123,7 @@ def _as_unavailable(error: DBAPIError) -> Unavailable | None:
         return None
     if getattr(cause, "sqlstate", None) == "53100":
         return Unavailable("The database server's disk is full.", code="disk_full", retry_after_seconds=30)
-    if error.connection_invalidated:
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
         return Unavailable("The database cannot be reached.", code="database_away", retry_after_seconds=5)
     return None
 
@@ -157,7 +157,7 @@ class SqliteDatabase:
         try:
             with self._writer.begin() as connection:
                 return function(connection)
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error) as error:  # the hot path uses the driver's own cursor
             unavailable = _as_unavailable(error)
             if unavailable is None:
                 raise

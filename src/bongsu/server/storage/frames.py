@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
@@ -85,19 +85,22 @@ def newest_frames(connection: Connection, server_id: int, layout_id: int, count:
     return [Frame(layout_id, time_ms, values) for time_ms, values in connection.execute(query)]
 
 
+_FRAMES_BETWEEN = (
+    select(frames.c.time_ms, frames.c["values"])
+    .where(
+        frames.c.server_id == bindparam("server"),
+        frames.c.layout_id == bindparam("layout"),
+        frames.c.time_ms >= bindparam("start"),
+        frames.c.time_ms < bindparam("end"),
+    )
+    .order_by(frames.c.time_ms)
+)
+
+
 def frames_between(connection: Connection, server_id: int, layout_id: int, start_ms: int, end_ms: int) -> list[Frame]:
     """The frames of one layout with ``start_ms <= time < end_ms``, oldest first."""
-    query = (
-        select(frames.c.time_ms, frames.c["values"])
-        .where(
-            frames.c.server_id == server_id,
-            frames.c.layout_id == layout_id,
-            frames.c.time_ms >= start_ms,
-            frames.c.time_ms < end_ms,
-        )
-        .order_by(frames.c.time_ms)
-    )
-    return [Frame(layout_id, time_ms, values) for time_ms, values in connection.execute(query)]
+    bounds = {"server": server_id, "layout": layout_id, "start": start_ms, "end": end_ms}
+    return [Frame(layout_id, time_ms, values) for time_ms, values in connection.execute(_FRAMES_BETWEEN, bounds)]
 
 
 def delete_frames_before(connection: Connection, before_ms: int, most: int) -> int:
