@@ -1,4 +1,4 @@
-"""Frames that could not be sent: on disk, and in memory while the disk takes none.
+"""Frames and process lists that could not be sent: on disk, and in memory while the disk takes none.
 
 Disk full, read-only or broken: frames stay in memory (8 MiB, oldest dropped first), which is said once; the disk is
 tried again every minute, and then gets what memory holds.
@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from bongsu.agent.buffer import Batch, DiskBuffer
 from bongsu.agent.scheduler import Say
+from bongsu.agent.segments import Item, size_of
 from bongsu.core.clock import Clock
 from bongsu.core.errors import ConfigError
-from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
 from bongsu.core.units import format_bytes
 
@@ -26,7 +26,7 @@ class MemoryBuffer:
 
     def __init__(self, max_bytes: int = MEMORY_BYTES) -> None:
         self._max_bytes = max_bytes
-        self._items: deque[tuple[Frame, Layout]] = deque()
+        self._items: deque[tuple[Item, Layout | None]] = deque()
         self._removed = 0
         self.size_bytes = 0
         self.dropped = 0
@@ -38,33 +38,33 @@ class MemoryBuffer:
     def oldest_ms(self) -> int:
         return self._items[0][0].time_ms if self._items else 0
 
-    def append(self, frame: Frame, layout: Layout) -> None:
-        self._items.append((frame, layout))
-        self.size_bytes += len(frame.values)
+    def append(self, item: Item, layout: Layout | None) -> None:
+        self._items.append((item, layout))
+        self.size_bytes += size_of(item)
         while self.size_bytes > self._max_bytes and len(self._items) > 1:
             self.pop()
             self.dropped += 1
 
-    def pop(self) -> tuple[Frame, Layout]:
+    def pop(self) -> tuple[Item, Layout | None]:
         item = self._items.popleft()
-        self.size_bytes -= len(item[0].values)
+        self.size_bytes -= size_of(item[0])
         self._removed += 1
         return item
 
-    def push_back(self, item: tuple[Frame, Layout]) -> None:
+    def push_back(self, item: tuple[Item, Layout | None]) -> None:
         self._items.appendleft(item)
-        self.size_bytes += len(item[0].values)
+        self.size_bytes += size_of(item[0])
         self._removed -= 1
 
     def oldest(self, max_frames: int, max_bytes: int) -> Batch:
         """``end`` is the number of the item after the last one, counted from the start of the process."""
         batch = Batch(end=self._removed)
         size = 0
-        for frame, layout in self._items:
-            size += len(frame.values)
+        for item, layout in self._items:
+            size += size_of(item)
             if batch.items and (len(batch.items) >= max_frames or size > max_bytes):
                 break
-            batch.items.append((frame, layout))
+            batch.items.append((item, layout))
         batch.read = len(batch.items)
         batch.end += batch.read
         return batch
@@ -115,17 +115,17 @@ class Backlog:
     def on_disk(self) -> bool:
         return self._disk_failed_at is None
 
-    def append(self, frame: Frame, layout: Layout) -> None:
+    def append(self, item: Item, layout: Layout | None) -> None:
         before = self.dropped
         if self._disk_usable():
             try:
                 self._move_to_disk()
-                self._to_disk(frame, layout)
+                self._to_disk(item, layout)
             except OSError as error:
                 self._disk_fails(error)
-                self._memory.append(frame, layout)
+                self._memory.append(item, layout)
         else:
-            self._memory.append(frame, layout)
+            self._memory.append(item, layout)
         if self.dropped > before:
             self._say.once("dropped", "The buffer is full: the oldest frames are dropped to make room.")
 
@@ -176,10 +176,10 @@ class Backlog:
                 self._memory.push_back(item)
                 raise
 
-    def _to_disk(self, frame: Frame, layout: Layout) -> None:
+    def _to_disk(self, item: Item, layout: Layout | None) -> None:
         if self._disk is None:
             self._disk = self._open()
-        self._disk.append(frame, layout)
+        self._disk.append(item, layout)
         if self._disk_failed_at is not None:
             self._disk_failed_at = None
             self._say.over("buffer", "The buffer is written to disk again.")

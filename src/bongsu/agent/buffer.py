@@ -1,4 +1,4 @@
-"""Frames that could not be sent, on disk: segments of about 1 MiB in ``<data directory>/buffer`` (see
+"""Frames and process lists that could not be sent, on disk: segments of about 1 MiB in ``<data directory>/buffer`` (see
 ``bongsu.agent.segments``), oldest first by their number.
 
 * kill -9 loses nothing: a record is handed to the kernel before ``append`` returns. A power cut loses at most the last
@@ -16,7 +16,17 @@ import zlib
 from collections import deque
 from dataclasses import dataclass, field
 
-from bongsu.agent.segments import frame_record, frame_times, layout_record, read_frame, read_layout, records
+from bongsu.agent.segments import (
+    Item,
+    item_record,
+    item_time,
+    item_times,
+    layout_record,
+    read_item,
+    read_layout,
+    records,
+    size_of,
+)
 from bongsu.core.clock import Clock
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
@@ -32,7 +42,7 @@ class Batch:
     """Frames to send; ``segment`` 0: from memory. ``end``: where the next frame of the segment starts. ``read``: with
     skipped ones."""
 
-    items: list[tuple[Frame, Layout]] = field(default_factory=list)
+    items: list[tuple[Item, Layout | None]] = field(default_factory=list)
     segment: int = 0
     end: int = 0
     read: int = 0
@@ -78,12 +88,12 @@ class DiskBuffer:
     def oldest_ms(self) -> int:
         return self._segments[0].oldest_ms if self._segments else 0
 
-    def append(self, frame: Frame, layout: Layout) -> None:
-        """Raises OSError; then nothing of the frame is on disk."""
+    def append(self, item: Item, layout: Layout | None) -> None:
+        """Raises OSError; then nothing of the item is on disk."""
         segment = self._segment_to_write()
         assert self._writing is not None
-        record = frame_record(frame)
-        if layout.id not in self._written_layouts:
+        record = item_record(item)
+        if layout is not None and layout.id not in self._written_layouts:
             record = layout_record(layout) + record
         try:
             written = os.write(self._writing, record)
@@ -93,11 +103,12 @@ class DiskBuffer:
             os.ftruncate(self._writing, segment.size)
             os.lseek(self._writing, segment.size, os.SEEK_SET)
             raise
-        self._written_layouts.add(layout.id)
+        if layout is not None:
+            self._written_layouts.add(layout.id)
         segment.size += len(record)
         segment.frames += 1
-        segment.oldest_ms = min(segment.oldest_ms or frame.time_ms, frame.time_ms)
-        segment.newest_ms = max(segment.newest_ms, frame.time_ms)
+        segment.oldest_ms = min(segment.oldest_ms or item.time_ms, item.time_ms)
+        segment.newest_ms = max(segment.newest_ms, item.time_ms)
         self.size_bytes += len(record)
         now = self._clock.monotonic()
         if self._unsynced_since is None:
@@ -141,7 +152,7 @@ class DiskBuffer:
                 continue
             segment = _Segment(int(name.removesuffix(_SUFFIX)), os.path.join(self._folder, name))
             data = _read(segment.path)
-            segment.frames, segment.oldest_ms, segment.newest_ms, segment.size = frame_times(data)
+            segment.frames, segment.oldest_ms, segment.newest_ms, segment.size = item_times(data)
             if segment.size < len(data):
                 self.damaged += 1
                 os.truncate(segment.path, segment.size)
@@ -174,22 +185,26 @@ class DiskBuffer:
             self._layouts = {layout.id: layout for layout in _layouts(data)}
         size = 0
         for content, end in records(data, self._read_at):
-            if content[:1] == b"F":
-                entry = read_frame(content, end)
-                layout = self._layouts.get(entry.layout_id)
-                if layout is None:  # written later than this segment was last looked at
-                    self._layouts = {one.id: one for one in _layouts(data)}
-                    layout = self._layouts.get(entry.layout_id)
-                if batch.items and (len(batch.items) >= max_frames or size + len(entry.values) > max_bytes):
+            item = read_item(content)
+            if item is not None:
+                if batch.items and (len(batch.items) >= max_frames or size + size_of(item) > max_bytes):
                     break
                 batch.read += 1
-                if layout is None or entry.time_ms < too_old_ms:
+                layout = self._layout_of(item, data)
+                if item.time_ms < too_old_ms or (layout is None and isinstance(item, Frame)):
                     self.dropped += 1
                 else:
-                    batch.items.append((Frame(entry.layout_id, entry.time_ms, entry.values), layout))
-                    size += len(entry.values)
+                    batch.items.append((item, layout))
+                    size += size_of(item)
             batch.end = end
         return batch
+
+    def _layout_of(self, item: Item, data: bytes) -> Layout | None:
+        if not isinstance(item, Frame):
+            return None
+        if item.layout_id not in self._layouts:  # written later than this segment was last looked at
+            self._layouts = {one.id: one for one in _layouts(data)}
+        return self._layouts.get(item.layout_id)
 
     def _drop_first(self, *, counted: int) -> None:
         segment = self._segments.popleft()
@@ -232,7 +247,8 @@ class DiskBuffer:
         if self._segments and self._segments[0].number == number:
             segment = self._segments[0]
             self._read_at = min(place, segment.size)
-            segment.frames = sum(1 for content, _ in records(_read(segment.path), self._read_at) if content[:1] == b"F")
+            left = records(_read(segment.path), self._read_at)
+            segment.frames = sum(item_time(content) is not None for content, _ in left)
 
 
 def _layouts(data: bytes) -> list[Layout]:

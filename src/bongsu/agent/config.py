@@ -97,6 +97,13 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _top(text: str) -> int:
+    number = _count(text)
+    if number > 50:  # by CPU and by memory: the API server takes 100 processes a list
+        raise ConfigError(f"{text!r} is more than 50")
+    return number
+
+
 def _percent(text: str) -> float:
     number = text.removesuffix("%").strip()
     if not text.endswith("%") or not number.replace(".", "", 1).isdigit():
@@ -151,10 +158,12 @@ _KEYS: dict[str, tuple[str, Callable[[str], Any]]] = {
 COLLECTOR_FILTERS = {
     "disk": ("mounts", "devices"),
     "network": ("interfaces",),
+    "processes": ("names",),
     "systemd": ("units",),
     "sensors": ("chips",),
 }
 COLLECTOR_SETTINGS: dict[str, dict[str, Callable[[str], Any]]] = {
+    "processes": {"top": _top},
     "custom": {"statsd": _text, "timeout": _duration},
 }
 COLLECTOR_MAPPINGS = {"custom": ("scripts",)}

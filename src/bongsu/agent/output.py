@@ -5,9 +5,10 @@ Values stand as a person expects them beside top, free, df and ip: percent, KiB,
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bongsu.agent.collectors.base import Collector, Labels, Metric, Reading
+from bongsu.core.samples import Process
 from bongsu.core.series import Kind, family_of
 from bongsu.core.units import format_bytes, format_duration
 
@@ -26,7 +27,9 @@ class Snapshot:
         self.readings = list(now)
         self._seconds = seconds
         self.metrics: dict[str, Metric] = {}
+        self.processes: list[Process] = []
         for one in collectors:
+            self.processes += getattr(one, "processes", ())
             self.metrics |= {metric.name: metric for metric in one.metrics} | getattr(one, "found", {})
 
     def rate(self, reading: Reading) -> float | None:
@@ -39,7 +42,7 @@ class Snapshot:
 
 
 def as_json(snapshot: Snapshot) -> str:
-    """One object a series; NaN is null."""
+    """One object a series, then one a process; NaN is null."""
     series = [
         {
             "metric": reading.metric,
@@ -52,7 +55,8 @@ def as_json(snapshot: Snapshot) -> str:
         }
         for reading in snapshot.readings
     ]
-    return json.dumps({"series": series}, indent=2, ensure_ascii=False)
+    processes = [one._asdict() for one in snapshot.processes]
+    return json.dumps({"series": series, "processes": processes}, indent=2, ensure_ascii=False)
 
 
 def as_prometheus(snapshot: Snapshot) -> str:
@@ -76,7 +80,7 @@ def _escaped(text: str) -> str:
 
 
 def as_table(snapshot: Snapshot) -> str:
-    """Families one after another; a metric with labels has a row for each."""
+    """Families one after another; a metric with labels has a row for each. Processes stand at the end."""
     families: dict[str, list[tuple[str, str, str, str]]] = {}
     for reading in snapshot.readings:
         metric = snapshot.metrics[reading.metric]
@@ -100,7 +104,18 @@ def as_table(snapshot: Snapshot) -> str:
             last = name
             line = f"  {shown:{widths[0]}}  {labels:{widths[1]}}  {value:>{widths[2]}}  {speed:>{widths[3]}}"
             lines.append(line.rstrip())
-    return "\n".join(lines).lstrip("\n")
+    return "\n".join([*lines, *_process_rows(snapshot.processes)]).lstrip("\n")
+
+
+def _process_rows(processes: Sequence[Process]) -> list[str]:
+    if not processes:
+        return []
+    width = max(len(one.user) for one in processes)
+    rows = ["", "PROCESSES"]
+    for one in processes:
+        share, size = f"{one.cpu_ratio * 100:.1f} %", format_bytes(one.memory_bytes)
+        rows.append(f"  {one.pid:>7}  {one.user:{width}}  {share:>8}  {size:>10}  {one.name}")
+    return rows
 
 
 def humanise(metric: Metric, value: float) -> str:

@@ -20,7 +20,7 @@ from bongsu.agent.collectors.base import Collector
 from bongsu.agent.stats import Stats
 from bongsu.agent.worker import Job, Worker
 from bongsu.core.clock import Clock
-from bongsu.core.samples import Frame
+from bongsu.core.samples import Frame, ProcessList
 from bongsu.core.series import Layout
 
 # A clock that NTP slews moves by less than this within an interval.
@@ -43,7 +43,8 @@ class Wakeup(Protocol):
     def wait(self, seconds: float) -> bool: ...
 
 
-Sink = Callable[[Frame, Layout], None]
+# A process list has no layout.
+Sink = Callable[[Frame | ProcessList, Layout | None], None]
 
 
 @dataclass(slots=True)
@@ -163,6 +164,9 @@ class Scheduler:
                 self._say.once(f"collector {name}", f"Collector {name}: {result.error}")
             else:
                 self._say.over(f"collector {name}", f"Collector {name} works again.")
+                processes = getattr(result.job.collector, "processes", None)
+                if processes:
+                    self._sink(ProcessList(stamp_ms, processes), None)
         while self._worker.recovered:
             self._worker.recovered.popleft()
         self._after_tick(self.jobs)

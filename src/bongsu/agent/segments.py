@@ -8,6 +8,7 @@ segment, so each segment can be read, or thrown away, alone::
              +----------------+-----------------+------+---------
     layout   "L"  JSON  [id, [[metric, [[label, value], ...], unit, kind], ...]]
     frame    "F"  u64 layout id, i64 Unix ms, doubles
+    processes "P" i64 Unix ms, JSON  [[pid, name, user, share of a core, bytes, threads, Unix ms of the start], ...]
 
 A record that was cut short by a crash, or that rotted, does not match its CRC. Nothing after it in its segment is
 believed.
@@ -17,24 +18,26 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from bongsu.core.samples import Frame
+from bongsu.core.samples import Frame, Process, ProcessList
 from bongsu.core.series import Kind, Layout, Series
 
 HEADER = struct.Struct("<II")
 _FRAME = struct.Struct("<Qq")
+_TIME = struct.Struct("<q")
+# What a process of a list takes in memory, about; 40 bytes on the wire.
+_PROCESS_BYTES = 300
 # Above any record: 5,000 series with long labels make a layout of about 2 MB.
 LONGEST_RECORD = 16 * 1024**2
 
 
-class Entry(NamedTuple):
-    """A frame as it stands in a segment. ``end``: where the next record starts."""
+# What is sent: a frame with its layout, or a process list, which has none.
+Item = Frame | ProcessList
 
-    layout_id: int
-    time_ms: int
-    values: bytes
-    end: int
+
+def size_of(item: Item) -> int:
+    """Bytes, for bounds."""
+    return len(item.values) if isinstance(item, Frame) else _PROCESS_BYTES * len(item.processes)
 
 
 def layout_record(layout: Layout) -> bytes:
@@ -42,8 +45,10 @@ def layout_record(layout: Layout) -> bytes:
     return _record(b"L" + json.dumps([layout.id, series], separators=(",", ":")).encode())
 
 
-def frame_record(frame: Frame) -> bytes:
-    return _record(b"F" + _FRAME.pack(frame.layout_id, frame.time_ms) + frame.values)
+def item_record(item: Item) -> bytes:
+    if isinstance(item, Frame):
+        return _record(b"F" + _FRAME.pack(item.layout_id, item.time_ms) + item.values)
+    return _record(b"P" + _TIME.pack(item.time_ms) + json.dumps(item.processes, separators=(",", ":")).encode())
 
 
 def _record(content: bytes) -> bytes:
@@ -77,18 +82,32 @@ def read_layout(content: bytes) -> Layout:
     )
 
 
-def read_frame(content: bytes, end: int) -> Entry:
-    layout_id, time_ms = _FRAME.unpack_from(content, 1)
-    return Entry(layout_id, time_ms, content[1 + _FRAME.size :], end)
+def read_item(content: bytes) -> Item | None:
+    """None for a record of another type."""
+    if content[:1] == b"F":
+        layout_id, time_ms = _FRAME.unpack_from(content, 1)
+        return Frame(layout_id, time_ms, content[1 + _FRAME.size :])
+    if content[:1] == b"P":
+        rows = json.loads(content[1 + _TIME.size :])
+        return ProcessList(_TIME.unpack_from(content, 1)[0], [Process(*row) for row in rows])
+    return None
 
 
-def frame_times(data: bytes) -> tuple[int, int, int, int]:
-    """Frames in a segment, oldest and newest time stamp of them (0 if none), and the length of its sound part."""
+def item_time(content: bytes) -> int | None:
+    """The time stamp of a frame or a list; None for a record of another type."""
+    if content[:1] == b"F":
+        return int(_FRAME.unpack_from(content, 1)[1])
+    return int(_TIME.unpack_from(content, 1)[0]) if content[:1] == b"P" else None
+
+
+def item_times(data: bytes) -> tuple[int, int, int, int]:
+    """Frames and lists in a segment, oldest and newest time stamp of them (0 if none), and the length of its sound
+    part."""
     count = oldest = newest = sound = 0
     for content, end in records(data):
         sound = end
-        if content[:1] == b"F":
-            time_ms = _FRAME.unpack_from(content, 1)[1]
+        time_ms = item_time(content)
+        if time_ms is not None:
             oldest = min(oldest or time_ms, time_ms)
             newest = max(newest, time_ms)
             count += 1

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from bongsu.agent.backlog import Backlog
 from bongsu.agent.buffer import Batch
 from bongsu.agent.scheduler import Say
+from bongsu.agent.segments import Item
 from bongsu.agent.stats import Stats
 from bongsu.agent.transport import Outcome, Transport, Verdict
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Push
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts, ProcessList, Push
 from bongsu.core.series import Layout
 
 # The API server takes 1,000 frames and 4 MiB; a quarter of that keeps one request short.
@@ -38,10 +39,10 @@ CLONE_AFTER = 3
 
 @dataclass(slots=True)
 class Pending:
-    """A frame with its layout, in memory."""
+    """A frame with its layout, or a process list, in memory."""
 
-    frame: Frame
-    layout: Layout
+    item: Item
+    layout: Layout | None
 
 
 def random_share() -> float:
@@ -89,15 +90,15 @@ class Sender:
     def start(self) -> None:
         self._thread.start()
 
-    def put(self, frame: Frame, layout: Layout) -> None:
-        """Takes a frame; never blocks on the network."""
+    def put(self, item: Item, layout: Layout | None) -> None:
+        """Takes a frame or a list; never blocks on the network."""
         with self._changed:
             if self._failures or self._stopping:
-                self._keep(Pending(frame, layout))
+                self._keep(Pending(item, layout))
             else:
                 if not self._live:
                     self._live_at = self._monotonic() + self._delay_seconds
-                self._live.append(Pending(frame, layout))
+                self._live.append(Pending(item, layout))
             self._count()
             self._changed.notify_all()
 
@@ -179,7 +180,7 @@ class Sender:
     def _send_backlog(self) -> None:
         with self._changed:
             batch: Batch = self._backlog.oldest(BATCH_FRAMES, BATCH_BYTES)
-        pending = [Pending(frame, layout) for frame, layout in batch.items]
+        pending = [Pending(item, layout) for item, layout in batch.items]
         if pending:
             outcome = self._push(pending)
             if outcome.verdict in (Verdict.LATER, Verdict.REFUSED):
@@ -214,13 +215,15 @@ class Sender:
                 self._halve(half, again)
 
     def _push(self, pending: list[Pending]) -> Outcome:
-        layouts = {one.layout.id: one.layout for one in pending}
-        push = Push(self._identity, self._facts(), list(layouts.values()), [one.frame for one in pending])
+        layouts = {one.layout.id: one.layout for one in pending if one.layout is not None}
+        frames = [one.item for one in pending if isinstance(one.item, Frame)]
+        lists = [one.item for one in pending if isinstance(one.item, ProcessList)]
+        push = Push(self._identity, self._facts(), list(layouts.values()), frames, lists)
         self._stats.requests += 1
         outcome = self._transport.send(push)
         self._stats.sent_bytes += outcome.sent_bytes
         if outcome.verdict is Verdict.STORED:
-            self._stats.sent_frames += len(pending)
+            self._stats.sent_frames += len(frames)
             self._stats.duplicate_frames += outcome.result.duplicates
             self._after_success(outcome)
         return outcome
@@ -268,11 +271,11 @@ class Sender:
             )
 
     def _keep(self, pending: Pending) -> None:
-        self._backlog.append(pending.frame, pending.layout)
+        self._backlog.append(pending.item, pending.layout)
 
     def _count(self) -> None:
         self._stats.queue_frames = len(self._live) + len(self._backlog)
         self._stats.queue_bytes = self._backlog.size_bytes
         self._stats.dropped_frames = self._backlog.dropped
         oldest = self._backlog.oldest_ms
-        self._stats.oldest_unsent_ms = oldest or (self._live[0].frame.time_ms if self._live else 0)
+        self._stats.oldest_unsent_ms = oldest or (self._live[0].item.time_ms if self._live else 0)

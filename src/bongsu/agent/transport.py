@@ -120,6 +120,7 @@ class Transport:
             push.host if with_all or push.host != self._host_sent else None,
             [layout for layout in push.layouts if with_all or layout.id not in self._known],
             push.frames,
+            push.process_lists,
         )
         body = encode_push(lean)
         headers = self._headers

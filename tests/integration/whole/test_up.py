@@ -55,6 +55,12 @@ def test_up_shows_this_machine_and_ends_with_ctrl_c(tmp_path: Path) -> None:
         assert server["host"]["cpu_count"] == psutil.cpu_count()
         children = children_of(process)
         assert len(children) == 3
+
+        def listed() -> list[dict[str, int]]:
+            return httpx.get(f"{url}/api/servers/1/processes", params={"sort": "memory"}).json()["processes"]
+
+        wait_for(listed, "what holds this machine's memory")
+        assert all(0 < one["memory_bytes"] < total for one in listed()[:3])
         process.send_signal(signal.SIGINT)
         output = process.communicate()[0]
         assert process.returncode == 0

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from bongsu.core.samples import Frame, pack
+from bongsu.core.samples import Frame, Process, ProcessList, pack
 from bongsu.core.series import Layout, Series
 
 CpuTimes = namedtuple("CpuTimes", "user nice system idle iowait irq softirq steal guest guest_nice")
@@ -77,6 +77,10 @@ def a_layout(*metrics: str) -> Layout:
 def a_frame(time_ms: int, layout: Layout | None = None, value: float = 1.0) -> Frame:
     layout = layout or a_layout()
     return Frame(layout.id, time_ms, pack([value] * len(layout.series)))
+
+
+def a_process_list(time_ms: int, *names: str) -> ProcessList:
+    return ProcessList(time_ms, [Process(pid, name, "root", 0.5, 1024, 2, 3) for pid, name in enumerate(names, 1)])
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> None:

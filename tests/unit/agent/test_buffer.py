@@ -17,7 +17,7 @@ from bongsu.agent.buffer import DiskBuffer
 from bongsu.core.errors import ConfigError
 from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Kind, Layout, Series
-from tests.unit.agent.fakes import FakeClock, FakeSay, a_frame, a_layout
+from tests.unit.agent.fakes import FakeClock, FakeSay, a_frame, a_layout, a_process_list
 
 LAYOUT = a_layout("load_1m", "load_5m")
 
@@ -266,6 +266,38 @@ def test_a_folder_that_cannot_be_made_does_not_stop_the_agent(tmp_path: Path, cl
     fill(held, clock, 3)
     assert drain(held) == [0, 1, 2]
     assert "cannot be written to disk" in say.lines[0]
+
+
+@pytest.mark.parametrize("on_disk", [True, False], ids=["disk", "memory"])
+def test_process_lists_are_kept_between_the_frames(tmp_path: Path, clock: FakeClock, on_disk: bool) -> None:
+    held = open_buffer(tmp_path, clock) if on_disk else MemoryBuffer()
+    sent = [a_process_list(clock.now_ms(), "상태", 'a"b'), a_frame(clock.now_ms()), a_process_list(clock.now_ms())]
+    for item in sent:
+        held.append(item, a_layout() if isinstance(item, Frame) else None)
+    first = held.oldest(1, 1_000_000)
+    assert first.items == [(sent[0], None)]
+    held.done(first)
+    if on_disk:
+        assert isinstance(held, DiskBuffer)
+        held.close()
+        held = open_buffer(tmp_path, clock)  # the cursor counts lists as well
+    assert len(held) == 2
+    assert held.oldest(10, 1_000_000).items == [(sent[1], a_layout()), (sent[2], None)]
+    assert drain(held) == [0, 0]
+
+
+def test_old_process_lists_are_dropped_and_many_are_bounded(tmp_path: Path, clock: FakeClock) -> None:
+    held = open_buffer(tmp_path, clock, max_age_ms=100_000)
+    held.append(a_process_list(clock.now_ms(), "a"), None)
+    clock.advance(101)
+    held.append(a_process_list(clock.now_ms(), "a"), None)
+    assert drain(held) == [101]
+    assert held.dropped == 1
+    memory = MemoryBuffer(max_bytes=10_000)
+    for _ in range(50):
+        memory.append(a_process_list(clock.now_ms(), "a", "b"), None)
+    assert memory.size_bytes <= 10_000
+    assert len(memory) + memory.dropped == 50
 
 
 def test_at_the_end_memory_goes_to_disk_if_it_can(tmp_path: Path, clock: FakeClock) -> None:

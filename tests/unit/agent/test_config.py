@@ -63,6 +63,9 @@ collectors:
   disk:
     interval: 1m
     mounts: {include: ["/", "/data*"], exclude: [/data/tmp]}
+  processes:
+    top: 5
+    names: {exclude: ["kworker*"]}
   custom:
     statsd: 127.0.0.1:8125
     timeout: 5s
@@ -74,6 +77,8 @@ collectors:
     assert collectors["disk"].interval_ms == 60_000
     mounts = collectors["disk"].filters["mounts"]
     assert [mounts(name) for name in ("/", "/data1", "/data/tmp", "/home")] == [True, True, False, False]
+    assert collectors["processes"].settings == {"top": 5}
+    assert not collectors["processes"].filters["names"]("kworker/0:1")
     assert collectors["custom"].settings == {
         "statsd": "127.0.0.1:8125",
         "timeout": 5000,
@@ -104,6 +109,7 @@ def test_several_servers_and_tags_from_the_environment() -> None:
         ("buffer:\n  replay_rate: 0", "line 2: buffer.replay_rate: '0' is not a whole number from 1 up."),
         ("collectors:\n  cup: true", "line 2: collectors.cup: there is no collector 'cup', did you mean 'cpu'?."),
         ("collectors:\n  cpu:\n    mounts: x", "line 3: collectors.cpu.mounts: there is no key 'mounts'"),
+        ("collectors:\n  processes:\n    top: 51", "line 3: collectors.processes.top: '51' is more than 50."),
         ("collectors:\n  cpu: maybe", "line 2: collectors.cpu: 'maybe' is neither true nor false."),
         ("proxy: https://p:1", "line 1: proxy: 'https://p:1': the way to the proxy itself is http://."),
         ("tags:\n  my-tag: x", "line 2: tags.my-tag: the tag name 'my-tag' may have only letters, digits and _."),

@@ -15,7 +15,6 @@ from bongsu.agent.collectors.gpu import GpuCollector
 from bongsu.agent.collectors.memory import MemoryCollector
 from bongsu.agent.collectors.mounts import Usage, read_only_filesystems
 from bongsu.agent.collectors.own import AgentCollector
-from bongsu.agent.collectors.processes import ProcessSampler
 from bongsu.agent.collectors.sensors import SensorsCollector
 from bongsu.agent.collectors.sockets import SocketsCollector
 from bongsu.agent.collectors.system import SystemCollector
@@ -291,31 +290,6 @@ def test_300_mounts_of_a_container_host(tree) -> None:
     )
     mounts = {dict(reading.labels)["mountpoint"] for reading in collector.collect()}
     assert mounts == {"/", *(f"/data/{n}" for n in range(9))}
-
-
-@linux_only
-def test_processes_with_odd_names_and_used_again_numbers(tmp_path: Path) -> None:
-    def process(pid: int, name: str, ticks: int, started: int) -> None:
-        fields = ["S"] + ["0"] * 10 + [str(ticks), "0"] + ["0"] * 4 + ["3", "0", str(started), "0", "10"]
-        (tmp_path / str(pid)).mkdir(exist_ok=True)
-        (tmp_path / str(pid) / "stat").write_text(f"{pid} ({name}) {' '.join(fields)}\n")
-
-    clock = FakeClock()
-    sampler = ProcessSampler(str(tmp_path), monotonic=clock.monotonic)
-    process(1, "tmux: (1) x", 100, 5)
-    process(2, "worker", 1000, 5)
-    (tmp_path / "3").mkdir()  # it ended between the listing and the reading
-    sampler.look()
-    clock.advance(2)
-    process(1, "tmux: (1) x", 200, 5)
-    process(2, "other", 300, 999)  # another process with the same number
-    seen = {one.pid: one for one in sampler.look()}
-    assert seen[1].name == "tmux: (1) x"
-    assert seen[1].cpu_ratio == pytest.approx(0.5)  # 100 ticks = 1 s in 2 s
-    assert seen[1].threads == 3
-    assert seen[1].memory_bytes % 10 == 0
-    assert seen[2].cpu_ratio == 0
-    assert set(seen) == {1, 2}
 
 
 def test_read_only_is_what_the_filesystem_is_not_what_the_mount_shows(proc) -> None:

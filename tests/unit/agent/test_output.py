@@ -17,6 +17,7 @@ from bongsu.agent.output import Snapshot, as_json, as_prometheus, as_table, huma
 from bongsu.agent.stats import Stats
 from bongsu.agent.top import SPARKS, View, bar, screen, sparkline
 from bongsu.agent.worker import Job
+from bongsu.core import samples
 from bongsu.core.errors import ConfigError
 from tests.unit.agent.api_server import ApiServer
 from tests.unit.agent.test_worker import Fast
@@ -68,6 +69,31 @@ def test_json_has_the_numbers_themselves() -> None:
         "rate": 2048.0,
     }
     assert series[3]["value"] is None
+
+
+def test_processes_stand_at_the_end() -> None:
+    source = Source()
+    source.processes = [
+        samples.Process(7, "backup", "root", 1.753, 3 * 1024**3, 4, 5),
+        samples.Process(12345, "sh", "a"),
+    ]
+    shown = Snapshot([], [Reading("cpu_usage_ratio", 0.123)], 2.0, [source])
+    lines = as_table(shown).splitlines()
+    assert lines[-3:] == [
+        "PROCESSES",
+        "        7  root   175.3 %    3.00 GiB  backup",
+        "    12345  a        0.0 %         0 B  sh",
+    ]
+    assert json.loads(as_json(shown))["processes"][0] == {
+        "pid": 7,
+        "name": "backup",
+        "user": "root",
+        "cpu_ratio": 1.753,
+        "memory_bytes": 3 * 1024**3,
+        "threads": 4,
+        "started_ms": 5,
+    }
+    assert "PROCESSES" not in as_table(snapshot())
 
 
 def test_prometheus_text_escapes() -> None:

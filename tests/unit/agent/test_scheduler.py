@@ -8,7 +8,7 @@ import pytest
 from bongsu.agent.collectors.base import Counter, Reading
 from bongsu.agent.scheduler import Scheduler
 from bongsu.agent.stats import Stats
-from bongsu.core.samples import unpack
+from bongsu.core.samples import Process, ProcessList, unpack
 from tests.unit.agent.fakes import FakeClock, FakeSay
 
 # 22:13:20 UTC, a multiple of 10 s
@@ -170,3 +170,26 @@ def test_every_interval_is_aligned(interval_ms: int) -> None:
     times = World(START_MS + 123, interval_ms=interval_ms).run(5)
     assert all((START_MS + time) % interval_ms == 0 for time in times[1:])
     assert [after - before for before, after in pairwise(times[1:])] == [interval_ms] * 3
+
+
+class Listing(Counting):
+    """Lists processes beside its series; fails at its third call."""
+
+    def __init__(self) -> None:
+        super().__init__("listing")
+        self.processes: list[Process] = []
+
+    def collect(self):
+        self.processes = [Process(self.calls, "a")]
+        yield from super().collect()
+        if self.calls == 3:
+            raise OSError("no /proc")
+
+
+def test_processes_are_listed_at_the_time_of_the_frames() -> None:
+    world = World(START_MS + 8_500)
+    # the first call comes before the first tick, to have something to compare with
+    assert world.run(3, (Listing(), 0)) == [10_000, 10_000, 20_000, 30_000, 30_000]
+    lists = [one for one in world.frames if isinstance(one, ProcessList)]
+    assert [(one.time_ms - START_MS, one.processes[0].pid) for one in lists] == [(10_000, 1), (30_000, 3)]
+    assert world.stats.frames == 3

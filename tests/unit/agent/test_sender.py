@@ -15,7 +15,7 @@ from bongsu.core.clock import SystemClock
 from bongsu.core.samples import AgentIdentity, HostFacts, Push, PushError, PushResult
 from bongsu.wire.protobuf import encode_result
 from tests.unit.agent.api_server import ApiServer
-from tests.unit.agent.fakes import FakeSay, RawServer, a_frame, a_layout, read_request, wait_for
+from tests.unit.agent.fakes import FakeSay, RawServer, a_frame, a_layout, a_process_list, read_request, wait_for
 
 LAYOUT = a_layout("load_1m", "load_5m")
 OTHER = a_layout("cpu_usage_ratio")
@@ -84,6 +84,23 @@ def test_layout_and_host_are_sent_once(api: ApiServer, sending) -> None:
     assert api.requests[0]["Authorization"] == "Bearer t0ken"
     wait_for(lambda: one.stats.queue_frames == 0)
     assert one.say.lines == []
+
+
+def test_process_lists_go_with_the_frames_and_survive_an_outage(api: ApiServer, sending) -> None:
+    def lists() -> list[int]:
+        with api.lock:
+            return [one.time_ms for push in api.pushes for one in push.process_lists]
+
+    one = sending(api.url)
+    api.answers.append((503, {}, b""))
+    one.sender.put(a_process_list(NOW_MS, "a"), None)
+    wait_for(lambda: lists() == [NOW_MS])  # it was in the backlog meanwhile
+    one.put(NOW_MS + 1)
+    one.sender.put(a_process_list(NOW_MS + 1, "b"), None)
+    wait_for(lambda: lists() == [NOW_MS, NOW_MS + 1])
+    wait_for(lambda: one.stats.queue_frames == 0)
+    assert api.times() == [NOW_MS + 1]
+    assert one.stats.sent_frames == 1
 
 
 def test_a_server_that_forgot_is_told_again(api: ApiServer, sending) -> None:

@@ -7,6 +7,7 @@ from bongsu.agent.collectors.gpu import GpuCollector
 from bongsu.agent.collectors.memory import MemoryCollector
 from bongsu.agent.collectors.network import NetworkCollector
 from bongsu.agent.collectors.own import AgentCollector
+from bongsu.agent.collectors.processes import ProcessesCollector
 from bongsu.agent.collectors.sensors import SensorsCollector
 from bongsu.agent.collectors.sockets import SocketsCollector
 from bongsu.agent.collectors.system import SystemCollector
@@ -19,6 +20,7 @@ COLLECTORS = (
     NetworkCollector,
     SocketsCollector,
     SystemCollector,
+    ProcessesCollector,
     SensorsCollector,
     SystemdCollector,
     GpuCollector,

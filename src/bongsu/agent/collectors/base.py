@@ -128,7 +128,8 @@ class Collector(Protocol):
     """One family of readings.
 
     ``blocking``: may hang on something outside this machine's memory, see the scheduler. ``interval_seconds``: how
-    often it is worth reading, 0 = at every tick. ``enabled``: whether it runs unless configured.
+    often it is worth reading, 0 = at every tick. ``enabled``: whether it runs unless configured. ``processes``: what
+    the last ``collect`` found, of one that lists them.
     """
 
     name: ClassVar[str]
