@@ -1,7 +1,6 @@
 """The disk buffer: nothing lost, nothing made up, bounded."""
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -27,9 +26,18 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+opened: dict[Path, DiskBuffer] = {}
+
+
 def open_buffer(folder: Path, clock: FakeClock, **limits) -> DiskBuffer:
+    """What had the folder before is dead: its files are closed, as the end of a process closes them."""
+    before = opened.pop(folder, None)
+    if before is not None and before._writing is not None:
+        os.close(before._writing)
+        before._writing = None
     limits = {"max_bytes": 10_000_000, "max_age_ms": 7 * 86_400_000, **limits}
-    return DiskBuffer(str(folder), clock=clock, **limits)
+    opened[folder] = DiskBuffer(str(folder), clock=clock, **limits)
+    return opened[folder]
 
 
 def drain(held, batch_frames: int = 100) -> list[int]:
@@ -203,7 +211,7 @@ def test_killed_while_writing_without_losing_what_was_appended(tmp_path: Path) -
         assert process.stdout is not None
         for _ in range(100 + 37 * round_number):
             process.stdout.readline()
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         rest = process.stdout.read().decode().split()
         process.wait()
         process.stdout.close()
@@ -246,6 +254,7 @@ def test_a_full_disk_means_memory_and_is_said_once(tmp_path: Path, clock: FakeCl
     assert held.on_disk
     assert say.lines[1:] == ["The buffer is written to disk again."]
     # all of it is on disk, in order
+    held.close()
     assert drain(backlog(tmp_path / "buffer", clock, say)) == [*range(75), 135]
 
 

@@ -120,7 +120,7 @@ def test_several_servers_and_tags_from_the_environment() -> None:
 def test_what_is_wrong_is_said_with_file_line_and_key(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         from_text(tmp_path, text)
-    assert str(error.value).startswith(f"{tmp_path}/agent.yml {message}")
+    assert str(error.value).startswith(f"{tmp_path / 'agent.yml'} {message}")
 
 
 def test_a_wrong_variable_is_named() -> None:
