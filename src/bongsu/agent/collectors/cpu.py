@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bongsu.agent.collectors.base import Counter, Gauge, Labels, Options, Ps, Reading
+from bongsu.agent.collectors.cgroups import cpu_limit
 
 # Time that the CPU had nothing to do. Waiting for I/O is idle time with a reason.
 _IDLE = ("idle", "iowait")
@@ -33,10 +34,12 @@ class CpuCollector:
         Gauge("load_15m", "Processes that ran or waited to, averaged over a quarter of an hour."),
         Counter("context_switches_total", "Switches from one thread to another."),
         Counter("interrupts_total", "Hardware interrupts."),
+        Gauge("cpu_limit_cores", "Cores' worth of time that this container may use, where that is limited."),
     )
 
     def __init__(self, ps: Ps, options: Options | None = None) -> None:
         self._ps = ps
+        self._sys = (options or Options()).sys
         self._before: list[tuple[float, float]] = []
         self._core_labels: list[Labels] = []
         self._mode_labels: dict[str, Labels] = {}
@@ -64,6 +67,9 @@ class CpuCollector:
         stats = self._ps.cpu_stats()
         yield Reading("context_switches_total", stats.ctx_switches)
         yield Reading("interrupts_total", stats.interrupts)
+        limit = cpu_limit(self._sys)
+        if limit is not None:
+            yield Reading("cpu_limit_cores", limit)
 
     def _usage(self, now: list[tuple[float, float]]) -> Iterable[Reading]:
         while len(self._core_labels) < len(now):

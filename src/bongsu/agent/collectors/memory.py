@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable
 
 from bongsu.agent.collectors.base import Counter, Gauge, Options, Ps, Reading, read_bytes
+from bongsu.agent.collectors.cgroups import memory_limit
 
 _MEMORY_FIELDS = ("total", "available", "used", "free", "buffers", "cached", "shared", "slab")
 _MEMINFO = {"buffers": b"Buffers:", "cached": b"Cached:", "shared": b"Shmem:", "slab": b"Slab:"}
@@ -34,11 +35,14 @@ class MemoryCollector:
         Gauge("swap_usage_ratio", "Share of the swap space in use."),
         Counter("swap_in_bytes_total", "Brought in from swap."),
         Counter("swap_out_bytes_total", "Put out to swap."),
+        Gauge("memory_limit_bytes", "Memory that this container may use, where that is limited."),
     )
 
     def __init__(self, ps: Ps, options: Options | None = None, *, platform: str = sys.platform) -> None:
         self._ps = ps
-        proc = (options or Options()).proc
+        options = options or Options()
+        proc = options.proc
+        self._sys = options.sys
         # psutil says 0 for what an old kernel or a container does not have, so see for ourselves, once
         meminfo = _read(f"{proc}/meminfo")
         absent = {name for name, key in _MEMINFO.items() if meminfo and key not in meminfo}
@@ -54,6 +58,9 @@ class MemoryCollector:
                 yield Reading(f"memory_{name}_bytes", value)
         if memory.total > 0:
             yield Reading("memory_usage_ratio", (memory.total - memory.available) / memory.total)
+        limit = memory_limit(self._sys)
+        if limit is not None:
+            yield Reading("memory_limit_bytes", limit)
         swap = self._ps.swap_memory()
         if swap.total <= 0:
             return
