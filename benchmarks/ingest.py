@@ -1,12 +1,15 @@
-"""Durable ingest: agents on keep-alive connections, one server core, every answer after the sync of the disk.
+"""Durable ingest: keep-alive connections, one server core, every answer after the sync of the disk.
 
-Starts ``bongsu server`` on core 0 with an empty database and drives it from core 1, over loopback, for ``--seconds``.
-Values are rows of a real capture. Afterwards the rows in the database are counted against the acknowledged frames.
+Starts ``bongsu server`` on core 0 with an empty database and drives it from core 1, over loopback: busy agents that
+send one frame, then ten, a request, each when the last was answered, for ``--seconds``; then a fleet that sends one
+frame every 10 s. Values are rows of a real capture. Afterwards the rows in the database are counted against the
+acknowledged frames.
 """
 
 import asyncio
 import contextlib
 import os
+import random
 import re
 import signal
 import socket
@@ -32,7 +35,10 @@ SERVER_CORE, CLIENT_CORE = 0, 1
 class Connection(asyncio.Protocol):
     """One agent: sends the next POST when the last one is answered."""
 
-    def __init__(self, agent: int, frames: int, rows: list[bytes], start_ms: int, stop_at: float) -> None:
+    def __init__(
+        self, agent: int, frames: int, rows: list[bytes], start_ms: int, stop_at: float, every_seconds: float = 0.0
+    ) -> None:
+        self.every_seconds = every_seconds
         self.identity = AgentIdentity(f"bench-{agent:06d}", f"bench-{agent}", "1", 1_000)
         self.frames, self.rows, self.stop_at = frames, rows, stop_at
         self.time_ms = start_ms
@@ -44,7 +50,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.send(with_layout=True)
+        # A fleet's agents send at different moments of the interval.
+        delay = self.every_seconds * random.random()
+        asyncio.get_running_loop().call_later(delay, lambda: self.send(with_layout=True))
 
     def send(self, *, with_layout: bool = False) -> None:
         frames = []
@@ -75,8 +83,12 @@ class Connection(asyncio.Protocol):
             return
         self.latencies.append(now - self.sent)
         self.acknowledged += self.frames
-        if now < self.stop_at:
-            self.send()
+        if now + self.every_seconds < self.stop_at:
+            wait = self.sent + self.every_seconds - now
+            if wait > 0:
+                asyncio.get_running_loop().call_later(wait, self.send)
+            else:
+                self.send()
         else:
             self.done.set_result(None)
             self.transport.close()
@@ -128,8 +140,8 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def drive(port: int, agents: int, frames: int, seconds: float) -> list[Connection]:
-    """All agents at once until the time is up."""
+async def drive(port: int, agents: int, frames: int, seconds: float, every_seconds: float = 0.0) -> list[Connection]:
+    """All agents at once until the time is up; each sends when it was answered, or every so often."""
     loop = asyncio.get_running_loop()
     rows = [row.tobytes() for row in capture.rows(1_500)]
     start_ms = int(time.time() * 1000) - 6 * 86_400_000
@@ -137,21 +149,21 @@ async def drive(port: int, agents: int, frames: int, seconds: float) -> list[Con
     connections = []
     for agent in range(agents):
         _, connection = await loop.create_connection(
-            lambda agent=agent: Connection(agent, frames, rows, start_ms, stop_at), "127.0.0.1", port
+            lambda agent=agent: Connection(agent, frames, rows, start_ms, stop_at, every_seconds), "127.0.0.1", port
         )
         connections.append(connection)
     await asyncio.gather(*(connection.done for connection in connections))
     return connections
 
 
-def measure(agents: int, frames: int, seconds: float) -> dict[str, float]:
+def measure(agents: int, frames: int, seconds: float, every_seconds: float = 0.0) -> dict[str, float]:
     """One run on an empty database."""
     with tempfile.TemporaryDirectory(prefix="bongsu-bench-", dir=os.environ.get("BONGSU_BENCH_DIR")) as folder:
         with running_server(Path(folder)) as (port, process):
             before = cpu_seconds(process.pid)
             began = time.perf_counter()
             client = time.process_time()
-            connections = uvloop.run(drive(port, agents, frames, seconds))
+            connections = uvloop.run(drive(port, agents, frames, seconds, every_seconds))
             client = time.process_time() - client
             took = time.perf_counter() - began
             busy = cpu_seconds(process.pid) - before
@@ -184,12 +196,17 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--seconds", type=float, default=10)
     arguments.add_argument("--agents", type=int, default=64)
+    arguments.add_argument("--fleet", type=int, default=1_000, help="agents that send one frame every 10 s; 0: none")
+    arguments.add_argument("--fleet-seconds", type=float, default=60)
     options = arguments.parse_args()
     os.sched_setaffinity(0, {CLIENT_CORE})
     results = {}
     for frames in (1, 10):
         for figure, value in measure(options.agents, frames, options.seconds).items():
             results[f"{frames}_frames.{figure}"] = value
+    if options.fleet:
+        for figure, value in measure(options.fleet, 1, options.fleet_seconds, every_seconds=10).items():
+            results[f"fleet_of_{options.fleet}.{figure}"] = value
     report("ingest", results, as_json=options.json)
 
 

@@ -1,8 +1,8 @@
-"""Archive of the real capture on SQLite: bytes a sample (whole file), sealing rate, and history queries through the API.
+"""The archive of a real capture on SQLite: bytes a sample, sealing rate, history queries through the API.
 
-Makes ``--servers`` servers x 7 days of frames every 10 s as blocks, as the sealer makes them, and asks ``bongsu server`` over
-loopback. Every server starts at another row of the capture, so that no two are alike. Compression is measured on the
-capture itself as well, without the repetition that fills 7 days.
+Makes ``--servers`` servers x 7 days of frames every 10 s as blocks, as the sealer makes them, and asks ``bongsu
+server`` over loopback. Every server starts at another row of the capture, so that no two are alike. Compression is
+measured on the capture itself as well, without the repetition that fills 7 days.
 """
 
 import asyncio

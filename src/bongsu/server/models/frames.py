@@ -18,7 +18,7 @@ layouts = Table(
 )
 
 # On SQLite a rowid table with an index beside it: frames of many servers are then appended to the same few pages,
-# where a clustered key would touch (and log) one 8 KB page a frame.
+# where a clustered key would touch (and log) one page a frame.
 frames = Table(
     "frames",
     metadata,
