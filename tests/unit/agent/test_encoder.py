@@ -5,42 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bongsu.core.errors import InvalidInput
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, Push, PushError, PushResult, pack
-from bongsu.core.series import Kind, Layout, Series
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, Push, PushError, PushResult
 from bongsu.wire import encoder, protobuf
-
-text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-uint32 = st.integers(0, 2**32 - 1)
-uint64 = st.integers(0, 2**64 - 1)
-int64 = st.integers(-(2**63), 2**63 - 1)
-series = st.builds(
-    Series,
-    metric=text,
-    labels=st.dictionaries(text, text, max_size=3).map(lambda labels: tuple(sorted(labels.items()))),
-    unit=text,
-    kind=st.sampled_from(Kind),
-)
-processes = st.builds(
-    Process, uint32, text, text, st.floats(allow_nan=False, allow_infinity=False), uint64, uint32, int64
-)
-pushes = st.builds(
-    Push,
-    agent=st.builds(AgentIdentity, text, text, text, uint32),
-    host=st.none() | st.builds(HostFacts, text, text, text, text, text, uint32, uint64, int64),
-    layouts=st.lists(st.builds(Layout, uint64, st.lists(series, max_size=4).map(tuple)), max_size=3),
-    frames=st.lists(st.builds(Frame, uint64, int64, st.lists(st.floats(allow_nan=False)).map(pack)), max_size=4),
-    process_lists=st.lists(st.builds(ProcessList, int64, st.lists(processes, max_size=3)), max_size=3),
-)
-results = st.builds(
-    PushResult,
-    accepted=uint32,
-    duplicates=uint32,
-    unknown_layouts=st.lists(uint64, max_size=3),
-    server_time_ms=int64,
-    interval_ms=uint32,
-    error=st.none()
-    | st.builds(PushError, text, text, st.none() | text.filter(bool), st.none() | st.floats(allow_nan=False)),
-)
+from tests.support.strategies import errors, pushes, results
 
 
 @given(push=pushes)
@@ -54,8 +21,9 @@ def test_the_length_is_the_librarys(push: Push) -> None:
     assert len(encoder.encode_push(push)) == len(protobuf.encode_push(push))
 
 
-@given(result=results)
-def test_answers_are_read_as_the_library_reads_them(result: PushResult) -> None:
+@given(result=results, error=st.none() | errors)
+def test_answers_are_read_as_the_library_reads_them(result: PushResult, error: PushError | None) -> None:
+    result.error = error
     assert encoder.decode_result(protobuf.encode_result(result)) == result
 
 

@@ -12,60 +12,17 @@ from bongsu.core.errors import InvalidInput
 from bongsu.core.samples import (
     AgentIdentity,
     Frame,
-    HostFacts,
-    Process,
-    ProcessList,
     Push,
     PushError,
     PushResult,
     pack,
     unpack,
 )
-from bongsu.core.series import Kind, Layout, Series
 from bongsu.wire import json_form, protobuf
 from bongsu.wire import metrics_pb2 as pb
+from tests.support.strategies import errors, int64, pushes, results, uint64
 
 FORMS = [pytest.param(protobuf, id="protobuf"), pytest.param(json_form, id="json")]
-
-text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-uint32 = st.integers(0, 2**32 - 1)
-int64 = st.integers(-(2**63), 2**63 - 1)
-uint64 = st.integers(0, 2**64 - 1)
-# One NaN, the quiet one that Python makes: JSON's null cannot carry a payload.
-doubles = st.floats(allow_nan=False) | st.just(math.nan)
-
-series = st.builds(
-    Series,
-    metric=text,
-    labels=st.dictionaries(text, text, max_size=3).map(lambda labels: tuple(sorted(labels.items()))),
-    unit=text,
-    kind=st.sampled_from(Kind),
-)
-processes = st.builds(
-    Process, uint32, text, text, st.floats(allow_nan=False, allow_infinity=False), uint64, uint32, int64
-)
-pushes = st.builds(
-    Push,
-    agent=st.builds(AgentIdentity, text, text, text, uint32),
-    host=st.none() | st.builds(HostFacts, text, text, text, text, text, uint32, uint64, int64),
-    layouts=st.lists(st.builds(Layout, uint64, st.lists(series, max_size=4).map(tuple)), max_size=3),
-    frames=st.lists(
-        st.builds(Frame, uint64, int64, st.lists(doubles, max_size=6).map(pack)),
-        max_size=4,
-    ),
-    process_lists=st.lists(st.builds(ProcessList, int64, st.lists(processes, max_size=3)), max_size=3),
-)
-results = st.builds(
-    PushResult,
-    accepted=uint32,
-    duplicates=uint32,
-    unknown_layouts=st.lists(uint64, max_size=3),
-    server_time_ms=int64,
-    interval_ms=uint32,
-)
-errors = st.builds(
-    PushError, text, text, st.none() | text.filter(bool), st.none() | st.floats(allow_nan=False, allow_infinity=False)
-)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -142,7 +142,7 @@ class ProcessesCollector:
 
     name = "processes"
     metrics: ClassVar[tuple[Metric, ...]] = ()
-    interval_seconds = 30
+    interval_seconds = 60
 
     def __init__(self, ps: Ps, options: Options) -> None:
         self._proc = options.proc
