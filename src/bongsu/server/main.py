@@ -14,13 +14,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import uvicorn
-
 from bongsu.core.errors import BongsuError
-from bongsu.server.app import Application
 from bongsu.server.config import Settings, load_settings
 from bongsu.server.supervisor import check_port, run, server_children
-from bongsu.server.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +30,11 @@ GC_THRESHOLD = (50_000, 20, 100)
 
 def serve(settings: Settings) -> None:
     """Runs the API server in this process until SIGTERM or SIGINT."""
+    # Imported by the role that needs it: the worker has no use for FastAPI.
+    import uvicorn
+
+    from bongsu.server.app import Application
+
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     gc.set_threshold(*GC_THRESHOLD)
     config = uvicorn.Config(
@@ -58,6 +59,7 @@ def serve(settings: Settings) -> None:
 
 def work(settings: Settings) -> None:
     """Runs the worker in this process until SIGTERM or SIGINT."""
+    from bongsu.server.worker import Worker
 
     async def run() -> None:
         worker = Worker(settings)

@@ -6,6 +6,7 @@ import logging
 from bongsu.core.clock import Clock, SystemClock
 from bongsu.server.config import Settings
 from bongsu.server.jobs import JOBS, Job
+from bongsu.server.migrations import upgrade
 from bongsu.server.storage.database import Database, open_database
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ class Worker:
     async def run(self) -> None:
         """Runs until ``stop``."""
         database = open_database(self._settings.effective_database_url)
+        await database.write(upgrade)
         jobs = [job(self._settings, database, self._clock) for job in JOBS]
         try:
             await asyncio.gather(*(self._repeat(job, database) for job in jobs))

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
+from bongsu.server import migrations
 from bongsu.server.db import main
-from bongsu.server.migrations import DatabaseTooNew, upgrade
+from bongsu.server.migrations import DatabaseTooNew, revisions, upgrade
 from bongsu.server.models import metadata
 from bongsu.server.storage.database import open_database
 
@@ -25,6 +28,14 @@ async def test_migrations_equal_the_models(database_url: str) -> None:
     before, after = await database.write(upgrade)
     assert before == after
     await database.close()
+
+
+def test_files_are_named_by_their_revision_in_order() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("path_separator", "os")
+    scripts = list(ScriptDirectory.from_config(config).walk_revisions())
+    assert revisions() == [script.revision for script in reversed(scripts)]
 
 
 async def test_a_database_of_a_newer_version_is_left_alone(database_url: str) -> None:

@@ -2,11 +2,7 @@
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 
 from bongsu.core.errors import BongsuError
 
@@ -17,31 +13,41 @@ class DatabaseTooNew(BongsuError):
     code = "database_too_new"
 
 
-def _config(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    return config
-
-
-def upgrade(connection: Connection, revision: str = "head") -> tuple[str | None, str | None]:
+def upgrade(connection: Connection) -> tuple[str | None, str]:
     """Brings the tables up to date inside the caller's transaction. Returns the revision before and after.
 
     Raises:
         DatabaseTooNew: the database has a revision that this version does not know.
     """
-    before = current_revision(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if connection.dialect.name == "postgresql":
+        # Two processes that start together upgrade one after the other; SQLite's write lock does that by itself.
+        connection.execute(text("SELECT pg_advisory_xact_lock(8600)"))
+    before, known = current_revision(connection), revisions()
     if before is not None and before not in known:
         raise DatabaseTooNew(
             f"The database has revision {before}, which a newer version of Bongsu made: upgrade Bongsu."
         )
-    if before != revision:
-        command.upgrade(_config(connection), revision)
-    return before, current_revision(connection)
+    if before != known[-1]:
+        # Takes half a second to import, at a start that has nothing to upgrade for nothing.
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return before, known[-1]
+
+
+def revisions() -> list[str]:
+    """All revisions of this version, oldest first: the files of ``versions`` begin with them (a test compares)."""
+    return sorted(file.name.partition("_")[0] for file in (Path(__file__).parent / "versions").glob("[0-9]*.py"))
 
 
 def current_revision(connection: Connection) -> str | None:
     """The revision of the tables; None for an empty database."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return None if revision is None else str(revision)

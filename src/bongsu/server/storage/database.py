@@ -13,7 +13,6 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import QueuePool
 
 from bongsu.core.errors import ConfigError, Unavailable
@@ -177,6 +176,9 @@ class PostgresDatabase:
     dialect = "postgresql"
 
     def __init__(self, url: str) -> None:
+        # Brings the whole ORM along, a fifth of the time to start; SQLite needs none of it.
+        from sqlalchemy.ext.asyncio import create_async_engine
+
         options: dict[str, Any] = {"pool_size": POSTGRES_CONNECTIONS, "max_overflow": 0, "pool_pre_ping": True}
         self._engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), **options)
 
