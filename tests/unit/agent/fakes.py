@@ -83,7 +83,7 @@ def a_process_list(time_ms: int, *names: str) -> ProcessList:
     return ProcessList(time_ms, [Process(pid, name, "root", 0.5, 1024, 2, 3) for pid, name in enumerate(names, 1)])
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> None:
     """Until the condition holds, at most as long."""
     done = threading.Event()
     for _ in range(int(seconds / 0.005)):
