@@ -5,6 +5,8 @@ ARGS ?=
 BIN := .venv/bin
 NODE := PATH="$(CURDIR)/.node/bin:$$PATH"
 STATIC := src/bongsu/server/static
+# What the tools of the dashboard say is shown only when they fail.
+LOG := $(CURDIR)/.stamps/log
 export PYTHONWARNINGS :=
 
 .DEFAULT_GOAL := help
@@ -94,14 +96,15 @@ clean: ## remove what make made; data/ stays
 	@touch $@
 
 .stamps/node-modules: .stamps/node frontend/package.json frontend/package-lock.json
-	@echo "== dashboard: packages"
-	@cd frontend && $(NODE) npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && $(NODE) npx nuxt prepare --logLevel silent
+	@echo "== dashboard: packages (about a minute)"
+	@cd frontend && $(NODE) npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >$(LOG) 2>&1 || { cat $(LOG); exit 1; }
+	@cd frontend && $(NODE) npx nuxt prepare >$(LOG) 2>&1 || { cat $(LOG); exit 1; }
 	@touch $@
 
 DASHBOARD_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/.*/*' -not -path '*/tests/*' -not -path '*/dist/*' 2>/dev/null)
 
 .stamps/dashboard: .stamps/node-modules $(DASHBOARD_SOURCES)
-	@echo "== dashboard: build"
-	@cd frontend && $(NODE) npm run --silent generate -- --logLevel silent
+	@echo "== dashboard: build (about half a minute)"
+	@cd frontend && $(NODE) npm run --silent generate >$(LOG) 2>&1 || { cat $(LOG); exit 1; }
 	@$(BIN)/python -m scripts.static frontend/.output/public $(STATIC)
 	@touch $@
