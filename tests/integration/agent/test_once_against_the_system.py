@@ -1,12 +1,13 @@
 """``bongsu agent once`` beside the programs a person would check it with."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.programs import need
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="compares with Linux's own programs")
 
@@ -34,8 +35,7 @@ def close(value: float, expected: float, share: float = 0.05, at_least: float = 
 
 
 def test_memory_is_what_free_says(once) -> None:
-    if not shutil.which("free"):
-        pytest.skip("free is not installed")
+    need("free")
     header, memory, *_ = run("free", "-b").splitlines()
     says = dict(zip(header.split(), map(int, memory.split()[1:]), strict=True))
     assert once[("memory_total_bytes", "")] == says["total"]

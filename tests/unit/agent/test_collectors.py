@@ -1,4 +1,4 @@
-"""Default collectors against recorded readings: names, labels and values."""
+"""Default collectors against given readings: names, labels and values."""
 
 import math
 import sys

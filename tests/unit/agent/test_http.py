@@ -1,6 +1,5 @@
 """The HTTP client against servers that behave, and servers that do not."""
 
-import shutil
 import socket
 import ssl
 import subprocess
@@ -11,6 +10,7 @@ import pytest
 
 from bongsu.agent.http import Connection, HttpError, Url, tls_context
 from bongsu.agent.transport import explain
+from tests.support.programs import need
 from tests.unit.agent.fakes import RawServer, read_request
 
 # closed at the end of each test
@@ -203,8 +203,7 @@ def test_a_proxy_gets_the_whole_address(serve) -> None:
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory):
     """A private CA's certificate for 127.0.0.1, which is its own authority."""
-    if not shutil.which("openssl"):
-        pytest.skip("openssl is not installed")
+    need("openssl")
     folder = tmp_path_factory.mktemp("tls")
     subprocess.run(
         [

@@ -1,4 +1,4 @@
-"""Readings in the shape that psutil gives them on macOS and Windows, whose fields are not those of Linux."""
+"""Readings written by hand in the shape that psutil documents for macOS and Windows, whose fields are not those of Linux."""
 
 import json
 from collections import namedtuple
@@ -40,9 +40,9 @@ def system(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def ps(system: str) -> Any:
-    recorded = revive(json.loads((FOLDER / f"{system}.json").read_text()))
-    one = recorded.pop("cpu_times")
-    return fake_ps(cpu_times=lambda percpu: one, **recorded)
+    given = revive(json.loads((FOLDER / f"{system}.json").read_text()))
+    one = given.pop("cpu_times")
+    return fake_ps(cpu_times=lambda percpu: one, **given)
 
 
 def test_cpu_has_the_modes_of_the_system(ps, system: str) -> None:
