@@ -15,7 +15,7 @@ from bongsu.core.samples import Frame
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.server.columns import Aggregation, Points, Times, Values, aggregate
 from bongsu.server.config import Limits
-from bongsu.server.registry import Registry, ServerState
+from bongsu.server.registry import DEFAULT_INTERVAL_MS, Registry
 from bongsu.server.selection import Selection
 from bongsu.server.storage.archive import StoredBlock, blocks_between
 from bongsu.server.storage.blocks import Block, CorruptBlock
@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 # Growth needs the sample before the range; this many intervals back it is found unless the agent was away.
 LOOKBACK_INTERVALS = 3
-DEFAULT_INTERVAL_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ class HistoryReader:
         wanted, after = self._page(query)
         interval_ms = self._check_size(query, wanted)
         servers = list(dict.fromkeys(one.server_id for one in wanted))
-        back_ms = max((self._interval(self._registry.by_id[one]) for one in servers), default=0) * LOOKBACK_INTERVALS
+        back_ms = max((self._registry.by_id[one].interval_ms for one in servers), default=0) * LOOKBACK_INTERVALS
         layouts = {(one.server_id, layout.id) for one in wanted for layout, _ in one.places}
 
         def fetch(connection: Connection) -> dict[_Key, _Rows]:
@@ -126,9 +125,6 @@ class HistoryReader:
         rows = await self._database.read(fetch)
         step_ms, series = await asyncio.to_thread(_aggregate_all, wanted, rows, query, interval_ms)
         return History("raw", step_ms, series, None if after is None else Cursor(*after, step_ms))
-
-    def _interval(self, state: ServerState) -> int:
-        return state.record.agent.interval_ms or DEFAULT_INTERVAL_MS
 
     def _page(self, query: HistoryQuery) -> tuple[list[_Wanted], tuple[int, str] | None]:
         found: list[_Wanted] = []
@@ -151,7 +147,7 @@ class HistoryReader:
 
     def _check_size(self, query: HistoryQuery, wanted: Iterable[_Wanted]) -> int:
         """The shortest interval of the servers. Raises InvalidInput when the answer could hold too many points."""
-        intervals = [self._interval(self._registry.by_id[one.server_id]) for one in wanted]
+        intervals = [self._registry.by_id[one.server_id].interval_ms for one in wanted]
         interval_ms = min(intervals, default=DEFAULT_INTERVAL_MS)
         length_ms = query.end_ms - query.start_ms
         each = length_ms // query.step_ms if query.step_ms else min(query.max_points, length_ms // interval_ms)

@@ -15,6 +15,10 @@ class Newest:
     before: Frame | None = None
 
 
+# An agent that does not say how often it samples.
+DEFAULT_INTERVAL_MS = 10_000
+
+
 @dataclass(slots=True)
 class ServerState:
     """One server, in memory."""
@@ -25,6 +29,11 @@ class ServerState:
     sizes: dict[int, int] = field(default_factory=dict)
     newest: dict[int, Newest] = field(default_factory=dict)
     last_seen_ms: int = 0
+
+    @property
+    def interval_ms(self) -> int:
+        """How often frames are to be expected."""
+        return self.record.agent.interval_ms or DEFAULT_INTERVAL_MS
 
     def add_layout(self, layout: Layout) -> None:
         """From now on frames of this layout are understood."""

@@ -113,7 +113,7 @@ def _current(state: ServerState, selection: Selection) -> dict[str, object] | No
         return None
     time_ms = max(time_ms for time_ms, _ in found.values())
     # A series that left the newest layout is not current any more.
-    oldest_ms = time_ms - 3 * (state.record.agent.interval_ms or 10_000)
+    oldest_ms = time_ms - 3 * state.interval_ms
     series_list = [entry for at_ms, entry in found.values() if at_ms >= oldest_ms]
     return {"server_id": state.record.id, "time_ms": time_ms, "series": series_list}
 

@@ -12,8 +12,6 @@ router = APIRouter(prefix="/api", tags=["servers"])
 
 # In intervals without a frame. One late frame is a busy network; ten are an outage.
 LATE_AFTER, DOWN_AFTER = 3, 10
-# An agent that does not say how often it samples.
-DEFAULT_INTERVAL_MS = 10_000
 
 State = Literal["up", "late", "down"]
 
@@ -53,7 +51,7 @@ class Servers(BaseModel):
 
 def state_at(last_seen_ms: int, interval_ms: int, now_ms: int) -> State:
     """up, late or down by the age of the newest frame."""
-    age = (now_ms - last_seen_ms) / (interval_ms or DEFAULT_INTERVAL_MS)
+    age = (now_ms - last_seen_ms) / interval_ms
     return "up" if age <= LATE_AFTER else "late" if age <= DOWN_AFTER else "down"
 
 
@@ -62,7 +60,7 @@ def _server(state: ServerState, now_ms: int) -> Server:
     return Server(
         id=record.id,
         name=record.agent.name,
-        state=state_at(state.last_seen_ms, record.agent.interval_ms, now_ms),
+        state=state_at(state.last_seen_ms, state.interval_ms, now_ms),
         first_seen_ms=record.first_seen_ms,
         last_seen_ms=state.last_seen_ms,
         interval_ms=record.agent.interval_ms,
