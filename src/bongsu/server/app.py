@@ -31,6 +31,7 @@ from bongsu.server.storage.database import Database, open_database
 from bongsu.server.storage.frames import newest_frames
 from bongsu.server.storage.layouts import load_layouts
 from bongsu.server.storage.servers import load_servers, touch_servers
+from bongsu.server.vault import open_vault
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +99,10 @@ class Application:
                 logger.info("database upgraded from %s to %s", before or "empty", after)
             registry = await database.read(load_registry)
             ingest = Ingest(database, registry, self._settings.limits, self._clock)
-            app.state.services = Services(self._settings, self._clock, database, registry, ingest, self._clock.now_ms())
+            vault = open_vault(self._settings.data_dir, self._settings.secret_key)
+            app.state.services = Services(
+                self._settings, self._clock, database, registry, ingest, vault, self._clock.now_ms()
+            )
             ingest.start()
             self._ingest = ingest
             touching = asyncio.create_task(_touch(database, registry), name="touch")

@@ -62,6 +62,12 @@ class Settings(BaseSettings):
     port: int = Field(8600, ge=0, le=65535, description="0: any free port.")
     data_dir: Path = Field(default_factory=default_data_dir, description="Where everything is kept.")
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in data_dir.")
+    secret_key: str = Field(
+        "",
+        repr=False,
+        description="Base64 of 32 random bytes that everything secret is encrypted with; empty: secret.key in "
+        "data_dir, made at the first start.",
+    )
     allowed_hosts: list[str] = Field(
         default_factory=list,
         description="Host names that requests may be for, such as monitor.example.com. Empty: any name; on a loopback "

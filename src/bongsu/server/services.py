@@ -7,6 +7,7 @@ from bongsu.server.config import Settings
 from bongsu.server.ingest import Ingest
 from bongsu.server.registry import Registry
 from bongsu.server.storage.database import Database
+from bongsu.server.vault import Vault
 
 
 @dataclass(slots=True)
@@ -18,4 +19,5 @@ class Services:
     database: Database
     registry: Registry
     ingest: Ingest
+    vault: Vault
     started_ms: int

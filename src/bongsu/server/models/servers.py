@@ -1,6 +1,6 @@
 """The monitored machines."""
 
-from sqlalchemy import BigInteger, Column, Integer, String, Table
+from sqlalchemy import BigInteger, Column, Integer, String, Table, Text
 
 from bongsu.server.models.base import metadata
 
@@ -23,4 +23,7 @@ servers = Table(
     Column("cpu_count", Integer, nullable=False),
     Column("memory_total_bytes", BigInteger, nullable=False),
     Column("boot_time_ms", BigInteger, nullable=False),
+    # JSON objects of text: what people (or the enrolment) set, and what the agent says of itself.
+    Column("tags", Text, nullable=False, server_default="{}"),
+    Column("agent_tags", Text, nullable=False, server_default="{}"),
 )

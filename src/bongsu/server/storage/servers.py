@@ -1,6 +1,7 @@
 """The server records."""
 
-from dataclasses import asdict, dataclass
+import json
+from dataclasses import asdict, dataclass, field
 
 from sqlalchemy import Connection, Row, select, update
 
@@ -18,6 +19,14 @@ class ServerRecord:
     host: HostFacts
     first_seen_ms: int
     last_seen_ms: int
+    # What people set; beats what the agent says of itself where both name a tag.
+    own_tags: dict[str, str] = field(default_factory=dict)
+    agent_tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tag name -> value."""
+        return self.agent_tags | self.own_tags
 
 
 def _record(row: Row[tuple[object, ...]]) -> ServerRecord:
@@ -28,6 +37,8 @@ def _record(row: Row[tuple[object, ...]]) -> ServerRecord:
         HostFacts(**{name: values[name] for name in HostFacts.__slots__}),
         values["first_seen_ms"],
         values["last_seen_ms"],
+        json.loads(values["tags"]),
+        json.loads(values["agent_tags"]),
     )
 
 
