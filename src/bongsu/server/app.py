@@ -19,14 +19,15 @@ from bongsu.server import errors, static
 from bongsu.server.api import ROUTERS
 from bongsu.server.api.schemas import ErrorBody
 from bongsu.server.config import Settings
+from bongsu.server.history import HistoryReader
 from bongsu.server.hosts import LOOPBACK_HOSTS, AllowedHosts
 from bongsu.server.ingest import Ingest
 from bongsu.server.ingest_openapi import PUSH_OPENAPI
 from bongsu.server.migrations import upgrade
 from bongsu.server.registry import Newest, Registry
 from bongsu.server.services import Services
-from bongsu.server.storage.archive import newest_block
-from bongsu.server.storage.blocks import Block, CorruptBlock
+from bongsu.server.storage.archive import newest_block, oldest_samples
+from bongsu.server.storage.blocks import CorruptBlock
 from bongsu.server.storage.database import Database, open_database
 from bongsu.server.storage.frames import newest_frames
 from bongsu.server.storage.layouts import load_layouts
@@ -101,7 +102,14 @@ class Application:
             ingest = Ingest(database, registry, self._settings.limits, self._clock)
             vault = open_vault(self._settings.data_dir, self._settings.secret_key)
             app.state.services = Services(
-                self._settings, self._clock, database, registry, ingest, vault, self._clock.now_ms()
+                self._settings,
+                self._clock,
+                database,
+                registry,
+                ingest,
+                HistoryReader(database, registry, self._settings.limits),
+                vault,
+                self._clock.now_ms(),
             )
             ingest.start()
             self._ingest = ingest
@@ -120,8 +128,10 @@ def load_registry(connection: Connection) -> Registry:
     """What the database knows of all servers."""
     registry = Registry()
     layouts = load_layouts(connection)
+    oldest = oldest_samples(connection)
     for record in load_servers(connection):
         state = registry.add(record)
+        state.oldest_ms = min(state.oldest_ms, oldest.get(record.id, state.oldest_ms))
         for layout in layouts.get(record.id, ()):
             state.add_layout(layout)
             newest = newest_frames(connection, record.id, layout.id) or _last_of_archive(connection, record.id, layout)
@@ -137,12 +147,12 @@ def _last_of_archive(connection: Connection, server_id: int, layout: Layout) -> 
     if stored is None:
         return []
     try:
-        block = Block.open(stored.data)
-        rows = block.columns(range(block.width))[-2:]
+        head = stored.opened()
+        rows = head.columns(stored.data, range(head.width))[-2:]
     except CorruptBlock:
-        logger.error("server %d: the block at %d is corrupt", server_id, stored.start_ms)
+        logger.error("server %d: the block at %d is corrupt", server_id, stored.info.start_ms)
         return []
-    times = block.times[-2:].tolist()
+    times = head.times[-2:].tolist()
     return [Frame(layout.id, time_ms, row.tobytes()) for time_ms, row in zip(times[::-1], rows[::-1], strict=True)]
 
 

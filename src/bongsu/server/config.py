@@ -3,14 +3,14 @@
 import ipaddress
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from bongsu.core.errors import ConfigError, InvalidInput
-from bongsu.core.units import parse_duration_ms
+from bongsu.core.units import parse_duration_ms, parse_size_bytes
 
 MIB = 1024 * 1024
 
@@ -32,6 +32,19 @@ def _duration(text: str) -> str:
 Duration = Annotated[str, AfterValidator(_duration)]
 
 
+def _size(text: str) -> str:
+    try:
+        if text and parse_size_bytes(text) < 16 * MIB:
+            raise ValueError("at least 16MB are needed")
+    except InvalidInput as error:
+        raise ValueError(error.message) from None
+    return text
+
+
+# As people write it: 512MB, 20GB.
+Size = Annotated[str, AfterValidator(_size)]
+
+
 class Limits(BaseModel):
     """Limits on what comes in. Over one of them: a clear error, counted, nothing else harmed."""
 
@@ -51,6 +64,9 @@ class Limits(BaseModel):
         64 * MIB, ge=MIB, description="Frames waiting for the disk before agents are told to wait."
     )
     points_per_query: int = Field(2_000_000, ge=1_000, description="Points in one answer to a history query.")
+    samples_per_query: int = Field(
+        200_000_000, ge=1_000_000, description="Samples, or buckets of a rollup, that a history query may have to read."
+    )
 
 
 class Settings(BaseSettings):
@@ -73,8 +89,22 @@ class Settings(BaseSettings):
         description="Host names that requests may be for, such as monitor.example.com. Empty: any name; on a loopback "
         "address only the names of this machine itself, or a page on the web could reach Bongsu through its visitors.",
     )
-    retention_raw: Duration = Field("7d", description="How long frames are kept as they came.")
+    retention_raw: Duration = Field("7d", description="How long samples are kept as they came.")
+    retention_1m: Duration = Field("30d", description="How long rollups of a minute are kept.")
+    retention_1h: Duration = Field("1y", description="How long rollups of an hour are kept.")
+    retention_processes: Duration = Field("7d", description="How long lists of processes are kept.")
+    storage_budget: Size = Field(
+        "",
+        description="What the whole database may take, such as 20GB; over it the oldest samples go. Empty: no limit.",
+    )
     limits: Limits = Field(default_factory=Limits)
+
+    @model_validator(mode="after")
+    def _coarser_is_kept_longer(self) -> Self:
+        raw, minutes, hours = map(parse_duration_ms, (self.retention_raw, self.retention_1m, self.retention_1h))
+        if not raw <= minutes <= hours:
+            raise ValueError("retention_raw must not be longer than retention_1m, nor that than retention_1h")
+        return self
 
     @property
     def loopback_only(self) -> bool:
@@ -118,6 +148,8 @@ def load_settings(file: Path | None = None, **overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
+        if not key:  # it takes several keys to be wrong; all the settings are no help then
+            raise ConfigError(f"{first['msg'].removeprefix('Value error, ')}.") from None
         raise ConfigError(f"{key}: {first['msg']} (it is {first['input']!r}).", field=key) from None
 
 

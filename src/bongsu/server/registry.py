@@ -29,6 +29,8 @@ class ServerState:
     sizes: dict[int, int] = field(default_factory=dict)
     newest: dict[int, Newest] = field(default_factory=dict)
     last_seen_ms: int = 0
+    # Time of the oldest sample that there ever was.
+    oldest_ms: int = 0
 
     @property
     def interval_ms(self) -> int:
@@ -50,6 +52,8 @@ class ServerState:
             kept.frame = frame
         if frame.time_ms > self.last_seen_ms:
             self.last_seen_ms = frame.time_ms
+        elif frame.time_ms < self.oldest_ms:
+            self.oldest_ms = frame.time_ms
 
 
 class Registry:
@@ -59,11 +63,15 @@ class Registry:
         self.by_id: dict[int, ServerState] = {}
         self.by_agent_id: dict[str, ServerState] = {}
 
+    def records(self) -> list[ServerRecord]:
+        """What is stored of each server."""
+        return [state.record for state in self.by_id.values()]
+
     def add(self, record: ServerRecord) -> ServerState:
         """Takes a server in; the one that is here already stays."""
         state = self.by_id.get(record.id)
         if state is None:
-            state = ServerState(record, last_seen_ms=record.last_seen_ms)
+            state = ServerState(record, last_seen_ms=record.last_seen_ms, oldest_ms=record.first_seen_ms)
             self.by_id[record.id] = state
             self.by_agent_id[record.agent.agent_id] = state
         return state

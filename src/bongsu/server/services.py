@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from bongsu.core.clock import Clock
 from bongsu.server.config import Settings
+from bongsu.server.history import HistoryReader
 from bongsu.server.ingest import Ingest
 from bongsu.server.registry import Registry
 from bongsu.server.storage.database import Database
@@ -19,5 +20,6 @@ class Services:
     database: Database
     registry: Registry
     ingest: Ingest
+    history: HistoryReader
     vault: Vault
     started_ms: int

@@ -52,7 +52,7 @@ def test_the_example_holds_every_setting_with_its_default(tmp_path: Path, monkey
     monkeypatch.setenv("XDG_DATA_HOME", "/var/lib")
     lines = (REPOSITORY / "config" / "server.yml").read_text().splitlines()
     # A commented-out setting is "# key: value" or, nested, "#   key: value"; prose has no such form.
-    settings = [line[2:] for line in lines if re.match(r"# (  )?[a-z_]+:( |$)", line)]
+    settings = [line[2:] for line in lines if re.match(r"# (  )?[a-z0-9_]+:( |$)", line)]
     file = tmp_path / "server.yml"
     file.write_text("\n".join(settings))
     assert load_settings(file) == load_settings()

@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { GetCurrentMetricsData, GetCurrentMetricsErrors, GetCurrentMetricsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMetricsHistoryData, GetMetricsHistoryErrors, GetMetricsHistoryResponses, GetProcessesData, GetProcessesErrors, GetProcessesResponses, ListServersData, ListServersErrors, ListServersResponses, PushMetricsData, PushMetricsErrors, PushMetricsResponses } from './types.gen';
+import type { GetCurrentMetricsData, GetCurrentMetricsErrors, GetCurrentMetricsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMetricsCatalogData, GetMetricsCatalogErrors, GetMetricsCatalogResponses, GetMetricsHistoryData, GetMetricsHistoryErrors, GetMetricsHistoryResponses, GetProcessesData, GetProcessesErrors, GetProcessesResponses, ListServersData, ListServersErrors, ListServersResponses, PushMetricsData, PushMetricsErrors, PushMetricsResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -64,9 +64,23 @@ export const getCurrentMetrics = <ThrowOnError extends boolean = false>(options?
 });
 
 /**
+ * Metrics, labels, units and kinds
+ *
+ * Every metric that the selected servers ever sent, in the order of names.
+ */
+export const getMetricsCatalog = <ThrowOnError extends boolean = false>(options?: Options<GetMetricsCatalogData, ThrowOnError>): RequestResult<GetMetricsCatalogResponses, GetMetricsCatalogErrors, ThrowOnError> => (options?.client ?? client).get<GetMetricsCatalogResponses, GetMetricsCatalogErrors, ThrowOnError>({
+    responseType: 'json',
+    url: '/api/metrics/catalog',
+    ...options
+});
+
+/**
  * Samples of a time range
  *
  * Samples as stored while they fit into `max_points`; else one point a bucket, with the extremes in it.
+ *
+ * Points are made from the coarsest of raw samples, minutes and hours that gives as many as asked for and still is
+ * there; `resolution` says which. A bucket of a rollup counts whole.
  */
 export const getMetricsHistory = <ThrowOnError extends boolean = false>(options?: Options<GetMetricsHistoryData, ThrowOnError>): RequestResult<GetMetricsHistoryResponses, GetMetricsHistoryErrors, ThrowOnError> => (options?.client ?? client).get<GetMetricsHistoryResponses, GetMetricsHistoryErrors, ThrowOnError>({
     responseType: 'json',

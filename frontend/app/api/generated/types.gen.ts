@@ -9,7 +9,62 @@ export type ClientOptions = {
  *
  * What one point of a bucket says of the samples in it.
  */
-export type Aggregation = 'avg' | 'min' | 'max' | 'sum' | 'last' | 'rate' | 'increase';
+export type Aggregation = 'avg' | 'min' | 'max' | 'sum' | 'last' | 'count' | 'rate' | 'increase' | 'p50' | 'p75' | 'p90' | 'p95' | 'p99';
+
+/**
+ * Catalog
+ *
+ * What there is to ask for.
+ */
+export type Catalog = {
+    /**
+     * Metrics
+     */
+    metrics: Array<CatalogMetric>;
+};
+
+/**
+ * CatalogMetric
+ *
+ * A metric, and the labels that its series have.
+ */
+export type CatalogMetric = {
+    /**
+     * Metric
+     */
+    metric: string;
+    /**
+     * Type
+     *
+     * The family: cpu, memory, disk, network, ...
+     */
+    type: string;
+    /**
+     * Unit
+     */
+    unit: string;
+    kind: Kind;
+    /**
+     * Series
+     *
+     * How many series there are, on all servers that were selected.
+     */
+    series: number;
+    /**
+     * Servers
+     *
+     * How many servers have it.
+     */
+    servers: number;
+    /**
+     * Labels
+     *
+     * Label name to its values, sorted; at most 100 of each.
+     */
+    labels: {
+        [key: string]: Array<string>;
+    };
+};
 
 /**
  * Current
@@ -137,6 +192,13 @@ export type ErrorDetail = {
 };
 
 /**
+ * Format
+ *
+ * How an answer is written down.
+ */
+export type Format = 'json' | 'csv' | 'arrow' | 'parquet';
+
+/**
  * Health
  *
  * The state of the API server.
@@ -186,11 +248,9 @@ export type HistoryAnswer = {
      */
     end_ms: number;
     /**
-     * Resolution
-     *
      * What the points were made from.
      */
-    resolution: 'raw' | '1m' | '1h';
+    resolution: Resolution;
     /**
      * Step Ms
      *
@@ -201,6 +261,12 @@ export type HistoryAnswer = {
      * Series
      */
     series: Array<HistorySeries>;
+    /**
+     * Missing
+     *
+     * Damaged parts of the archive that the answer lacks.
+     */
+    missing: Array<MissingStretch>;
     /**
      * Next
      *
@@ -243,9 +309,17 @@ export type HistorySeries = {
     kind: Kind;
     /**
      * Server Id
+     *
+     * null for a group of series.
      */
-    server_id: number;
+    server_id: number | null;
     aggregation: Aggregation;
+    /**
+     * Members
+     *
+     * How many series it was made of; more than 1 only in a group.
+     */
+    members: number;
     /**
      * Times
      *
@@ -352,6 +426,32 @@ export type IngestHealth = {
 export type Kind = 'gauge' | 'counter';
 
 /**
+ * MissingStretch
+ *
+ * Something that is stored but cannot be read.
+ */
+export type MissingStretch = {
+    /**
+     * Server Id
+     */
+    server_id: number;
+    /**
+     * Start Ms
+     */
+    start_ms: number;
+    /**
+     * End Ms
+     */
+    end_ms: number;
+    /**
+     * Series
+     *
+     * null: nothing of this time can be read.
+     */
+    series: string | null;
+};
+
+/**
  * Problem
  *
  * Something that is wrong now.
@@ -448,6 +548,13 @@ export type Processes = {
      */
     processes: Array<ProcessInfo>;
 };
+
+/**
+ * Resolution
+ *
+ * What points are made from.
+ */
+export type Resolution = 'raw' | '1m' | '1h';
 
 /**
  * Server
@@ -643,6 +750,18 @@ export type GetCurrentMetricsData = {
          */
         server?: Array<number>;
         /**
+         * Name
+         *
+         * Names of servers; `*` stands for anything.
+         */
+        name?: Array<string>;
+        /**
+         * Tag
+         *
+         * Tags of servers: `role=web`, `role!=web`, `site=seoul-*`; all must match.
+         */
+        tag?: Array<string>;
+        /**
          * Metric
          *
          * Metric names, such as `cpu_usage_ratio`.
@@ -657,7 +776,7 @@ export type GetCurrentMetricsData = {
         /**
          * Labels
          *
-         * `name=value`, such as `device=eth0`; all of them must match.
+         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`; all of them must match.
          */
         labels?: Array<string>;
     };
@@ -686,7 +805,7 @@ export type GetCurrentMetricsResponses = {
 
 export type GetCurrentMetricsResponse = GetCurrentMetricsResponses[keyof GetCurrentMetricsResponses];
 
-export type GetMetricsHistoryData = {
+export type GetMetricsCatalogData = {
     body?: never;
     path?: never;
     query?: {
@@ -696,6 +815,18 @@ export type GetMetricsHistoryData = {
          * Server ids; all servers when left out.
          */
         server?: Array<number>;
+        /**
+         * Name
+         *
+         * Names of servers; `*` stands for anything.
+         */
+        name?: Array<string>;
+        /**
+         * Tag
+         *
+         * Tags of servers: `role=web`, `role!=web`, `site=seoul-*`; all must match.
+         */
+        tag?: Array<string>;
         /**
          * Metric
          *
@@ -711,9 +842,39 @@ export type GetMetricsHistoryData = {
         /**
          * Labels
          *
-         * `name=value`, such as `device=eth0`; all of them must match.
+         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`; all of them must match.
          */
         labels?: Array<string>;
+    };
+    url: '/api/metrics/catalog';
+};
+
+export type GetMetricsCatalogErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetMetricsCatalogError = GetMetricsCatalogErrors[keyof GetMetricsCatalogErrors];
+
+export type GetMetricsCatalogResponses = {
+    /**
+     * Successful Response
+     */
+    200: Catalog;
+};
+
+export type GetMetricsCatalogResponse = GetMetricsCatalogResponses[keyof GetMetricsCatalogResponses];
+
+export type GetMetricsHistoryData = {
+    body?: never;
+    path?: never;
+    query?: {
         /**
          * Start
          *
@@ -745,6 +906,24 @@ export type GetMetricsHistoryData = {
          */
         aggregation?: Aggregation | null;
         /**
+         * Resolution
+         *
+         * What to make points from; if absent the coarsest that gives the points.
+         */
+        resolution?: Resolution | null;
+        /**
+         * Across
+         *
+         * Make one series of many: avg, min, max, sum, count or a percentile of their points.
+         */
+        across?: Aggregation | null;
+        /**
+         * Group By
+         *
+         * With `across`: one for each `server`, `tag:NAME` or `label:NAME`.
+         */
+        group_by?: Array<string>;
+        /**
          * Limit
          *
          * Series on a page.
@@ -756,6 +935,46 @@ export type GetMetricsHistoryData = {
          * `next` of the page before.
          */
         cursor?: string | null;
+        /**
+         * arrow: an IPC stream.
+         */
+        format?: Format;
+        /**
+         * Server
+         *
+         * Server ids; all servers when left out.
+         */
+        server?: Array<number>;
+        /**
+         * Name
+         *
+         * Names of servers; `*` stands for anything.
+         */
+        name?: Array<string>;
+        /**
+         * Tag
+         *
+         * Tags of servers: `role=web`, `role!=web`, `site=seoul-*`; all must match.
+         */
+        tag?: Array<string>;
+        /**
+         * Metric
+         *
+         * Metric names, such as `cpu_usage_ratio`.
+         */
+        metric?: Array<string>;
+        /**
+         * Type
+         *
+         * Families: cpu, memory, disk, network, ...
+         */
+        type?: Array<string>;
+        /**
+         * Labels
+         *
+         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`; all of them must match.
+         */
+        labels?: Array<string>;
     };
     url: '/api/metrics/history';
 };

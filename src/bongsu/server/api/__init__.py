@@ -2,6 +2,6 @@
 
 from fastapi import APIRouter
 
-from bongsu.server.api import health, metrics, processes, servers
+from bongsu.server.api import health, history, metrics, processes, servers
 
-ROUTERS: tuple[APIRouter, ...] = (health.router, servers.router, processes.router, metrics.router)
+ROUTERS: tuple[APIRouter, ...] = (health.router, servers.router, processes.router, metrics.router, history.router)
