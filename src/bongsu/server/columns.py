@@ -82,10 +82,8 @@ def aggregate(
         inside = (times >= start_ms) & (times < end_ms)
     times, values = times[inside], values[inside]
     each = values / spans if how is Aggregation.RATE and spans is not None else values
-    if how is Aggregation.COUNT:
-        each = np.ones(len(times))
     if step_ms is None or not len(times):
-        return Points(times, each)
+        return Points(times, np.ones(len(times)) if how is Aggregation.COUNT else each)
     buckets = times - times % step_ms
     first = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1))
     counts = np.diff(first, append=len(times))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bongsu.core.series import Layout
-from bongsu.server.columns import Points, Times, Values, aggregate
+from bongsu.server.columns import Points, Times, Values, aggregate, present
 from bongsu.server.history.plan import Plan
 from bongsu.server.history.query import HistoryQuery, Missing, Wanted
 from bongsu.server.history.sources import BlockColumns, LayoutRows
@@ -64,6 +64,8 @@ def _buckets(
         found.append(buckets.where(~np.isin(buckets.times - buckets.times % SPAN_MS, raw_spans)))
     samples = merged(_samples(one, place, rows, missing))
     if samples is not None:
+        samples = present(*samples)
+    if samples is not None and len(samples[0]):
         found.append(SeriesRollup.of_samples(*samples, tier, counter=one.counter))
     return found
 

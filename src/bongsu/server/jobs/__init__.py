@@ -7,4 +7,4 @@ from bongsu.server.jobs.sealer import Sealer
 
 JOBS: tuple[type[Job], ...] = (Sealer, Compactor, Retention)
 
-__all__ = ["JOBS", "Job"]
+__all__ = ["JOBS", "Compactor", "Job", "Retention", "Sealer"]
