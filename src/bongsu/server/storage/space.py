@@ -42,7 +42,11 @@ def give_back(connection: Connection, most_bytes: int) -> None:
     if connection.dialect.name == "sqlite":
         pages = most_bytes // _page_size(connection)
         if pages > 0:  # 0 would mean all of them
-            connection.exec_driver_sql(f"PRAGMA incremental_vacuum({pages})").fetchall()
+            # Each step of the statement frees one page; SQLAlchemy would take it for done after the first.
+            cursor = connection.connection.cursor()
+            cursor.execute(f"PRAGMA incremental_vacuum({pages})")
+            cursor.fetchall()
+            cursor.close()
 
 
 def _page_size(connection: Connection) -> int:
