@@ -7,7 +7,7 @@ import math
 from typing import Annotated, Literal
 
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from bongsu.core.errors import InvalidInput
@@ -16,6 +16,8 @@ from bongsu.core.series import Kind, Series, family_of
 from bongsu.core.units import parse_duration_ms
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.schemas import SeriesInfo
+from bongsu.server.auth.access import require
+from bongsu.server.auth.principal import Principal, Role
 from bongsu.server.columns import Aggregation
 from bongsu.server.history import Cursor, History, HistoryQuery, HistoryReader
 from bongsu.server.registry import ServerState
@@ -129,6 +131,7 @@ def json_response(document: object) -> Response:
 @router.get("/current", operation_id="get_current_metrics", summary="The newest samples", response_model=Current)
 async def current(
     services: ServicesDep,
+    user: Annotated[Principal, Depends(require(Role.viewer))],
     server: ServerQuery = [],  # noqa: B006
     metric: MetricQuery = [],  # noqa: B006
     type: TypeQuery = [],  # noqa: B006
@@ -136,7 +139,7 @@ async def current(
 ) -> Response:
     """The newest sample of every selected series. Also for servers that are down: `time_ms` tells the age."""
     selection = Selection(tuple(server), frozenset(metric), frozenset(type), parse_labels(labels))
-    found = [_current(state, selection) for state in selection.servers(services.registry)]
+    found = [_current(state, selection) for state in selection.servers(user.view(services.registry))]
     return json_response({"time_ms": services.clock.now_ms(), "servers": [one for one in found if one is not None]})
 
 
@@ -145,6 +148,7 @@ async def current(
 )
 async def history(
     services: ServicesDep,
+    user: Annotated[Principal, Depends(require(Role.viewer))],
     server: ServerQuery = [],  # noqa: B006
     metric: MetricQuery = [],  # noqa: B006
     type: TypeQuery = [],  # noqa: B006
@@ -177,7 +181,7 @@ async def history(
         limit,
         _decode_cursor(cursor),
     )
-    found = await HistoryReader(services.database, services.registry, services.settings.limits).run(query)
+    found = await HistoryReader(services.database, user.view(services.registry), services.settings.limits).run(query)
     return json_response(_history(query, found))
 
 

@@ -1,9 +1,28 @@
 """The tables. One MetaData for all engines; migrations must equal it (a test compares them)."""
 
+from bongsu.server.models.accounts import api_tokens, auth_revisions, login_failures, sessions, signing_keys, users
+from bongsu.server.models.agents import agent_tokens, enrolment_tokens
+from bongsu.server.models.audit import audit_log
 from bongsu.server.models.base import metadata
 from bongsu.server.models.blocks import blocks
 from bongsu.server.models.frames import frames, layouts
 from bongsu.server.models.processes import process_lists
 from bongsu.server.models.servers import servers
 
-__all__ = ["blocks", "frames", "layouts", "metadata", "process_lists", "servers"]
+__all__ = [
+    "agent_tokens",
+    "api_tokens",
+    "audit_log",
+    "auth_revisions",
+    "blocks",
+    "enrolment_tokens",
+    "frames",
+    "layouts",
+    "login_failures",
+    "metadata",
+    "process_lists",
+    "servers",
+    "sessions",
+    "signing_keys",
+    "users",
+]
