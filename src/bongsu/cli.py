@@ -10,6 +10,8 @@ usage: bongsu COMMAND ...
   server   the API server and its worker
   agent    watches this machine and sends to an API server
   db       the database: upgrade
+  user     people: create, list, password, role, disable, enable, delete, reset-second-factor
+  auth     keys that logins hang on: rotate-keys
 
   bongsu COMMAND --help tells more.   bongsu --version
 """
@@ -39,7 +41,26 @@ def _db(argv: Sequence[str]) -> int:
     return main(argv)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"up": _up, "server": _server, "agent": _agent, "db": _db}
+def _user(argv: Sequence[str]) -> int:
+    from bongsu.server.users_cli import main
+
+    return main(argv)
+
+
+def _auth(argv: Sequence[str]) -> int:
+    from bongsu.server.users_cli import auth_main
+
+    return auth_main(argv)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "up": _up,
+    "server": _server,
+    "agent": _agent,
+    "db": _db,
+    "user": _user,
+    "auth": _auth,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """What the API server knows of each server without asking the database: its record, its layouts, its newest frames."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts
@@ -75,6 +76,13 @@ class Registry:
             self.by_id[record.id] = state
             self.by_agent_id[record.agent.agent_id] = state
         return state
+
+    def only(self, wanted: Callable[[ServerState], bool]) -> "Registry":
+        """A registry with the wanted servers alone; their state is the same, not a copy."""
+        part = Registry()
+        part.by_id = {server_id: state for server_id, state in self.by_id.items() if wanted(state)}
+        part.by_agent_id = {state.record.agent.agent_id: state for state in part.by_id.values()}
+        return part
 
 
 def differs(record: ServerRecord, agent: AgentIdentity, host: HostFacts | None) -> bool:

@@ -18,14 +18,17 @@ _TEXT_BYTES = 255
 _SIGNED_64 = 2**63 - 1
 
 
+def check_agent_id(agent_id: str, *, field: str = "agent_id") -> None:
+    """Raises InvalidInput when it has not the form that we store."""
+    if not _AGENT_ID.fullmatch(agent_id):
+        raise InvalidInput(
+            f"{field} must be 8 to 64 letters, digits, dots, dashes or underscores.", field=field, limit=64
+        )
+
+
 def check_agent(agent: AgentIdentity, host: HostFacts | None) -> None:
     """Raises InvalidInput when the agent does not say who it is in the form we store."""
-    if not _AGENT_ID.fullmatch(agent.agent_id):
-        raise InvalidInput(
-            "agent.agent_id must be 8 to 64 letters, digits, dots, dashes or underscores.",
-            field="agent.agent_id",
-            limit=64,
-        )
+    check_agent_id(agent.agent_id, field="agent.agent_id")
     if not agent.name.strip():
         raise InvalidInput("agent.name must not be empty.", field="agent.name")
     texts = {"agent.name": agent.name, "agent.version": agent.version[:64]}

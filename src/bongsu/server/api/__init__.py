@@ -2,6 +2,32 @@
 
 from fastapi import APIRouter
 
-from bongsu.server.api import health, history, metrics, processes, servers
+from bongsu.server.api import (
+    account,
+    agents,
+    api_tokens,
+    audit,
+    auth,
+    health,
+    history,
+    metrics,
+    processes,
+    servers,
+    setup,
+    users,
+)
 
-ROUTERS: tuple[APIRouter, ...] = (health.router, servers.router, processes.router, metrics.router, history.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    setup.router,
+    auth.router,
+    account.router,
+    users.router,
+    api_tokens.router,
+    agents.router,
+    audit.router,
+    servers.router,
+    processes.router,
+    metrics.router,
+    history.router,
+)

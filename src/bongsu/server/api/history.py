@@ -6,7 +6,7 @@ import json
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import BaseModel, Field
 
 from bongsu.core.errors import InvalidInput
@@ -15,6 +15,8 @@ from bongsu.server import export
 from bongsu.server.api.dependencies import SelectionDep, ServicesDep
 from bongsu.server.api.metrics import json_response, series_info
 from bongsu.server.api.schemas import SeriesInfo
+from bongsu.server.auth.access import require
+from bongsu.server.auth.principal import Principal, Role
 from bongsu.server.columns import Aggregation
 from bongsu.server.history import Cursor, History, HistoryQuery, Resolution
 from bongsu.server.history.groups import parse_grouping
@@ -88,6 +90,7 @@ _SETTLED_SECONDS = 600
 )
 async def history(
     services: ServicesDep,
+    user: Annotated[Principal, Depends(require(Role.viewer))],
     selection: SelectionDep,
     start: Annotated[str, Query(description="Unix ms, ISO 8601, or relative: -15m, -6h, -7d.")] = "-1h",
     end: Annotated[str, Query(description="As `start`; not included.")] = "now",
@@ -137,7 +140,9 @@ async def history(
     )
     known = (if_none_match or "").strip().removeprefix("W/").strip('"')
     suffix = f"-{format.value}"
-    found = await services.history.run(query, known_tag=known.removesuffix(suffix) if known else None)
+    found = await services.history.run(
+        query, user.view(services.registry), known_tag=known.removesuffix(suffix) if known else None
+    )
     headers = {"Cache-Control": "private, no-cache"}
     if found.tag is not None:
         headers["ETag"] = f'"{found.tag}{suffix}"'

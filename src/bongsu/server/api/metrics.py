@@ -1,15 +1,18 @@
 """GET /api/metrics/current and /api/metrics/catalog. POST /api/metrics is in ``bongsu.server.ingest``."""
 
 import math
+from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from bongsu.core.samples import unpack
 from bongsu.core.series import Kind, Series, family_of
 from bongsu.server.api.dependencies import SelectionDep, ServicesDep
 from bongsu.server.api.schemas import SeriesInfo
+from bongsu.server.auth.access import require
+from bongsu.server.auth.principal import Principal, Role
 from bongsu.server.registry import ServerState
 from bongsu.server.selection import Selection
 
@@ -93,10 +96,11 @@ def json_response(document: object) -> Response:
 @router.get("/current", operation_id="get_current_metrics", summary="The newest samples", response_model=Current)
 async def current(
     services: ServicesDep,
+    user: Annotated[Principal, Depends(require(Role.viewer))],
     selection: SelectionDep,
 ) -> Response:
     """The newest sample of every selected series. Also for servers that are down: `time_ms` tells the age."""
-    found = [_current(state, selection) for state in selection.servers(services.registry)]
+    found = [_current(state, selection) for state in selection.servers(user.view(services.registry))]
     return json_response({"time_ms": services.clock.now_ms(), "servers": [one for one in found if one is not None]})
 
 
@@ -124,10 +128,14 @@ CATALOG_VALUES = 100
 
 
 @router.get("/catalog", operation_id="get_metrics_catalog", summary="Metrics, labels, units and kinds")
-async def catalog(services: ServicesDep, selection: SelectionDep) -> Catalog:
+async def catalog(
+    services: ServicesDep,
+    user: Annotated[Principal, Depends(require(Role.viewer))],
+    selection: SelectionDep,
+) -> Catalog:
     """Every metric that the selected servers ever sent, in the order of names."""
     series: dict[str, dict[tuple[int, Series], None]] = {}
-    for state in selection.servers(services.registry):
+    for state in selection.servers(user.view(services.registry)):
         for layout in state.layouts.values():
             for position in selection.positions(layout):
                 one = layout.series[position]

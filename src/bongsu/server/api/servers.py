@@ -2,10 +2,12 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.auth.access import require
+from bongsu.server.auth.principal import Principal, Role
 from bongsu.server.registry import ServerState
 
 router = APIRouter(prefix="/api", tags=["servers"])
@@ -39,6 +41,8 @@ class Server(BaseModel):
     last_seen_ms: int
     interval_ms: int
     agent_version: str
+    tags: dict[str, str] = Field(description="What people set, and what the agent says of itself.")
+    own_tags: dict[str, str] = Field(description="Those that people set; who may see the server can depend on them.")
     host: Host
 
 
@@ -65,6 +69,8 @@ def _server(state: ServerState, now_ms: int) -> Server:
         last_seen_ms=state.last_seen_ms,
         interval_ms=record.agent.interval_ms,
         agent_version=record.agent.version,
+        tags=record.tags,
+        own_tags=record.own_tags,
         host=Host.model_validate(record.host, from_attributes=True),
     )
 
@@ -72,6 +78,7 @@ def _server(state: ServerState, now_ms: int) -> Server:
 @router.get("/servers", operation_id="list_servers", summary="The monitored machines")
 async def servers(
     services: ServicesDep,
+    user: Annotated[Principal, Depends(require(Role.viewer))],
     name: Annotated[str | None, Query(description="Part of the name, in any case.")] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
     cursor: Annotated[int, Query(ge=0, description="`next` of the page before.")] = 0,
@@ -81,7 +88,7 @@ async def servers(
     wanted = (name or "").casefold()
     found = [
         state
-        for server_id, state in sorted(services.registry.by_id.items())
+        for server_id, state in sorted(user.view(services.registry).by_id.items())
         if server_id > cursor and wanted in state.record.agent.name.casefold()
     ]
     page = found[:limit]

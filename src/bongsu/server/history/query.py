@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.server.columns import Aggregation, Points
+from bongsu.server.registry import ServerState
 from bongsu.server.rollup import HOUR_MS, MINUTE_MS
 from bongsu.server.selection import Selection
 from bongsu.server.storage.archive import RAW
@@ -73,9 +74,14 @@ class HistoryQuery:
 class Wanted:
     """One series of one server and where its values stand: (layout, position) for each layout that holds it."""
 
-    server_id: int
+    server: ServerState
     series: Series
     places: tuple[tuple[Layout, int], ...]
+
+    @property
+    def server_id(self) -> int:
+        """Of its server."""
+        return self.server.record.id
 
     @property
     def counter(self) -> bool:

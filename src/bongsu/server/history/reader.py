@@ -16,7 +16,7 @@ from bongsu.server.history.plan import Plan, make_plan
 from bongsu.server.history.query import Cursor, History, HistoryQuery, Missing, Resolution, SeriesHistory, Wanted
 from bongsu.server.history.series import Rows, points_of
 from bongsu.server.history.sources import read_layout
-from bongsu.server.registry import DEFAULT_INTERVAL_MS, Registry, ServerState
+from bongsu.server.registry import DEFAULT_INTERVAL_MS, Registry
 from bongsu.server.rollup import needs_raw
 from bongsu.server.storage.archive import RAW, Key
 from bongsu.server.storage.database import Database
@@ -36,13 +36,12 @@ HEAVY_SAMPLES = 5_000_000
 class HistoryReader:
     """Answers history queries. One per process."""
 
-    def __init__(self, database: Database, registry: Registry, limits: Limits) -> None:
+    def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
-        self._registry = registry
         self._limits = limits
         self._heavy = asyncio.Semaphore(1)
 
-    async def run(self, query: HistoryQuery, *, known_tag: str | None = None) -> History:
+    async def run(self, query: HistoryQuery, registry: Registry, *, known_tag: str | None = None) -> History:
         """The points of every selected series, in the order of server and series.
 
         ``known_tag``: when the answer would have this tag, it comes without points; the caller has them.
@@ -51,9 +50,9 @@ class HistoryReader:
             InvalidInput: more points or samples than the limits allow, or samples that are no longer kept.
             NotFound: an unknown server.
         """
-        wanted, after = self._page(query)
-        interval_ms = min((self._state(one).interval_ms for one in wanted), default=DEFAULT_INTERVAL_MS)
-        earliest_ms = min((self._state(one).oldest_ms for one in wanted), default=query.start_ms)
+        wanted, after = self._page(query, registry)
+        interval_ms = min((one.server.interval_ms for one in wanted), default=DEFAULT_INTERVAL_MS)
+        earliest_ms = min((one.server.oldest_ms for one in wanted), default=query.start_ms)
         known_floors = await self._database.read(floors)
         raw_only = next(
             (f"{query.how(one.series)} of {one.series.metric}" for one in wanted if _needs_raw(query, one)), None
@@ -103,13 +102,10 @@ class HistoryReader:
         answer.next = None if after is None else Cursor(*after, plan.step_ms, plan.tier)
         return answer
 
-    def _state(self, one: Wanted) -> ServerState:
-        return self._registry.by_id[one.server_id]
-
-    def _page(self, query: HistoryQuery) -> tuple[list[Wanted], tuple[int, str] | None]:
+    def _page(self, query: HistoryQuery, registry: Registry) -> tuple[list[Wanted], tuple[int, str] | None]:
         limit = query.limit if query.grouping is None else self._limits.points_per_query // 2
         found: list[Wanted] = []
-        for state in query.selection.servers(self._registry):
+        for state in query.selection.servers(registry):
             server_id = state.record.id
             if query.cursor is not None and server_id < query.cursor.server_id:
                 continue
@@ -119,7 +115,7 @@ class HistoryReader:
                     places.setdefault(layout.series[position], []).append((layout, position))
             for series in sorted(places, key=str):
                 if query.cursor is None or (server_id, str(series)) > (query.cursor.server_id, query.cursor.series):
-                    found.append(Wanted(server_id, series, tuple(places[series])))
+                    found.append(Wanted(state, series, tuple(places[series])))
             if len(found) > limit:
                 break
         page = found[:limit]
@@ -129,7 +125,7 @@ class HistoryReader:
     def _groups(self, query: HistoryQuery, wanted: list[Wanted]) -> Groups | None:
         if query.grouping is None:
             return None
-        return Groups(query.grouping, {one.server_id: self._state(one).record.tags for one in wanted})
+        return Groups(query.grouping, {one.server_id: one.server.record.tags for one in wanted})
 
     def _check_points(self, query: HistoryQuery, plan: Plan, count: int, length_ms: int, interval_ms: int) -> None:
         if query.step_ms is not None:
@@ -158,7 +154,7 @@ class HistoryReader:
         positions: dict[Key, list[int]] = {}
         back_ms = 0
         for one in wanted:
-            back_ms = max(back_ms, self._state(one).interval_ms * LOOKBACK_INTERVALS)
+            back_ms = max(back_ms, one.server.interval_ms * LOOKBACK_INTERVALS)
             for layout, position in one.places:
                 positions.setdefault((one.server_id, layout.id), []).append(position)
         start_ms, end_ms = query.start_ms - back_ms, query.end_ms

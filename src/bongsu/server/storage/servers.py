@@ -47,9 +47,23 @@ def load_servers(connection: Connection) -> list[ServerRecord]:
     return [_record(row) for row in connection.execute(select(servers).order_by(servers.c.id))]
 
 
-def add_server(connection: Connection, agent: AgentIdentity, host: HostFacts, now_ms: int) -> ServerRecord:
+def load_tags(connection: Connection) -> dict[int, dict[str, str]]:
+    """Server id -> what people set."""
+    return {server_id: json.loads(tags) for server_id, tags in connection.execute(select(servers.c.id, servers.c.tags))}
+
+
+def set_tags(connection: Connection, server_id: int, tags: dict[str, str]) -> None:
+    """Stores what people set."""
+    values = {"tags": json.dumps(tags, ensure_ascii=False)}
+    connection.execute(update(servers).where(servers.c.id == server_id).values(values))
+
+
+def add_server(
+    connection: Connection, agent: AgentIdentity, host: HostFacts, now_ms: int, tags: dict[str, str] | None = None
+) -> ServerRecord:
     """The record of a new agent; the one that is there when another process was quicker."""
     values = {
+        "tags": json.dumps(tags or {}, ensure_ascii=False),
         "agent_id": agent.agent_id,
         "name": agent.name,
         "agent_version": agent.version,
