@@ -26,7 +26,8 @@ class Reason(StrEnum):
     NO_DATA = "no_data"
     RECOVERED = "recovered"
     DATA_STOPPED = "data_stopped"
-    RULE_CHANGED = "rule_changed"
+    # The rule was deleted, switched off, or does not cover the series any more; or the series is no more.
+    NOT_WATCHED = "not_watched"
 
 
 class Key(NamedTuple):

@@ -32,6 +32,16 @@ def _duration(text: str) -> str:
 Duration = Annotated[str, AfterValidator(_duration)]
 
 
+def _alert_interval(text: str) -> str:
+    # Leases last 18 s at least and twice the interval; a longer one would hand shards over while they are looked at.
+    if not 1_000 <= parse_duration_ms(text) <= 60_000:
+        raise ValueError("must be from 1s to 1m")
+    return text
+
+
+AlertInterval = Annotated[Duration, AfterValidator(_alert_interval)]
+
+
 class Limits(BaseModel):
     """Limits on what comes in. Over one of them: a clear error, counted, nothing else harmed."""
 
@@ -74,6 +84,16 @@ class Settings(BaseSettings):
         "address only the names of this machine itself, or a page on the web could reach Bongsu through its visitors.",
     )
     retention_raw: Duration = Field("7d", description="How long frames are kept as they came.")
+    retention_alerts: Duration = Field("1y", description="How long alerts that are over, and their record, are kept.")
+    public_url: str = Field(
+        "", pattern=r"^(https?://[^\s/]\S*)?$", description="How people reach Bongsu; for the links in notifications."
+    )
+    alert_interval: AlertInterval = Field("10s", description="How often rules are evaluated, 1s to 1m.")
+    alert_rules_file: str = Field("", description="Rules imported at start; empty: those that come with Bongsu.")
+    alert_heartbeat_url: str = Field(
+        "", repr=False, description="Asked (GET) while rules are evaluated; somebody should miss it when it stays away."
+    )
+    alert_heartbeat_interval: Duration = Field("1m", description="How often it is.")
     limits: Limits = Field(default_factory=Limits)
 
     @property
