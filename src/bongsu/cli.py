@@ -10,6 +10,7 @@ usage: bongsu COMMAND ...
   server   the API server and its worker
   agent    watches this machine and sends to an API server
   db       the database: upgrade
+  rules    rules for alerts as a file: check, import, export
 
   bongsu COMMAND --help tells more.   bongsu --version
 """
@@ -39,7 +40,19 @@ def _db(argv: Sequence[str]) -> int:
     return main(argv)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"up": _up, "server": _server, "agent": _agent, "db": _db}
+def _rules(argv: Sequence[str]) -> int:
+    from bongsu.server.rules_cli import main
+
+    return main(argv)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "up": _up,
+    "server": _server,
+    "agent": _agent,
+    "db": _db,
+    "rules": _rules,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -61,8 +61,12 @@ class AlertEvaluation(Job):
         # One worker is enough to say that evaluation goes on.
         if 0 in shards:
             self._heartbeat()
-        if stopping.is_set():
-            await self.shares.give_up()
+
+    async def close(self) -> None:
+        # Another worker, or this one after its restart, need not wait for the leases to run out.
+        await self.shares.give_up()
+        if self._pinging is not None:
+            await self._pinging
 
     async def _import(self) -> None:
         file = self.settings.alert_rules_file
