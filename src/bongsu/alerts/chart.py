@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from bongsu.alerts.windows import Times, Values
 
-WIDTH, HEIGHT = 1104, 320
-LEFT, RIGHT, TOP, BOTTOM = 132, 20, 20, 48
+WIDTH, HEIGHT = 1104, 400
+LEFT, RIGHT, TOP, BOTTOM = 164, 20, 24, 60
 GROUND, INK, GRID, LINE, LIMIT, SINCE = "#ffffff", "#475569", "#e2e8f0", "#2563eb", "#dc2626", "#f59e0b"
 LEAST_POINTS = 2
 
@@ -43,7 +43,7 @@ def draw(
     bottom, top = (max(0.0, low - margin) if low >= 0 else low - margin), high + margin
     image = Image.new("RGB", (WIDTH, HEIGHT), GROUND)
     pen = ImageDraw.Draw(image)
-    font = ImageFont.load_default(24)
+    font = ImageFont.load_default(32)
 
     def x(time_ms: float) -> float:
         return LEFT + float(time_ms - times[0]) / float(times[-1] - times[0]) * (WIDTH - LEFT - RIGHT)

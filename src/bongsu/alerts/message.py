@@ -109,9 +109,12 @@ def _value(rule: Rule, value: float | None, unit: str) -> str:
     return f"{text}/s" if rate and value is not None else text
 
 
-def subject_of(alert: Alert) -> str:
-    """The series, or the server as a whole."""
-    return f"{alert.server_name}: {alert.series}" if alert.series else alert.server_name
+def _other(alert: Alert, first: Alert, rule: Rule, unit: str) -> str:
+    """A line for an alert beside the first, without what the first one said already."""
+    if alert.rule_id != first.rule_id:
+        return f"{alert.rule_name}: {alert.server_name} {alert.series}".rstrip()
+    labels = alert.series.removeprefix(first.series.partition("{")[0]) if alert.series != first.series else ""
+    return f"{alert.server_name} {labels}".rstrip() + f": {_value(rule, alert.value, unit)}"
 
 
 def summarise(alert: Alert, rule: Rule, unit: str, event: Event, language: Language) -> str:
@@ -182,11 +185,7 @@ def build(
         (one.name, f"{one.cpu_ratio * 100:.0f} %", format_bytes(one.memory_bytes))
         for one in list(explanation.processes)[:MOST_PROCESSES]
     ]
-    others = [
-        f"{subject_of(one)}: {_value(rule, one.value, unit)}" if one.rule_id == first.rule_id
-        else f"{one.rule_name}: {subject_of(one)}"
-        for one in alerts[1 : MOST_OTHERS + 1]
-    ]  # fmt: skip
+    others = [_other(one, first, rule, unit) for one in alerts[1 : MOST_OTHERS + 1]]
     if more > MOST_OTHERS:
         others.append(texts["more"].format(count=more - MOST_OTHERS))
     url = f"{public_url.rstrip('/')}/alerts/{first.id}" if public_url else ""

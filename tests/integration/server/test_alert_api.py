@@ -262,7 +262,9 @@ async def test_a_preview_says_what_the_rule_would_have_done(tmp_path: Path) -> N
             "value": 0.85,
         }
         found = await preview(app, condition)
-        assert (found["series"], found["step_ms"], found["count"]) == (1, 10_000, 4), "the fourth is flapping, and stays"
+        assert (found["series"], found["step_ms"], found["count"]) == (1, 10_000, 4), (
+            "the fourth is flapping, and stays"
+        )
         first = found["firings"][0]
         assert first["fired_ms"] == NOW - 7_200_000 + 11 * 10_000
         assert first["resolved_ms"] == NOW - 7_200_000 + 21 * 10_000

@@ -208,7 +208,7 @@ async def test_alerts_of_one_rule_come_in_one_message(tmp_path: Path) -> None:
             await watcher.look()
             (request,) = hook.received
             assert request.json["title"] == "[ALERT] CPU: web-0 and 11 more"
-            assert request.json["others"][0] == "web-1: cpu_usage_ratio: 95.0 %"
+            assert request.json["others"][0] == "web-1: 95.0 %"
             assert request.json["others"][-1] == "and 1 more"
 
 
