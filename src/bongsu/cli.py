@@ -12,6 +12,7 @@ usage: bongsu COMMAND ...
   db       the database: upgrade
   user     people: create, list, password, role, disable, enable, delete, reset-second-factor
   auth     keys that logins hang on: rotate-keys
+  rules    rules for alerts as a file: check, import, export
 
   bongsu COMMAND --help tells more.   bongsu --version
 """
@@ -47,6 +48,12 @@ def _user(argv: Sequence[str]) -> int:
     return main(argv)
 
 
+def _rules(argv: Sequence[str]) -> int:
+    from bongsu.server.rules_cli import main
+
+    return main(argv)
+
+
 def _auth(argv: Sequence[str]) -> int:
     from bongsu.server.users_cli import auth_main
 
@@ -60,6 +67,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "db": _db,
     "user": _user,
     "auth": _auth,
+    "rules": _rules,
 }
 
 

@@ -45,6 +45,16 @@ def _size(text: str) -> str:
 Size = Annotated[str, AfterValidator(_size)]
 
 
+def _alert_interval(text: str) -> str:
+    # Leases last 18 s at least and twice the interval; a longer one would hand shards over while they are looked at.
+    if not 1_000 <= parse_duration_ms(text) <= 60_000:
+        raise ValueError("must be from 1s to 1m")
+    return text
+
+
+AlertInterval = Annotated[Duration, AfterValidator(_alert_interval)]
+
+
 class Limits(BaseModel):
     """Limits on what comes in. Over one of them: a clear error, counted, nothing else harmed."""
 
@@ -189,6 +199,13 @@ class Settings(BaseSettings):
         "",
         description="What the whole database may take, such as 20GB; over it the oldest samples go. Empty: no limit.",
     )
+    retention_alerts: Duration = Field("1y", description="How long alerts that are over, and their record, are kept.")
+    alert_interval: AlertInterval = Field("10s", description="How often rules are evaluated, 1s to 1m.")
+    alert_rules_file: str = Field("", description="Rules imported at start; empty: those that come with Bongsu.")
+    alert_heartbeat_url: str = Field(
+        "", repr=False, description="Asked (GET) while rules are evaluated; somebody should miss it when it stays away."
+    )
+    alert_heartbeat_interval: Duration = Field("1m", description="How often it is.")
     limits: Limits = Field(default_factory=Limits)
 
     @model_validator(mode="after")

@@ -48,6 +48,7 @@ class Worker:
                     logger.exception("%s failed; trying again every %s s", job.name, job.every_seconds)
                 failing = True
             await wait(self._stopping, job.every_seconds)
+        await job.close()
 
 
 async def wait(stopping: asyncio.Event, seconds: float) -> None:

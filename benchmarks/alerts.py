@@ -1,0 +1,200 @@
+"""Evaluating rules: 1,000 servers x 150 series x 50 rules, a frame of each server between two cycles.
+
+Frames are written as ingest writes them, into a SQLite file; a cycle then reads what is new, evaluates every rule and
+stores what changed. Half of the rules look at one series a server, half at several; all have windows of 5 to 15
+minutes; one in a hundred of the samples breaches. ``until_post``: from the commit of a crossing sample to the channel's
+POST, over a real worker process with its interval of 10 s.
+"""
+
+import asyncio
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import capture
+from benchmarks.report import parser, report
+from bongsu.alerts.cycle import Cycle
+from bongsu.alerts.rulebook import parse_rule
+from bongsu.core.clock import SystemClock
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts, pack
+from bongsu.core.series import Layout, Series
+from bongsu.server.alerting.channels import ChannelSettings, check_config, encode
+from bongsu.server.alerting.source import DatabaseSource
+from bongsu.server.alerting.store import DatabaseStore
+from bongsu.server.config import Limits
+from bongsu.server.leases import Shares
+from bongsu.server.migrations import upgrade
+from bongsu.server.storage.alert_channels import store_channel
+from bongsu.server.storage.alert_rules import add_rule
+from bongsu.server.storage.database import Database, SqliteDatabase
+from bongsu.server.storage.frames import Batch, store
+from bongsu.server.storage.servers import add_server
+from bongsu.server.vault import open_vault
+from tests.support.endpoints import endpoint
+
+INTERVAL_MS = 10_000
+FUNCTIONS = ("avg", "min", "max", "last", "sum", "rate", "increase")
+
+
+class TurnedClock:
+    """Ten seconds a cycle, however long that takes."""
+
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+
+    def now_ms(self) -> int:
+        return self._now_ms
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def turn(self) -> None:
+        self._now_ms += INTERVAL_MS
+
+
+def the_layout() -> Layout:
+    """The capture's 150 series; 32 of them are one metric with labels, as cores and mounts are."""
+    series = list(capture.layout().series)
+    for index in range(32):
+        series[100 + index] = Series("bench_core_ratio", (("core", str(index)),), "ratio")
+    return Layout.of(tuple(series))
+
+
+async def fill(database: Database, servers: int, rules: int, now_ms: int) -> None:
+    """Servers, their layout and history, and rules."""
+    await database.write(upgrade)
+    layout = the_layout()
+    values = capture.rows(40)
+    for number in range(servers):
+        agent = AgentIdentity(f"bench-{number:06d}", f"bench-{number}", "1", INTERVAL_MS)
+        frames = [Frame(layout.id, now_ms - INTERVAL_MS * (40 - index), values[index].tobytes()) for index in range(40)]
+
+        def write(connection, agent=agent, frames=frames) -> None:
+            record = add_server(connection, agent, HostFacts(), now_ms)
+            store(connection, [Batch(record.id, frames, [layout])])
+
+        await database.write(write)
+    names = [series.metric for series in layout.series[:100]]
+    for number in range(rules):
+        metric = "bench_core_ratio" if number % 10 == 9 else names[number * 2 % 100]
+        labels = {"core": f"{number % 4}"} if metric == "bench_core_ratio" else {}
+        condition = {"type": "threshold", "metric": metric, "labels": labels, "function": FUNCTIONS[number % 7]}
+        condition |= {"window": ("5m", "10m", "15m")[number % 3], "value": 1e300}
+        rule = parse_rule({"name": f"rule {number}", "condition": condition, "for": "30s"})
+        await database.write(lambda connection, rule=rule: add_rule(connection, rule, now_ms))
+    for kind in ({"type": "server_down"}, {"type": "threshold", "metric": "bench_core_ratio", "value": 2.0}):
+        rule = parse_rule({"name": str(kind), "condition": kind})
+        await database.write(lambda connection, rule=rule: add_rule(connection, rule, now_ms))
+
+
+async def cycles(servers: int, rules: int, count: int) -> dict[str, float]:
+    """Milliseconds of a cycle."""
+    with tempfile.TemporaryDirectory() as folder:
+        clock = TurnedClock(int(time.time() * 1000) // INTERVAL_MS * INTERVAL_MS)
+        database = SqliteDatabase(Path(folder) / "bongsu.db")
+        await fill(database, servers, rules - 2, clock.now_ms())
+        shares = Shares("alerts", database, clock)
+        cycle = Cycle(DatabaseStore(database, shares), DatabaseSource(database, Limits()))
+        began = time.perf_counter()
+        starting = 0
+        while cycle.fleet.unfilled() or not starting:
+            await shares.renew()
+            await cycle.run(shares.mine, clock.now_ms())
+            starting += 1
+        ready = time.perf_counter() - began
+        layout, took, cpu = the_layout(), [], []
+        for turn in range(count):
+            clock.turn()
+            values = capture.rows(1, start=40 + turn)[0]
+            batches = []
+            for number in range(1, servers + 1):
+                mine = values.copy()
+                mine[100:132] = 3.0 if number % 100 == turn % 100 else 0.5
+                batches.append(Batch(number, [Frame(layout.id, clock.now_ms(), mine.tobytes())]))
+            await database.write(lambda connection, batches=batches: store(connection, batches))
+            began, used = time.perf_counter(), time.process_time()
+            await shares.renew()
+            await cycle.run(shares.mine, clock.now_ms())
+            took.append((time.perf_counter() - began) * 1000)
+            cpu.append((time.process_time() - used) * 1000)
+        await database.close()
+    watched = sum(len(watch.keys) for watch in cycle.fleet.watches.values())
+    return {
+        "servers": servers,
+        "rules": len(cycle.fleet.watches),
+        "rule_series": watched,
+        "cycle_p50_ms": float(np.median(took)),
+        "cycle_max_ms": max(took),
+        "cycle_cpu_ms": float(np.median(cpu)),
+        "windows_filled_after_s": ready,
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+async def until_post(rounds: int) -> dict[str, float]:
+    """Seconds from the commit of a crossing sample to the POST, with a real worker."""
+    layout = Layout.of((Series("bench_ratio", (), "ratio"),))
+    waited = []
+    with tempfile.TemporaryDirectory() as folder, endpoint() as hook:
+        database = SqliteDatabase(Path(folder) / "bongsu.db")
+        await database.write(upgrade)
+        clock = SystemClock()
+        vault = open_vault(Path(folder))
+        settings = ChannelSettings(name="hook", type="webhook", default=True, config={"url": hook.url})
+        document, secrets = encode(settings, check_config(settings), vault)
+        condition = {"type": "threshold", "metric": "bench_ratio", "function": "last", "window": "1m", "value": 0.9}
+
+        def prepare(connection) -> None:
+            store_channel(connection, None, "hook", "webhook", document, secrets, 0)
+            for number in range(rounds):
+                agent = AgentIdentity(f"bench-{number:06d}", f"bench-{number}", "1", INTERVAL_MS)
+                add_server(connection, agent, HostFacts(), clock.now_ms())
+                frame = Frame(layout.id, clock.now_ms(), pack([0.5]))
+                store(connection, [Batch(number + 1, [frame], [layout])])
+            add_rule(connection, parse_rule({"name": "r", "group_by": "series", "condition": condition}), 0)
+
+        await database.write(prepare)
+        environment = os.environ | {"BONGSU_ALERT_RULES_FILE": os.devnull, "BONGSU_LOG_LEVEL": "ERROR"}
+        command = [sys.executable, "-m", "bongsu.cli", "server", "--role", "worker", "--data-dir", folder]
+        worker = subprocess.Popen(command, env=environment)
+        try:
+            await asyncio.sleep(15)
+            for number in range(rounds):
+                # At another moment of the interval each time.
+                await asyncio.sleep(7.3)
+                arrived = len(hook.received)
+                frame = Frame(layout.id, clock.now_ms(), pack([0.95]))
+                batch = Batch(number + 1, [frame])
+                await database.write(lambda connection, batch=batch: store(connection, [batch]))
+                began = time.perf_counter()
+                while len(hook.received) == arrived and time.perf_counter() - began < 60:
+                    await asyncio.sleep(0.005)
+                waited.append(time.perf_counter() - began)
+        finally:
+            worker.terminate()
+            worker.wait()
+            await database.close()
+    return {"until_post_max_s": max(waited), "until_post_mean_s": float(np.mean(waited)), "until_post_rounds": rounds}
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--servers", type=int, default=1_000)
+    options.add_argument("--rules", type=int, default=50)
+    options.add_argument("--cycles", type=int, default=30)
+    options.add_argument("--rounds", type=int, default=12, help="of until_post, 12 s each; 0: none")
+    chosen = options.parse_args()
+    results = asyncio.run(cycles(chosen.servers, chosen.rules, chosen.cycles))
+    if chosen.rounds:
+        results |= asyncio.run(until_post(chosen.rounds))
+    report("alerts", results, as_json=chosen.json)
+
+
+if __name__ == "__main__":
+    main()

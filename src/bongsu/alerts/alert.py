@@ -1,0 +1,80 @@
+"""An alert: one rule, one series, from pending to resolved."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bongsu.alerts.rules import Severity
+from bongsu.alerts.state import Key
+
+
+class Event(StrEnum):
+    """Why a notification is sent."""
+
+    FIRED = "fired"
+    REPEATED = "repeated"
+    ESCALATED = "escalated"
+    RESOLVED = "resolved"
+    TEST = "test"
+
+
+@dataclass(slots=True)
+class Alert:
+    """As stored. ``id`` 0: not stored yet. ``value``, ``threshold``: at the last change of state."""
+
+    id: int
+    rule_id: int
+    rule_name: str
+    severity: Severity
+    priority: int
+    server_id: int
+    server_name: str
+    series: str
+    state: str
+    reason: str
+    since_ms: int
+    fired_ms: int | None = None
+    resolved_ms: int | None = None
+    value: float | None = None
+    threshold: float | None = None
+    no_data: bool = False
+    flapping: bool = False
+    acknowledged_ms: int | None = None
+    acknowledged_by: str = ""
+    acknowledged_comment: str = ""
+    notified_ms: int | None = None
+    escalated: int = 0
+    owes: bool = False
+    decided: str = ""
+
+    @property
+    def key(self) -> Key:
+        """Which series of which server."""
+        return Key(self.server_id, self.series)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a stage of the pipeline did with an alert, and why."""
+
+    alert: Alert
+    time_ms: int
+    event: Event
+    stage: str
+    outcome: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Draft:
+    """A notification that is to be queued: alerts of one channel and group, the most urgent first."""
+
+    channel_id: int
+    channel_name: str
+    event: Event
+    group: str
+    alerts: list[Alert] = field(default_factory=list)
+
+    @property
+    def priority(self) -> int:
+        """That of its most urgent alert."""
+        return min(alert.priority for alert in self.alerts)

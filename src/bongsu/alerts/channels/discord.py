@@ -1,0 +1,95 @@
+"""Discord: a webhook with an embed.
+
+``?wait=true`` asks for the message that was made; a 429 holds ``retry_after`` in seconds, in the body and the header.
+https://docs.discord.com/developers/resources/webhook#execute-webhook
+"""
+
+import datetime as dt
+
+from pydantic import Field, SecretStr
+
+from bongsu.alerts.alert import Event
+from bongsu.alerts.channels.base import Channel, ChannelConfig
+from bongsu.alerts.channels.http import clean, post
+from bongsu.alerts.channels.slack import cut
+from bongsu.alerts.message import Message
+
+# https://docs.discord.com/developers/topics/rate-limits: limits come with each answer; in practice 5 in 2 s a webhook.
+PAUSE_SECONDS = 0.5
+# https://docs.discord.com/developers/resources/message#embed-object-embed-limits
+TITLE_CHARACTERS = 256
+DESCRIPTION_CHARACTERS = 2_000
+FIELDS = 25
+FIELD_NAME_CHARACTERS = 256
+FIELD_VALUE_CHARACTERS = 1_024
+ALL_CHARACTERS = 6_000
+
+COLOURS = {"info": 0x2563EB, "warning": 0xD97706, "critical": 0xDC2626}
+RESOLVED_COLOUR = 0x16A34A
+
+
+class DiscordConfig(ChannelConfig):
+    """Where to."""
+
+    webhook_url: SecretStr = Field(description="https://discord.com/api/webhooks/...")
+    username: str = Field("Bongsu", max_length=80)
+
+
+def escape(text: str) -> str:
+    """A name is no formatting: Markdown's marks are taken literally."""
+    return "".join("\\" + mark if mark in "\\*_~`|>#[]()<-" else mark for mark in text)
+
+
+def payload(message: Message, username: str) -> dict[str, object]:
+    """The body of the POST. Nobody is mentioned, whatever a name says."""
+    colour = RESOLVED_COLOUR if message.event is Event.RESOLVED else COLOURS[message.severity.value]
+    lines = [escape(message.summary)]
+    if message.repeated:
+        lines.append(f"*{message.text('repeated')}*")
+    links = (("open", message.url), ("acknowledge", message.acknowledge_url), ("runbook", message.runbook))
+    linked = " · ".join(f"[{message.text(name)}]({url})" for name, url in links if url)
+    if message.description:
+        lines.append(escape(message.description))
+    described = cut("\n".join(lines), DESCRIPTION_CHARACTERS - len(linked) - 1) + (f"\n{linked}" if linked else "")
+    title = cut(message.title, TITLE_CHARACTERS)
+    found = [(label, escape(value), True) for label, value in message.facts]
+    if message.processes:
+        rows = "\n".join(f"{escape(name)}  CPU {cpu}  {memory}" for name, cpu, memory in message.processes)
+        found.append((message.processes_title, rows, False))
+    if message.others:
+        found.append((message.text("others"), "\n".join(map(escape, message.others)), False))
+    fields: list[dict[str, object]] = []
+    left = ALL_CHARACTERS - len(title) - len(described)
+    for label, value, inline in found[:FIELDS]:
+        label, value = cut(label, FIELD_NAME_CHARACTERS), cut(value, FIELD_VALUE_CHARACTERS) or "-"
+        left -= len(label) + len(value)
+        if left < 0:
+            break
+        fields.append({"name": label, "value": value, "inline": inline})
+    embed: dict[str, object] = {
+        "title": title,
+        "description": described,
+        "color": colour,
+        "fields": fields,
+        "timestamp": dt.datetime.fromtimestamp(message.time_ms / 1000, dt.UTC).isoformat(),
+    }
+    if message.url:
+        embed["url"] = message.url
+    return {"username": username, "allowed_mentions": {"parse": []}, "embeds": [embed]}
+
+
+class DiscordChannel(Channel):
+    """Posts to a webhook."""
+
+    type = "discord"
+    Config = DiscordConfig
+    pause_seconds = PAUSE_SECONDS
+
+    async def send(self, message: Message) -> str:
+        url = self._config.webhook_url.get_secret_value()
+        body = payload(message, self._config.username)
+        response = await post(self._http, url, vendor="Discord", params={"wait": "true"}, json=body)
+        try:
+            return f"{response.status_code}, message {clean(str(response.json()['id']))}"
+        except (ValueError, KeyError, TypeError):
+            return f"{response.status_code}"

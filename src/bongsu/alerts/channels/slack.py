@@ -1,0 +1,94 @@
+"""Slack: an incoming webhook with blocks.
+
+The answer is ``ok``; errors are a word such as ``invalid_payload`` or ``channel_is_archived`` with a 4xx.
+https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+"""
+
+from pydantic import Field, SecretStr
+
+from bongsu.alerts.alert import Event
+from bongsu.alerts.channels.base import Channel, ChannelConfig
+from bongsu.alerts.channels.http import clean, post
+from bongsu.alerts.message import Message
+
+# https://docs.slack.dev/apis/web-api/rate-limits: one message a second for each webhook, short bursts allowed.
+PAUSE_SECONDS = 1.0
+# https://docs.slack.dev/reference/block-kit/blocks
+HEADER_CHARACTERS = 150
+SECTION_CHARACTERS = 3_000
+FIELDS = 10
+FIELD_CHARACTERS = 2_000
+
+MARKS = {"info": ":information_source:", "warning": ":warning:", "critical": ":rotating_light:"}
+
+
+class SlackConfig(ChannelConfig):
+    """Where to."""
+
+    webhook_url: SecretStr = Field(description="https://hooks.slack.com/services/...")
+
+
+def escape(text: str) -> str:
+    """Slack's three control characters: a name cannot make a link or call people (`<!channel>`)."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def cut(text: str, most: int) -> str:
+    """At most so many characters; says where it was cut."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def payload(message: Message) -> dict[str, object]:
+    """The body of the POST."""
+    mark = ":white_check_mark:" if message.event is Event.RESOLVED else MARKS[message.severity.value]
+    blocks: list[dict[str, object]] = [
+        {
+            "type": "header",
+            "text": {"type": "plain_text", "text": cut(message.title, HEADER_CHARACTERS), "emoji": False},
+        },
+        _section(f"{mark} {escape(message.summary)}" + (f"\n_{message.text('repeated')}_" if message.repeated else "")),
+        {
+            "type": "section",
+            "fields": [
+                {"type": "mrkdwn", "text": cut(f"*{label}*\n{escape(value)}", FIELD_CHARACTERS)}
+                for label, value in message.facts[:FIELDS]
+            ],
+        },
+    ]
+    if message.processes:
+        rows = [f"{escape(name)}  CPU {cpu}  {memory}" for name, cpu, memory in message.processes]
+        blocks.append(_section(f"*{message.processes_title}*\n" + "\n".join(rows)))
+    if message.others:
+        blocks.append(_section(f"*{message.text('others')}*\n" + "\n".join(map(escape, message.others))))
+    if message.description:
+        blocks.append(_section(escape(message.description)))
+    links = (("open", message.url), ("acknowledge", message.acknowledge_url), ("runbook", message.runbook))
+    buttons = [
+        {"type": "button", "text": {"type": "plain_text", "text": message.text(name)}, "url": url, "action_id": name}
+        for name, url in links
+        if url
+    ]
+    if buttons:
+        blocks.append({"type": "actions", "elements": buttons})
+    return {"text": cut(escape(message.title), SECTION_CHARACTERS), "blocks": blocks}
+
+
+def _plain(text: str) -> dict[str, object]:
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
+def _section(text: str) -> dict[str, object]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": cut(text, SECTION_CHARACTERS)}}
+
+
+class SlackChannel(Channel):
+    """Posts to an incoming webhook."""
+
+    type = "slack"
+    Config = SlackConfig
+    pause_seconds = PAUSE_SECONDS
+
+    async def send(self, message: Message) -> str:
+        url = self._config.webhook_url.get_secret_value()
+        response = await post(self._http, url, vendor="Slack", json=payload(message))
+        return f"{response.status_code} {clean(response.text)}"

@@ -1,0 +1,67 @@
+"""Any HTTP endpoint: the message as JSON, signed.
+
+``X-Bongsu-Signature: sha256=<hex>`` is the HMAC-SHA256 of ``X-Bongsu-Timestamp``, a dot, and the body, with the
+channel's secret. A receiver compares it, and refuses time stamps that are older than some minutes. ``id`` is the same
+for each attempt, so a receiver can tell a repetition.
+"""
+
+import hashlib
+import hmac
+import json
+
+from pydantic import Field, SecretStr
+
+from bongsu.alerts.channels.base import Channel, ChannelConfig
+from bongsu.alerts.channels.http import clean, post
+from bongsu.alerts.message import Message
+
+
+class WebhookConfig(ChannelConfig):
+    """Where to, and the secret that signs."""
+
+    url: SecretStr = Field(description="http(s)://...; not shown again, as many hold a token.")
+    secret: SecretStr = Field(SecretStr(""), description="Signs each request; empty: unsigned.")
+
+
+def sign(secret: str, timestamp: str, body: bytes) -> str:
+    """The signature of a request."""
+    digest = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return f"sha256={digest}"
+
+
+def payload(message: Message) -> dict[str, object]:
+    """The body."""
+    return {
+        "id": message.id,
+        "event": message.event.value,
+        "severity": message.severity.value,
+        "title": message.title,
+        "summary": message.summary,
+        "time_ms": message.time_ms,
+        "labels": message.labels,
+        "facts": [{"label": label, "value": value} for label, value in message.facts],
+        "processes": [{"name": name, "cpu": cpu, "memory": memory} for name, cpu, memory in message.processes],
+        "others": message.others,
+        "url": message.url,
+        "acknowledge_url": message.acknowledge_url,
+        "runbook": message.runbook,
+        "possibly_repeated": message.repeated,
+    }
+
+
+class WebhookChannel(Channel):
+    """POST of JSON."""
+
+    type = "webhook"
+    Config = WebhookConfig
+
+    async def send(self, message: Message) -> str:
+        body = json.dumps(payload(message), ensure_ascii=False).encode()
+        timestamp = str(message.time_ms // 1000)
+        headers = {"Content-Type": "application/json", "X-Bongsu-Timestamp": timestamp, "User-Agent": "Bongsu"}
+        secret = self._config.secret.get_secret_value()
+        if secret:
+            headers["X-Bongsu-Signature"] = sign(secret, timestamp, body)
+        url = self._config.url.get_secret_value()
+        response = await post(self._http, url, vendor="The webhook", content=body, headers=headers)
+        return f"{response.status_code} {clean(response.text)}".strip()

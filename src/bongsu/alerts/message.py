@@ -1,0 +1,227 @@
+"""What a notification says, in Korean and English; channels give it their form."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+from bongsu.alerts.alert import Alert, Event
+from bongsu.alerts.conditions import Change, Forecast, NoData, Operator, ServerDown, Threshold
+from bongsu.alerts.rules import Rule, Severity
+from bongsu.alerts.texts import TEXTS, Language
+from bongsu.core.samples import Process
+from bongsu.core.units import format_bytes, format_duration
+
+MOST_PROCESSES = 5
+# Alerts beside the first that are named in one message.
+MOST_OTHERS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What was found out about an alert. ``trend``: change of the metric in an hour, None when not known."""
+
+    unit: str = ""
+    trend: float | None = None
+    processes: Sequence[Process] = ()
+    processes_ms: int | None = None
+    chart: bytes | None = None
+
+
+@dataclass(slots=True)
+class Message:
+    """One notification, ready but for its form. ``facts``: label and text; ``chart``: a PNG."""
+
+    id: str
+    event: Event
+    language: Language
+    severity: Severity
+    title: str
+    summary: str
+    time_ms: int
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    processes: list[tuple[str, str, str]] = field(default_factory=list)
+    processes_title: str = ""
+    others: list[str] = field(default_factory=list)
+    description: str = ""
+    url: str = ""
+    acknowledge_url: str = ""
+    runbook: str = ""
+    chart: bytes | None = None
+    repeated: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def text(self, key: str) -> str:
+        """A fixed text in the message's language."""
+        return TEXTS[self.language][key]
+
+    @property
+    def plain(self) -> str:
+        """All of it as text."""
+        lines = [self.title, "", self.summary]
+        if self.repeated:
+            lines.append(self.text("repeated"))
+        lines += ["", *(f"{label}: {value}" for label, value in self.facts)]
+        if self.processes:
+            lines += ["", self.processes_title]
+            lines += [f"  {name}  CPU {cpu}  {memory}" for name, cpu, memory in self.processes]
+        if self.others:
+            lines += ["", self.text("others"), *(f"  {one}" for one in self.others)]
+        if self.description:
+            lines += ["", self.description]
+        links = (("open", self.url), ("acknowledge", self.acknowledge_url), ("runbook", self.runbook))
+        lines += ["", *(f"{self.text(name)}: {url}" for name, url in links if url)]
+        return "\n".join(lines).rstrip() + "\n"
+
+
+def format_value(value: float | None, unit: str) -> str:
+    """As people read it: percent, binary units, durations."""
+    if value is None:
+        return "-"
+    if unit == "ratio":
+        return f"{value * 100:.3g} %" if abs(value) < 0.1 else f"{value * 100:.1f} %"
+    if unit == "bytes":
+        return format_bytes(value)
+    if unit == "seconds":
+        return f"{value:.3g} s" if abs(value) < 10 else ("-" if value < 0 else "") + format_duration(abs(value))
+    return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
+
+
+def format_time(time_ms: int, zone: str) -> str:
+    """``2026-07-31 03:12:04 KST``."""
+    moment = dt.datetime.fromtimestamp(time_ms / 1000, ZoneInfo(zone))
+    return moment.strftime("%Y-%m-%d %H:%M:%S ") + (moment.tzname() or zone)
+
+
+def value_unit(rule: Rule, unit: str) -> str:
+    """The unit of what a rule compares, of a metric with ``unit``."""
+    condition = rule.condition
+    if isinstance(condition, Forecast | ServerDown | NoData):
+        return "seconds"
+    if isinstance(condition, Change) and condition.relative:
+        return "ratio"
+    return unit
+
+
+def _value(rule: Rule, value: float | None, unit: str) -> str:
+    text = format_value(value, value_unit(rule, unit))
+    rate = isinstance(rule.condition, Threshold) and rule.condition.function == "rate"
+    return f"{text}/s" if rate and value is not None else text
+
+
+def _other(alert: Alert, first: Alert, rule: Rule, unit: str) -> str:
+    """A line for an alert beside the first, without what the first one said already."""
+    if alert.rule_id != first.rule_id:
+        return f"{alert.rule_name}: {alert.server_name} {alert.series}".rstrip()
+    labels = alert.series.removeprefix(first.series.partition("{")[0]) if alert.series != first.series else ""
+    return f"{alert.server_name} {labels}".rstrip() + f": {_value(rule, alert.value, unit)}"
+
+
+def summarise(alert: Alert, rule: Rule, unit: str, event: Event, language: Language) -> str:
+    """One sentence: what is so, against what it should be."""
+    texts = TEXTS[language]
+    if event is Event.RESOLVED:
+        return texts[f"resolved_{alert.reason}"] if f"resolved_{alert.reason}" in texts else texts["resolved_recovered"]
+    condition = rule.condition
+    value, threshold = _value(rule, alert.value, unit), _value(rule, alert.threshold, unit)
+    if alert.no_data:
+        return texts["no_data"].format(after=rule.no_data.after)
+    if isinstance(condition, ServerDown):
+        return texts["server_down"].format(value=value, threshold=threshold)
+    if isinstance(condition, NoData):
+        return texts["silent_series"].format(value=value, threshold=threshold)
+    if isinstance(condition, Forecast):
+        target = format_value(condition.value, unit)
+        return texts["forecast"].format(left=value, target=target, within=condition.within)
+    key = "over" if condition.operator in (Operator.OVER, Operator.AT_LEAST) else "under"
+    if isinstance(condition, Change):
+        return texts[f"change_{key}"].format(value=value, threshold=threshold, over=condition.over)
+    function = texts[condition.function.value].format(window=condition.window)
+    return texts[key].format(function=function, value=value, threshold=threshold)
+
+
+def build(
+    alerts: Sequence[Alert],
+    rule: Rule,
+    explanation: Explanation,
+    *,
+    number: int,
+    event: Event,
+    language: Language,
+    zone: str,
+    now_ms: int,
+    public_url: str,
+    acknowledge_url: str = "",
+    repeated: bool = False,
+) -> Message:
+    """The message of a notification: all about its first alert, a line for each of the others."""
+    texts = TEXTS[language]
+    first = alerts[0]
+    more = len(alerts) - 1
+    what = texts["repeated_event" if event is Event.REPEATED else event.value]
+    title = f"[{what}] {first.rule_name}: {first.server_name}"
+    if more:
+        title += texts["and_more"].format(count=more)
+    unit = explanation.unit
+    facts = [(texts["server"], first.server_name)]
+    if first.series:
+        facts.append((texts["metric"], first.series))
+    facts += [
+        (texts["value"], _value(rule, first.value, unit)),
+        (texts["threshold"], _value(rule, first.threshold, unit)),
+        (texts["severity"], texts[first.severity.value]),
+        (texts["since"], format_time(first.since_ms, zone)),
+    ]
+    end_ms = first.resolved_ms if event is Event.RESOLVED and first.resolved_ms else now_ms
+    facts.append((texts["lasted"], format_duration((end_ms - first.since_ms) / 1000)))
+    if explanation.trend is not None:
+        sign = "+" if explanation.trend >= 0 else "-"
+        facts.append((texts["trend"], f"{sign}{format_value(abs(explanation.trend), unit)} {texts['an_hour']}"))
+    if first.flapping:
+        facts.append((texts["flapping"], texts["flapping_means"]))
+    if event is Event.ESCALATED:
+        facts.append((texts["escalation"], texts["escalation_step"].format(step=first.escalated)))
+    processes = [
+        (one.name, f"{one.cpu_ratio * 100:.0f} %", format_bytes(one.memory_bytes))
+        for one in list(explanation.processes)[:MOST_PROCESSES]
+    ]
+    others = [_other(one, first, rule, unit) for one in alerts[1 : MOST_OTHERS + 1]]
+    if more > MOST_OTHERS:
+        others.append(texts["more"].format(count=more - MOST_OTHERS))
+    url = f"{public_url.rstrip('/')}/alerts/{first.id}" if public_url else ""
+    return Message(
+        f"bongsu-{number}",
+        event,
+        language,
+        first.severity,
+        title,
+        summarise(first, rule, unit, event, language),
+        now_ms,
+        facts,
+        processes,
+        texts["processes"].format(time=format_time(explanation.processes_ms, zone)) if explanation.processes_ms else "",
+        others,
+        rule.description,
+        url,
+        acknowledge_url if event is not Event.RESOLVED else "",
+        rule.runbook,
+        explanation.chart,
+        repeated,
+        {"rule": first.rule_name, "server": first.server_name, "series": first.series},
+    )
+
+
+def message_of_test(channel: str, language: Language, zone: str, now_ms: int, public_url: str) -> Message:
+    """What "send a test" sends."""
+    texts = TEXTS[language]
+    return Message(
+        f"bongsu-test-{now_ms}",
+        Event.TEST,
+        language,
+        Severity.INFO,
+        f"[{texts['test']}] {channel}",
+        texts["test_summary"],
+        now_ms,
+        [(texts["channel"], channel), (texts["time"], format_time(now_ms, zone))],
+        url=public_url,
+    )

@@ -1,0 +1,139 @@
+"""Rules: what to watch, when it is an alert, and who is told.
+
+One document describes a rule everywhere: in ``config/alerts.yml``, in the API and in the table.
+"""
+
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bongsu.alerts.conditions import Condition, SeriesCondition, ServerDown
+from bongsu.alerts.durations import Duration, ms
+from bongsu.core.series import Series
+
+
+class Severity(StrEnum):
+    """How bad it is."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """Larger is worse."""
+        return ("info", "warning", "critical").index(self.value)
+
+
+# Lower goes first.
+PRIORITY_OF = {Severity.CRITICAL: 1, Severity.WARNING: 3, Severity.INFO: 5}
+
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
+ChannelNames = Annotated[list[Name], Field(max_length=20)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Scope(_Part):
+    """Which servers. Empty: all. What is given must all match."""
+
+    servers: list[int] = Field([], max_length=10_000, description="Server ids.")
+    names: list[str] = Field([], max_length=100, description="Patterns of server names as in a shell; any may match.")
+    tags: dict[str, str] = Field({}, max_length=32, description="Tag name to a pattern; all must match.")
+    without_names: list[str] = Field([], max_length=100, description="Patterns of names that are left out.")
+
+    def covers(self, server_id: int, name: str, tags: dict[str, str]) -> bool:
+        """Whether a server is meant. Names and patterns are compared without regard to case."""
+        folded = name.casefold()
+        return (
+            (not self.servers or server_id in self.servers)
+            and (not self.names or any(fnmatchcase(folded, one.casefold()) for one in self.names))
+            and not any(fnmatchcase(folded, one.casefold()) for one in self.without_names)
+            and all(tag in tags and fnmatchcase(tags[tag], pattern) for tag, pattern in self.tags.items())
+        )
+
+
+class NoDataPolicy(_Part):
+    """What becomes of an alert whose series has no samples any more, while its server lives."""
+
+    policy: Literal["keep", "resolve", "alert"] = Field(
+        "resolve", description="keep: it stays what it is; resolve: it ends; alert: it begins, also without a breach."
+    )
+    after: Duration = Field("10m", description="The grace time.")
+
+
+class Escalation(_Part):
+    """Who else is told when nobody acknowledges."""
+
+    after: Duration = Field(description="So long after the alert fired.", examples=["15m"])
+    channels: ChannelNames = Field(min_length=1)
+
+
+class Rule(_Part):
+    """One rule."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    name: Name
+    description: str = Field("", max_length=1_000)
+    enabled: bool = True
+    severity: Severity = Severity.WARNING
+    priority: int | None = Field(None, ge=1, le=5, description="1 goes first; by severity (1, 3, 5) when left out.")
+    scope: Scope = Scope()
+    condition: Condition
+    for_: Duration = Field("0s", alias="for", description="The condition must hold so long before the alert fires.")
+    recover_for: Duration = Field("0s", description="It must be well so long before the alert ends.")
+    no_data: NoDataPolicy = NoDataPolicy()
+    channels: ChannelNames = Field([], description="Names of channels; empty: those marked as default.")
+    repeat: Duration = Field("4h", description="Told again so often while nobody acknowledges; 0s: never.")
+    group_by: Literal["rule", "server", "series"] = Field(
+        "rule", description="Alerts of one cycle that share it come in one message."
+    )
+    escalation: list[Escalation] = Field([], max_length=10)
+    runbook: str = Field("", max_length=500, pattern=r"^(https?://\S+)?$", description="Where it says what to do.")
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        for field, text in (
+            ("for", self.for_),
+            ("recover_for", self.recover_for),
+            ("no_data.after", self.no_data.after),
+        ):
+            if ms(text) > 86_400_000:
+                raise ValueError(f"{field} is longer than a day")
+        if 0 < ms(self.repeat) < 300_000:
+            raise ValueError("repeat must be 0s or at least 5m")
+        steps = [ms(step.after) for step in self.escalation]
+        if steps != sorted(set(steps)) or (steps and steps[0] <= 0):
+            raise ValueError("escalation: each step must come later than the one before")
+        return self
+
+    @property
+    def effective_priority(self) -> int:
+        """1 goes first."""
+        return self.priority or PRIORITY_OF[self.severity]
+
+    @property
+    def series_condition(self) -> SeriesCondition | None:
+        """The condition where it looks at series, not at the server as a whole."""
+        return None if isinstance(self.condition, ServerDown) else self.condition
+
+    def selects(self, series: Series) -> bool:
+        """Whether a series is meant, whatever its server."""
+        condition = self.series_condition
+        if condition is None or series.metric != condition.metric:
+            return False
+        labels = dict(series.labels)
+        return all(name in labels and fnmatchcase(labels[name], want) for name, want in condition.labels.items()) and (
+            not any(name in labels and fnmatchcase(labels[name], no) for name, no in condition.without_labels.items())
+        )
+
+    def document(self) -> dict[str, Any]:
+        """The rule as people write it: without what is as by default."""
+        short: dict[str, Any] = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        short["condition"] = {"type": self.condition.type} | short["condition"]
+        return short

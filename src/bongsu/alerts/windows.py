@@ -1,0 +1,174 @@
+"""The last samples of many series in memory, and what a window of them becomes. Vectorised over series.
+
+A ring holds W samples of each of its tracks (one track is one series of one server). Times stand beside values, so
+servers need not sample together, and a series that moves to another layout goes on where it was. Values that are
+missing (NaN) are not kept.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from bongsu.alerts.conditions import Function
+
+Times = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
+
+# A server that is not said to have an interval.
+DEFAULT_INTERVAL_MS = 10_000
+
+
+class Ring:
+    """``times``, ``values``: (W, T), in the order of arrival around ``head`` (T,), the place of the next sample."""
+
+    def __init__(self, slots: int, spacing_ms: int = 0) -> None:
+        self.slots = slots
+        self.spacing_ms = spacing_ms
+        self.count = 0
+        self.times: Times = np.zeros((slots, 0), np.int64)
+        self.values: Values = np.zeros((slots, 0))
+        self.head: Indices = np.zeros(0, np.intp)
+        self.newest: Times = np.zeros(0, np.int64)
+        self.interval: Times = np.zeros(0, np.int64)
+        # Not until it was filled from what is stored may a track be judged.
+        self.ready: Flags = np.zeros(0, np.bool_)
+
+    def add(self, interval_ms: int) -> int:
+        """A new, empty track; its index."""
+        if self.count == len(self.head):
+            more = max(64, self.count)
+            self.times = np.concatenate((self.times, np.zeros((self.slots, more), np.int64)), axis=1)
+            self.values = np.concatenate((self.values, np.full((self.slots, more), np.nan)), axis=1)
+            self.head = np.concatenate((self.head, np.zeros(more, np.intp)))
+            self.newest = np.concatenate((self.newest, np.zeros(more, np.int64)))
+            self.interval = np.concatenate((self.interval, np.zeros(more, np.int64)))
+            self.ready = np.concatenate((self.ready, np.zeros(more, np.bool_)))
+        index = self.count
+        self.count += 1
+        self.interval[index] = interval_ms or DEFAULT_INTERVAL_MS
+        return index
+
+    def push(self, tracks: Indices, times: Times, values: Values) -> None:
+        """One sample for each of ``tracks``, which are all different. What is older than the newest is left out: a
+        backlog that is replayed changes no window."""
+        taken = ~np.isnan(values) & (times > self.newest[tracks])
+        if self.spacing_ms:
+            taken &= times >= self.newest[tracks] + self.spacing_ms - self.interval[tracks] // 2
+        if not taken.all():
+            tracks, times, values = tracks[taken], times[taken], values[taken]
+        head = self.head[tracks]
+        self.times[head, tracks] = times
+        self.values[head, tracks] = values
+        self.head[tracks] = (head + 1) % self.slots
+        self.newest[tracks] = times
+
+    def fill(self, track: int, times: Times, values: Values) -> None:
+        """What is stored of a series goes before what came since; then the track is ready. ``times`` ascending."""
+        there = ~np.isnan(values)
+        times, values = times[there], values[there]
+        order = (self.head[track] + np.arange(self.slots)) % self.slots
+        kept = order[self.times[order, track] > 0]
+        if len(kept):
+            older = times < self.times[kept[0], track]
+            times = np.concatenate((times[older], self.times[kept, track]))
+            values = np.concatenate((values[older], self.values[kept, track]))
+        if self.spacing_ms and len(times):
+            _, first = np.unique(times // self.spacing_ms, return_index=True)
+            times, values = times[first], values[first]
+        times, values = times[-self.slots :], values[-self.slots :]
+        count = len(times)
+        self.times[:, track] = 0
+        self.times[:count, track], self.values[:count, track] = times, values
+        self.head[track] = count % self.slots
+        self.newest[track] = times[-1] if count else 0
+        self.ready[track] = True
+
+    def in_order(self, tracks: Indices) -> tuple[Times, Values]:
+        """(W, n) times and values, oldest first; time 0 where there is no sample yet."""
+        order = (self.head[tracks] + np.arange(self.slots)[:, None]) % self.slots
+        return self.times[order, tracks], self.values[order, tracks]
+
+    def reduce(self, tracks: Indices, function: Function, window_ms: int, end: Times) -> Values:
+        """(n,) the function over ``(end - window, end]``; NaN where the window holds too little.
+
+        Growth is counted from the sample before the window, so that none is lost between two windows.
+        """
+        start = end - window_ms
+        if function in (Function.INCREASE, Function.RATE):
+            times, values = self.in_order(tracks)
+            steps = np.diff(values, axis=0)
+            # After a reset to 0 a counter has grown by its new value.
+            growth = np.where(steps < 0, values[1:], steps)
+            counted = (times[1:] > start) & (times[1:] <= end) & (times[:-1] > 0)
+            grown = np.where(counted, growth, 0.0).sum(axis=0)
+            spans = np.where(counted, np.diff(times, axis=0), 0).sum(axis=0)
+            some = spans > 0
+            if function is Function.RATE:
+                grown = np.divide(grown * 1000, spans, out=np.full(len(tracks), np.nan), where=some)
+            return np.where(some, grown, np.nan)
+        # Columns one after the other are a slice, which copies nothing.
+        columns: slice | Indices = tracks
+        if len(tracks) and tracks[-1] - tracks[0] == len(tracks) - 1 and (np.diff(tracks) == 1).all():
+            columns = slice(int(tracks[0]), int(tracks[-1]) + 1)
+        times, values = self.times[:, columns], self.values[:, columns]
+        inside = (times > start) & (times <= end)
+        some = inside.any(axis=0)
+        if function is Function.LAST:
+            last = np.where(inside, times, -1).argmax(axis=0)
+            return np.where(some, values[last, np.arange(values.shape[1])], np.nan)
+        if function is Function.MAX:
+            return np.where(some, np.where(inside, values, -np.inf).max(axis=0), np.nan)
+        if function is Function.MIN:
+            return np.where(some, np.where(inside, values, np.inf).min(axis=0), np.nan)
+        total = np.where(inside, values, 0.0).sum(axis=0)
+        if function is Function.SUM:
+            return np.where(some, total, np.nan)
+        average: Values = np.divide(total, inside.sum(axis=0), out=np.full(len(tracks), np.nan), where=some)
+        return average
+
+
+def rolling(times: Times, values: Values, function: Function, window_ms: int, ends: Times) -> Values:
+    """(m,) the function over ``(end - window, end]`` at each of ``ends`` (ascending), of one series.
+
+    Equals ``Ring.reduce`` at each end (a test compares); for a look back over stored history.
+    """
+    there = ~np.isnan(values)
+    times, values = times[there], values[there]
+    found: Values = np.full(len(ends), np.nan)
+    if not len(times):
+        return found
+    first = np.searchsorted(times, ends - window_ms, side="right")
+    last = np.searchsorted(times, ends, side="right")
+    growing = function in (Function.INCREASE, Function.RATE)
+    if growing:
+        spans = np.diff(times).astype(np.float64)
+        steps = np.diff(values)
+        values = np.where(steps < 0, values[1:], steps)
+        # Growth i leads to sample i + 1.
+        first, last = np.maximum(first - 1, 0), np.maximum(last - 1, 0)
+    some = last > first
+    if not some.any():
+        return found
+    pairs = np.stack((first[some], last[some]), axis=1).ravel()
+
+    def spread(operation: np.ufunc, column: Values) -> Values:
+        # reduceat needs an index below the length; one more element at the end is never within a range.
+        result: Values = operation.reduceat(np.append(column, 0.0), pairs)[::2]
+        return result
+
+    counts = (last - first)[some]
+    match function:
+        case Function.LAST:
+            found[some] = values[last[some] - 1]
+        case Function.MAX:
+            found[some] = spread(np.maximum, values)
+        case Function.MIN:
+            found[some] = spread(np.minimum, values)
+        case Function.SUM | Function.INCREASE:
+            found[some] = spread(np.add, values)
+        case Function.AVG:
+            found[some] = spread(np.add, values) / counts
+        case Function.RATE:
+            found[some] = spread(np.add, values) * 1000 / spread(np.add, spans)
+    return found

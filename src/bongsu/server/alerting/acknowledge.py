@@ -1,0 +1,46 @@
+"""The acknowledge link of a message: it says which alert, until when it is valid, and that Bongsu made it.
+
+Opening it shows a button; only pressing that acknowledges, so a mail scanner that follows links does nothing. Who has
+the link may acknowledge this one alert and nothing else, without an account: on a phone, at three in the morning.
+"""
+
+import hashlib
+import hmac
+
+from bongsu.core.errors import InvalidInput
+from bongsu.server.vault import Vault
+
+PURPOSE = "acknowledge"
+VALID_MS = 7 * 86_400_000
+
+
+def _signature(vault: Vault, text: str) -> str:
+    return hmac.new(vault.key(PURPOSE), text.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def make_token(vault: Vault, alert_id: int, now_ms: int) -> str:
+    """``<alert>.<valid until>.<signature>``."""
+    text = f"{alert_id}.{now_ms + VALID_MS}"
+    return f"{text}.{_signature(vault, text)}"
+
+
+def read_token(vault: Vault, token: str, now_ms: int) -> int:
+    """The alert's id.
+
+    Raises:
+        InvalidInput: not ours, or too old.
+    """
+    text, _, signature = token.rpartition(".")
+    if not hmac.compare_digest(signature.encode(), _signature(vault, text).encode()):
+        raise InvalidInput("This link is not valid.", code="invalid_link", field="token")
+    alert_id, _, until_ms = text.partition(".")
+    if int(until_ms) < now_ms:
+        raise InvalidInput("This link is older than a week.", code="expired_link", field="token")
+    return int(alert_id)
+
+
+def acknowledge_url(vault: Vault, public_url: str, alert_id: int, now_ms: int) -> str:
+    """Empty where it is not known how people reach Bongsu."""
+    if not public_url:
+        return ""
+    return f"{public_url.rstrip('/')}/api/alerts/acknowledge?token={make_token(vault, alert_id, now_ms)}"

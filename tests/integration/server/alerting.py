@@ -1,0 +1,94 @@
+"""A worker's alerting without its loop: tests say when it looks."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bongsu.alerts.cycle import Cycle
+from bongsu.alerts.ports import Changes
+from bongsu.core.samples import Process, ProcessList, Push
+from bongsu.server.alerting.delivery import Delivery
+from bongsu.server.alerting.source import DatabaseSource
+from bongsu.server.alerting.store import DatabaseStore
+from bongsu.server.config import Settings
+from bongsu.server.leases import Shares
+from bongsu.server.storage.database import Database, open_database
+from bongsu.server.vault import open_vault
+from tests.support.app import RunningApp
+from tests.support.pushes import a_frame, a_push
+
+CPU_RULE = {
+    "name": "CPU",
+    "condition": {"type": "threshold", "metric": "cpu_usage_ratio", "function": "last", "window": "1m", "value": 0.9},
+}
+
+
+@dataclass
+class Watcher:
+    """One worker: its share, its memory, its deliveries."""
+
+    app: RunningApp
+    database: Database
+    shares: Shares
+    cycle: Cycle
+    delivery: Delivery
+
+    async def look(self) -> Changes:
+        """One cycle, and whatever it queued is sent."""
+        await self.shares.renew()
+        changes = await self.cycle.run(self.shares.mine, self.app.clock.now_ms())
+        await self.deliver()
+        return changes
+
+    async def deliver(self) -> None:
+        await self.delivery.start_due()
+        await self.delivery.settle()
+
+
+@contextlib.asynccontextmanager
+async def watching(app: RunningApp, folder: Path, **settings: Any) -> AsyncIterator[Watcher]:
+    """A worker beside the API server, on connections of its own."""
+    made = Settings(data_dir=folder, public_url="https://monitor.example", **settings)
+    database = open_database(made.effective_database_url)
+    shares = Shares("alerts", database, app.clock)
+    cycle = Cycle(DatabaseStore(database, shares), DatabaseSource(database, made.limits))
+    async with httpx.AsyncClient() as http:
+        delivery = Delivery(made, database, app.clock, open_vault(folder), http)
+        try:
+            yield Watcher(app, database, shares, cycle, delivery)
+        finally:
+            await delivery.stop()
+            await database.close()
+
+
+async def send_cpu(app: RunningApp, value: float, *, name: str = "web-1", behind: float = 0) -> None:
+    """One frame, now or so many seconds ago."""
+    frame = a_frame(app.clock.now_ms() - round(behind * 1000), (value, 1024.0, 100.0))
+    push: Push = a_push([frame], name=name)
+    push.process_lists = [
+        ProcessList(
+            frame.time_ms, [Process(7, "backup", "root", 1.75, 300 << 20), Process(8, "idle", "root", 0.01, 1 << 20)]
+        )
+    ]
+    assert (await app.push(push)).status_code == 200
+
+
+async def make(app: RunningApp, path: str, document: dict[str, Any]) -> dict[str, Any]:
+    """POST that must succeed."""
+    response = await app.client.post(f"/api/alerts/{path}", json=document)
+    assert response.status_code == 201, response.text
+    made: dict[str, Any] = response.json()
+    return made
+
+
+async def a_rule(app: RunningApp, **changes: Any) -> dict[str, Any]:
+    return await make(app, "rules", CPU_RULE | changes)
+
+
+async def a_webhook(app: RunningApp, url: str, **changes: Any) -> dict[str, Any]:
+    document = {"name": "hook", "type": "webhook", "default": True, "config": {"url": url, "secret": "s3cret"}}
+    return await make(app, "channels", document | changes)

@@ -1,0 +1,345 @@
+"""The alerts API: what is refused and why, what is kept secret, and what a rule would have done."""
+
+import json
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bongsu.alerts.rulebook import load_rules
+from bongsu.core.series import Series
+from bongsu.server import rules_cli
+from bongsu.server.storage.alert_rules import import_rules
+from tests.integration.server.alerting import CPU_RULE, a_rule, a_webhook, make, send_cpu, watching
+from tests.support.app import running_app
+from tests.support.endpoints import endpoint
+from tests.support.pushes import CPU, a_frame, a_push, a_ramp
+
+NOW = 1_750_000_000_000
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+async def test_rules_are_made_changed_and_deleted(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        await send_cpu(app, 0.5)
+        made = await a_rule(app, **{"for": "1m"})
+        assert (made["rule"]["for"], made["from_file"], made["edited"]) == ("1m", False, False)
+        again = await app.client.post("/api/alerts/rules", json=CPU_RULE)
+        assert (again.status_code, again.json()["error"]["code"]) == (409, "rule_exists")
+        other = await a_rule(app, name="Other")
+        taken = await app.client.put(f"/api/alerts/rules/{other['id']}", json=CPU_RULE)
+        assert taken.status_code == 409
+        changed = await app.client.put(f"/api/alerts/rules/{made['id']}", json=CPU_RULE | {"severity": "critical"})
+        assert (changed.status_code, changed.json()["rule"]["severity"]) == (200, "critical")
+        assert (await app.client.delete(f"/api/alerts/rules/{other['id']}")).status_code == 204
+        assert [one["rule"]["name"] for one in (await app.get("/api/alerts/rules"))["rules"]] == ["CPU"]
+        assert (await app.client.get(f"/api/alerts/rules/{other['id']}")).status_code == 404
+        assert (await app.client.delete("/api/alerts/rules/99")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code", "field"),
+    [
+        pytest.param({"condition": {"type": "threshold", "metric": "cpu_usgae_ratio", "value": 1}}, 400, "unknown_metric", "condition.metric", id="a metric that nobody sends"),
+        pytest.param({"condition": {"type": "threshold", "metric": "cpu_usage_ratio", "value": 1, "window": "9h"}}, 422, "invalid_input", "condition.threshold", id="a window of nine hours"),
+        pytest.param({"for": "soon"}, 422, "invalid_input", "for", id="no duration"),
+        pytest.param({"name": "x" * 101}, 422, "invalid_input", "name", id="a long name"),
+    ],
+)  # fmt: skip
+async def test_a_rule_that_cannot_work_is_refused(
+    tmp_path: Path, change: dict, status: int, code: str, field: str
+) -> None:
+    async with running_app(tmp_path) as app:
+        await send_cpu(app, 0.5)
+        answer = await app.client.post("/api/alerts/rules", json=CPU_RULE | change)
+        assert (answer.status_code, answer.json()["error"]["code"], answer.json()["error"]["field"]) == (
+            status,
+            code,
+            field,
+        )
+
+
+async def test_more_than_10_000_series_are_refused(tmp_path: Path) -> None:
+    from bongsu.core.series import Layout
+
+    async with running_app(tmp_path) as app:
+        layouts = [
+            Layout.of(tuple(Series("m", (("n", str(n)),)) for n in range(part * 5000, part * 5000 + 4000)))
+            for part in range(3)
+        ]
+        assert (await app.push(a_push(layouts=layouts))).status_code == 200
+        answer = await app.client.post(
+            "/api/alerts/rules", json={"name": "r", "condition": {"type": "threshold", "metric": "m", "value": 1}}
+        )
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["limit"]) == (400, "too_many_series", 10_000)
+        assert "12,000" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [
+        pytest.param({"channels": ["nowhere"]}, "There is no channel 'nowhere'.", id="a channel that is not there"),
+        pytest.param({"scope": {"names": ["db-*"]}}, "No server is in its scope now.", id="no server"),
+        pytest.param({"condition": {"type": "threshold", "metric": "network_receive_bytes_total", "value": 1}}, "The metric is a counter, which only rises: use rate or increase.", id="average of a counter"),
+        pytest.param({"condition": {"type": "threshold", "metric": "cpu_usage_ratio", "function": "rate", "value": 1}}, "The metric is a gauge: rate and increase take each fall for a reset.", id="rate of a gauge"),
+        pytest.param({"condition": {"type": "threshold", "metric": "cpu_usage_ratio", "window": "5s", "value": 1}}, "The window is shorter than the interval of a server in its scope: often it is empty.", id="a short window"),
+        pytest.param({"condition": {"type": "threshold", "metric": "cpu_usage_ratio", "labels": {"core": "*"}, "value": 1}}, "No server in its scope sends such a series.", id="no such label"),
+    ],
+)  # fmt: skip
+async def test_a_rule_that_may_not_be_meant_so_is_warned_of(tmp_path: Path, change: dict, warning: str) -> None:
+    async with running_app(tmp_path) as app:
+        await send_cpu(app, 0.5)
+        assert (await a_rule(app, **change))["warnings"] == [warning]
+
+
+async def test_export_is_what_import_reads(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        await send_cpu(app, 0.5)
+        await a_rule(app, scope={"tags": {"env": "prod"}}, **{"for": "5m"})
+        text = (await app.client.get("/api/alerts/rules/export")).text
+        (rule,) = load_rules(text)
+        assert rule.document() == CPU_RULE | {"scope": {"tags": {"env": "prod"}}, "for": "5m"}
+
+
+async def test_a_file_never_overrides_what_people_did(tmp_path: Path) -> None:
+    def rules(value: float) -> list[Any]:
+        names = ("edited", "deleted", "untouched")
+        condition = CPU_RULE["condition"] | {"value": value}  # type: ignore[operator]
+        return load_rules(yaml.safe_dump({"rules": [{"name": name, "condition": condition} for name in names]}))
+
+    async with running_app(tmp_path) as app:
+        await send_cpu(app, 0.5)
+        database = app.application.api.state.services.database
+
+        async def bring(value: float) -> Any:
+            return await database.write(lambda connection: import_rules(connection, rules(value), NOW))
+
+        assert (await bring(0.9)).created == ["edited", "deleted", "untouched"]
+        listed = {one["rule"]["name"]: one for one in (await app.get("/api/alerts/rules"))["rules"]}
+        by_hand = listed["edited"]["rule"] | {"severity": "critical"}
+        edited = await app.client.put(f"/api/alerts/rules/{listed['edited']['id']}", json=by_hand)
+        assert (edited.json()["from_file"], edited.json()["edited"]) == (True, True)
+        await app.client.delete(f"/api/alerts/rules/{listed['deleted']['id']}")
+        done = await bring(0.8)
+        assert (done.created, done.updated, done.kept) == ([], ["untouched"], ["edited", "deleted"])
+        assert (await bring(0.8)).unchanged == ["untouched"]
+        after = {one["rule"]["name"]: one["rule"] for one in (await app.get("/api/alerts/rules"))["rules"]}
+        assert {name: rule["condition"]["value"] for name, rule in after.items()} == {"edited": 0.9, "untouched": 0.8}
+
+
+def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pack = str(REPOSITORY / "config/alerts.yml")
+    data = ["--data-dir", str(tmp_path)]
+    assert rules_cli.main(["check", pack]) == 0
+    assert rules_cli.main(["import", pack, *data]) == 0
+    assert "created: Server down" in capsys.readouterr().out
+    exported = tmp_path / "out.yml"
+    assert rules_cli.main(["export", "--output", str(exported), *data]) == 0
+    assert sorted(load_rules(exported.read_text()), key=lambda rule: rule.name) == sorted(
+        load_rules(Path(pack).read_text()), key=lambda rule: rule.name
+    )
+    exported.write_text("rules:\n- {name: a, condition: {type: server_down}, fore: 5m}\n")
+    assert rules_cli.main(["check", str(exported)]) == 2
+    assert "rules[0] (a).fore" in capsys.readouterr().err
+
+
+async def test_secrets_never_come_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    secret = "xoxb-very-secret"
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app:
+            config = {"url": f"{hook.url}/{secret}", "secret": secret}
+            made = await make(app, "channels", {"name": "hook", "type": "webhook", "config": config})
+            assert (made["secrets"], made["channel"]["config"]) == (["secret", "url"], {})
+            wrong = await app.client.post(
+                "/api/alerts/channels", json={"name": "x", "type": "webhook", "config": config | {"nope": secret}}
+            )
+            assert (wrong.status_code, wrong.json()["error"]["field"]) == (400, "config.nope")
+            hook.usual = (500, {}, "no")
+            test = await app.client.post(f"/api/alerts/channels/{made['id']}/test")
+            assert test.json() == {"sent": False, "answer": "The webhook answered 500: no", "retryable": True}
+            changed = await app.client.put(
+                f"/api/alerts/channels/{made['id']}", json={"name": "renamed", "type": "webhook"}
+            )
+            assert (changed.status_code, changed.json()["secrets"]) == (200, ["secret", "url"])
+            hook.usual = (200, {}, "ok")
+            assert (await app.client.post(f"/api/alerts/channels/{made['id']}/test")).json()["sent"]
+            assert hook.received[-1].path == f"/{secret}"
+            assert hook.received[-1].json["event"] == "test"
+            seen = "".join(answer.text for answer in (wrong, test, changed))
+            seen += json.dumps(await app.get("/api/alerts/channels")) + json.dumps(made)
+            assert secret not in seen
+    ours = "".join(record.getMessage() for record in caplog.records if record.name.startswith("bongsu"))
+    assert secret not in ours
+    stored = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
+    assert secret.encode() not in stored
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        pytest.param({"type": "pigeon"}, "unknown_channel_type", id="no such kind"),
+        pytest.param({"type": "slack"}, "invalid_channel", id="without an address"),
+        pytest.param({"type": "email", "config": {"host": "h", "sender": "nobody", "to": ["a@b"]}}, "invalid_channel", id="a sender that is no address"),
+        pytest.param({"type": "email", "config": {"host": "h", "sender": "a@b", "to": ["a@b\r\nBcc: c@d"]}}, "invalid_channel", id="a header in an address"),
+        pytest.param({"type": "email", "config": {"host": "h", "sender": "a@b", "to": ["a@b"], "security": "none", "password": "x"}}, "invalid_channel", id="a password without TLS"),
+    ],
+)  # fmt: skip
+async def test_channels_that_are_refused(tmp_path: Path, document: dict, code: str) -> None:
+    async with running_app(tmp_path) as app:
+        answer = await app.client.post("/api/alerts/channels", json={"name": "c"} | document)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
+
+
+async def test_what_waits_for_a_deleted_channel_is_dropped(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+            hook.usual = (503, {}, "later")
+            await send_cpu(app, 0.95)
+            await a_rule(app)
+            channel = await a_webhook(app, hook.url)
+            await watcher.look()
+            assert [one["state"] for one in (await app.get("/api/alerts/notifications"))["notifications"]] == ["queued"]
+            assert (await app.client.delete(f"/api/alerts/channels/{channel['id']}")).status_code == 204
+            assert [one["state"] for one in (await app.get("/api/alerts/notifications"))["notifications"]] == [
+                "dropped"
+            ]
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        pytest.param({"starts_ms": 1}, "body", id="without an end"),
+        pytest.param({"ends_ms": NOW - 1}, "ends_ms", id="over already"),
+        pytest.param({"weekly": {"start": "25:00", "duration": "1h"}}, "weekly.start", id="no time of day"),
+        pytest.param({"weekly": {"start": "02:00", "duration": "1h", "timezone": "Mars/Olympus"}}, "weekly.timezone", id="no time zone"),
+        pytest.param({"weekly": {"start": "02:00", "duration": "8d"}}, "weekly", id="longer than a week"),
+    ],
+)  # fmt: skip
+async def test_silences_that_are_refused(tmp_path: Path, document: dict, field: str) -> None:
+    async with running_app(tmp_path) as app:
+        answer = await app.client.post("/api/alerts/silences", json=document)
+        assert answer.status_code in (400, 422)
+        assert answer.json()["error"]["field"] == field
+
+
+async def test_silences_are_changed_and_ended(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        weekly = {"weekly": {"days": ["sun"], "start": "15:00", "duration": "1h"}, "kind": "maintenance"}
+        made = await make(app, "silences", weekly)
+        assert made["active_until_ms"] == 1_750_003_200_000, "15:06:40 UTC on a Sunday, until 16:00"
+        moved = await app.client.put(
+            f"/api/alerts/silences/{made['id']}",
+            json=weekly | {"weekly": {"days": ["mon"], "start": "15:00", "duration": "1h"}},
+        )
+        assert moved.json()["active_until_ms"] is None
+        assert len((await app.get("/api/alerts/silences"))["silences"]) == 1
+        assert (await app.client.delete(f"/api/alerts/silences/{made['id']}")).status_code == 204
+        assert (await app.client.get(f"/api/alerts/silences/{made['id']}")).status_code == 404
+
+
+async def preview(app: Any, condition: dict, start: str = "-2h", **rule: Any) -> Any:
+    answer = await app.client.post(
+        "/api/alerts/rules/preview", json={"rule": {"name": "r", "condition": condition} | rule, "start": start}
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_a_preview_says_what_the_rule_would_have_done(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        # 0.5 + 0.4 sin(i / 10): over 0.85 from i = 10.7 to 20.7, and again every 62.8 frames.
+        await app.push(a_push(a_ramp(NOW - 7_200_000, 720)))
+        condition = {
+            "type": "threshold",
+            "metric": "cpu_usage_ratio",
+            "function": "last",
+            "window": "10s",
+            "value": 0.85,
+        }
+        found = await preview(app, condition)
+        assert (found["series"], found["step_ms"], found["count"]) == (1, 10_000, 4), (
+            "the fourth is flapping, and stays"
+        )
+        first = found["firings"][0]
+        assert first["fired_ms"] == NOW - 7_200_000 + 11 * 10_000
+        assert first["resolved_ms"] == NOW - 7_200_000 + 21 * 10_000
+        assert first["value"] == pytest.approx(0.5 + 0.4 * math.sin(1.1))
+        assert first["since_ms"] == first["fired_ms"]
+        assert (await preview(app, condition, **{"for": "2m"}))["count"] == 0, "it is over 0.85 for 90 s only"
+        assert (await app.get("/api/alerts/rules"))["rules"] == [], "nothing is stored"
+
+
+async def test_a_preview_of_a_server_that_was_down(tmp_path: Path) -> None:
+    from bongsu.core.series import Layout
+
+    uptime = Layout.of((Series("system_uptime_seconds", (), "seconds"), CPU))
+    async with running_app(tmp_path) as app:
+        frames = [
+            a_frame(NOW - 7_200_000 + 10_000 * index, (index, 0.5), uptime)
+            for index in range(720)
+            if not 200 <= index < 300
+        ]
+        await app.push(a_push(frames, layouts=[uptime]))
+        found = await preview(app, {"type": "server_down", "grace": "30s"})
+        (firing,) = found["firings"]
+        assert firing["fired_ms"] == NOW - 7_200_000 + 199 * 10_000 + 140_000, "the look after 130 s of silence"
+        assert firing["resolved_ms"] == NOW - 7_200_000 + 300 * 10_000
+
+
+async def test_a_preview_of_a_forecast(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        await app.push(a_push(a_ramp(NOW - 7_200_000, 720)))
+        # Memory rises by 1 KiB every 10 s: 2 MiB are reached 2,048 frames after the start, 1,328 after the last.
+        condition = {
+            "type": "forecast",
+            "metric": "memory_used_bytes",
+            "history": "1h",
+            "value": 2 << 20,
+            "within": "4h",
+        }
+        found = await preview(app, condition)
+        (firing,) = found["firings"]
+        left = (2048 - (firing["fired_ms"] - (NOW - 7_200_000)) / 10_000) * 10
+        assert firing["value"] == pytest.approx(left, abs=120)
+        assert 4 * 3600 - 120 < left <= 4 * 3600 + 60 or firing["fired_ms"] <= NOW - 3_600_000
+
+
+async def test_a_preview_of_two_months_is_refused(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        await send_cpu(app, 0.5)
+        answer = await app.client.post("/api/alerts/rules/preview", json={"rule": CPU_RULE, "start": "-60d"})
+        assert (answer.status_code, answer.json()["error"]["field"]) == (400, "start")
+
+
+async def test_history_has_filters_and_pages(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+        for name in ("web-1", "web-2", "db-1"):
+            await send_cpu(app, 0.95, name=name)
+        await a_rule(app)
+        await a_rule(app, name="Database", severity="critical", scope={"names": ["db-*"]})
+        await watcher.look()
+        app.clock.advance(1)
+        listed = await app.get("/api/alerts/history", limit=3)
+        rest = await app.get("/api/alerts/history", limit=3, cursor=listed["next"])
+        assert (len(listed["alerts"]), len(rest["alerts"]), rest["next"]) == (3, 1, None)
+        assert len((await app.get("/api/alerts/history", severity="critical"))["alerts"]) == 1
+        assert len((await app.get("/api/alerts/history", rule="CPU"))["alerts"]) == 3
+        assert len((await app.get("/api/alerts/history", server=[1, 2]))["alerts"]) == 2
+        assert (await app.get("/api/alerts/history", state="resolved"))["alerts"] == []
+        assert (await app.get("/api/alerts/history", start="-2h", end="-1h"))["alerts"] == []
+        assert [one["severity"] for one in (await app.get("/api/alerts/active"))["alerts"]] == ["critical"] + 3 * [
+            "warning"
+        ]
+        record = await app.get(f"/api/alerts/{listed['alerts'][0]['id']}", language="ko")
+        assert record["summary"] == "최신 값: 95.0 % (임계값 90.0 % 초과)"
+        (decision,) = record["decisions"]
+        assert (decision["outcome"], decision["detail"]) == (
+            "nobody to tell",
+            "no channel is the default, and the rule names none",
+        )
+        assert (await app.client.get("/api/alerts/999")).status_code == 404

@@ -1,0 +1,298 @@
+"""From a frame to what arrives at a channel, on a fake clock, over the real API and a real endpoint."""
+
+import hashlib
+import hmac
+from pathlib import Path
+
+import pytest
+
+from bongsu.server.storage.alerts import acknowledge
+from tests.integration.server.alerting import a_rule, a_webhook, make, send_cpu, watching
+from tests.support.app import RunningApp, running_app
+from tests.support.endpoints import Endpoint, endpoint
+from tests.support.pushes import a_frame, a_push
+
+
+def told(hook: Endpoint) -> list[str]:
+    return [one.json["event"] for one in hook.received]
+
+
+async def step(app: RunningApp, watcher, value: float | None, seconds: float = 10, **more: object) -> None:  # type: ignore[no-untyped-def]
+    """Some time passes, a frame comes or does not, the worker looks."""
+    app.clock.advance(seconds)
+    if value is not None:
+        await send_cpu(app, value, **more)  # type: ignore[arg-type]
+    await watcher.look()
+
+
+async def test_an_alert_from_its_first_sample_to_its_end(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+            await send_cpu(app, 0.5)
+            rule = await a_rule(
+                app, **{"for": "20s", "description": "Look at the processes.", "runbook": "https://wiki.example/cpu"}
+            )
+            assert rule["warnings"] == []
+            await a_webhook(app, hook.url)
+            await watcher.look()
+            await step(app, watcher, 0.95)
+            (pending,) = (await app.get("/api/alerts/active"))["alerts"]
+            assert (pending["state"], pending["fired_ms"], hook.received) == ("pending", None, [])
+            began = app.clock.now_ms()
+            await step(app, watcher, 0.96)
+            await step(app, watcher, 0.97)
+            (firing,) = (await app.get("/api/alerts/active", state="firing"))["alerts"]
+            assert (firing["since_ms"], firing["fired_ms"]) == (began, began + 20_000)
+            assert (firing["value"], firing["threshold"], firing["severity"]) == (0.97, 0.9, "warning")
+            (request,) = hook.received
+            body = request.json
+            assert body["title"] == "[ALERT] CPU: web-1"
+            assert body["summary"] == "The newest value is 97.0 %, over the threshold of 90.0 %."
+            facts = {one["label"]: one["value"] for one in body["facts"]}
+            assert facts["Server"] == "web-1"
+            assert facts["Metric"] == "cpu_usage_ratio"
+            assert (facts["Value"], facts["Threshold"], facts["For"]) == ("97.0 %", "90.0 %", "20s")
+            assert facts["Since"] == "2025-06-15 15:06:50 UTC"
+            assert body["processes"][0] == {"name": "backup", "cpu": "175 %", "memory": "300 MiB"}
+            assert body["url"] == f"https://monitor.example/alerts/{firing['id']}"
+            assert body["runbook"] == "https://wiki.example/cpu"
+            stamp, sent = request.headers["x-bongsu-timestamp"], request.headers["x-bongsu-signature"]
+            digest = hmac.new(b"s3cret", stamp.encode() + b"." + request.body, hashlib.sha256).hexdigest()
+            assert sent == f"sha256={digest}"
+            await step(app, watcher, 0.5)
+            assert told(hook) == ["fired", "resolved"]
+            assert (await app.get("/api/alerts/active"))["alerts"] == []
+            record = await app.get(f"/api/alerts/{firing['id']}")
+            assert record["alert"]["state"] == "resolved"
+            assert [(one["stage"], one["outcome"]) for one in record["decisions"]] == [
+                ("send", "queued"),
+                ("record", "sent"),
+                ("send", "queued"),
+                ("record", "sent"),
+            ]
+            assert record["decisions"][1]["detail"] == "hook: 200 ok"
+            assert [one["state"] for one in record["notifications"]] == ["sent", "sent"]
+
+
+async def test_repeat_and_acknowledge(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+            await send_cpu(app, 0.5)
+            await a_rule(app, repeat="5m")
+            await a_webhook(app, hook.url)
+            await step(app, watcher, 0.95)
+            for _ in range(29):
+                await step(app, watcher, 0.95)
+            assert told(hook) == ["fired"]
+            await step(app, watcher, 0.95)
+            assert told(hook) == ["fired", "repeated"]
+            (alert,) = (await app.get("/api/alerts/active"))["alerts"]
+            page = hook.received[0].json["acknowledge_url"].removeprefix("https://monitor.example")
+            shown = await app.client.get(page)
+            assert "<form" in shown.text
+            assert (await app.get("/api/alerts/active"))["alerts"][0]["acknowledged_ms"] is None, (
+                "looking changes nothing"
+            )
+            done = await app.client.post(f"/api/alerts/{alert['id']}/acknowledge", json={"comment": "on it"})
+            assert (done.json()["acknowledged_comment"], done.json()["acknowledged_by"]) == (
+                "on it",
+                "tests (admin@bongsu.test)",
+            )
+            assert (await app.client.post(page)).status_code == 200
+            assert (await app.client.post(page + "0")).status_code == 400
+            for _ in range(40):
+                await step(app, watcher, 0.95)
+            assert told(hook) == ["fired", "repeated"], "nobody is told again of what somebody looks after"
+            await step(app, watcher, 0.5)
+            assert told(hook)[-1] == "resolved"
+            late = await app.client.post(f"/api/alerts/{alert['id']}/acknowledge", json={})
+            assert (late.status_code, late.json()["error"]["code"]) == (409, "alert_resolved")
+
+
+async def test_escalation_until_somebody_acknowledges(tmp_path: Path) -> None:
+    with endpoint() as hook, endpoint() as boss:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+            await send_cpu(app, 0.5)
+            await a_webhook(app, hook.url)
+            await a_webhook(app, boss.url, name="boss", default=False)
+            steps = [{"after": "1m", "channels": ["boss"]}, {"after": "3m", "channels": ["boss"]}]
+            await a_rule(app, escalation=steps)
+            for _ in range(7):
+                await step(app, watcher, 0.95)
+            assert (told(hook), told(boss)) == (["fired"], ["escalated"])
+            (alert,) = (await app.get("/api/alerts/active"))["alerts"]
+            database = app.application.api.state.services.database
+            await database.write(lambda connection: acknowledge(connection, alert["id"], "kim", "", app.clock.now_ms()))
+            for _ in range(20):
+                await step(app, watcher, 0.95)
+            assert told(boss) == ["escalated"]
+            await step(app, watcher, 0.5)
+            assert (told(hook), told(boss)) == (["fired", "resolved"], ["escalated", "resolved"]), (
+                "all who were told hear the end"
+            )
+
+
+async def test_the_same_within_five_minutes_is_told_once(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+            await send_cpu(app, 0.5)
+            await a_rule(app)
+            await a_webhook(app, hook.url)
+            for value in (0.95, 0.5, 0.95, 0.5, 0.95):
+                await step(app, watcher, value)
+            assert told(hook) == ["fired", "resolved"]
+            (alert,) = (await app.get("/api/alerts/active"))["alerts"]
+            record = await app.get(f"/api/alerts/{alert['id']}")
+            assert [(one["stage"], one["outcome"]) for one in record["decisions"]] == [("dedupe", "held back")]
+            for _ in range(26):
+                await step(app, watcher, 0.95)
+            assert told(hook) == ["fired", "resolved", "fired"], "it still fires when the window is over"
+
+
+async def test_a_server_that_is_down_silences_its_children(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+            await send_cpu(app, 0.5)
+            await make(app, "rules", {"name": "Down", "severity": "critical", "condition": {"type": "server_down"}})
+            await a_rule(app, **{"for": "2m"})
+            await watcher.look()
+            await step(app, watcher, 0.95)
+            await step(app, watcher, None, 131)
+            assert [one["rule_name"] for one in (await app.get("/api/alerts/active", state="firing"))["alerts"]] == [
+                "Down"
+            ]
+            await a_webhook(app, hook.url)
+            # A frame that came late: the server is not back for the engine until the next look.
+            await step(app, watcher, None)
+            (down,) = hook.received
+            assert (
+                down.json["summary"] == "The server has sent nothing for 2m 21s (down after 2m 10s)."
+                or "nothing for 2m" in down.json["summary"]
+            )
+            await step(app, watcher, 0.96)
+            assert told(hook) == ["fired", "fired", "resolved"] or told(hook) == ["fired", "resolved", "fired"]
+
+
+async def test_silences_and_maintenance(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+            await send_cpu(app, 0.5)
+            await a_rule(app)
+            await a_webhook(app, hook.url)
+            now = app.clock.now_ms()
+            silence = await make(
+                app,
+                "silences",
+                {"comment": "moving racks", "scope": {"names": ["web-*"]}, "starts_ms": now, "ends_ms": now + 60_000},
+            )
+            assert silence["active_until_ms"] == now + 60_000
+            for _ in range(5):
+                await step(app, watcher, 0.95)
+            assert hook.received == []
+            (alert,) = (await app.get("/api/alerts/active"))["alerts"]
+            (decision,) = (await app.get(f"/api/alerts/{alert['id']}"))["decisions"]
+            assert decision["stage"] == "silence"
+            assert decision["detail"] == "silence 1 until 2025-06-15T15:07:40Z: moving racks"
+            await step(app, watcher, 0.95)
+            assert told(hook) == ["fired"], "what still fires at the end is told"
+
+
+async def test_alerts_of_one_rule_come_in_one_message(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+            for number in range(12):
+                await send_cpu(app, 0.5, name=f"web-{number}")
+            await a_rule(app)
+            await a_webhook(app, hook.url)
+            await watcher.look()
+            app.clock.advance(10)
+            for number in range(12):
+                await send_cpu(app, 0.95, name=f"web-{number}")
+            await watcher.look()
+            (request,) = hook.received
+            assert request.json["title"] == "[ALERT] CPU: web-0 and 11 more"
+            assert request.json["others"][0] == "web-1: 95.0 %"
+            assert request.json["others"][-1] == "and 1 more"
+
+
+async def test_a_restart_neither_loses_nor_repeats(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app:
+            async with watching(app, tmp_path) as watcher:
+                await send_cpu(app, 0.5)
+                await a_rule(app, **{"for": "30s"})
+                await a_webhook(app, hook.url)
+                await step(app, watcher, 0.95)
+                await step(app, watcher, 0.95)
+                await watcher.shares.give_up()
+            async with watching(app, tmp_path) as watcher:
+                await step(app, watcher, 0.95)
+                await step(app, watcher, 0.95)
+                assert told(hook) == ["fired"], "pending since before the restart"
+                await watcher.shares.give_up()
+            async with watching(app, tmp_path) as watcher:
+                await step(app, watcher, 0.95)
+                assert told(hook) == ["fired"]
+                await step(app, watcher, 0.5)
+                assert told(hook) == ["fired", "resolved"]
+
+
+async def test_a_replayed_backlog_never_fires(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+            await send_cpu(app, 0.5)
+            await a_rule(app)
+            await a_webhook(app, hook.url)
+            await watcher.look()
+            app.clock.advance(3_600)
+            await send_cpu(app, 0.5)
+            frames = [a_frame(app.clock.now_ms() - 1_000 * second, (0.99, 0, 0)) for second in range(3_590, 10, -10)]
+            await app.push(a_push(frames))
+            await watcher.look()
+            await step(app, watcher, 0.5)
+            assert hook.received == []
+            assert (await app.get("/api/alerts/history"))["alerts"] == []
+
+
+async def test_a_dead_workers_shards_are_taken_over_within_30_seconds(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as first, watching(app, tmp_path) as second:
+            await send_cpu(app, 0.5)
+            await a_rule(app)
+            await a_webhook(app, hook.url)
+            await first.look()
+            await second.look()
+            await first.look()
+            await second.look()
+            assert len(first.shares.mine) == len(second.shares.mine) == 8
+            assert not first.shares.mine & second.shares.mine
+            alive, dead = (first, second) if 1 not in first.shares.mine else (second, first)
+            assert 1 in dead.shares.mine
+            waited = 0
+            while 1 not in alive.shares.mine:
+                await step(app, alive, 0.95)
+                waited += 10
+            assert waited <= 30
+            await step(app, alive, 0.95)
+            assert told(hook) == ["fired"]
+            # The one that was only held up finds out when it wants to write.
+            with pytest.raises(Exception, match="took over"):
+                await dead.cycle.run(dead.shares.mine, app.clock.now_ms())
+            assert told(hook) == ["fired"]
+            assert len((await app.get("/api/alerts/active"))["alerts"]) == 1
+
+
+async def test_a_rule_that_is_deleted_ends_its_alerts(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+            await send_cpu(app, 0.5)
+            rule = await a_rule(app)
+            await a_webhook(app, hook.url)
+            await step(app, watcher, 0.95)
+            assert (await app.client.delete(f"/api/alerts/rules/{rule['id']}")).status_code == 204
+            await step(app, watcher, 0.95)
+            (alert,) = (await app.get("/api/alerts/history"))["alerts"]
+            assert (alert["state"], alert["reason"]) == ("resolved", "not_watched")
+            await step(app, watcher, 0.95)
+            (alert,) = (await app.get("/api/alerts/history"))["alerts"]
+            assert alert["state"] == "resolved"

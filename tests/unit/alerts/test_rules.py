@@ -1,0 +1,139 @@
+"""Rules: what is refused and why, and YAML that loses nothing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bongsu.alerts.rulebook import dump_rules, load_rules, parse_rule
+from bongsu.alerts.rules import Rule, Scope
+from bongsu.core.errors import InvalidInput
+from bongsu.core.series import Series
+
+CPU = {"type": "threshold", "metric": "cpu_usage_ratio", "value": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "message"),
+    [
+        pytest.param({"name": ""}, "rule.name", "at least 1", id="no name"),
+        pytest.param({"name": "a\nb"}, "rule.name", "pattern", id="a name over two lines"),
+        pytest.param({"severty": "info"}, "rule.severty", "Extra", id="misspelt"),
+        pytest.param({"for": "5"}, "rule.for", "no unit", id="a duration without a unit"),
+        pytest.param({"for": "2d"}, "rule", "longer than a day", id="for of two days"),
+        pytest.param({"repeat": "1m"}, "rule", "at least 5m", id="repeats each minute"),
+        pytest.param({"runbook": "javascript:alert(1)"}, "rule.runbook", "pattern", id="a runbook that is no page"),
+        pytest.param({"condition": CPU | {"window": "7h"}}, "rule.condition.threshold", "1s to 6h", id="window too long"),
+        pytest.param({"condition": CPU | {"window": "0s"}}, "rule.condition.threshold", "1s to 6h", id="no window"),
+        pytest.param({"condition": CPU | {"recovery": 0.95}}, "rule.condition.threshold", "above value", id="recovery on the wrong side"),
+        pytest.param({"condition": CPU | {"operator": "<", "recovery": 0.5}}, "rule.condition.threshold", "below value", id="recovery on the wrong side of under"),
+        pytest.param({"condition": CPU | {"value": float("nan")}}, "rule.condition.threshold.value", "finite", id="NaN"),
+        pytest.param({"condition": CPU | {"metric": "a b"}}, "rule.condition.threshold.metric", "pattern", id="no metric name"),
+        pytest.param({"condition": {"type": "change", "metric": "m", "value": 1, "window": "5m", "over": "1m"}}, "rule.condition.change", "overlap", id="windows that overlap"),
+        pytest.param({"condition": {"type": "forecast", "metric": "m", "value": 1, "history": "1m"}}, "rule.condition.forecast", "10m to 30d", id="history too short"),
+        pytest.param({"condition": {"type": "forecast", "metric": "m", "value": 1, "within": "24h", "recovery_within": "1h"}}, "rule.condition.forecast", "shorter", id="recovers before it fires"),
+        pytest.param({"condition": {"type": "sorcery"}}, "rule.condition", "does not match any", id="no such condition"),
+        pytest.param({"escalation": [{"after": "30m", "channels": ["a"]}, {"after": "10m", "channels": ["b"]}]}, "rule", "later", id="escalation backwards"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(change: dict, field: str, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message) as error:
+        parse_rule({"name": "r", "condition": CPU} | change)
+    assert error.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("rules: [", "not YAML", id="not YAML"),
+        pytest.param("- a", "one key", id="a list"),
+        pytest.param("rules: {}", "one key", id="no list"),
+        pytest.param("rules: []\nother: 1", "one key", id="another key"),
+        pytest.param("rules: [1]", r"rules\[0\]", id="no rule"),
+        pytest.param("rules:\n- {name: a, condition: {type: server_down}}\n- {name: a, condition: {type: server_down}}", "stands twice", id="a name twice"),
+        pytest.param("rules:\n- {name: a, condition: {type: server_down}, for: x}", r"rules\[0\] \(a\)\.for", id="the rule and field are named"),
+        pytest.param("rules: !!python/object/apply:os.system [ls]", "not YAML", id="no code is run"),
+    ],
+)  # fmt: skip
+def test_a_bad_file_says_where(text: str, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        load_rules(text)
+
+
+@pytest.mark.parametrize("text", ["", "rules:", "rules: []"])
+def test_an_empty_file_has_no_rules(text: str) -> None:
+    assert load_rules(text) == []
+
+
+durations = st.sampled_from(["0s", "30s", "5m", "1.5h", "90m"])
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).filter(str.strip)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+labels = st.dictionaries(texts, texts, max_size=2)
+of_series = {"metric": st.from_regex(r"[a-z_]{1,9}", fullmatch=True), "labels": labels, "without_labels": labels}
+numbers = {"operator": st.sampled_from([">", ">=", "<", "<="]), "value": finite}
+functions = st.sampled_from(["avg", "min", "max", "last", "sum", "increase", "rate"])
+conditions = st.one_of(
+    st.fixed_dictionaries({"type": st.just("threshold"), **of_series, **numbers, "function": functions}),
+    st.fixed_dictionaries({"type": st.just("change"), **of_series, **numbers, "relative": st.booleans()}),
+    st.fixed_dictionaries(
+        {"type": st.just("forecast"), **of_series, **numbers, "fit": st.sampled_from(["robust", "linear"])}
+    ),
+    st.fixed_dictionaries({"type": st.just("no_data"), **of_series}),
+    st.just({"type": "server_down", "grace": "1m"}),
+)
+documents = st.fixed_dictionaries(
+    {"name": texts, "condition": conditions},
+    optional={
+        "description": texts,
+        "enabled": st.booleans(),
+        "severity": st.sampled_from(["info", "warning", "critical"]),
+        "priority": st.integers(1, 5),
+        "scope": st.fixed_dictionaries({"servers": st.lists(st.integers()), "names": st.lists(texts), "tags": labels}),
+        "for": durations,
+        "recover_for": durations,
+        "no_data": st.fixed_dictionaries({"policy": st.sampled_from(["keep", "resolve", "alert"]), "after": durations}),
+        "channels": st.lists(texts, max_size=3),
+        "repeat": st.sampled_from(["0s", "5m", "4h"]),
+        "group_by": st.sampled_from(["rule", "server", "series"]),
+        "escalation": st.just([{"after": "10m", "channels": ["a"]}]),
+    },
+)
+
+
+@given(st.lists(documents.map(parse_rule), max_size=4, unique_by=lambda rule: rule.name))
+def test_what_is_exported_is_what_is_imported(rules: list[Rule]) -> None:
+    assert load_rules(dump_rules(rules)) == rules
+
+
+@pytest.mark.parametrize(
+    ("scope", "covered"),
+    [
+        pytest.param({}, True, id="empty: all"),
+        pytest.param({"servers": [7]}, True, id="by id"),
+        pytest.param({"servers": [8]}, False, id="another id"),
+        pytest.param({"names": ["db-*", "WEB-*"]}, True, id="any pattern, in any case"),
+        pytest.param({"names": ["db-*"]}, False, id="no pattern"),
+        pytest.param({"names": ["*"], "without_names": ["web-1"]}, False, id="left out"),
+        pytest.param({"tags": {"env": "prod*"}}, True, id="a tag by pattern"),
+        pytest.param({"tags": {"env": "prod", "team": "*"}}, False, id="a tag that it has not"),
+        pytest.param({"servers": [7], "names": ["db-*"]}, False, id="all that is given must match"),
+    ],
+)  # fmt: skip
+def test_scope(scope: dict, covered: bool) -> None:
+    assert Scope(**scope).covers(7, "web-1", {"env": "production"}) is covered
+
+
+@pytest.mark.parametrize(
+    ("filters", "selected"),
+    [
+        pytest.param({}, True, id="every label"),
+        pytest.param({"labels": {"mountpoint": "/data*"}}, True, id="a pattern"),
+        pytest.param({"labels": {"mountpoint": "/"}}, False, id="another"),
+        pytest.param({"labels": {"device": "*"}}, False, id="a label that it has not"),
+        pytest.param({"without_labels": {"fstype": "tmpfs"}}, True, id="not left out"),
+        pytest.param({"without_labels": {"mountpoint": "*"}}, False, id="left out"),
+    ],
+)
+def test_label_filters(filters: dict, selected: bool) -> None:
+    rule = parse_rule({"name": "r", "condition": {"type": "threshold", "metric": "m", "value": 1} | filters})
+    assert rule.selects(Series("m", (("mountpoint", "/data/1"),))) is selected
+    assert not rule.selects(Series("other", (("mountpoint", "/data/1"),)))

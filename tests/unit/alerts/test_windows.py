@@ -1,0 +1,103 @@
+"""Windows in memory, and the same over stored history."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bongsu.alerts.conditions import Function
+from bongsu.alerts.windows import Ring, rolling
+
+START = 1_750_000_000_000
+
+
+def a_ring(samples: list[tuple[int, float]], slots: int = 16, spacing_ms: int = 0) -> Ring:
+    """One track with these (seconds, value)."""
+    ring = Ring(slots, spacing_ms)
+    track = np.array([ring.add(10_000)])
+    for second, value in samples:
+        ring.push(track, np.array([START + second * 1000]), np.array([float(value)]))
+    return ring
+
+
+def reduced(ring: Ring, function: Function, window: int, second: int) -> float:
+    return float(ring.reduce(np.array([0]), function, window * 1000, np.array([START + second * 1000]))[0])
+
+
+FIVE = [(0, 3.0), (10, 5.0), (20, 1.0), (30, 2.0), (40, 4.0)]
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        pytest.param("avg", 7 / 3, id="avg of 1, 2, 4"),
+        pytest.param("min", 1.0, id="min"),
+        pytest.param("max", 4.0, id="max"),
+        pytest.param("last", 4.0, id="last"),
+        pytest.param("sum", 7.0, id="sum"),
+        pytest.param("increase", 1 + 1 + 2, id="5 to 1 is a reset, grown by 1; then 1 and 2"),
+        pytest.param("rate", 4 / 30, id="4 in 30 s"),
+    ],
+)  # fmt: skip
+def test_functions(function: str, expected: float) -> None:
+    # (10, 40]: the sample at 10 s is not in the window, but growth is counted from it.
+    assert reduced(a_ring(FIVE), Function(function), 30, 40) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("function", list(Function))
+def test_an_empty_window_has_no_value(function: Function) -> None:
+    assert np.isnan(reduced(a_ring(FIVE), function, 30, 100))
+    assert np.isnan(reduced(a_ring([]), function, 30, 100))
+
+
+def test_growth_needs_two_samples() -> None:
+    assert np.isnan(reduced(a_ring([(0, 5.0)]), Function.RATE, 30, 0))
+
+
+def test_late_and_missing_samples_change_nothing() -> None:
+    ring = a_ring(FIVE)
+    for second, value in ((20, 100.0), (40, 100.0), (50, float("nan"))):
+        ring.push(np.array([0]), np.array([START + second * 1000]), np.array([value]))
+    assert reduced(ring, Function.MAX, 60, 50) == 5.0
+    assert ring.newest[0] == START + 40_000
+
+
+def test_what_is_stored_goes_before_what_came_since() -> None:
+    ring = a_ring([(40, 4.0), (50, 6.0)])
+    times = np.array([START + 1000 * second for second in (0, 10, 20, 30, 40)])
+    ring.fill(0, times, np.array([3.0, 5.0, float("nan"), 2.0, 99.0]))
+    assert ring.ready[0]
+    assert reduced(ring, Function.SUM, 1000, 50) == 3 + 5 + 2 + 4 + 6
+    ring.push(np.array([0]), np.array([START + 60_000]), np.array([1.0]))
+    assert reduced(ring, Function.LAST, 1000, 60) == 1.0
+
+
+def test_more_history_than_slots_keeps_the_newest() -> None:
+    ring = a_ring([], slots=8)
+    times = START + 1000 * np.arange(100)
+    ring.fill(0, times, np.arange(100.0))
+    assert reduced(ring, Function.MIN, 1000, 99) == 92.0
+    ring.push(np.array([0]), np.array([START + 100_000]), np.array([1.0]))
+    assert reduced(ring, Function.SUM, 1000, 100) == sum(range(93, 100)) + 1
+
+
+def test_a_thinned_ring_keeps_one_sample_a_spacing() -> None:
+    ring = a_ring([(second, second) for second in range(0, 600, 10)], spacing_ms=60_000)
+    times, values = ring.in_order(np.array([0]))
+    assert values[times > 0].tolist() == [0.0, 60.0, 120.0, 180.0, 240.0, 300.0, 360.0, 420.0, 480.0, 540.0]
+
+
+samples = st.lists(st.tuples(st.integers(1, 30), st.floats(0, 1e6)), max_size=40)
+
+
+@given(samples, st.sampled_from(Function), st.integers(1, 200), st.integers(0, 100))
+def test_a_look_back_says_what_a_live_look_said(
+    steps: list[tuple[int, float]], function: Function, window: int, first_end: int
+) -> None:
+    seconds = np.cumsum([step for step, _ in steps], dtype=np.int64)
+    values = np.array([value for _, value in steps])
+    ring = a_ring(list(zip(seconds.tolist(), values.tolist(), strict=True)), slots=64)
+    ends = START + 1000 * np.arange(first_end, first_end + 1200, 97)
+    live = [float(ring.reduce(np.array([0]), function, window * 1000, np.array([end]))[0]) for end in ends]
+    back = rolling(START + seconds * 1000, values, function, window * 1000, ends)
+    np.testing.assert_allclose(back, live, rtol=1e-9, atol=1e-6)
