@@ -117,7 +117,7 @@ def _server(config: Config, server: str, report: Report) -> None:
         headers["Authorization"] = f"Bearer {token}"
     # no frames: nothing is stored, but address, TLS, token and version are tried
     name = config.name or socket.gethostname()
-    body = encode_push(Push(AgentIdentity(agent_id, name, __version__, config.interval_ms)))
+    body = encode_push(Push(AgentIdentity(agent_id, name, __version__, config.interval_ms, config.tags)))
     try:
         connection = Connection(
             url,

@@ -200,7 +200,7 @@ def make_credentials(config: Config, agent_id: str) -> Credentials:
 
 
 def _identity(config: Config, agent_id: str, hostname: str) -> AgentIdentity:
-    return AgentIdentity(agent_id, config.name or hostname, __version__, config.interval_ms)
+    return AgentIdentity(agent_id, config.name or hostname, __version__, config.interval_ms, config.tags)
 
 
 def delay_seconds(config: Config, agent_id: str) -> float:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from bongsu.agent.credentials import ENROL_PATH, Credentials, answered_reason, answered_token
 from bongsu.agent.http import Connection, Response, Url, tls_context
+from bongsu.core.clock import SystemClock
 from bongsu.core.errors import BongsuError, ConfigError
 from bongsu.core.samples import HostFacts, Push, PushResult
 from bongsu.wire.encoder import CONTENT_TYPE, decode_result, encode_push
@@ -177,6 +178,7 @@ class Transport:
             [layout for layout in push.layouts if with_all or layout.id not in self._known],
             push.frames,
             push.process_lists,
+            SystemClock().now_ms(),
         )
         body = encode_push(lean)
         headers = self._headers

@@ -37,7 +37,7 @@ from bongsu.server.storage.blocks import CorruptBlock
 from bongsu.server.storage.database import Database, open_database
 from bongsu.server.storage.frames import newest_frames
 from bongsu.server.storage.layouts import load_layouts
-from bongsu.server.storage.servers import load_servers, touch_servers
+from bongsu.server.storage.servers import ServerRecord, load_servers, touch_servers
 from bongsu.server.vault import open_vault
 
 logger = logging.getLogger(__name__)
@@ -205,12 +205,13 @@ def _last_of_archive(connection: Connection, server_id: int, layout: Layout) -> 
     return [Frame(layout.id, time_ms, row.tobytes()) for time_ms, row in zip(times[::-1], rows[::-1], strict=True)]
 
 
-def last_seen(registry: Registry) -> dict[int, int]:
-    """Servers whose record is behind the newest frame, and the frame's time; takes the record along."""
-    behind = {}
+def last_seen(registry: Registry) -> list[ServerRecord]:
+    """The records that are behind the newest frame; they are taken along."""
+    behind = []
     for state in registry.by_id.values():
         if state.last_seen_ms > state.record.last_seen_ms:
-            state.record.last_seen_ms = behind[state.record.id] = state.last_seen_ms
+            state.record.last_seen_ms = state.last_seen_ms
+            behind.append(state.record)
     return behind
 
 

@@ -228,6 +228,9 @@ class Ingest:
         if state is None or differs(state.record, push.agent, push.host):
             check_agent(push.agent, push.host)
             state = await self._record(push, tags, now_ms)
+        if push.sent_ms and state.heard_clock(push.sent_ms, now_ms):
+            offset = state.record.clock_offset_ms / 1000
+            logger.warning("the clock of %s jumped: it is %+.0f s off ours", state.record.agent.name, offset)
         accepted = 0
         if push.frames or layouts or processes:
             accepted = await self._commits.commit(
@@ -249,7 +252,9 @@ class Ingest:
             if differs(state.record, push.agent, push.host):
                 record = state.record
                 host = push.host or record.host
-                await self._database.write(lambda connection: update_server(connection, record.id, push.agent, host))
+                await self._database.write(
+                    lambda connection: update_server(connection, record.id, push.agent, host, now_ms)
+                )
                 record.agent, record.host = push.agent, host
             return state
 

@@ -16,6 +16,8 @@ class Newest:
     before: Frame | None = None
 
 
+# A push takes a second or two to arrive when much is going on; a clock that was set jumps by more.
+CLOCK_JUMP_MS = 5_000
 # An agent that does not say how often it samples.
 DEFAULT_INTERVAL_MS = 10_000
 
@@ -30,6 +32,7 @@ class ServerState:
     sizes: dict[int, int] = field(default_factory=dict)
     newest: dict[int, Newest] = field(default_factory=dict)
     last_seen_ms: int = 0
+    clock_known: bool = False
     # Time of the oldest sample that there ever was.
     oldest_ms: int = 0
 
@@ -42,6 +45,16 @@ class ServerState:
         """From now on frames of this layout are understood."""
         self.layouts[layout.id] = layout
         self.sizes[layout.id] = 8 * len(layout.series)
+
+    def heard_clock(self, sent_ms: int, now_ms: int) -> bool:
+        """Compares the agent's clock with ours. Whether it has jumped: what it said before is off by too much."""
+        record = self.record
+        offset_ms = sent_ms - now_ms
+        jumped = self.clock_known and abs(offset_ms - record.clock_offset_ms) > CLOCK_JUMP_MS
+        record.clock_offset_ms, self.clock_known = offset_ms, True
+        if jumped:
+            record.clock_jump_ms = now_ms
+        return jumped
 
     def saw(self, frame: Frame) -> None:
         """Keeps a committed frame if it is newer than what is kept."""

@@ -568,6 +568,32 @@ export type Code = {
 };
 
 /**
+ * CompletenessAnswer
+ *
+ * A page of servers.
+ */
+export type CompletenessAnswer = {
+    /**
+     * Start Ms
+     */
+    start_ms: number;
+    /**
+     * End Ms
+     */
+    end_ms: number;
+    /**
+     * Servers
+     */
+    servers: Array<ServerCompleteness>;
+    /**
+     * Next
+     *
+     * Pass it as `cursor` for the next page; null on the last.
+     */
+    next: string | null;
+};
+
+/**
  * CreatedApiToken
  *
  * The only time that the token is shown.
@@ -1095,6 +1121,28 @@ export type Format = 'json' | 'csv' | 'arrow' | 'parquet';
  * What a window of samples becomes.
  */
 export type Function = 'avg' | 'min' | 'max' | 'last' | 'sum' | 'increase' | 'rate';
+
+/**
+ * GapInfo
+ *
+ * Frames that are not there.
+ */
+export type GapInfo = {
+    /**
+     * Start Ms
+     */
+    start_ms: number;
+    /**
+     * End Ms
+     */
+    end_ms: number;
+    /**
+     * Missing
+     *
+     * How many frames there is room for.
+     */
+    missing: number;
+};
 
 /**
  * Health
@@ -2021,7 +2069,71 @@ export type Server = {
     own_tags: {
         [key: string]: string;
     };
+    /**
+     * Clock
+     *
+     * The agent's clock; ok: within 5 s of the API server's.
+     */
+    clock: 'ok' | 'ahead' | 'behind';
+    /**
+     * Clock Offset Ms
+     *
+     * The agent's clock minus the API server's, at its last request.
+     */
+    clock_offset_ms: number;
+    /**
+     * Clock Jump Ms
+     *
+     * When its clock last jumped, by the API server's; null: never.
+     */
+    clock_jump_ms: number | null;
     host: Host;
+};
+
+/**
+ * ServerCompleteness
+ *
+ * What of one server is stored.
+ */
+export type ServerCompleteness = {
+    /**
+     * Server Id
+     */
+    server_id: number;
+    /**
+     * Start Ms
+     *
+     * Of the range, or when the server was first watched.
+     */
+    start_ms: number;
+    /**
+     * End Ms
+     *
+     * Of the range, or the newest frame of a server that is up.
+     */
+    end_ms: number;
+    /**
+     * Expected
+     *
+     * Frames that there should be, by the interval that the agent named.
+     */
+    expected: number;
+    /**
+     * Stored
+     */
+    stored: number;
+    /**
+     * Ratio
+     *
+     * stored / expected, 0 to 1; null when none is expected.
+     */
+    ratio: number | null;
+    /**
+     * Gaps
+     *
+     * The 100 longest, by time.
+     */
+    gaps: Array<GapInfo>;
 };
 
 /**
@@ -3825,6 +3937,66 @@ export type GetMetricsHistoryResponses = {
 };
 
 export type GetMetricsHistoryResponse = GetMetricsHistoryResponses[keyof GetMetricsHistoryResponses];
+
+export type GetCompletenessData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Server
+         *
+         * Server ids; all servers when left out.
+         */
+        server?: Array<number>;
+        /**
+         * Start
+         *
+         * Unix ms, ISO 8601, or relative: -15m, -6h, -7d.
+         */
+        start?: string;
+        /**
+         * End
+         *
+         * As `start`; not included.
+         */
+        end?: string;
+        /**
+         * Limit
+         *
+         * Servers on a page.
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next` of the page before.
+         */
+        cursor?: number;
+    };
+    url: '/api/metrics/completeness';
+};
+
+export type GetCompletenessErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetCompletenessError = GetCompletenessErrors[keyof GetCompletenessErrors];
+
+export type GetCompletenessResponses = {
+    /**
+     * Successful Response
+     */
+    200: CompletenessAnswer;
+};
+
+export type GetCompletenessResponse = GetCompletenessResponses[keyof GetCompletenessResponses];
 
 export type ListAlertRulesData = {
     body?: never;

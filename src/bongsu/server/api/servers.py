@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.auth.access import require
 from bongsu.server.auth.principal import Principal, Role
-from bongsu.server.registry import ServerState
+from bongsu.server.registry import CLOCK_JUMP_MS, ServerState
 
 router = APIRouter(prefix="/api", tags=["servers"])
 
@@ -43,6 +43,11 @@ class Server(BaseModel):
     agent_version: str
     tags: dict[str, str] = Field(description="What people set, and what the agent says of itself.")
     own_tags: dict[str, str] = Field(description="Those that people set; who may see the server can depend on them.")
+    clock: Literal["ok", "ahead", "behind"] = Field(
+        description="The agent's clock; ok: within 5 s of the API server's."
+    )
+    clock_offset_ms: int = Field(description="The agent's clock minus the API server's, at its last request.")
+    clock_jump_ms: int | None = Field(description="When its clock last jumped, by the API server's; null: never.")
     host: Host
 
 
@@ -59,6 +64,11 @@ def state_at(last_seen_ms: int, interval_ms: int, now_ms: int) -> State:
     return "up" if age <= LATE_AFTER else "late" if age <= DOWN_AFTER else "down"
 
 
+def clock_state(offset_ms: int) -> Literal["ok", "ahead", "behind"]:
+    """What an offset means."""
+    return "ok" if abs(offset_ms) <= CLOCK_JUMP_MS else "ahead" if offset_ms > 0 else "behind"
+
+
 def _server(state: ServerState, now_ms: int) -> Server:
     record = state.record
     return Server(
@@ -71,6 +81,9 @@ def _server(state: ServerState, now_ms: int) -> Server:
         agent_version=record.agent.version,
         tags=record.tags,
         own_tags=record.own_tags,
+        clock=clock_state(record.clock_offset_ms),
+        clock_offset_ms=record.clock_offset_ms,
+        clock_jump_ms=record.clock_jump_ms or None,
         host=Host.model_validate(record.host, from_attributes=True),
     )
 

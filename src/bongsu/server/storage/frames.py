@@ -71,3 +71,18 @@ def newest_frames(connection: Connection, server_id: int, layout_id: int, count:
         .limit(count)
     )
     return [Frame(layout_id, time_ms, values) for time_ms, values in connection.execute(query)]
+
+
+def times_between(connection: Connection, key: tuple[int, int], start_ms: int, end_ms: int) -> list[int]:
+    """Times of the frames of one layout with ``start_ms <= time < end_ms``, oldest first. Reads the index only."""
+    query = (
+        select(frames.c.time_ms)
+        .where(
+            frames.c.server_id == key[0],
+            frames.c.layout_id == key[1],
+            frames.c.time_ms >= start_ms,
+            frames.c.time_ms < end_ms,
+        )
+        .order_by(frames.c.time_ms)
+    )
+    return list(connection.scalars(query))
