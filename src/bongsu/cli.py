@@ -9,7 +9,7 @@ usage: bongsu COMMAND ...
   up       everything on this machine: API server, worker and an agent; the quickest way to look around
   server   the API server and its worker
   agent    watches this machine and sends to an API server
-  db       the database: upgrade
+  db       the database: upgrade, stats, check, backup, restore, copy
   user     people: create, list, password, role, disable, enable, delete, reset-second-factor
   auth     keys that logins hang on: rotate-keys
   rules    rules for alerts as a file: check, import, export

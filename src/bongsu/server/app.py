@@ -36,6 +36,7 @@ from bongsu.server.storage.archive import newest_block, oldest_samples
 from bongsu.server.storage.blocks import CorruptBlock
 from bongsu.server.storage.database import Database, open_database
 from bongsu.server.storage.frames import newest_frames
+from bongsu.server.storage.in_use import using_database
 from bongsu.server.storage.layouts import load_layouts
 from bongsu.server.storage.servers import ServerRecord, load_servers, touch_servers
 from bongsu.server.vault import open_vault
@@ -113,7 +114,9 @@ class Application:
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         database = open_database(self._settings.effective_database_url)
+        in_use = contextlib.ExitStack()
         try:
+            in_use.enter_context(using_database(database))
             before, after = await database.write(upgrade)
             if before != after:
                 logger.info("database upgraded from %s to %s", before or "empty", after)
@@ -153,6 +156,7 @@ class Application:
                 await database.write(lambda connection: touch_servers(connection, last_seen(registry)))
         finally:
             await database.close()
+            in_use.close()
 
     def _make_ingest(self, database: Database, registry: Registry, auth: Auth, rates: RateLimiter) -> Ingest:
         forwarded = Forwarded(self._settings.trusted_proxies)

@@ -8,6 +8,7 @@ from bongsu.server.config import Settings
 from bongsu.server.jobs import JOBS, Job
 from bongsu.server.migrations import upgrade
 from bongsu.server.storage.database import Database, open_database
+from bongsu.server.storage.in_use import using_database
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,10 @@ class Worker:
     async def run(self) -> None:
         """Runs until ``stop``."""
         database = open_database(self._settings.effective_database_url)
+        with using_database(database):
+            await self._work(database)
+
+    async def _work(self, database: Database) -> None:
         await database.write(upgrade)
         jobs = [job(self._settings, database, self._clock) for job in JOBS]
         try:

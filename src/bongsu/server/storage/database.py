@@ -6,16 +6,20 @@ PostgreSQL they run on the event loop over asyncpg (SQLAlchemy's ``run_sync``). 
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from bongsu.core.errors import ConfigError, Unavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 T = TypeVar("T")
 
@@ -33,13 +37,20 @@ READ_THREADS = 4
 POSTGRES_CONNECTIONS = 10
 
 
-class Database(Protocol):
+class Reader(Protocol):
+    """Runs storage functions that change nothing."""
+
+    async def read(self, function: Callable[[Connection], T]) -> T:
+        """Runs ``function`` on a connection that sees one consistent state."""
+
+
+class Database(Reader, Protocol):
     """Runs storage functions, each in a transaction of its own."""
 
     dialect: str
 
-    async def read(self, function: Callable[[Connection], T]) -> T:
-        """Runs ``function`` on a connection that sees one consistent state."""
+    def snapshot(self) -> AbstractAsyncContextManager[Reader]:
+        """A reader for which nothing changes as long as it is open."""
 
     async def write(self, function: Callable[[Connection], T]) -> T:
         """Runs ``function`` and commits; when this returns, the change is on disk.
@@ -128,6 +139,22 @@ def _as_unavailable(error: DBAPIError | sqlite3.Error) -> Unavailable | None:
     return None
 
 
+class _Snapshot:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def read(self, function: Callable[[Connection], T]) -> T:
+        return await asyncio.to_thread(function, self._connection)
+
+
+class _AsyncSnapshot:
+    def __init__(self, connection: "AsyncConnection") -> None:
+        self._connection = connection
+
+    async def read(self, function: Callable[[Connection], T]) -> T:
+        return await self._connection.run_sync(function)
+
+
 class SqliteDatabase:
     """A SQLite file in WAL mode: one writer connection in one thread, readers beside it."""
 
@@ -146,6 +173,14 @@ class SqliteDatabase:
 
     async def write(self, function: Callable[[Connection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._write_thread, self.write_now, function)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Reader]:
+        with self._reader.begin() as connection:
+            connection.exec_driver_sql(
+                "SELECT count(*) FROM sqlite_master"
+            ).scalar()  # begins here, not at the first read
+            yield _Snapshot(connection)
 
     def read_now(self, function: Callable[[Connection], T]) -> T:
         """``read`` for callers that are a thread of their own."""
@@ -186,6 +221,13 @@ class PostgresDatabase:
         async with self._engine.connect() as connection:
             connection = await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             return await connection.run_sync(function)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Reader]:
+        async with self._engine.connect() as connection:
+            connection = await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            await connection.exec_driver_sql("SELECT 1")
+            yield _AsyncSnapshot(connection)
 
     async def write(self, function: Callable[[Connection], T]) -> T:
         try:

@@ -1,0 +1,78 @@
+"""What the database holds, tier by tier."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from bongsu.server.models import blocks, frames, process_lists, rollups
+from bongsu.server.rollup import HOUR_MS, MINUTE_MS
+from bongsu.server.storage.layouts import load_layouts
+
+
+@dataclass(slots=True)
+class TierStats:
+    """``samples``: values, or buckets of a series for a rollup; 0 where that means nothing."""
+
+    name: str
+    rows: int = 0
+    samples: int = 0
+    bytes: int = 0
+    oldest_ms: int | None = None
+    newest_ms: int | None = None
+
+    @property
+    def bytes_per_sample(self) -> float | None:
+        """None without samples."""
+        return self.bytes / self.samples if self.samples else None
+
+    def add(self, rows: int, samples: int, size: int, oldest_ms: int, newest_ms: int) -> None:
+        """Counts a layout's share."""
+        self.rows += rows
+        self.samples += samples
+        self.bytes += size
+        self.oldest_ms = oldest_ms if self.oldest_ms is None else min(self.oldest_ms, oldest_ms)
+        self.newest_ms = newest_ms if self.newest_ms is None else max(self.newest_ms, newest_ms)
+
+
+def tier_stats(connection: Connection) -> list[TierStats]:
+    """Frames, raw blocks, minutes, hours and process lists. Bytes are those of the values, without keys and indexes."""
+    widths = {
+        (server_id, layout.id): len(layout.series)
+        for server_id, layouts in load_layouts(connection).items()
+        for layout in layouts
+    }
+    tiers = {name: TierStats(name) for name in ("frames", "raw", "1m", "1h", "processes")}
+    size = func.sum(func.length(frames.c["values"]))
+    time_ms = frames.c.time_ms
+    key = (frames.c.server_id, frames.c.layout_id)
+    for row in connection.execute(
+        select(*key, func.count(), size, func.min(time_ms), func.max(time_ms)).group_by(*key)
+    ):
+        server_id, layout_id, rows, taken, oldest_ms, newest_ms = row
+        tiers["frames"].add(rows, rows * widths.get((server_id, layout_id), 0), int(taken), oldest_ms, newest_ms)
+    key = (blocks.c.server_id, blocks.c.layout_id)
+    size = func.sum(func.length(blocks.c.head) + func.length(blocks.c.data))
+    bounds = (func.min(blocks.c.start_ms), func.max(blocks.c.end_ms))
+    for row in connection.execute(select(*key, func.count(), func.sum(blocks.c.frames), size, *bounds).group_by(*key)):
+        server_id, layout_id, rows, count, taken, oldest_ms, newest_ms = row
+        samples = int(count) * widths.get((server_id, layout_id), 0)
+        tiers["raw"].add(rows, samples, int(taken), oldest_ms, newest_ms)
+    key = (rollups.c.server_id, rollups.c.layout_id)
+    size = func.sum(func.length(rollups.c.head) + func.length(rollups.c.data))
+    bounds = (func.min(rollups.c.start_ms), func.max(rollups.c.end_ms))
+    for name, step_ms in (("1m", MINUTE_MS), ("1h", HOUR_MS)):
+        for row in connection.execute(
+            select(*key, func.count(), func.sum(rollups.c.buckets), size, *bounds)
+            .where(rollups.c.step_ms == step_ms)
+            .group_by(*key)
+        ):
+            server_id, layout_id, rows, count, taken, oldest_ms, newest_ms = row
+            samples = int(count) * widths.get((server_id, layout_id), 0)
+            tiers[name].add(rows, samples, int(taken), oldest_ms, newest_ms)
+    lists = process_lists.c
+    rows, taken, oldest_ms, newest_ms = connection.execute(
+        select(func.count(), func.sum(func.length(lists.data)), func.min(lists.time_ms), func.max(lists.time_ms))
+    ).one()
+    if rows:
+        tiers["processes"].add(rows, 0, int(taken), oldest_ms, newest_ms)
+    return list(tiers.values())

@@ -1,0 +1,282 @@
+"""kill -9 while frames are sealed, rolled up, given up, copied, backed up and migrated: nothing lost, nothing twice.
+
+Real second processes, killed again and again at moments that move through what they do.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import Connection, select, text
+
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts, pack
+from bongsu.server.jobs import Compactor, Sealer
+from bongsu.server.migrations import current_revision, revisions, upgrade
+from bongsu.server.models import blocks, frames, rollups
+from bongsu.server.rollup import HOUR_MS, MINUTE_MS, Rollup, counters_of
+from bongsu.server.storage.archive import SPAN_MS, StoredRollup
+from bongsu.server.storage.blocks import Head
+from bongsu.server.storage.check import check_database
+from bongsu.server.storage.database import Database, open_database
+from bongsu.server.storage.frames import Batch, store
+from bongsu.server.storage.rollup_blocks import decode_rollup
+from bongsu.server.storage.servers import add_server
+from tests.support.clock import FakeClock
+from tests.support.jobs import count, run_jobs
+from tests.support.pushes import LAYOUT
+
+START = 1_750_000_000_000 // SPAN_MS * SPAN_MS
+STEP_MS = 60_000
+SERVERS, SPANS = 6, 4
+FRAMES = SPANS * SPAN_MS // STEP_MS
+LATER_MS = START + 10 * SPAN_MS
+COUNTERS = counters_of([series.kind for series in LAYOUT.series])
+
+# Runs the worker's jobs over and over, on a clock that stands still, until it is killed or there is nothing to do.
+WORK = """
+import asyncio, sys
+from bongsu.server.config import Settings
+from bongsu.server.jobs import Compactor, Retention, Sealer
+from bongsu.server.storage.database import open_database
+from tests.support.clock import FakeClock
+
+async def work():
+    settings, clock = Settings(retention_raw=sys.argv[2]), FakeClock(int(sys.argv[1]))
+    database = open_database(settings.effective_database_url)
+    print("working", flush=True)
+    for job in (Sealer, Compactor, Retention):
+        await job(settings, database, clock).run(asyncio.Event())
+    await database.close()
+
+asyncio.run(work())
+"""
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = open_database(database_url)
+    await opened.write(upgrade)
+    for number in range(SERVERS):
+        agent = AgentIdentity(f"agent-{number}", f"agent-{number}", "", STEP_MS)
+        await opened.write(lambda connection, agent=agent: add_server(connection, agent, HostFacts(), START))
+        sent = [frame_at(number, index) for index in range(FRAMES)]
+        # Every 5th frame comes late, after the others of its span.
+        for part in (sent, sent[::5]):
+            batch = Batch(number + 1, [frame for frame in part if part is not sent or frame not in sent[::5]], [LAYOUT])
+            await opened.write(lambda connection, batch=batch: store(connection, [batch], each=True))
+    yield opened
+    await opened.close()
+
+
+def frame_at(server: int, index: int) -> Frame:
+    return Frame(LAYOUT.id, START + index * STEP_MS, pack((index % 7 / 7, float(index * (server + 1)), index * 5.0)))
+
+
+def killed_after(seconds: float, *command: str, ready: str | None = "working") -> bool:
+    """Starts a process and kills it so long after it said that it is ready. Whether it had ended by itself, well."""
+    with subprocess.Popen(
+        [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+    ) as process:
+        assert process.stdout is not None
+        if ready is not None:
+            assert process.stdout.readline().strip() == ready, process.communicate()[1]
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+        _, errors = process.communicate()
+    assert process.returncode in (0, -signal.SIGKILL), errors
+    return process.returncode == 0
+
+
+async def everything_is_there_once(database: Database) -> None:
+    """Every frame of every server in the blocks and frames once, and in the rollups as if nothing had happened."""
+
+    def read(connection: Connection) -> tuple[dict[int, list[int]], dict[tuple[int, int], list[StoredRollup]]]:
+        times: dict[int, list[int]] = {}
+        for server_id, head, checksum in connection.execute(
+            select(blocks.c.server_id, blocks.c.head, blocks.c.checksum)
+        ):
+            times.setdefault(server_id, []).extend(Head.open(head, checksum).times.tolist())
+        for server_id, time_ms in connection.execute(select(frames.c.server_id, frames.c.time_ms)):
+            times.setdefault(server_id, []).append(time_ms)
+        rows: dict[tuple[int, int], list[StoredRollup]] = {}
+        columns = [rollups.c[name] for name in StoredRollup.__slots__]
+        for row in connection.execute(select(*columns).order_by(rollups.c.start_ms)):
+            rows.setdefault((row.server_id, row.step_ms), []).append(StoredRollup(*row))
+        return times, rows
+
+    times, rows = await database.read(read)
+    for server_id in range(1, SERVERS + 1):
+        if times:  # not given up
+            assert sorted(times[server_id]) == [START + index * STEP_MS for index in range(FRAMES)]
+        for step_ms in (MINUTE_MS, HOUR_MS):
+            parts = [decode_rollup(row.opened(), row.data, COUNTERS) for row in rows[server_id, step_ms]]
+            check_rollup(server_id, step_ms, parts)
+    assert [problem async for problem in check_database(database)] == []
+
+
+def check_rollup(server_id: int, step_ms: int, parts: list[Rollup]) -> None:
+    each = step_ms // STEP_MS
+    assert np.concatenate([part.times for part in parts]).tolist() == list(
+        range(START, START + FRAMES * STEP_MS, step_ms)
+    )
+    assert set(np.concatenate([part.frames for part in parts]).tolist()) == {each}
+    sums = np.concatenate([part.stats[0, :, 1] for part in parts])
+    numbers = np.arange(FRAMES).reshape(-1, each) * server_id
+    assert sums.tolist() == numbers.sum(axis=1).astype(float).tolist()
+
+
+async def killed_again_and_again(*arguments: str) -> int:
+    """Runs WORK until it ends by itself, each time a little longer. Returns how often it was killed."""
+    kills = 0
+    while not await asyncio.to_thread(killed_after, 0.05 * (kills + 1), "-c", WORK, *arguments):
+        kills += 1
+        assert kills < 500
+    return kills
+
+
+async def test_killed_while_sealing_and_rolling_up(database: Database) -> None:
+    kills = await killed_again_and_again(str(LATER_MS), "7d")
+    assert kills >= 3, "it was killed on the way"
+    assert await count(database, frames) == 0
+    assert await count(database, blocks) == SERVERS * SPANS
+    await everything_is_there_once(database)
+
+
+async def test_killed_while_giving_up(database: Database, tmp_path: Path) -> None:
+    await run_jobs(FakeClock(LATER_MS), tmp_path, Sealer, Compactor, database=database)
+    await killed_again_and_again(str(LATER_MS), "1h")
+    assert await count(database, blocks) == 0
+    await everything_is_there_once(database)
+
+
+async def test_two_workers_at_once_do_each_thing_once(database: Database, tmp_path: Path) -> None:
+    others = [open_database(os.environ["BONGSU_DATABASE_URL"]) for _ in range(2)]
+    await asyncio.gather(
+        *(run_jobs(FakeClock(LATER_MS), tmp_path, Sealer, Compactor, database=other) for other in others)
+    )
+    for other in others:
+        await other.close()
+    await run_jobs(FakeClock(LATER_MS), tmp_path, Sealer, Compactor, database=database)
+    assert await count(database, blocks) == SERVERS * SPANS
+    await everything_is_there_once(database)
+
+
+UPGRADE = """
+import asyncio, os
+from bongsu.server.migrations import upgrade
+from bongsu.server.storage.database import open_database
+
+async def work():
+    database = open_database(os.environ["BONGSU_DATABASE_URL"])
+    print("working", flush=True)
+    await database.write(upgrade)
+    await database.close()
+
+asyncio.run(work())
+"""
+
+
+async def test_killed_while_migrating(database_url: str) -> None:
+    database = open_database(database_url)
+    seconds, kills = 0.01, 0
+    while not await asyncio.to_thread(killed_after, seconds, "-c", UPGRADE):
+        kills += 1
+        seconds *= 1.5
+        found = await database.read(current_revision)
+        assert found in (None, revisions()[-1]), "all of it or nothing"
+    assert kills >= 1
+    assert await database.read(current_revision) == revisions()[-1]
+    await database.close()
+
+
+async def test_killed_while_backing_up_and_copying(
+    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await run_jobs(FakeClock(LATER_MS), tmp_path, Sealer, Compactor, database=database)
+    file, target = tmp_path / "backup.db", f"sqlite:///{tmp_path / 'copy.db'}"
+    for command in (["backup", str(file)], ["copy", "--from", database_url, "--to", target]):
+        seconds = 0.3
+        arguments = ("-m", "bongsu.cli", "db", *command)
+        while not await asyncio.to_thread(killed_after, seconds, *arguments, ready=None):
+            if command[0] == "backup" and file.exists():
+                break  # killed when it was done; that the file is whole is seen below
+            seconds += 0.3
+    for url in (f"sqlite:///{file}", target):
+        other = open_database(url)
+        await everything_is_there_once(other)
+        await other.close()
+
+
+@pytest.mark.parametrize("revision", revisions())
+async def test_every_revision_is_upgraded_with_what_it_holds(database_url: str, revision: str) -> None:
+    """A database as that version left it: with a server, frames, and, from 0002 on, a block of the form of its time."""
+    database = open_database(database_url)
+
+    def old(connection: Connection) -> None:
+        from alembic import command
+        from alembic.config import Config
+
+        from bongsu.server import migrations
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        from bongsu.server.storage.layouts import encode_series
+
+        facts = dict.fromkeys(("hostname", "os", "kernel", "architecture", "cpu_model", "agent_version"), "")
+        numbers = dict.fromkeys(("cpu_count", "memory_total_bytes", "boot_time_ms"), 0)
+        row = {"id": 1, "agent_id": "a" * 8, "name": "a", "first_seen_ms": START, "last_seen_ms": START}
+        row |= {"interval_ms": STEP_MS, **facts, **numbers}
+        names = ", ".join(row)
+        connection.execute(text(f"INSERT INTO servers ({names}) VALUES ({', '.join(':' + name for name in row)})"), row)
+        layout = {"server_id": 1, "layout_id": LAYOUT.id, "series": encode_series(LAYOUT.series)}
+        connection.execute(text("INSERT INTO layouts VALUES (:server_id, :layout_id, :series)"), layout)
+        store(connection, [Batch(1, [frame_at(0, index) for index in range(100, 110)])])
+        if "0002" <= revision < "0005":
+            sealed = old_block([frame_at(0, index) for index in range(100)])
+            sealed |= {"server_id": 1, "layout_id": LAYOUT.id, "checksum": 0}
+            columns = "server_id, layout_id, start_ms, end_ms, frames, checksum, data"
+            values = ", ".join(":" + name for name in columns.split(", "))
+            connection.execute(text(f"INSERT INTO blocks ({columns}) VALUES ({values})"), sealed)
+
+    await database.write(old)
+    assert (await database.write(upgrade)) == (revision, revisions()[-1])
+    first = 0 if "0002" <= revision < "0005" else 100
+    stored = await database.read(
+        lambda connection: connection.execute(
+            select(frames.c.time_ms, frames.c["values"]).order_by(frames.c.time_ms)
+        ).all()
+    )
+    expected = [frame_at(0, index) for index in range(first, 110)]
+    assert [(row[0], bytes(row[1])) for row in stored] == [(frame.time_ms, frame.values) for frame in expected]
+    await database.close()
+
+
+def old_block(sealed: list[Frame]) -> dict[str, object]:
+    """A block as revisions 0002 to 0004 had it: "B1", the head within the data."""
+    import struct
+
+    from pcodec import ChunkConfig, standalone
+
+    times = np.array([frame.time_ms for frame in sealed], np.int64)
+    values = np.frombuffer(b"".join(frame.values for frame in sealed), "<f8").reshape(len(sealed), -1)
+    parts = []
+    for number, column in enumerate(values.T):
+        packed = standalone.simple_compress(np.ascontiguousarray(column), ChunkConfig(compression_level=8))
+        whole = standalone.simple_compress(column.astype(np.int64), ChunkConfig(compression_level=8))
+        parts.append(b"\x01" + packed if number == 0 else b"\x02" + whole)
+    ends = np.cumsum([len(part) for part in parts], dtype="<u4").tobytes()
+    packed_times = standalone.simple_compress(times, ChunkConfig(compression_level=8))
+    head = struct.pack("<2sIII", b"B1", len(times), len(parts), len(packed_times))
+    data = b"".join((head, packed_times, ends, *parts))
+    return {"start_ms": int(times[0]), "end_ms": int(times[-1]), "frames": len(times), "data": data}
