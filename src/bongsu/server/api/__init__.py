@@ -9,6 +9,7 @@ from bongsu.server.api import (
     audit,
     auth,
     health,
+    install,
     metrics,
     processes,
     servers,
@@ -28,4 +29,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     servers.router,
     processes.router,
     metrics.router,
+    install.router,
 )
