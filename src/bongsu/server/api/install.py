@@ -1,7 +1,7 @@
 """/agent: the agent for other machines, from the API server that it will send to; so both always fit each other.
 
-Public, for it holds nothing secret: the code of the agent, and a script that installs it. Who may send is decided by the
-enrolment token, which the script reads and does not contain.
+Public, for it holds nothing secret: the code of the agent, and a script that installs it. Who may send is decided by
+the enrolment token, which the script reads and does not contain.
 """
 
 import base64
