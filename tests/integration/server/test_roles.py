@@ -26,6 +26,8 @@ EXPECTED: dict[str, tuple[str, bool]] = {
     # By the cookie, which has tests of its own.
     "POST /api/auth/refresh": ("cookie", True),
     "POST /api/auth/logout": (ANYONE, True),
+    "GET /api/auth/oidc/login": (ANYONE, True),
+    "GET /api/auth/oidc/callback": (ANYONE, True),
     "GET /api/account": (VIEWER, True),
     "PATCH /api/account": (VIEWER, False),
     "PUT /api/account/password": (VIEWER, False),
@@ -119,9 +121,7 @@ async def test_who_is_let_in(tmp_path: Path, endpoint: str) -> None:
         role = who.partition("'")[0]
         if least == ANYONE and endpoint != "POST /api/setup":
             # A token that is none of a person's is refused where people are told more.
-            wanted = (
-                status not in (401, 403) or (who == "agent" and status == 401) or endpoint == "POST /api/auth/login"
-            )
+            wanted = status not in (401, 403) or (who == "agent" and status == 401)
         elif least == "cookie":
             wanted = status == 401
         elif endpoint == "POST /api/setup":
