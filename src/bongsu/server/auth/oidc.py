@@ -82,8 +82,10 @@ class OpenId:
             if late or not code or not secrets.compare_digest(str(kept["state"]), state):
                 raise OidcFailed("the answer does not belong to a question of ours")
             found = await self._provider()
-            id_token = await self._id_token(found, callback, code, kept["verifier"])
-            claims = await self._claims(found, id_token, kept["nonce"])
+            token = await self._token(found, callback, code, kept["verifier"])
+            claims = await self._claims(found, str(token["id_token"]), kept["nonce"])
+            if "email" not in claims and "userinfo_endpoint" in found:
+                claims = await self._asked(found, str(token["access_token"]), claims)
             return await self._user(claims, address), local_path(kept["next"])
         except OidcFailed as error:
             logger.warning("OpenID login refused: %s", error.message)
@@ -92,7 +94,7 @@ class OpenId:
             logger.warning("OpenID login failed: %s", type(error).__name__)
             raise OidcFailed from None
 
-    async def _id_token(self, found: dict[str, Any], callback: str, code: str, verifier: str) -> str:
+    async def _token(self, found: dict[str, Any], callback: str, code: str, verifier: str) -> dict[str, Any]:
         question = {
             "grant_type": "authorization_code",
             "code": code,
@@ -102,7 +104,17 @@ class OpenId:
         login = (self._settings.client_id, self._settings.client_secret)
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
             answer = await client.post(found["token_endpoint"], data=question, auth=login)
-            return str(answer.raise_for_status().json()["id_token"])
+            token: dict[str, Any] = answer.raise_for_status().json()
+        return token
+
+    async def _asked(self, found: dict[str, Any], access_token: str, claims: dict[str, Any]) -> dict[str, Any]:
+        """Claims that the provider does not put into the ID token."""
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+            headers = {"Authorization": f"Bearer {access_token}"}
+            more = (await client.get(found["userinfo_endpoint"], headers=headers)).raise_for_status().json()
+        if more.get("sub") != claims["sub"]:
+            raise OidcFailed("the provider tells of somebody else")
+        return {**more, **claims}
 
     async def _provider(self) -> dict[str, Any]:
         issuer = self._settings.issuer.rstrip("/")
