@@ -25,6 +25,7 @@ import numpy as np
 import uvloop
 
 from benchmarks import capture
+from benchmarks.access import ENVIRONMENT, make_tokens
 from benchmarks.report import parser, report
 from bongsu.core.samples import AgentIdentity, Frame, Push
 from bongsu.wire import protobuf
@@ -32,14 +33,27 @@ from bongsu.wire import protobuf
 SERVER_CORE, CLIENT_CORE = 0, 1
 
 
+def agent_id(number: int) -> str:
+    """Of the agent with this number."""
+    return f"bench-{number:06d}"
+
+
 class Connection(asyncio.Protocol):
     """One agent: sends the next POST when the last one is answered."""
 
     def __init__(
-        self, agent: int, frames: int, rows: list[bytes], start_ms: int, stop_at: float, every_seconds: float = 0.0
+        self,
+        agent: int,
+        token: str,
+        frames: int,
+        rows: list[bytes],
+        start_ms: int,
+        stop_at: float,
+        every_seconds: float = 0.0,
     ) -> None:
         self.every_seconds = every_seconds
-        self.identity = AgentIdentity(f"bench-{agent:06d}", f"bench-{agent}", "1", 1_000)
+        self.token = token
+        self.identity = AgentIdentity(agent_id(agent), f"bench-{agent}", "1", 1_000)
         self.frames, self.rows, self.stop_at = frames, rows, stop_at
         self.time_ms = start_ms
         self.row = agent * 7
@@ -63,7 +77,7 @@ class Connection(asyncio.Protocol):
         body = protobuf.encode_push(Push(self.identity, None, [capture.layout()] if with_layout else [], frames))
         head = (
             "POST /api/metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-protobuf\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
+            f"Authorization: Bearer {self.token}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         self.sent = time.perf_counter()
         self.transport.write(head.encode() + body)
@@ -109,12 +123,16 @@ def free_port() -> int:
 def running_server(data_dir: Path, *, role: str = "api"):
     """``bongsu server`` on its core; yields (port, process)."""
     port = free_port()
-    environment = os.environ | {
-        "BONGSU_LOG_LEVEL": "WARNING",
-        "BONGSU_DATA_DIR": str(data_dir),
-        "BONGSU_PORT": str(port),
-        "BONGSU_HOST": "127.0.0.1",
-    }
+    environment = (
+        os.environ
+        | ENVIRONMENT
+        | {
+            "BONGSU_LOG_LEVEL": "WARNING",
+            "BONGSU_DATA_DIR": str(data_dir),
+            "BONGSU_PORT": str(port),
+            "BONGSU_HOST": "127.0.0.1",
+        }
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "bongsu.cli", "server", "--role", role],
         env=environment,
@@ -140,16 +158,20 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def drive(port: int, agents: int, frames: int, seconds: float, every_seconds: float = 0.0) -> list[Connection]:
+async def drive(
+    port: int, tokens: list[str], frames: int, seconds: float, every_seconds: float = 0.0
+) -> list[Connection]:
     """All agents at once until the time is up; each sends when it was answered, or every so often."""
     loop = asyncio.get_running_loop()
     rows = [row.tobytes() for row in capture.rows(1_500)]
     start_ms = int(time.time() * 1000) - 6 * 86_400_000
     stop_at = time.perf_counter() + seconds
     connections = []
-    for agent in range(agents):
+    for agent, token in enumerate(tokens):
         _, connection = await loop.create_connection(
-            lambda agent=agent: Connection(agent, frames, rows, start_ms, stop_at, every_seconds), "127.0.0.1", port
+            lambda agent=agent, token=token: Connection(agent, token, frames, rows, start_ms, stop_at, every_seconds),
+            "127.0.0.1",
+            port,
         )
         connections.append(connection)
     await asyncio.gather(*(connection.done for connection in connections))
@@ -159,11 +181,12 @@ async def drive(port: int, agents: int, frames: int, seconds: float, every_secon
 def measure(agents: int, frames: int, seconds: float, every_seconds: float = 0.0) -> dict[str, float]:
     """One run on an empty database."""
     with tempfile.TemporaryDirectory(prefix="bongsu-bench-", dir=os.environ.get("BONGSU_BENCH_DIR")) as folder:
+        _, tokens = make_tokens(Path(folder), map(agent_id, range(agents)))
         with running_server(Path(folder)) as (port, process):
             before = cpu_seconds(process.pid)
             began = time.perf_counter()
             client = time.process_time()
-            connections = uvloop.run(drive(port, agents, frames, seconds, every_seconds))
+            connections = uvloop.run(drive(port, list(tokens.values()), frames, seconds, every_seconds))
             client = time.process_time() - client
             took = time.perf_counter() - began
             busy = cpu_seconds(process.pid) - before

@@ -15,6 +15,7 @@ import numpy as np
 from sqlalchemy import insert
 
 from benchmarks import capture
+from benchmarks.access import make_tokens
 from benchmarks.ingest import running_server
 from benchmarks.report import parser, report
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts
@@ -109,9 +110,11 @@ def main() -> None:
             "file_bytes": float(path.stat().st_size),
             "file_bytes_per_sample": path.stat().st_size / samples,
         }
+        viewer, _ = make_tokens(Path(folder), ())
         began = time.perf_counter()
         with running_server(Path(folder)) as (port, _), httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
             results["start_to_ready_seconds"] = time.perf_counter() - began
+            client.headers["Authorization"] = f"Bearer {viewer}"
             one = {"metric": metric, "start": now_ms - options.days * DAY_MS, "end": now_ms, "max_points": 1000}
             results |= percentiles(
                 "one_series_7_days", client, [one | {"server": i % options.servers + 1} for i in range(100)]

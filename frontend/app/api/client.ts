@@ -1,7 +1,7 @@
 // The only file that knows the generated client: it turns failures into ApiError and gives the answers short names.
 // Types come from the operations and not from schema names, so a renamed schema on the API server changes nothing here.
 import { isAxiosError } from 'axios'
-import { getCurrentMetrics, getMetricsHistory, listServers } from './generated'
+import { getCurrentMetrics, getHealth, getMetricsHistory, listServers } from './generated'
 import type { GetCurrentMetricsResponses, GetMetricsHistoryData, GetMetricsHistoryResponses, ListServersResponses } from './generated'
 import { client } from './generated/client.gen'
 
@@ -46,6 +46,10 @@ const DEFAULT_INTERVAL_MS = 10_000
 
 function withInterval(server: Server): Server {
   return { ...server, interval_ms: server.interval_ms || DEFAULT_INTERVAL_MS }
+}
+
+export async function fetchVersion(): Promise<string> {
+  return (await unwrap(getHealth({ throwOnError: true }))).version ?? ''
 }
 
 export async function fetchCurrent(serverId: number): Promise<CurrentMetrics> {

@@ -74,6 +74,11 @@ function locked<T>(task: () => Promise<T>): Promise<T> {
   return navigator.locks ? navigator.locks.request(LOCK, task) : task()
 }
 
+/** Whether there may be a session from the last time. */
+export function mayRefresh(): boolean {
+  return document.cookie.split('; ').includes('bongsu_logged_in=1')
+}
+
 export async function login(body: LogInData['body']): Promise<LoggedIn> {
   return take(await unwrap(logIn({ body, throwOnError: true })))
 }

@@ -1,7 +1,7 @@
 import { localPath } from '~/utils/paths'
 
 const OUTSIDE = new Set(['/login', '/setup'])
-const FOR_ADMINS = /^\/(users|audit)(\/|$)/
+const FOR_ADMINS = /^\/(users|audit|agents)(\/|$)/
 
 /** Who is not logged in sees the login page, and comes back to where they wanted to go. */
 export default defineNuxtRouteMiddleware(async (to) => {

@@ -1,7 +1,7 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
 import { ApiError } from '~/api/client'
-import { fetchSetup, login, logout, refresh, setUp } from '~/api/session'
+import { fetchSetup, login, logout, mayRefresh, refresh, setUp } from '~/api/session'
 import type { LoggedIn, Role, User } from '~/api/session'
 
 /** `unknown`: nobody has answered yet. */
@@ -29,6 +29,7 @@ export const useSessionStore = defineStore('session', () => {
   /** By the cookie of the last time; else whether there is anybody who could log in. */
   async function start(): Promise<void> {
     if (state.value !== 'unknown') return
+    if (!mayRefresh()) return look()
     try {
       take(await refresh())
     }

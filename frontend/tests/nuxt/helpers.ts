@@ -23,6 +23,7 @@ export function loggedIn(): object {
 
 /** Replaces the API at its HTTP edge. */
 export function serveApi(answer: Answer): void {
+  document.cookie = 'bongsu_logged_in=1'
   client.setConfig({
     adapter: async (config) => {
       const url = new URL(client.instance.getUri(config), 'http://bongsu.test')

@@ -67,6 +67,7 @@ class Limits(BaseModel):
     processes_per_list: int = Field(100, ge=1)
     process_name_bytes: int = Field(256, ge=1, description="A process's name, and its user's, in UTF-8.")
     series_per_layout: int = Field(5_000, ge=1)
+    series_per_server: int = Field(20_000, ge=1, description="Different series that one server may ever send.")
     labels_per_series: int = Field(16, ge=0)
     label_bytes: int = Field(256, ge=1, description="A label's value in UTF-8.")
     ahead_seconds: int = Field(300, ge=0, description="How far in the future a time stamp may be.")

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 
 from bongsu.core.errors import Conflict, InvalidInput, TooLarge, UnknownLayouts
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, Push
@@ -94,7 +95,23 @@ def check_layouts(push: Push, state: ServerState | None, limits: Limits) -> list
             continue
         _check_layout(layout, field, limits)
         new[layout.id] = layout
+    if new:
+        _check_series_of_server(new.values(), state, limits)
     return list(new.values())
+
+
+def _check_series_of_server(new: Iterable[Layout], state: ServerState | None, limits: Limits) -> None:
+    """A label whose values never end (a request id, say) makes a new layout each time, and a new series for good."""
+    known = {series for layout in state.layouts.values() for series in layout.series} if state else set()
+    known.update(series for layout in new for series in layout.series)
+    if len(known) > limits.series_per_server:
+        raise TooLarge(
+            f"The server would have {len(known)} different series; the limit is {limits.series_per_server}. "
+            "Is there a label that is new each time?",
+            code="too_many_series",
+            field="layouts",
+            limit=limits.series_per_server,
+        )
 
 
 def _check_layout(layout: Layout, field: str, limits: Limits) -> None:

@@ -2807,6 +2807,60 @@ export type LogOutResponses = {
 
 export type LogOutResponse = LogOutResponses[keyof LogOutResponses];
 
+export type BeginOidcData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Next
+         */
+        next?: string;
+    };
+    url: '/api/auth/oidc/login';
+};
+
+export type BeginOidcErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type BeginOidcError = BeginOidcErrors[keyof BeginOidcErrors];
+
+export type FinishOidcData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Code
+         */
+        code?: string;
+        /**
+         * State
+         */
+        state?: string;
+    };
+    url: '/api/auth/oidc/callback';
+};
+
+export type FinishOidcErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type FinishOidcError = FinishOidcErrors[keyof FinishOidcErrors];
+
 export type GetAccountData = {
     body?: never;
     path?: never;

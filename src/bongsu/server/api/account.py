@@ -155,7 +155,8 @@ async def end_session(services: ServicesDep, user: Me, session_id: str) -> None:
             _note(connection, services, user, "session.end")
         return found
 
-    if not await services.auth.directory.change(PEOPLE, store):
+    known = session_id in services.auth.directory.sessions
+    if not known or not await services.auth.directory.change(PEOPLE, store):
         raise NotFound("There is no such session.", code="unknown_session", field="session_id")
 
 

@@ -4,12 +4,13 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from bongsu.core.errors import Unauthenticated
+from bongsu.core.errors import InvalidInput, Unauthenticated
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.people import LoggedIn, Secret, logged_in
 from bongsu.server.auth.access import address_of
 from bongsu.server.auth.browser import ByScript, Few, FromThisSite, cookie_of, delete_cookie, set_cookie
 from bongsu.server.auth.directory import PEOPLE
+from bongsu.server.auth.emails import normal_email
 from bongsu.server.services import Services
 from bongsu.server.storage import accounts
 from bongsu.server.storage.accounts import UserRecord
@@ -32,7 +33,7 @@ async def login(services: ServicesDep, request: Request, response: Response, giv
     The answer to a wrong password and to an account that does not exist is the same, and takes as long.
     """
     auth, address = services.auth, address_of(request)
-    email = given.email.strip().lower()
+    email = _email(given.email)
     await auth.lockout.check(email, address)
     user = await _user(services, email)
     stored = user.password_hash if user is not None and not user.disabled else None
@@ -66,6 +67,14 @@ async def logout(services: ServicesDep, request: Request, response: Response) ->
     """Ends the session of the cookie: its access tokens with it."""
     await services.auth.sessions.end(cookie_of(request))
     delete_cookie(request, response)
+
+
+def _email(text: str) -> str:
+    """An account's name; what can be nobody's (PostgreSQL takes no NUL) becomes one that nobody has."""
+    try:
+        return normal_email(text)
+    except InvalidInput:
+        return "nobody"
 
 
 async def _user(services: Services, email: str) -> UserRecord | None:

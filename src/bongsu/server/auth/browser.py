@@ -16,6 +16,7 @@ from bongsu.server.auth.sessions import Login
 from bongsu.server.edge.addresses import rate_key
 
 COOKIE_PATH = "/api/auth"
+HINT = "bongsu_logged_in"
 
 
 def from_this_site(request: Request) -> None:
@@ -62,6 +63,10 @@ def set_cookie(request: Request, response: Response, login: Login) -> None:
         httponly=True,
         samesite="strict",
     )
+    # Says nothing but that there is one: a page without it need not ask.
+    response.set_cookie(
+        HINT, "1", max_age=login.refresh_seconds, secure=request.url.scheme == "https", samesite="strict"
+    )
 
 
 def delete_cookie(request: Request, response: Response) -> None:
@@ -73,6 +78,7 @@ def delete_cookie(request: Request, response: Response) -> None:
         httponly=True,
         samesite="strict",
     )
+    response.delete_cookie(HINT, secure=request.url.scheme == "https", samesite="strict")
 
 
 def cookie_of(request: Request) -> str:

@@ -5,6 +5,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bongsu.core.clock import Clock
 from bongsu.core.units import parse_duration_ms
@@ -22,6 +23,9 @@ from bongsu.server.registry import Registry
 from bongsu.server.storage.database import Database
 from bongsu.server.vault import Vault
 
+if TYPE_CHECKING:
+    from bongsu.server.auth.oidc import OpenId
+
 # Where `bongsu up` wants the enrolment token of its own agent.
 LOCAL_ENROLMENT_VARIABLE = "BONGSU_LOCAL_ENROLMENT_FILE"
 
@@ -38,6 +42,7 @@ class Auth:
     setup: Setup
     enrolment: Enrolment
     second_factor: SecondFactor
+    oidc: "OpenId | None" = None
     polling: "asyncio.Task[None] | None" = None
 
     async def start(self, settings: Settings, url: str) -> None:
@@ -64,7 +69,13 @@ def make_auth(settings: Settings, database: Database, registry: Registry, vault:
     tokens = AccessTokens(clock, parse_duration_ms(settings.sessions.access))
     directory = Directory(database, registry, vault, clock, tokens)
     passwords = Passwords(settings.password_hashing)
+    oidc = None
+    if settings.oidc.issuer:
+        from bongsu.server.auth.oidc import OpenId  # authlib: only where it is used
+
+        oidc = OpenId(settings.oidc, vault, directory, clock)
     return Auth(
+        oidc=oidc,
         directory=directory,
         authenticator=Authenticator(directory, clock.now_ms),
         passwords=passwords,

@@ -1,0 +1,42 @@
+"""Tokens for a benchmark: made in the database before the server starts, for enrolling 1,000 agents takes its time."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from bongsu.server.auth.tokens import Prefix, digest, new_token
+from bongsu.server.migrations import upgrade
+from bongsu.server.storage.accounts import ApiTokenRecord, UserRecord, add_api_token, add_user
+from bongsu.server.storage.agents import AgentTokenRecord, add_agent_token
+from bongsu.server.storage.database import open_database
+
+# Busy agents push hundreds of times a second.
+ENVIRONMENT = {
+    "BONGSU_RATE_LIMITS__AGENT_PER_SECOND": "1000000",
+    "BONGSU_RATE_LIMITS__ADDRESS": "1000000/minute",
+    "BONGSU_RATE_LIMITS__USER": "1000000/minute",
+}
+
+
+def make_tokens(data_dir: Path, agent_ids: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """An API token of a viewer's, and agent id -> the agent's token."""
+    viewer = new_token(Prefix.API)
+    tokens = {agent_id: new_token(Prefix.AGENT) for agent_id in agent_ids}
+
+    def store(connection: Connection) -> None:
+        upgrade(connection)
+        user = add_user(connection, UserRecord(0, "bench@bongsu.test", "bench", "viewer", 1))
+        assert user is not None
+        add_api_token(connection, ApiTokenRecord(0, user.id, "bench", digest(viewer), "viewer", 1, 0, 0))
+        for agent_id, token in tokens.items():
+            add_agent_token(connection, AgentTokenRecord(0, agent_id, agent_id, digest(token), 0, 1))
+
+    async def run() -> None:
+        database = open_database(f"sqlite:///{data_dir / 'bongsu.db'}")
+        await database.write(store)
+        await database.close()
+
+    asyncio.run(run())
+    return viewer, tokens

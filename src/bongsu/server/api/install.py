@@ -1,0 +1,130 @@
+"""/agent: the agent for other machines, from the API server that it will send to; so both always fit each other.
+
+Public, for it holds nothing secret: the code of the agent, and a script that installs it. Who may send is decided by
+the enrolment token, which the script reads and does not contain.
+"""
+
+import base64
+import hashlib
+import io
+import re
+import zipfile
+from functools import cache
+from importlib.metadata import metadata
+from pathlib import Path
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+import bongsu
+from bongsu import __version__
+from bongsu.server.auth.access import services_of
+
+router = APIRouter(prefix="/agent", include_in_schema=False)
+
+WHEEL = f"bongsu-{__version__}-py3-none-any.whl"
+# What `bongsu agent` needs; the API server stays here.
+PARTS = ("__init__.py", "cli.py", "core", "wire", "agent")
+_HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
+
+SCRIPT = """\
+#!/bin/sh
+# Installs the Bongsu agent on a Linux machine with systemd and Python 3.11+. The line of "Add server" puts
+# bongsu_token=... before it; nothing secret stands in a command line, where others could read it.
+set -eu
+server='@SERVER@'
+folder=/opt/bongsu-agent
+state=/var/lib/bongsu/agent
+[ "$(id -u)" = 0 ] || { echo "bongsu: run this as root (sudo sh)" >&2; exit 1; }
+[ -n "${bongsu_token:-}" ] || { echo "bongsu: no enrolment token; copy the whole line of Add server" >&2; exit 1; }
+python=$(command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3 || true)
+[ -n "$python" ] && "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+  echo "bongsu: Python 3.11 or newer is needed" >&2; exit 1; }
+"$python" -m venv "$folder" || { echo "bongsu: on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+"$folder/bin/pip" install --quiet --disable-pip-version-check --upgrade "$server/agent/@WHEEL@"
+mkdir -p /etc/bongsu "$state" && chmod 700 "$state"
+printf '%s\\n' "$bongsu_token" | "$folder/bin/bongsu" agent enrol --server "$server" --data-dir "$state"
+[ -e /etc/bongsu/agent.yml ] || printf 'server: %s\\ndata_dir: %s\\n' "$server" "$state" > /etc/bongsu/agent.yml
+if [ -d /run/systemd/system ]; then
+  cat > /etc/systemd/system/bongsu-agent.service <<UNIT
+[Unit]
+Description=Bongsu agent
+After=network-online.target
+Wants=network-online.target
+[Service]
+ExecStart=$folder/bin/bongsu agent run
+Restart=always
+RestartSec=5
+NoNewPrivileges=yes
+ProtectSystem=full
+ReadWritePaths=$state
+PrivateTmp=yes
+[Install]
+WantedBy=multi-user.target
+UNIT
+  systemctl daemon-reload
+  systemctl enable --now bongsu-agent.service
+  echo "bongsu: the agent runs. journalctl -u bongsu-agent shows what it says."
+else
+  echo "bongsu: no systemd here; start it with: $folder/bin/bongsu agent run"
+fi
+"""
+
+
+@router.get("/install.sh")
+async def script(request: Request) -> Response:
+    """The script, with the address of this API server in it."""
+    text = SCRIPT.replace("@SERVER@", _address(request)).replace("@WHEEL@", WHEEL)
+    return Response(text, media_type="text/x-shellscript; charset=utf-8", headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/{name}")
+async def wheel(name: str) -> Response:
+    """The package that pip installs."""
+    if name != WHEEL:
+        raise HTTPException(404, f"There is no /agent/{name}; this API server has {WHEEL}.")
+    return Response(agent_wheel(), media_type="application/zip", headers={"Cache-Control": "no-cache"})
+
+
+def _address(request: Request) -> str:
+    configured = services_of(request).settings.public_url
+    if configured:
+        return configured.rstrip("/")
+    host = request.headers.get("host", "")
+    # It ends up in a script that runs as root: nothing but a host name gets through.
+    if not _HOST.fullmatch(host):
+        raise HTTPException(400, "The Host header is not a host name.")
+    return f"{request.url.scheme}://{host}"
+
+
+@cache
+def agent_wheel() -> bytes:
+    """A wheel of the agent alone; it needs psutil and PyYAML."""
+    package = Path(bongsu.__file__).parent
+    files: dict[str, bytes] = {}
+    for part in PARTS:
+        path = package / part
+        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
+            files[f"bongsu/{file.relative_to(package).as_posix()}"] = file.read_bytes()
+    info = f"bongsu-{__version__}.dist-info"
+    needs = [
+        line
+        for line in metadata("bongsu").get_all("Requires-Dist") or []
+        if line.lower().startswith(("psutil", "pyyaml"))
+    ]
+    requires = "".join(f"Requires-Dist: {line}\n" for line in needs if "extra" not in line)
+    files[f"{info}/METADATA"] = (
+        f"Metadata-Version: 2.1\nName: bongsu\nVersion: {__version__}\nRequires-Python: >=3.11\n{requires}"
+    ).encode()
+    files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: bongsu\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files[f"{info}/entry_points.txt"] = b"[console_scripts]\nbongsu = bongsu.cli:main\n"
+    lines = [f"{name},sha256={_digest(content)},{len(content)}" for name, content in files.items()]
+    files[f"{info}/RECORD"] = "\n".join([*lines, f"{info}/RECORD,,", ""]).encode()
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+    return made.getvalue()
+
+
+def _digest(content: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")

@@ -1,0 +1,65 @@
+"""/api/auth/oidc: log in with an OpenID provider (authorization code, PKCE, nonce)."""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from bongsu.core.errors import NotFound
+from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.auth.access import address_of
+from bongsu.server.auth.browser import COOKIE_PATH, Few, set_cookie
+from bongsu.server.auth.oidc import COOKIE, COOKIE_SECONDS, OidcFailed, OpenId, local_path
+from bongsu.server.services import Services
+
+router = APIRouter(prefix="/api/auth/oidc", tags=["log in"])
+
+
+@router.get(
+    "/login", operation_id="begin_oidc", summary="Go to the OpenID provider", status_code=303, dependencies=[Few]
+)
+async def begin(services: ServicesDep, request: Request, next: str = "/") -> Response:
+    """Public. A redirect; 404 when there is no provider."""
+    oidc = _oidc(services)
+    address, state = await oidc.begin(_callback(services, request), local_path(next))
+    response = RedirectResponse(address, 303)
+    response.set_cookie(
+        COOKIE,
+        state,
+        max_age=COOKIE_SECONDS,
+        path=COOKIE_PATH,
+        secure=request.url.scheme == "https",
+        httponly=True,
+        # Lax: the provider sends the browser back by a link of its own.
+        samesite="lax",
+    )
+    return response
+
+
+@router.get(
+    "/callback", operation_id="finish_oidc", summary="Back from the provider", status_code=303, dependencies=[Few]
+)
+async def finish(services: ServicesDep, request: Request, code: str = "", state: str = "") -> Response:
+    """Public. A redirect to the dashboard, logged in, or to the login page, which says that it did not work."""
+    oidc = _oidc(services)
+    try:
+        callback = _callback(services, request)
+        user, next_path = await oidc.finish(callback, request.cookies.get(COOKIE, ""), code, state, address_of(request))
+    except OidcFailed:
+        response: Response = RedirectResponse("/login?problem=oidc", 303)
+    else:
+        agent = request.headers.get("user-agent", "")
+        login = await services.auth.sessions.begin(user, address_of(request), agent, how="oidc")
+        response = RedirectResponse(next_path, 303)
+        set_cookie(request, response, login)
+    response.delete_cookie(COOKIE, path=COOKIE_PATH)
+    return response
+
+
+def _oidc(services: Services) -> OpenId:
+    if services.auth.oidc is None:
+        raise NotFound("There is no OpenID provider.", code="no_oidc")
+    return services.auth.oidc
+
+
+def _callback(services: Services, request: Request) -> str:
+    base = services.settings.public_url.rstrip("/") or f"{request.url.scheme}://{request.headers.get('host', '')}"
+    return f"{base}/api/auth/oidc/callback"

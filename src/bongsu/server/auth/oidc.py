@@ -1,0 +1,196 @@
+"""OpenID Connect: the provider says who somebody is; what they may do stays ours to say.
+
+Authorization code with PKCE and a nonce. What must survive the way to the provider and back travels in a cookie,
+encrypted, for ten minutes. An account is found by issuer and subject; the first time by an email address that the
+provider calls verified. Whoever has no account gets one only where the settings say so.
+"""
+
+import json
+import logging
+import secrets
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import jwt
+from authlib.common.urls import add_params_to_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from sqlalchemy import Connection
+
+from bongsu.core.clock import Clock
+from bongsu.core.errors import BongsuError, Unauthenticated
+from bongsu.server.auth.audit import Actor, record
+from bongsu.server.auth.directory import PEOPLE, Directory
+from bongsu.server.auth.emails import normal_email
+from bongsu.server.config import Oidc
+from bongsu.server.storage import accounts
+from bongsu.server.storage.accounts import UserRecord
+from bongsu.server.vault import Vault
+
+logger = logging.getLogger(__name__)
+
+COOKIE = "bongsu_oidc"
+COOKIE_SECONDS = 600
+PURPOSE = "openid login"
+TIMEOUT_SECONDS = 10.0
+ALGORITHMS = ["RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"]
+
+
+class OidcFailed(Unauthenticated):
+    """Logging in with the OpenID provider did not work."""
+
+    code = "oidc_failed"
+
+
+class OpenId:
+    """One provider."""
+
+    def __init__(self, settings: Oidc, vault: Vault, directory: Directory, clock: Clock) -> None:
+        self._settings = settings
+        self._vault = vault
+        self._directory = directory
+        self._clock = clock
+
+    async def begin(self, callback: str, next_path: str) -> tuple[str, str]:
+        """The address at the provider to go to, and the cookie to come back with."""
+        found = await self._provider()
+        verifier, state, nonce = (secrets.token_urlsafe(size) for size in (48, 24, 24))
+        question = {
+            "response_type": "code",
+            "client_id": self._settings.client_id,
+            "redirect_uri": callback,
+            "scope": self._settings.scopes,
+            "state": state,
+            "nonce": nonce,
+            "code_challenge": create_s256_code_challenge(verifier),
+            "code_challenge_method": "S256",
+        }
+        address = str(add_params_to_uri(found["authorization_endpoint"], list(question.items())))
+        kept = {"state": state, "nonce": nonce, "verifier": verifier, "next": next_path, "ms": self._clock.now_ms()}
+        return address, self._vault.encrypt(json.dumps(kept).encode(), PURPOSE).decode()
+
+    async def finish(self, callback: str, cookie: str, code: str, state: str, address: str) -> tuple[UserRecord, str]:
+        """Who came back, and where they wanted to go.
+
+        Raises:
+            OidcFailed: for whatever reason; the log says which.
+        """
+        try:
+            kept = json.loads(self._vault.decrypt(cookie.encode(), PURPOSE))
+            late = self._clock.now_ms() - kept["ms"] > COOKIE_SECONDS * 1000
+            if late or not code or not secrets.compare_digest(str(kept["state"]), state):
+                raise OidcFailed("the answer does not belong to a question of ours")
+            found = await self._provider()
+            token = await self._token(found, callback, code, kept["verifier"])
+            claims = await self._claims(found, str(token["id_token"]), kept["nonce"])
+            if "email" not in claims and "userinfo_endpoint" in found:
+                claims = await self._asked(found, str(token["access_token"]), claims)
+            return await self._user(claims, address), local_path(kept["next"])
+        except OidcFailed as error:
+            logger.warning("OpenID login refused: %s", error.message)
+            raise
+        except (BongsuError, httpx.HTTPError, jwt.PyJWTError, KeyError, ValueError, TypeError) as error:
+            logger.warning("OpenID login failed: %s", type(error).__name__)
+            raise OidcFailed from None
+
+    async def _token(self, found: dict[str, Any], callback: str, code: str, verifier: str) -> dict[str, Any]:
+        question = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": callback,
+            "code_verifier": verifier,
+        }
+        login = (self._settings.client_id, self._settings.client_secret)
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+            answer = await client.post(found["token_endpoint"], data=question, auth=login)
+            token: dict[str, Any] = answer.raise_for_status().json()
+        return token
+
+    async def _asked(self, found: dict[str, Any], access_token: str, claims: dict[str, Any]) -> dict[str, Any]:
+        """Claims that the provider does not put into the ID token."""
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+            headers = {"Authorization": f"Bearer {access_token}"}
+            more = (await client.get(found["userinfo_endpoint"], headers=headers)).raise_for_status().json()
+        if more.get("sub") != claims["sub"]:
+            raise OidcFailed("the provider tells of somebody else")
+        return {**more, **claims}
+
+    async def _provider(self) -> dict[str, Any]:
+        issuer = self._settings.issuer.rstrip("/")
+        try:
+            async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+                answer = await client.get(f"{issuer}/.well-known/openid-configuration")
+                found: dict[str, Any] = answer.raise_for_status().json()
+        except (httpx.HTTPError, ValueError) as error:
+            logger.warning("the OpenID provider %s does not answer: %s", issuer, type(error).__name__)
+            raise OidcFailed("The OpenID provider does not answer.") from None
+        if str(found.get("issuer", "")).rstrip("/") != issuer:
+            raise OidcFailed("the provider calls itself by another name than the settings")
+        return found
+
+    async def _claims(self, found: dict[str, Any], id_token: str, nonce: str) -> dict[str, Any]:
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+            keys = jwt.PyJWKSet.from_dict((await client.get(found["jwks_uri"])).raise_for_status().json())
+        header = jwt.get_unverified_header(id_token)
+        usable = [key for key in keys.keys if header.get("kid") in (None, key.key_id)]
+        if not usable:
+            raise OidcFailed("the ID token is signed with a key that the provider does not name")
+        claims: dict[str, Any] = jwt.decode(
+            id_token,
+            usable[0],
+            ALGORITHMS,
+            audience=self._settings.client_id,
+            issuer=found["issuer"],
+            leeway=60,
+            options={"require": ["exp", "sub"]},
+        )
+        if not secrets.compare_digest(str(claims.get("nonce", "")), nonce):
+            raise OidcFailed("the ID token answers another question")
+        return claims
+
+    async def _user(self, claims: dict[str, Any], address: str) -> UserRecord:
+        subject = f"{self._settings.issuer.rstrip('/')} {claims['sub']}"[:512]
+        known = next((user for user in self._directory.users.values() if user.oidc_subject == subject), None)
+        if known is None:
+            known = await self._link(claims, subject, address)
+        if known.disabled:
+            raise OidcFailed(f"{known.email} is disabled")
+        return known
+
+    async def _link(self, claims: dict[str, Any], subject: str, address: str) -> UserRecord:
+        if claims.get("email_verified") is not True:
+            raise OidcFailed("the provider does not say that the email address is verified")
+        email, now_ms = normal_email(str(claims.get("email", ""))), self._clock.now_ms()
+        name = str(claims.get("name") or email.partition("@")[0])[:100]
+        wanted = UserRecord(0, email, name, self._settings.role, now_ms, oidc_subject=subject)
+
+        def store(connection: Connection) -> UserRecord | None:
+            user = accounts.user_by_email(connection, email)
+            actor = Actor("system", "openid", address)
+            if user is not None:
+                if user.oidc_subject is not None:
+                    return None
+                accounts.update_user(connection, user.id, oidc_subject=subject)
+                record(connection, now_ms, actor, "user.update", f"user {user.id}", after={"openid": subject})
+                return replace(user, oidc_subject=subject)
+            if not self._settings.create_users:
+                return None
+            user = accounts.add_user(connection, wanted)
+            if user is not None:
+                after = {"email": email, "role": user.role, "openid": subject}
+                record(connection, now_ms, actor, "user.create", f"user {user.id}", after=after)
+            return user
+
+        user = await self._directory.change(PEOPLE, store)
+        if user is None:
+            raise OidcFailed(f"{email} has no account here that is theirs")
+        return user
+
+
+def local_path(text: str) -> str:
+    """A path of the dashboard; anything that could lead to another site becomes ``/``."""
+    if not text.startswith("/") or text.startswith("//") or "\\" in text or any(ord(one) < 33 for one in text):
+        return "/"
+    parts = urlsplit(text)
+    return text if not parts.scheme and not parts.netloc and not text.startswith("/api/") else "/"

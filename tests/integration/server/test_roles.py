@@ -1,0 +1,167 @@
+"""Every endpoint x every role x nobody has an expected answer; an endpoint without one fails.
+
+What is compared is whether one is let in: 401, 403, or anything else.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.routing import WebSocketRoute
+
+from bongsu.server.app import Application
+from bongsu.server.config import Settings
+from tests.support.app import RunningApp, api_token, running_app
+from tests.support.people import add_person, person_token
+from tests.support.pushes import a_frame, a_push
+
+# Who is let in, from that role up; "anyone": also who shows no token.
+ANYONE, AGENT, VIEWER, OPERATOR, ADMIN = "anyone", "agent", "viewer", "operator", "admin"
+# The last word: whether an API token of that role is let in as well.
+EXPECTED: dict[str, tuple[str, bool]] = {
+    "GET /api/health": (ANYONE, True),
+    "GET /api/setup": (ANYONE, True),
+    "POST /api/setup": (ANYONE, True),
+    "POST /api/auth/login": (ANYONE, True),
+    # By the cookie, which has tests of its own.
+    "POST /api/auth/refresh": ("cookie", True),
+    "POST /api/auth/logout": (ANYONE, True),
+    "GET /api/auth/oidc/login": (ANYONE, True),
+    "GET /api/auth/oidc/callback": (ANYONE, True),
+    "GET /api/account": (VIEWER, True),
+    "PATCH /api/account": (VIEWER, False),
+    "PUT /api/account/password": (VIEWER, False),
+    "GET /api/account/sessions": (VIEWER, False),
+    "DELETE /api/account/sessions": (VIEWER, False),
+    "DELETE /api/account/sessions/{session_id}": (VIEWER, False),
+    "POST /api/account/second-factor": (VIEWER, False),
+    "PUT /api/account/second-factor": (VIEWER, False),
+    "DELETE /api/account/second-factor": (VIEWER, False),
+    "GET /api/users": (ADMIN, False),
+    "POST /api/users": (ADMIN, False),
+    "PATCH /api/users/{user_id}": (ADMIN, False),
+    "DELETE /api/users/{user_id}": (ADMIN, False),
+    "GET /api/tokens": (VIEWER, False),
+    "POST /api/tokens": (VIEWER, False),
+    "DELETE /api/tokens/{token_id}": (VIEWER, False),
+    "POST /api/agents/enrol": (AGENT, False),
+    "POST /api/agents/rotate": (AGENT, False),
+    "POST /api/metrics": (AGENT, False),
+    "GET /api/enrolment-tokens": (ADMIN, True),
+    "POST /api/enrolment-tokens": (ADMIN, True),
+    "DELETE /api/enrolment-tokens/{token_id}": (ADMIN, True),
+    "DELETE /api/servers/{server_id}/token": (ADMIN, True),
+    "PUT /api/servers/{server_id}/tags": (ADMIN, True),
+    "GET /api/audit": (ADMIN, True),
+    "GET /api/servers": (VIEWER, True),
+    "GET /api/servers/{server_id}/processes": (VIEWER, True),
+    "GET /api/metrics/current": (VIEWER, True),
+    "GET /api/metrics/history": (VIEWER, True),
+}
+# Path of a WebSocket -> the least role.
+EXPECTED_WEBSOCKETS: dict[str, str] = {}
+RANKS = [VIEWER, OPERATOR, ADMIN]
+
+
+def endpoints() -> list[str]:
+    paths: dict[str, dict[str, Any]] = Application(Settings()).api.openapi()["paths"]
+    return [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
+
+
+def test_every_endpoint_has_an_expected_answer() -> None:
+    assert sorted(endpoints()) == sorted(EXPECTED), "say in EXPECTED who may use the new endpoint"
+
+
+def test_every_websocket_has_an_expected_answer() -> None:
+    routes = Application(Settings()).api.routes
+    assert {route.path for route in routes if isinstance(route, WebSocketRoute)} == set(EXPECTED_WEBSOCKETS)
+
+
+def test_every_route_is_in_the_document() -> None:
+    """A route that is not in the OpenAPI document would escape the matrix: those are pages, which hold nothing."""
+    app = Application(Settings()).api
+    documented = set(app.openapi()["paths"])
+    hidden = {getattr(route, "path", "") for route in app.routes} - documented
+    assert hidden <= {
+        "",
+        "/api/openapi.json",
+        "/docs",
+        "/redoc",
+        "/_docs/{name}",
+        "/agent/install.sh",
+        "/agent/{name}",
+        "/{path:path}",
+    }
+
+
+async def ask(app: RunningApp, endpoint: str, token: str | None) -> int:
+    method, _, path = endpoint.partition(" ")
+    path = path.replace("{server_id}", "1").replace("{session_id}", "none").replace("{user_id}", "999999999")
+    path = path.replace("{token_id}", "999999999")
+    client = app.client
+    client.headers.pop("Authorization", None)
+    headers = {"X-Bongsu": "1"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    content_type = {"Content-Type": "application/json"} if method != "GET" else {}
+    body = b'{"agent": {"agent_id": "agent-web-1", "name": "web-1"}}' if method != "GET" else None
+    return (await client.request(method, path, headers=headers | content_type, content=body)).status_code
+
+
+@pytest.mark.parametrize("endpoint", endpoints())
+async def test_who_is_let_in(tmp_path: Path, endpoint: str) -> None:
+    least, by_api_token = EXPECTED[endpoint]
+    async with running_app(tmp_path) as app:
+        await app.push(a_push([a_frame(app.clock.now_ms())]))
+        agent = await app.agent_token("agent-web-1")
+        found: dict[str, int] = {"nobody": await ask(app, endpoint, None), "agent": await ask(app, endpoint, agent)}
+        for role in RANKS:
+            user = await add_person(app, role)
+            found[f"{role}'s API token"] = await ask(app, endpoint, await api_token(app.services, user.id, role))
+            found[role] = await ask(app, endpoint, await person_token(app, user))
+    for who, status in found.items():
+        role = who.partition("'")[0]
+        if least == ANYONE and endpoint != "POST /api/setup":
+            # A token that is none of a person's is refused where people are told more.
+            wanted = status not in (401, 403) or (who == "agent" and status == 401)
+        elif least == "cookie":
+            wanted = status == 401
+        elif endpoint == "POST /api/setup":
+            wanted = status in (409, 422)
+        elif least == AGENT:
+            wanted = status not in (401, 403) if who == "agent" and "enrol" not in endpoint else status in (401, 422)
+        elif role not in RANKS:
+            wanted = status == 401
+        elif RANKS.index(role) < RANKS.index(least) or ("API token" in who and not by_api_token):
+            wanted = status == 403
+        else:
+            wanted = status not in (401, 403)
+        assert wanted, f"{who}: {status}"
+
+
+@pytest.mark.parametrize("kind", ["person", "API token"])
+async def test_servers_that_are_not_theirs_do_not_exist(tmp_path: Path, kind: str) -> None:
+    async with running_app(tmp_path) as app:
+        now = app.clock.now_ms()
+        for name in ("web-1", "web-2"):
+            await app.push(a_push([a_frame(now - 1_000), a_frame(now)], name=name))
+        assert (await app.client.put("/api/servers/1/tags", json={"tags": {"team": "a"}})).status_code == 200
+        admin = app.client.headers["Authorization"]
+        if kind == "person":
+            token = await person_token(app, await add_person(app, "viewer", tags={"team": "a"}))
+        else:
+            token = await api_token(app.services, 1, "viewer", {"team": "a"})
+        app.client.headers["Authorization"] = f"Bearer {token}"
+        assert [one["id"] for one in (await app.get("/api/servers"))["servers"]] == [1]
+        assert [one["server_id"] for one in (await app.get("/api/metrics/current"))["servers"]] == [1]
+        assert {one["server_id"] for one in (await app.get("/api/metrics/history", end=now + 1))["series"]} == {1}
+        assert (await app.get("/api/health"))["servers"] == 1
+        for path in (
+            "/api/servers/2/processes",
+            "/api/metrics/current?server=2",
+            "/api/metrics/history?server=2",
+        ):
+            response = await app.client.get(path)
+            assert (response.status_code, response.json()["error"]["code"]) == (404, "unknown_server"), path
+        app.client.headers["Authorization"] = admin
+        await app.client.put("/api/servers/1/tags", json={"tags": {}})
+        app.client.headers["Authorization"] = f"Bearer {token}"
+        assert (await app.get("/api/servers"))["servers"] == [], "a change works at once"
