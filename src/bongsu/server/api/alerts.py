@@ -47,7 +47,7 @@ class AlertInfo(BaseModel):
     since_ms: int = Field(description="When the condition began to hold.")
     fired_ms: int | None
     resolved_ms: int | None
-    value: float | None = Field(description="At the last change of state.")
+    value: float | None = Field(description="When it last changed state, or was told.")
     threshold: float | None
     no_data: bool = Field(description="It fires because there is no data.")
     flapping: bool = Field(description="It came and went; it ends after 15 minutes of quiet.")

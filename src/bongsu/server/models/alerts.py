@@ -50,7 +50,7 @@ alerts = Table(
     Column("since_ms", BigInteger, nullable=False),
     Column("fired_ms", BigInteger),
     Column("resolved_ms", BigInteger),
-    # At the last change of state; null: none.
+    # When it last changed state or was told; null: none.
     Column("value", Float),
     Column("threshold", Float),
     Column("no_data", Boolean, nullable=False),
