@@ -197,14 +197,15 @@ class Cycle:
                 alert = offer.alert
                 alert.notified_ms = now_ms
                 touched[id(alert)] = alert
-                if offer.event is not Event.RESOLVED:
-                    self._refresh_value(alert)
                 if offer.event is Event.RESOLVED:
                     alert.owes = False
                 elif offer.event is Event.ESCALATED:
                     alert.escalated = offer.step
                 else:
                     self._told[alert.rule_id, alert.key] = now_ms
+        self._refresh_values(
+            [offer.alert for one in routed for offer in one.offers if offer.event is not Event.RESOLVED]
+        )
         for offer in context.dropped:
             # An escalation to nobody must not come again at each cycle; nor may a repeat.
             touched[id(offer.alert)] = offer.alert
@@ -215,11 +216,14 @@ class Cycle:
                 offer.alert.notified_ms = now_ms
         self._owing = [alert for alert in self._owing if alert.owes]
 
-    def _refresh_value(self, alert: Alert) -> None:
+    def _refresh_values(self, alerts: list[Alert]) -> None:
         """What is told is the value as it is now, not as it was when the alert fired."""
-        place = self._tables[alert.rule_id].keys.index(alert.key)
-        value = number(float(self._values[alert.rule_id][place]))
-        alert.value = alert.value if value is None else value
+        for rule_id in {alert.rule_id for alert in alerts}:
+            now = dict(zip(self._tables[rule_id].keys, self._values[rule_id].tolist(), strict=True))
+            for alert in alerts:
+                if alert.rule_id == rule_id and alert.key in now:
+                    value = number(now[alert.key])
+                    alert.value = alert.value if value is None else value
 
     def _down(self) -> dict[int, Alert]:
         return {

@@ -170,7 +170,7 @@ async def test_a_server_that_is_down_silences_its_children(tmp_path: Path) -> No
             await step(app, watcher, None)
             (down,) = hook.received
             assert down.json["title"] == "[ALERT] Down: web-1"
-            assert down.json["summary"] == "The server has sent nothing for 2m 11s (down after 2m 10s)."
+            assert down.json["summary"] == "The server has sent nothing for 2m 21s (down after 2m 10s)."
             record = await app.get(f"/api/alerts/{listed[1]['id']}")
             assert record["decisions"][-1]["stage"] == "inhibit"
             assert record["decisions"][-1]["detail"] == f"the server is down: alert {listed[0]['id']} (Down)"
