@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from bongsu.alerts.alert import Alert, Event
 from bongsu.alerts.message import MOST_PROCESSES, build, format_value
 from bongsu.alerts.rules import Rule, Severity
+from bongsu.alerts.silences import NO_NUL
 from bongsu.alerts.texts import Language
 from bongsu.core.errors import NotFound
 from bongsu.server.alerting.explain import Explainer
@@ -131,7 +132,7 @@ class AlertRecord(BaseModel):
 class Acknowledge(BaseModel):
     """Who looks after it may say so."""
 
-    comment: str = Field("", max_length=1_000)
+    comment: str = Field("", max_length=1_000, pattern=NO_NUL)
 
 
 def alert_info(alert: Alert) -> AlertInfo:
@@ -167,7 +168,7 @@ async def history(
     services: ServicesDep,
     start: Annotated[str, Query(description="Unix ms, ISO 8601, or relative: -6h, -7d.")] = "-7d",
     end: Annotated[str, Query(description="As `start`; not included.")] = "now",
-    rule: Annotated[str | None, Query(description="Name of a rule.")] = None,
+    rule: Annotated[str | None, Query(max_length=100, pattern=NO_NUL, description="Name of a rule.")] = None,
     server: Annotated[list[int], Query(description="Server ids.")] = [],  # noqa: B006
     severity: Annotated[list[Severity], Query()] = [],  # noqa: B006
     state: Annotated[list[AlertState], Query()] = [],  # noqa: B006
