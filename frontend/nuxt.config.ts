@@ -7,7 +7,7 @@ const INLINE_SCRIPT = /<script>([\s\S]*?)<\/script>/g
 
 const nitro: NitroConfig = {
   prerender: { crawlLinks: false, routes: ['/'] },
-  devProxy: { '/api': { target: `${process.env.BONGSU_API_URL ?? 'http://127.0.0.1:8600'}/api`, changeOrigin: true } },
+  devProxy: { '/api': { target: `${process.env.BONGSU_API_URL ?? 'http://127.0.0.1:8600'}/api`, changeOrigin: false } },
   hooks: {
     // Nuxt writes its run-time configuration as an inline script: move it into a file, so that `script-src 'self'` is enough.
     async 'prerender:generate'(route, nitro) {

@@ -23,6 +23,8 @@ export function servers(nowMs: number): object {
       last_seen_ms: newestFrame(server, nowMs),
       interval_ms: server.intervalMs,
       agent_version: '0.1.0',
+      tags: {},
+      own_tags: {},
       host: {
         hostname: server.name,
         os: server.os,

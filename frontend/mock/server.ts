@@ -25,6 +25,13 @@ function answer(url: URL): object | null {
         status: 'ok', version: '0.1.0', time_ms: nowMs, uptime_seconds: (nowMs - startedMs) / 1000, problems: [],
         ingest: { frames_total: 0, samples_total: 0, duplicates_total: 0, rejected_total: {} },
       }
+    case '/api/auth/refresh': return {
+      access_token: 'simulated', expires_ms: nowMs + 900_000,
+      user: {
+        id: 1, email: 'admin@example.com', name: 'Admin', role: 'admin', tags: {}, disabled: false, second_factor: false, oidc: false,
+        password: true, created_ms: startedMs, last_login_ms: startedMs,
+      },
+    }
     case '/api/servers': return options.empty ? { servers: [], next: null } : servers(nowMs)
     case '/api/metrics/current': return current(url.searchParams, nowMs)
     case '/api/metrics/history': return history(url.searchParams, nowMs)

@@ -10,6 +10,8 @@ usage: bongsu COMMAND ...
   server   the API server and its worker
   agent    watches this machine and sends to an API server
   db       the database: upgrade
+  user     people: create, list, password, role, disable, enable, delete, reset-second-factor
+  auth     keys that logins hang on: rotate-keys
   rules    rules for alerts as a file: check, import, export
 
   bongsu COMMAND --help tells more.   bongsu --version
@@ -40,10 +42,22 @@ def _db(argv: Sequence[str]) -> int:
     return main(argv)
 
 
+def _user(argv: Sequence[str]) -> int:
+    from bongsu.server.users_cli import main
+
+    return main(argv)
+
+
 def _rules(argv: Sequence[str]) -> int:
     from bongsu.server.rules_cli import main
 
     return main(argv)
+
+
+def _auth(argv: Sequence[str]) -> int:
+    from bongsu.server.users_cli import auth_main
+
+    return auth_main(argv)
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
@@ -51,6 +65,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "server": _server,
     "agent": _agent,
     "db": _db,
+    "user": _user,
+    "auth": _auth,
     "rules": _rules,
 }
 

@@ -7,20 +7,42 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bongsu.core.errors import BongsuError
-from bongsu.server.config import Settings, load_settings
-from bongsu.server.supervisor import Child, check_port, free_port, local_url, run, server_children
+from bongsu.server.config import Settings, load_settings, local_url
+from bongsu.server.supervisor import Child, check_port, free_port, run, server_children
 
 # One machine, one agent: often enough to feel live, at a cost that nobody notices.
 AGENT_INTERVAL = "5s"
+
+
+def _enrolment_file(settings: Settings) -> str:
+    """Where the API server puts an enrolment token for the agent of this machine."""
+    return str(settings.data_dir / "agent" / "enrolment-token")
 
 
 def _agent_child(settings: Settings, interval: str | None) -> Child:
     environment = {
         "BONGSU_AGENT_SERVER": local_url(settings),
         "BONGSU_AGENT_DATA_DIR": str(settings.data_dir / "agent"),
+        "BONGSU_AGENT_ENROLMENT_TOKEN_FILE": _enrolment_file(settings),
         "BONGSU_AGENT_INTERVAL": interval or os.environ.get("BONGSU_AGENT_INTERVAL", AGENT_INTERVAL),
     }
+    if settings.tls:
+        # It asks the loopback address, and trusts this very certificate.
+        environment["BONGSU_AGENT_TLS_CA_FILE"] = settings.tls_certificate
+        environment["BONGSU_AGENT_TLS_SERVER_NAME"] = certificate_name(settings.tls_certificate)
     return Child("agent", ["agent", "run"], environment)
+
+
+def certificate_name(file: str) -> str:
+    """A host name that the certificate is for; empty: none."""
+    from cryptography import x509
+
+    try:
+        certificate = x509.load_pem_x509_certificates(Path(file).read_bytes())[0]
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return next(iter(names.get_values_for_type(x509.DNSName)), "").replace("*", "bongsu")
+    except (OSError, ValueError, IndexError, x509.ExtensionNotFound):
+        return ""  # the API server says what is wrong with it
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,5 +77,6 @@ def main(argv: Sequence[str]) -> int:
         os.environ["BONGSU_CONFIG"] = str(options.config)
     children = server_children(settings)
     if not options.no_agent:
+        children[0].environment["BONGSU_LOCAL_ENROLMENT_FILE"] = _enrolment_file(settings)
         children.append(_agent_child(settings, options.interval))
     return run(settings, children)

@@ -1,13 +1,13 @@
 """A real Bongsu (API server, worker, agent) and a real Chromium."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
-from tests.support.processes import bongsu, free_port, wait_for
+from tests.support.processes import ADMIN, PASSWORD, bongsu, free_port, wait_for
 
 # Debian's, then what `npx playwright install chromium` brings.
 SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -51,18 +51,39 @@ def running_bongsu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait(60)
 
 
+@pytest.fixture(scope="session")
+def login_state(browser: Browser, running_bongsu: str) -> Callable[[], StorageState]:
+    """Cookies of a fresh login, for a context: a refresh token is good for one page alone."""
+
+    def log_in() -> StorageState:
+        context = browser.new_context()
+        answer = context.request.post(f"{running_bongsu}/api/auth/login", data={"email": ADMIN, "password": PASSWORD})
+        assert answer.ok, answer.text()
+        state = context.storage_state()
+        context.close()
+        return state
+
+    return log_in
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page that fails the test on an error in its console or a request to anywhere but Bongsu."""
-    context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 800})
+def page(browser: Browser, login_state: Callable[[], StorageState]) -> Iterator[Page]:
+    """A page of somebody who is logged in, that fails the test on an error in its console or a request to anywhere but Bongsu."""
+    context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 800}, storage_state=login_state())
     page = context.new_page()
+    errors = watch(page)
+    yield page
+    context.close()
+    assert errors == []
+
+
+def watch(page: Page) -> list[str]:
+    """What goes wrong on a page from now on: errors, breaches of the content security policy, requests elsewhere."""
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("request", lambda request: errors.append(request.url) if _foreign(request.url) else None)
-    yield page
-    context.close()
-    assert errors == []
+    return errors
 
 
 def _foreign(url: str) -> bool:

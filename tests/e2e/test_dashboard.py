@@ -1,10 +1,15 @@
 """The dashboard in a real Chromium against a real Bongsu."""
 
+from collections.abc import Callable
+
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, StorageState, expect
+
+from tests.support.processes import logged_in
 
 pytestmark = pytest.mark.browser
 SLOW_MS = 60_000
+LoginState = Callable[[], StorageState]
 
 
 def test_a_live_number_changes(page: Page, running_bongsu: str) -> None:
@@ -18,14 +23,17 @@ def test_a_live_number_changes(page: Page, running_bongsu: str) -> None:
 
 
 def test_the_machine_is_shown_with_its_name_and_state(page: Page, running_bongsu: str) -> None:
-    server = page.request.get(f"{running_bongsu}/api/servers").json()["servers"][0]
+    with logged_in(running_bongsu) as client:
+        server = client.get("/api/servers").json()["servers"][0]
     page.goto(running_bongsu)
     expect(page.get_by_test_id("server-chooser")).to_contain_text(server["name"], timeout=SLOW_MS)
 
 
 @pytest.mark.parametrize(("locale", "word"), [("ko-KR", "메모리"), ("en-US", "Memory")])
-def test_the_language_follows_the_browser(browser: Browser, running_bongsu: str, locale: str, word: str) -> None:
-    context = browser.new_context(locale=locale)
+def test_the_language_follows_the_browser(
+    browser: Browser, running_bongsu: str, login_state: LoginState, locale: str, word: str
+) -> None:
+    context = browser.new_context(locale=locale, storage_state=login_state())
     page = context.new_page()
     page.goto(running_bongsu)
     expect(page.get_by_text(word).first).to_be_visible(timeout=SLOW_MS)
@@ -33,8 +41,8 @@ def test_the_language_follows_the_browser(browser: Browser, running_bongsu: str,
     context.close()
 
 
-def test_a_phone_needs_no_sideways_scrolling(browser: Browser, running_bongsu: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, locale="en-US")
+def test_a_phone_needs_no_sideways_scrolling(browser: Browser, running_bongsu: str, login_state: LoginState) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, locale="en-US", storage_state=login_state())
     page = context.new_page()
     page.goto(running_bongsu)
     expect(page.get_by_test_id("cpu-value")).to_contain_text("%", timeout=SLOW_MS)

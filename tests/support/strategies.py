@@ -26,7 +26,8 @@ processes = st.builds(
 )
 pushes = st.builds(
     Push,
-    agent=st.builds(AgentIdentity, text, text, text, uint32),
+    agent=st.builds(AgentIdentity, text, text, text, uint32, st.dictionaries(text, text, max_size=3)),
+    sent_ms=int64,
     host=st.none() | st.builds(HostFacts, text, text, text, text, text, uint32, uint64, int64),
     layouts=st.lists(st.builds(Layout, uint64, st.lists(series, max_size=4).map(tuple)), max_size=3),
     frames=st.lists(

@@ -19,7 +19,7 @@ const TIMEOUT_MS = 10_000
 
 /** `network`: no answer at all; otherwise the stable code of the API's error body. */
 export class ApiError extends Error {
-  constructor(readonly code: string, message: string, readonly status: number | null) {
+  constructor(readonly code: string, message: string, readonly status: number | null, readonly field: string | null = null) {
     super(message)
     this.name = 'ApiError'
   }
@@ -56,7 +56,7 @@ export async function fetchHistory(query: HistoryQuery, signal?: AbortSignal): P
   return unwrap(getMetricsHistory({ query, signal, throwOnError: true }))
 }
 
-async function unwrap<T>(request: Promise<{ data: T }>): Promise<T> {
+export async function unwrap<T>(request: Promise<{ data: T }>): Promise<T> {
   try {
     return (await request).data
   }
@@ -65,17 +65,18 @@ async function unwrap<T>(request: Promise<{ data: T }>): Promise<T> {
   }
 }
 
-function toApiError(error: unknown): ApiError {
+export function toApiError(error: unknown): ApiError {
   if (!isAxiosError(error)) return new ApiError('unexpected', String(error), null)
   const status = error.response?.status ?? null
   const detail = errorDetail(error.response?.data)
-  return new ApiError(detail?.code ?? (status === null ? 'network' : `http_${status}`), detail?.message ?? error.message, status)
+  return new ApiError(detail?.code ?? (status === null ? 'network' : `http_${status}`), detail?.message ?? error.message, status, detail?.field ?? null)
 }
 
 // A proxy in between may answer with HTML: trust nothing about the body.
-function errorDetail(body: unknown): { code: string, message: string } | null {
+function errorDetail(body: unknown): { code: string, message: string, field: string | null } | null {
   if (typeof body !== 'object' || body === null || !('error' in body)) return null
   const { error } = body
   if (typeof error !== 'object' || error === null || !('code' in error) || !('message' in error)) return null
-  return { code: String(error.code), message: String(error.message) }
+  const field = 'field' in error && typeof error.field === 'string' ? error.field : null
+  return { code: String(error.code), message: String(error.message), field }
 }

@@ -11,12 +11,23 @@ export const simulated: Answer = (url) => {
   return history(url.searchParams, now)
 }
 
+export function loggedIn(): object {
+  return {
+    access_token: 'a token', expires_ms: Date.now() + 900_000,
+    user: {
+      id: 1, email: 'admin@bongsu.test', name: 'Admin', role: 'admin', tags: {}, disabled: false, second_factor: false, oidc: false,
+      password: true, created_ms: Date.now() - 86_400_000, last_login_ms: Date.now(),
+    },
+  }
+}
+
 /** Replaces the API at its HTTP edge. */
 export function serveApi(answer: Answer): void {
   client.setConfig({
     adapter: async (config) => {
       const url = new URL(client.instance.getUri(config), 'http://bongsu.test')
-      const data = answer(url)
+      const found = answer(url)
+      const data = url.pathname === '/api/auth/refresh' && found !== 'away' ? loggedIn() : found
       if (data === 'away') throw new Error('Network Error')
       return { data, status: 200, statusText: 'OK', headers: {}, config }
     },

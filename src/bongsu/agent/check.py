@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from bongsu import __version__
 from bongsu.agent.config import Config, load
 from bongsu.agent.http import Connection, Url, tls_context
-from bongsu.agent.identity import uuid4
+from bongsu.agent.identity import load_identity, machine_mark
+from bongsu.agent.run import make_credentials
 from bongsu.agent.transport import PATH, explain, judge
 from bongsu.agent.wiring import NAMES, close, collectors
 from bongsu.agent.worker import Job, Worker
@@ -106,16 +107,24 @@ def _server(config: Config, server: str, report: Report) -> None:
         report(False, f"{server}: the name {near.host} cannot be resolved. Is it spelled right? Does DNS work here?")
         return
     headers = {"Content-Type": CONTENT_TYPE, "User-Agent": f"bongsu-agent/{__version__}"}
-    if config.token:
-        headers["Authorization"] = f"Bearer {config.token}"
+    try:
+        agent_id = load_identity(config.data_dir, machine_mark()).agent_id
+        token = make_credentials(config, agent_id).token
+    except BongsuError as error:
+        report(False, f"token: {error}")
+        return
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
     # no frames: nothing is stored, but address, TLS, token and version are tried
-    body = encode_push(Push(AgentIdentity(uuid4(), "check", __version__)))
+    name = config.name or socket.gethostname()
+    body = encode_push(Push(AgentIdentity(agent_id, name, __version__, config.interval_ms, config.tags)))
     try:
         connection = Connection(
             url,
             timeout_seconds=config.timeout_ms / 1000,
             tls=tls_context(config.ca_file) if url.secure else None,
             proxy=Url.parse(config.proxy) if config.proxy else None,
+            server_name=config.server_name,
         )
         answer = connection.post(url.path.rstrip("/") + PATH, headers, body)
         connection.close()

@@ -37,12 +37,16 @@ class Config:
 
     servers: tuple[str, ...] = (DEFAULT_SERVER,)
     token: str = field(default="", repr=False)
+    token_file: str = ""
+    enrolment_token: str = field(default="", repr=False)
+    enrolment_token_file: str = ""
     name: str = ""
     interval_ms: int = 10_000
     data_dir: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     proxy: str = ""
     ca_file: str = ""
+    server_name: str = ""
     timeout_ms: int = 10_000
     buffer_bytes: int = 512 * 1024**2
     buffer_age_ms: int = 7 * 86_400_000
@@ -137,11 +141,15 @@ def _proxy(text: str) -> str:
 # Dotted key of the file -> (field of Config, parser). The environment variable is the key in capitals with "_" for ".".
 _KEYS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "token": ("token", _token),
+    "token_file": ("token_file", _text),
+    "enrolment_token": ("enrolment_token", _token),
+    "enrolment_token_file": ("enrolment_token_file", _text),
     "name": ("name", _text),
     "interval": ("interval_ms", _interval),
     "data_dir": ("data_dir", _text),
     "proxy": ("proxy", _proxy),
     "tls.ca_file": ("ca_file", _text),
+    "tls.server_name": ("server_name", _text),
     "timeout": ("timeout_ms", _duration),
     "buffer.size": ("buffer_bytes", parse_size_bytes),
     "buffer.age": ("buffer_age_ms", _duration),

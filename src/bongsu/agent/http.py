@@ -67,9 +67,17 @@ class Connection:
     failure."""
 
     def __init__(
-        self, url: Url, *, timeout_seconds: float, tls: "ssl.SSLContext | None" = None, proxy: Url | None = None
+        self,
+        url: Url,
+        *,
+        timeout_seconds: float,
+        tls: "ssl.SSLContext | None" = None,
+        proxy: Url | None = None,
+        server_name: str = "",
     ) -> None:
+        """``server_name``: what the certificate must be for; empty: the host of ``url``."""
         self._url = url
+        self._server_name = server_name or url.host
         self._timeout_seconds = timeout_seconds
         self._tls = tls
         self._proxy = proxy
@@ -135,7 +143,7 @@ class Connection:
                 if self._proxy:
                     self._tunnel(connection)
                 assert self._tls is not None
-                return self._tls.wrap_socket(connection, server_hostname=self._url.host)
+                return self._tls.wrap_socket(connection, server_hostname=self._server_name)
         except BaseException:
             connection.close()
             raise
@@ -251,6 +259,8 @@ def tls_context(ca_file: str) -> "ssl.SSLContext":
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file:
         context.load_verify_locations(cafile=ca_file)
+        # The file may hold the server's own certificate instead of the authority that signed it.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         return context
     paths = ssl.get_default_verify_paths()
     if sys.platform == "linux" and paths.capath and "SSL_CERT_FILE" not in os.environ:

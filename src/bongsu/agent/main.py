@@ -36,6 +36,10 @@ def main(argv: Sequence[str]) -> int:
             from bongsu.agent.status import status
 
             return status(options.config, flags, form=options.format)
+        if options.command in ("enrol", "rotate-token"):
+            from bongsu.agent.enrol import enrol, rotate
+
+            return (enrol if options.command == "enrol" else rotate)(options.config, flags)
         from bongsu.agent.commands import once
 
         return once(options.config, flags, form=options.format)
@@ -61,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     once.add_argument("--format", choices=("table", "json", "prometheus"), default="table")
     commands.add_parser("top", parents=[common], help="watch this machine live in the terminal")
     commands.add_parser("check", parents=[common], help="test configuration, permissions and the way to the server")
+    commands.add_parser("enrol", parents=[common], help="get this machine's token; reads the enrolment token, or asks")
+    commands.add_parser("rotate-token", parents=[common], help="replace this machine's token by a new one")
     status = commands.add_parser("status", parents=[common], help="what the running agent does and costs")
     status.add_argument("--format", choices=("table", "json"), default="table")
     return parser

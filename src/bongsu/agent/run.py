@@ -20,6 +20,7 @@ from bongsu import __version__
 from bongsu.agent.backlog import Backlog, lock
 from bongsu.agent.collectors.own import resident_bytes
 from bongsu.agent.config import Config, load
+from bongsu.agent.credentials import Credentials
 from bongsu.agent.http import Url
 from bongsu.agent.identity import host_facts, load_identity, machine_mark
 from bongsu.agent.limits import Limits
@@ -158,7 +159,7 @@ def make_log(config: Config) -> Log:
         form=config.log_format,
         max_bytes=config.log_bytes,
         files=config.log_files,
-        secrets=(config.token,),
+        secrets=(config.token, config.enrolment_token),
     )
 
 
@@ -167,10 +168,12 @@ def make_sender(
 ) -> Sender:
     transport = Transport(
         config.servers,
-        token=config.token,
+        credentials=make_credentials(config, agent_id),
+        name=config.name or facts().hostname,
         version=__version__,
         proxy=config.proxy,
         ca_file=config.ca_file,
+        server_name=config.server_name,
         timeout_seconds=config.timeout_ms / 1000,
     )
     return Sender(
@@ -185,8 +188,19 @@ def make_sender(
     )
 
 
+def make_credentials(config: Config, agent_id: str) -> Credentials:
+    return Credentials(
+        agent_id,
+        config.data_dir,
+        token=config.token,
+        token_file=config.token_file,
+        enrolment_token=config.enrolment_token,
+        enrolment_token_file=config.enrolment_token_file,
+    )
+
+
 def _identity(config: Config, agent_id: str, hostname: str) -> AgentIdentity:
-    return AgentIdentity(agent_id, config.name or hostname, __version__, config.interval_ms)
+    return AgentIdentity(agent_id, config.name or hostname, __version__, config.interval_ms, config.tags)
 
 
 def delay_seconds(config: Config, agent_id: str) -> float:

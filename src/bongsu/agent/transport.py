@@ -6,12 +6,15 @@ request never again. With several addresses, the next one is tried after a failu
 """
 
 import enum
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bongsu.agent.credentials import ENROL_PATH, Credentials, answered_reason, answered_token
 from bongsu.agent.http import Connection, Response, Url, tls_context
+from bongsu.core.clock import SystemClock
 from bongsu.core.errors import BongsuError, ConfigError
 from bongsu.core.samples import HostFacts, Push, PushResult
 from bongsu.wire.encoder import CONTENT_TYPE, decode_result, encode_push
@@ -56,9 +59,12 @@ class Transport:
         servers: Sequence[str],
         *,
         token: str = "",
+        credentials: Credentials | None = None,
+        name: str = "",
         version: str = "",
         proxy: str = "",
         ca_file: str = "",
+        server_name: str = "",
         timeout_seconds: float = 10.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -71,9 +77,12 @@ class Transport:
         self._tls: ssl.SSLContext | None = None
         self._timeout_seconds = timeout_seconds
         self._monotonic = monotonic
-        self._headers = {"Content-Type": CONTENT_TYPE, "User-Agent": f"bongsu-agent/{version}"}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
+        self._server_name = server_name
+        self._credentials = credentials or (Credentials("", "", token=token) if token else None)
+        self._name = name
+        self._agent = {"User-Agent": f"bongsu-agent/{version}"}
+        self._headers = {"Content-Type": CONTENT_TYPE, **self._agent}
+        self._take_token()
         self._at = 0
         self._left_first_at = 0.0
         self._connection: Connection | None = None
@@ -91,7 +100,11 @@ class Transport:
         """Sends ``push``, whose layouts are those of its frames, and whose host facts are left out once the server has
         them."""
         self._maybe_return()
-        outcome = self._try(push, with_all=False)
+        enrolled = None if "Authorization" in self._headers else self._enrol()
+        outcome = enrolled or self._try(push, with_all=False)
+        if outcome.status == 401 and enrolled is None:
+            # Revoked, or the server is a new one: a person, or the enrolment token that we were given, may help.
+            outcome = self._enrol(refused=outcome) or self._try(push, with_all=True)
         if outcome.status == 409 and outcome.result.unknown_layouts:
             self._known.difference_update(outcome.result.unknown_layouts)
             outcome = self._try(push, with_all=True)
@@ -102,6 +115,50 @@ class Transport:
         elif outcome.verdict is not Verdict.REJECTED:
             self._next_address()
         return outcome
+
+    def _take_token(self) -> bool:
+        """Whether there is a token, and not the one that we had."""
+        before = self._headers.pop("Authorization", None)
+        token = self._credentials.read() if self._credentials is not None else ""
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        return bool(token) and self._headers["Authorization"] != before
+
+    def _enrol(self, *, refused: "Outcome | None" = None) -> "Outcome | None":
+        """Gets a token for the enrolment token, or reads one that was put there. None: go on and push.
+
+        ``refused``: what became of the token that we have; without a way to another one, it stays at that.
+        """
+        credentials = self._credentials
+        try:
+            if self._take_token():
+                return None
+            enrolment = credentials.enrolment_token() if credentials is not None and not credentials.fixed else ""
+            if credentials is None or not enrolment:
+                return refused
+            body = json.dumps({"agent_id": credentials.agent_id, "name": self._name or credentials.agent_id}).encode()
+            headers = {**self._agent, "Content-Type": "application/json", "Authorization": f"Bearer {enrolment}"}
+            response = self._connect().post(self._urls[self._at].path.rstrip("/") + ENROL_PATH, headers, body)
+            token = answered_token(response.body) if response.status == 200 else ""
+            if token:
+                credentials.keep(token)
+                self._headers["Authorization"] = f"Bearer {token}"
+                return None
+        except BongsuError as error:
+            return Outcome(Verdict.REFUSED, status=401, reason=error.message)
+        except OSError as error:
+            self._failed(error)
+            return Outcome(Verdict.LATER, reason=explain(error))
+        outcome = judge(response)
+        if outcome.verdict is not Verdict.LATER:
+            reason = answered_reason(response.body) or f"HTTP status {response.status}"
+            outcome = Outcome(Verdict.REFUSED, status=response.status, reason=f"it could not be enrolled: {reason}")
+        return outcome
+
+    def _failed(self, error: OSError) -> None:
+        self.close()
+        if type(error).__name__ == "SSLCertVerificationError":
+            self._tls = None  # the file that it was compared with may have a newer one by the next try
 
     def abort(self) -> None:
         """Lets a ``send`` in another thread fail at once."""
@@ -121,6 +178,7 @@ class Transport:
             [layout for layout in push.layouts if with_all or layout.id not in self._known],
             push.frames,
             push.process_lists,
+            SystemClock().now_ms(),
         )
         body = encode_push(lean)
         headers = self._headers
@@ -134,7 +192,7 @@ class Transport:
         try:
             response = self._connect().post(self._urls[self._at].path.rstrip("/") + PATH, headers, body)
         except OSError as error:
-            self.close()
+            self._failed(error)
             return Outcome(Verdict.LATER, reason=explain(error), sent_bytes=len(body))
         outcome = judge(response)
         outcome.sent_bytes = len(body)
@@ -145,7 +203,13 @@ class Transport:
             url = self._urls[self._at]
             if url.secure and self._tls is None:
                 self._tls = tls_context(self._ca_file)
-            self._connection = Connection(url, timeout_seconds=self._timeout_seconds, tls=self._tls, proxy=self._proxy)
+            self._connection = Connection(
+                url,
+                timeout_seconds=self._timeout_seconds,
+                tls=self._tls,
+                proxy=self._proxy,
+                server_name=self._server_name,
+            )
         return self._connection
 
     def _next_address(self) -> None:

@@ -76,6 +76,35 @@ class Unavailable(BongsuError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class Unauthenticated(BongsuError):
+    """Log in first, or send a valid token."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(BongsuError):
+    """This account or token may not do that."""
+
+    code = "forbidden"
+
+
+class TooMany(BongsuError):
+    """Too many requests; try again later."""
+
+    code = "too_many_requests"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        code: str | None = None,
+        retry_after_seconds: int = 1,
+        limit: float | None = None,
+    ) -> None:
+        super().__init__(message, code=code, limit=limit)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class ConfigError(BongsuError):
     """The configuration is not valid."""
 

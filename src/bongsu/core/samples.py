@@ -67,6 +67,7 @@ class AgentIdentity:
     name: str
     version: str = ""
     interval_ms: int = 0
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +86,14 @@ class HostFacts:
 
 @dataclass(slots=True)
 class Push:
-    """The body of one POST: all of it is stored or none of it."""
+    """The body of one POST: all of it is stored or none of it. ``sent_ms``: the agent's clock then; 0: not known."""
 
     agent: AgentIdentity
     host: HostFacts | None = None
     layouts: list[Layout] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     process_lists: list[ProcessList] = field(default_factory=list)
+    sent_ms: int = 0
 
 
 @dataclass(slots=True)

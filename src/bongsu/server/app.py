@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from fastapi import FastAPI
 from sqlalchemy import Connection
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Receive, Scope, Send
 
@@ -18,19 +20,24 @@ from bongsu.core.series import Layout
 from bongsu.server import errors, static
 from bongsu.server.api import ROUTERS
 from bongsu.server.api.schemas import ErrorBody
-from bongsu.server.config import Settings
+from bongsu.server.auth.wiring import Auth, make_auth
+from bongsu.server.config import Settings, local_url
+from bongsu.server.edge.addresses import Forwarded, rate_key
+from bongsu.server.edge.gate import Gate
+from bongsu.server.edge.rates import RateLimiter
+from bongsu.server.history import HistoryReader
 from bongsu.server.hosts import LOOPBACK_HOSTS, AllowedHosts
 from bongsu.server.ingest import Ingest
 from bongsu.server.ingest_openapi import PUSH_OPENAPI
 from bongsu.server.migrations import upgrade
 from bongsu.server.registry import Newest, Registry
 from bongsu.server.services import Services
-from bongsu.server.storage.archive import newest_block
-from bongsu.server.storage.blocks import Block, CorruptBlock
+from bongsu.server.storage.archive import newest_block, oldest_samples
+from bongsu.server.storage.blocks import CorruptBlock
 from bongsu.server.storage.database import Database, open_database
 from bongsu.server.storage.frames import newest_frames
 from bongsu.server.storage.layouts import load_layouts
-from bongsu.server.storage.servers import load_servers, touch_servers
+from bongsu.server.storage.servers import ServerRecord, load_servers, touch_servers
 from bongsu.server.vault import open_vault
 
 logger = logging.getLogger(__name__)
@@ -48,6 +55,10 @@ class Application:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._ingest: Ingest | None = None
+        # What was refused before it reached an endpoint, by error code; shown by /api/health.
+        self.refused: Counter[str] = Counter()
+        # Run as long as the application does.
+        self.background: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self.api = FastAPI(
             title="Bongsu",
             version=__version__,
@@ -64,6 +75,14 @@ class Application:
         errors.install(self.api)
         # Level 1: a megabyte of points in 10 ms, a fifth of level 9's time for a tenth more bytes.
         self.api.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)
+        if settings.cors_origins:
+            self.api.add_middleware(
+                CORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+                allow_headers=["Authorization", "Content-Type"],
+                max_age=600,
+            )
         hosts = settings.allowed_hosts or (LOOPBACK_HOSTS if settings.loopback_only else None)
         if hosts:
             self.api.add_middleware(AllowedHosts, hosts=hosts)
@@ -71,6 +90,7 @@ class Application:
             self.api.include_router(router)
         static.install(self.api)
         self.api.openapi = self._openapi  # type: ignore[method-assign]
+        self._gate = Gate(self.api, Forwarded(settings.trusted_proxies), self.refused)
 
     def _openapi(self) -> dict[str, Any]:
         if not self.api.openapi_schema:
@@ -88,7 +108,7 @@ class Application:
         ):
             await self._ingest(scope, receive, send)
         else:
-            await self.api(scope, receive, send)
+            await self._gate(scope, receive, send)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -98,30 +118,69 @@ class Application:
             if before != after:
                 logger.info("database upgraded from %s to %s", before or "empty", after)
             registry = await database.read(load_registry)
-            ingest = Ingest(database, registry, self._settings.limits, self._clock)
             vault = open_vault(self._settings.data_dir, self._settings.secret_key)
-            app.state.services = Services(
-                self._settings, self._clock, database, registry, ingest, vault, self._clock.now_ms()
+            auth = make_auth(self._settings, database, registry, vault, self._clock)
+            rates = RateLimiter(self._settings.rate_limits, self._settings.redis_url)
+            ingest = self._make_ingest(database, registry, auth, rates)
+            services = Services(
+                settings=self._settings,
+                clock=self._clock,
+                database=database,
+                registry=registry,
+                ingest=ingest,
+                history=HistoryReader(database, self._settings.limits),
+                vault=vault,
+                started_ms=self._clock.now_ms(),
+                auth=auth,
+                rate_limiter=rates,
+                refused=self.refused,
             )
+            app.state.services = services
+            await auth.start(self._settings, self._settings.public_url or local_url(self._settings))
             ingest.start()
-            self._ingest = ingest
-            touching = asyncio.create_task(_touch(database, registry), name="touch")
+            self._ingest, self._gate.services = ingest, services
+            running = [asyncio.create_task(_touch(database, registry), name="touch")]
+            running += [asyncio.create_task(task(), name="background") for task in self.background]
             try:
                 yield
             finally:
-                touching.cancel()
+                for task in running:
+                    task.cancel()
+                await asyncio.gather(*running, return_exceptions=True)
                 await ingest.stop()
+                await auth.stop()
+                await rates.close()
                 await database.write(lambda connection: touch_servers(connection, last_seen(registry)))
         finally:
             await database.close()
+
+    def _make_ingest(self, database: Database, registry: Registry, auth: Auth, rates: RateLimiter) -> Ingest:
+        forwarded = Forwarded(self._settings.trusted_proxies)
+
+        async def refused(scope: Scope) -> None:
+            forwarded.apply(scope)
+            client = scope.get("client")
+            await rates.address(rate_key(client[0] if client else ""))
+
+        return Ingest(
+            database,
+            registry,
+            self._settings.limits,
+            self._clock,
+            auth.directory,
+            pushed=rates.agent,
+            refused=refused,
+        )
 
 
 def load_registry(connection: Connection) -> Registry:
     """What the database knows of all servers."""
     registry = Registry()
     layouts = load_layouts(connection)
+    oldest = oldest_samples(connection)
     for record in load_servers(connection):
         state = registry.add(record)
+        state.oldest_ms = min(state.oldest_ms, oldest.get(record.id, state.oldest_ms))
         for layout in layouts.get(record.id, ()):
             state.add_layout(layout)
             newest = newest_frames(connection, record.id, layout.id) or _last_of_archive(connection, record.id, layout)
@@ -137,21 +196,22 @@ def _last_of_archive(connection: Connection, server_id: int, layout: Layout) -> 
     if stored is None:
         return []
     try:
-        block = Block.open(stored.data)
-        rows = block.columns(range(block.width))[-2:]
+        head = stored.opened()
+        rows = head.columns(stored.data, range(head.width))[-2:]
     except CorruptBlock:
-        logger.error("server %d: the block at %d is corrupt", server_id, stored.start_ms)
+        logger.error("server %d: the block at %d is corrupt", server_id, stored.info.start_ms)
         return []
-    times = block.times[-2:].tolist()
+    times = head.times[-2:].tolist()
     return [Frame(layout.id, time_ms, row.tobytes()) for time_ms, row in zip(times[::-1], rows[::-1], strict=True)]
 
 
-def last_seen(registry: Registry) -> dict[int, int]:
-    """Servers whose record is behind the newest frame, and the frame's time; takes the record along."""
-    behind = {}
+def last_seen(registry: Registry) -> list[ServerRecord]:
+    """The records that are behind the newest frame; they are taken along."""
+    behind = []
     for state in registry.by_id.values():
         if state.last_seen_ms > state.record.last_seen_ms:
-            state.record.last_seen_ms = behind[state.record.id] = state.last_seen_ms
+            state.record.last_seen_ms = state.last_seen_ms
+            behind.append(state.record)
     return behind
 
 

@@ -3,14 +3,14 @@
 import ipaddress
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from bongsu.core.errors import ConfigError, InvalidInput
-from bongsu.core.units import parse_duration_ms
+from bongsu.core.units import parse_duration_ms, parse_size_bytes
 
 MIB = 1024 * 1024
 
@@ -30,6 +30,19 @@ def _duration(text: str) -> str:
 
 # As people write it: 10s, 5m, 7d.
 Duration = Annotated[str, AfterValidator(_duration)]
+
+
+def _size(text: str) -> str:
+    try:
+        if text and parse_size_bytes(text) < 16 * MIB:
+            raise ValueError("at least 16MB are needed")
+    except InvalidInput as error:
+        raise ValueError(error.message) from None
+    return text
+
+
+# As people write it: 512MB, 20GB.
+Size = Annotated[str, AfterValidator(_size)]
 
 
 def _alert_interval(text: str) -> str:
@@ -61,6 +74,78 @@ class Limits(BaseModel):
         64 * MIB, ge=MIB, description="Frames waiting for the disk before agents are told to wait."
     )
     points_per_query: int = Field(2_000_000, ge=1_000, description="Points in one answer to a history query.")
+    samples_per_query: int = Field(
+        200_000_000, ge=1_000_000, description="Samples, or buckets of a rollup, that a history query may have to read."
+    )
+
+
+class PasswordSettings(BaseModel):
+    """argon2id: 64 MiB and 4 passes take 100 to 200 ms."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    memory_mib: int = Field(64, ge=1, le=4_096)
+    passes: int = Field(4, ge=1, le=100)
+    shortest: int = Field(10, ge=8, le=128, description="Characters a password must have at least.")
+
+
+class SessionSettings(BaseModel):
+    """How long a person stays logged in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    access: Duration = Field("15m", description="An access token; a page gets the next one by itself.")
+    idle: Duration = Field("14d", description="A login that nobody uses.")
+    longest: Duration = Field("90d", description="A login, however much it is used.")
+
+
+class Lockouts(BaseModel):
+    """Failed logins before a pause; each further one doubles it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    account_and_address: int = Field(5, ge=1, description="For one account from one address.")
+    account: int = Field(30, ge=1, description="For one account from anywhere.")
+    address: int = Field(30, ge=1, description="For any account from one address.")
+    longest_seconds: int = Field(900, ge=1, description="The longest pause.")
+
+
+def _rate(text: str) -> str:
+    from limits import parse
+
+    try:
+        parse(text)
+    except ValueError:
+        raise ValueError("must be a rate such as 600/minute") from None
+    return text
+
+
+Rate = Annotated[str, AfterValidator(_rate)]
+
+
+class RateLimits(BaseModel):
+    """How often one may ask. Over it: 429 and Retry-After."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    address: Rate = Field("1200/minute", description="Requests of the API from one address.")
+    user: Rate = Field("1200/minute", description="Requests of one person or API token.")
+    login: Rate = Field("20/minute", description="Tries to log in, set up or enrol from one address.")
+    agent_per_second: float = Field(20.0, gt=0, description="Pushes of one agent, averaged; it may burst to ten times.")
+
+
+class Oidc(BaseModel):
+    """Log in with an OpenID provider (Keycloak, Google, Entra ID, Authentik, ...)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    issuer: str = Field("", description="https://id.example.com/realms/ops; empty: off.")
+    client_id: str = ""
+    client_secret: str = Field("", repr=False)
+    label: str = Field("OpenID", description="On the button.")
+    scopes: str = "openid email profile"
+    create_users: bool = Field(False, description="Whether somebody who is not known gets an account.")
+    role: Literal["viewer", "operator", "admin"] = Field("viewer", description="The role of accounts made so.")
 
 
 class Settings(BaseSettings):
@@ -78,16 +163,43 @@ class Settings(BaseSettings):
         description="Base64 of 32 random bytes that everything secret is encrypted with; empty: secret.key in "
         "data_dir, made at the first start.",
     )
+    admin_email: str = Field("", description="With admin_password: the first admin, when there is nobody yet.")
+    admin_password: str = Field("", repr=False)
+    public_url: str = Field(
+        "", description="Where people and agents reach Bongsu, such as https://monitor.example.com; empty: as asked."
+    )
+    tls_certificate: str = Field("", description="PEM file with the certificate and its chain; empty: no TLS here.")
+    tls_key: str = Field("", description="PEM file with its private key.")
+    trusted_proxies: list[str] = Field(
+        default_factory=list,
+        description="Addresses or networks whose X-Forwarded-For and -Proto are believed, such as 10.0.0.0/8.",
+    )
+    cors_origins: list[str] = Field(
+        default_factory=list,
+        description="Other sites whose pages may use the API with a token, such as https://wall.example.com.",
+    )
+    redis_url: str = Field("", repr=False, description="Shares rate limits between API servers: redis://host:6379/0")
+    password_hashing: PasswordSettings = Field(default_factory=PasswordSettings)
+    sessions: SessionSettings = Field(default_factory=SessionSettings)
+    lockouts: Lockouts = Field(default_factory=Lockouts)
+    rate_limits: RateLimits = Field(default_factory=RateLimits)
+    oidc: Oidc = Field(default_factory=Oidc)
+    request_seconds: float = Field(30.0, gt=0, description="How long a client may take to send a request.")
+    connections: int = Field(10_000, ge=1, description="Connections at a time; more are answered 503.")
     allowed_hosts: list[str] = Field(
         default_factory=list,
         description="Host names that requests may be for, such as monitor.example.com. Empty: any name; on a loopback "
         "address only the names of this machine itself, or a page on the web could reach Bongsu through its visitors.",
     )
-    retention_raw: Duration = Field("7d", description="How long frames are kept as they came.")
-    retention_alerts: Duration = Field("1y", description="How long alerts that are over, and their record, are kept.")
-    public_url: str = Field(
-        "", pattern=r"^(https?://[^\s/]\S*)?$", description="How people reach Bongsu; for the links in notifications."
+    retention_raw: Duration = Field("7d", description="How long samples are kept as they came.")
+    retention_1m: Duration = Field("30d", description="How long rollups of a minute are kept.")
+    retention_1h: Duration = Field("1y", description="How long rollups of an hour are kept.")
+    retention_processes: Duration = Field("7d", description="How long lists of processes are kept.")
+    storage_budget: Size = Field(
+        "",
+        description="What the whole database may take, such as 20GB; over it the oldest samples go. Empty: no limit.",
     )
+    retention_alerts: Duration = Field("1y", description="How long alerts that are over, and their record, are kept.")
     alert_interval: AlertInterval = Field("10s", description="How often rules are evaluated, 1s to 1m.")
     alert_rules_file: str = Field("", description="Rules imported at start; empty: those that come with Bongsu.")
     alert_heartbeat_url: str = Field(
@@ -95,6 +207,13 @@ class Settings(BaseSettings):
     )
     alert_heartbeat_interval: Duration = Field("1m", description="How often it is.")
     limits: Limits = Field(default_factory=Limits)
+
+    @model_validator(mode="after")
+    def _coarser_is_kept_longer(self) -> Self:
+        raw, minutes, hours = map(parse_duration_ms, (self.retention_raw, self.retention_1m, self.retention_1h))
+        if not raw <= minutes <= hours:
+            raise ValueError("retention_raw must not be longer than retention_1m, nor that than retention_1h")
+        return self
 
     @property
     def loopback_only(self) -> bool:
@@ -105,6 +224,11 @@ class Settings(BaseSettings):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def tls(self) -> bool:
+        """Whether this process speaks TLS itself."""
+        return bool(self.tls_certificate)
 
     @property
     def effective_database_url(self) -> str:
@@ -131,14 +255,17 @@ def load_settings(file: Path | None = None, **overrides: Any) -> Settings:
         if unknown:
             raise ConfigError(f"{named}: there is no setting {', '.join(sorted(map(str, unknown)))}.")
     try:
-        environment = EnvSettingsSource(Settings)()
+        environment = _laid_over(_secrets_from_files(), EnvSettingsSource(Settings)())
         given = {key: value for key, value in overrides.items() if value is not None}
         # What is passed here beats the environment, so the environment is laid over the file first.
         return Settings(**_laid_over(_laid_over(values, environment), given))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{key}: {first['msg']} (it is {first['input']!r}).", field=key) from None
+        if not key:  # it takes several keys to be wrong; all the settings are no help then
+            raise ConfigError(f"{first['msg'].removeprefix('Value error, ')}.") from None
+        shown = "" if _is_secret(key) else f" (it is {first['input']!r})"
+        raise ConfigError(f"{key}: {first['msg']}{shown}.", field=key) from None
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -148,3 +275,38 @@ def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
         if isinstance(below[key], dict) and isinstance(above[key], dict):
             merged[key] = below[key] | above[key]
     return merged
+
+
+# Each of these may also be the name of a file that holds it: BONGSU_SECRET_KEY_FILE=/run/secrets/bongsu
+SECRETS = ("secret_key", "admin_password", "database_url", "redis_url", "oidc.client_secret")
+
+
+def _secrets_from_files() -> dict[str, Any]:
+    """Secrets whose variable with ``_FILE`` names a file, as containers are given them."""
+    found: dict[str, Any] = {}
+    for key in SECRETS:
+        variable = f"BONGSU_{key.upper().replace('.', '__')}_FILE"
+        if not os.environ.get(variable):
+            continue
+        try:
+            text = Path(os.environ[variable]).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{variable}: {error}", field=key) from None
+        outer, _, inner = key.partition(".")
+        if inner:
+            found.setdefault(outer, {})[inner] = text
+        else:
+            found[outer] = text
+    return found
+
+
+def _is_secret(key: str) -> bool:
+    return key in SECRETS or any(word in key for word in ("secret", "password", "token"))
+
+
+def local_url(settings: Settings) -> str:
+    """The address of the API server as seen from this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    if ":" in host:
+        host = f"[{host}]"
+    return f"{'https' if settings.tls else 'http'}://{host}:{settings.port}"

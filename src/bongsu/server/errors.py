@@ -13,9 +13,12 @@ from starlette.responses import JSONResponse
 from bongsu.core.errors import (
     BongsuError,
     Conflict,
+    Forbidden,
     InvalidInput,
     NotFound,
     TooLarge,
+    TooMany,
+    Unauthenticated,
     Unavailable,
     UnknownLayouts,
     UnsupportedEncoding,
@@ -30,6 +33,9 @@ _STATUS: tuple[tuple[type[BongsuError], int], ...] = (
     (NotFound, 404),
     (UnknownLayouts, 409),
     (Conflict, 409),
+    (Unauthenticated, 401),
+    (Forbidden, 403),
+    (TooMany, 429),
     (Unavailable, 503),
 )
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
@@ -48,8 +54,10 @@ def error_body(
 
 
 def retry_after(error: BongsuError) -> dict[str, str]:
-    """The header that says when to try again, for errors that pass."""
-    return {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, Unavailable) else {}
+    """The header that says when to try again, for errors that pass; how to log in, for those without."""
+    if isinstance(error, Unavailable | TooMany):
+        return {"Retry-After": str(error.retry_after_seconds)}
+    return {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
 
 
 def install(app: FastAPI) -> None:

@@ -8,12 +8,23 @@ import asyncio
 import logging
 import zlib
 from collections import Counter
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
 
 from starlette.types import Receive, Scope, Send
 
 from bongsu.core.clock import Clock
-from bongsu.core.errors import BongsuError, TooLarge, Unavailable, UnknownLayouts, UnsupportedEncoding
+from bongsu.core.errors import (
+    BongsuError,
+    Forbidden,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    UnknownLayouts,
+    UnsupportedEncoding,
+)
 from bongsu.core.samples import HostFacts, Push, PushError, PushResult
+from bongsu.server.auth.directory import Directory, Grant
 from bongsu.server.config import Limits
 from bongsu.server.errors import retry_after, status_of
 from bongsu.server.group_commit import GroupCommit
@@ -23,7 +34,14 @@ from bongsu.server.storage.frames import Batch
 from bongsu.server.storage.layouts import intern_layout
 from bongsu.server.storage.processes import StoredList, encode_lists
 from bongsu.server.storage.servers import add_server, update_server
-from bongsu.server.validation import check_agent, check_frames, check_layouts, check_process_lists, check_sizes
+from bongsu.server.validation import (
+    check_agent,
+    check_agent_id,
+    check_frames,
+    check_layouts,
+    check_process_lists,
+    check_sizes,
+)
 from bongsu.wire import json_form, protobuf
 
 logger = logging.getLogger(__name__)
@@ -46,7 +64,19 @@ class ClientGone(Exception):
 class Ingest:
     """Takes frames in. One per process."""
 
-    def __init__(self, database: Database, registry: Registry, limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        registry: Registry,
+        limits: Limits,
+        clock: Clock,
+        directory: Directory,
+        *,
+        pushed: Callable[[Grant], None],
+        refused: Callable[[Scope], Awaitable[None]],
+    ) -> None:
+        """``pushed`` and ``refused`` count what an agent sends, and what comes without a valid token: they raise
+        TooMany."""
         self.counters = Counters()
         # Why frames cannot be stored at the moment, and since when.
         self.problem: tuple[Unavailable, int] | None = None
@@ -54,6 +84,9 @@ class Ingest:
         self._registry = registry
         self._limits = limits
         self._clock = clock
+        self._directory = directory
+        self._pushed = pushed
+        self._refused = refused
         self._commits = GroupCommit(
             database, queue_bytes=limits.queue_bytes, committed=self._committed, failed=self._failed
         )
@@ -74,11 +107,13 @@ class Ingest:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI endpoint."""
-        content_type = encoding = b""
+        content_type = encoding = authorization = b""
         length: int | None = None
         for name, value in scope["headers"]:
             if name == b"content-type":
                 content_type = value.partition(b";")[0].strip().lower()
+            elif name == b"authorization":
+                authorization = value
             elif name == b"content-encoding":
                 encoding = value.strip().lower()
             elif name == b"content-length" and value.isdigit():
@@ -91,8 +126,17 @@ class Ingest:
                 raise UnsupportedEncoding(
                     "Content-Type must be application/x-protobuf or application/json.", field="Content-Type"
                 )
+            # A dictionary in memory: a token that is revoked is good for nothing at the next request.
+            grant = self._directory.agents.get(sha256(authorization[7:]).digest())
+            if grant is None or grant.expires_ms:
+                grant = await self._unknown(authorization, scope)
+            self._pushed(grant)
             body = await self._body(receive, encoding, length)
-            result = await self.push(form.decode_push(body))
+            push = form.decode_push(body)
+            if push.agent.agent_id != grant.agent_id:
+                check_agent_id(push.agent.agent_id, field="agent.agent_id")
+                raise Forbidden("This token belongs to another agent.", code="wrong_agent", field="agent.agent_id")
+            result = await self.push(push, grant.tags)
             status = 200
         except ClientGone:
             return
@@ -126,6 +170,25 @@ class Ingest:
         )
         await send({"type": "http.response.body", "body": answer})
 
+    async def _unknown(self, authorization: bytes, scope: Scope) -> Grant:
+        """The grant of a token that was given a moment ago by another process, or that ends soon."""
+        scheme, _, token = authorization.partition(b" ")
+        hashed = sha256(token).digest()
+        grant = self._directory.agents.get(hashed)
+        if grant is None and scheme.lower() == b"bearer" and token:
+            await self._refused(scope)
+            await self._directory.look_again()
+            grant = self._directory.agents.get(hashed)
+        if grant is None:
+            raise Unauthenticated(
+                "This agent is not enrolled, or its token was revoked: a person must enrol it (Add server).",
+                code="invalid_token" if token else "unauthenticated",
+                field="Authorization",
+            )
+        if grant.expires_ms and grant.expires_ms <= self._clock.now_ms():
+            raise Unauthenticated("The token has expired.", code="expired_token", field="Authorization")
+        return grant
+
     async def _body(self, receive: Receive, encoding: bytes, length: int | None) -> bytes:
         limit = self._limits.body_bytes
         if encoding not in (b"", b"identity", b"gzip"):
@@ -135,25 +198,15 @@ class Ingest:
         message = await receive()
         body: bytes = message.get("body", b"")
         if message.get("more_body"):
-            parts = [body]
-            size = len(body)
-            while message.get("more_body"):
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > limit:
-                    raise _too_large(limit)
-            body = b"".join(parts)
+            body = await _rest(receive, body, limit)
         if message["type"] == "http.disconnect":
             raise ClientGone
         if len(body) > limit:
             raise _too_large(limit)
         return gunzip(body, limit) if encoding == b"gzip" else body
 
-    async def push(self, push: Push) -> PushResult:
-        """Stores a push, and returns when it is on disk.
+    async def push(self, push: Push, tags: dict[str, str] | None = None) -> PushResult:
+        """Stores a push (``tags``: those of its server, if it is new), and returns when it is on disk.
 
         Raises:
             BongsuError: why nothing of it was stored.
@@ -174,7 +227,10 @@ class Ingest:
             size_bytes += sum(len(data) for _, data in processes)
         if state is None or differs(state.record, push.agent, push.host):
             check_agent(push.agent, push.host)
-            state = await self._record(push, now_ms)
+            state = await self._record(push, tags, now_ms)
+        if push.sent_ms and state.heard_clock(push.sent_ms, now_ms):
+            offset = state.record.clock_offset_ms / 1000
+            logger.warning("the clock of %s jumped: it is %+.0f s off ours", state.record.agent.name, offset)
         accepted = 0
         if push.frames or layouts or processes:
             accepted = await self._commits.commit(
@@ -183,18 +239,22 @@ class Ingest:
             )
         return PushResult(accepted, len(push.frames) - accepted, server_time_ms=now_ms)
 
-    async def _record(self, push: Push, now_ms: int) -> ServerState:
+    async def _record(self, push: Push, tags: dict[str, str] | None, now_ms: int) -> ServerState:
         async with self._records:
             state = self._registry.by_agent_id.get(push.agent.agent_id)
             if state is None:
                 host = push.host or HostFacts()
-                record = await self._database.write(lambda connection: add_server(connection, push.agent, host, now_ms))
+                record = await self._database.write(
+                    lambda connection: add_server(connection, push.agent, host, now_ms, tags)
+                )
                 logger.info("new server %d: %s", record.id, record.agent.name)
                 return self._registry.add(record)
             if differs(state.record, push.agent, push.host):
                 record = state.record
                 host = push.host or record.host
-                await self._database.write(lambda connection: update_server(connection, record.id, push.agent, host))
+                await self._database.write(
+                    lambda connection: update_server(connection, record.id, push.agent, host, now_ms)
+                )
                 record.agent, record.host = push.agent, host
             return state
 
@@ -220,6 +280,21 @@ class Ingest:
         if error is not None and self.problem is None:
             logger.error("frames cannot be stored: %s Agents are told to wait.", error.message)
             self.problem = (error, self._clock.now_ms())
+
+
+async def _rest(receive: Receive, first: bytes, limit: int) -> bytes:
+    """A body that comes in pieces."""
+    parts, size, more = [first], len(first), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise _too_large(limit)
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -34,25 +34,32 @@ def serve(settings: Settings) -> None:
     import uvicorn
 
     from bongsu.server.app import Application
+    from bongsu.server.edge.protocol import protocol_with
+    from bongsu.server.edge.tls import Certificate
 
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     gc.set_threshold(*GC_THRESHOLD)
+    application = Application(settings)
+    certificate = Certificate(settings.tls_certificate, settings.tls_key) if settings.tls else None
+    if certificate is not None:
+        application.background.append(certificate.watch)
     config = uvicorn.Config(
-        Application(settings),
+        application,
         host=settings.host,
         port=settings.port,
         loop="uvloop" if os.name == "posix" else "asyncio",
-        http="httptools",
+        http=protocol_with(settings.request_seconds, settings.connections, application.refused),
         access_log=False,
         log_config=None,
         server_header=False,
-        # No proxy is trusted; reading its headers would cost 5 us a request.
+        # The gate reads the headers of trusted proxies, pushes need none; here it would cost 5 us a request.
         proxy_headers=False,
         date_header=False,
         # Longer than the longest usual interval of an agent, so that its connection stays.
         timeout_keep_alive=120,
         timeout_graceful_shutdown=10,
         lifespan="on",
+        ssl_context_factory=(lambda _config, _default: certificate.context) if certificate else None,
     )
     uvicorn.Server(config).run()
 

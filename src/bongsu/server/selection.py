@@ -1,11 +1,30 @@
 """Which series a query means: servers, metrics, families and labels, all of them optional."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from re import DOTALL, IGNORECASE, escape, fullmatch
 
 from bongsu.core.errors import InvalidInput, NotFound
 from bongsu.core.series import Layout, Series, family_of
 from bongsu.server.registry import Registry, ServerState
+
+
+def _like(text: str, pattern: str) -> bool:
+    """Whether a text is this, or fits this with ``*`` for anything. Any case; no other wildcards."""
+    return fullmatch(".*".join(map(escape, pattern.split("*"))), text, IGNORECASE | DOTALL) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFilter:
+    """``value`` may hold ``*``. What has no such label, or tag, has it empty."""
+
+    name: str
+    value: str
+    negated: bool = False
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether these labels are meant."""
+        return _like(labels.get(self.name, ""), self.value) is not self.negated
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +34,16 @@ class Selection:
     server_ids: tuple[int, ...] = ()
     metrics: frozenset[str] = frozenset()
     families: frozenset[str] = frozenset()
-    labels: tuple[tuple[str, str], ...] = ()
+    labels: tuple[LabelFilter, ...] = ()
+    names: tuple[str, ...] = ()
+    tags: tuple[LabelFilter, ...] = ()
 
     def matches(self, series: Series) -> bool:
         """Whether a series is meant, whatever its server."""
         return (
             (not self.metrics or series.metric in self.metrics)
             and (not self.families or family_of(series.metric) in self.families)
-            and all(label in series.labels for label in self.labels)
+            and all(one.matches(dict(series.labels)) for one in self.labels)
         )
 
     def positions(self, layout: Layout) -> list[int]:
@@ -37,26 +58,31 @@ class Selection:
         Raises:
             NotFound: one that was asked for by id is not there.
         """
-        if not self.server_ids:
-            yield from (state for _, state in sorted(registry.by_id.items()))
-            return
-        for server_id in sorted(set(self.server_ids)):
+        for server_id in sorted(set(self.server_ids or registry.by_id)):
             state = registry.by_id.get(server_id)
             if state is None:
                 raise NotFound(f"There is no server {server_id}.", code="unknown_server", field="server")
-            yield state
+            if self._means(state):
+                yield state
+
+    def _means(self, state: ServerState) -> bool:
+        if self.names and not any(_like(state.record.agent.name, name) for name in self.names):
+            return False
+        return all(one.matches(state.record.tags) for one in self.tags) if self.tags else True
 
 
-def parse_labels(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """``device=eth0`` to (name, value).
+def parse_filters(texts: Sequence[str], *, field: str) -> tuple[LabelFilter, ...]:
+    """``device=eth0``, ``device!=lo``, ``mountpoint=/srv/*``.
 
     Raises:
         InvalidInput: without an equals sign.
     """
-    labels = []
+    filters = []
     for text in texts:
         name, equals, value = text.partition("=")
+        negated = name.endswith("!")
+        name = name.removesuffix("!")
         if not equals or not name:
-            raise InvalidInput(f"labels must be name=value, not {text!r}.", field="labels")
-        labels.append((name, value))
-    return tuple(labels)
+            raise InvalidInput(f"{field} must be name=value or name!=value, not {text!r}.", field=field)
+        filters.append(LabelFilter(name, value, negated))
+    return tuple(filters)

@@ -1,13 +1,20 @@
 """What request handlers use, made once when the application starts."""
 
+from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bongsu.core.clock import Clock
 from bongsu.server.config import Settings
+from bongsu.server.history import HistoryReader
 from bongsu.server.ingest import Ingest
 from bongsu.server.registry import Registry
 from bongsu.server.storage.database import Database
 from bongsu.server.vault import Vault
+
+if TYPE_CHECKING:
+    from bongsu.server.auth.wiring import Auth
+    from bongsu.server.edge.rates import RateLimiter
 
 
 @dataclass(slots=True)
@@ -19,5 +26,9 @@ class Services:
     database: Database
     registry: Registry
     ingest: Ingest
+    history: HistoryReader
     vault: Vault
     started_ms: int
+    auth: "Auth"
+    rate_limiter: "RateLimiter"
+    refused: Counter[str]

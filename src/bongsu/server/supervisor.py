@@ -6,25 +6,31 @@ each child's standard input closes, and the child ends by itself.
 
 import contextlib
 import http.client
+import json
 import os
+import secrets
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import Any
 
 from bongsu import __version__
 from bongsu.core.errors import ConfigError
-from bongsu.server.config import Settings
+from bongsu.server.config import Settings, local_url
 
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 15
 # A child that lived this long has started well; its next pause is the shortest again.
 WELL_AFTER_SECONDS = 60
 PAUSES_SECONDS = (1, 2, 5, 10, 30)
+# As in server/auth/setup.py, which this process does not import: it would bring half of the API server along.
+SETUP_VARIABLE, SETUP_PREFIX = "BONGSU_SETUP_TOKEN", "bongsu_setup_"
 
 
 @dataclass(slots=True)
@@ -169,30 +175,36 @@ def free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def local_url(settings: Settings) -> str:
-    """The address of the API server as seen from this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
-    if ":" in host and not host.startswith("["):
-        host = f"[{host}]"
-    return f"http://{host}:{settings.port}"
-
-
 def wait_until_ready(url: str, child: Child) -> bool:
     """Whether the API server answers before it dies or START_TIMEOUT_SECONDS are over."""
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         if child.process is None or child.process.poll() is not None:
             return False
-        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=2)
-        try:
-            connection.request("GET", "/api/health")
-            if connection.getresponse().status == 200:
-                return True
-        except (OSError, http.client.HTTPException):
-            time.sleep(0.05)
-        finally:
-            connection.close()
+        if ask(url, "/api/health") is not None:
+            return True
+        time.sleep(0.05)
     return False
+
+
+def ask(url: str, path: str) -> "dict[str, Any] | None":
+    """What our own API server answers; None: nothing that is well."""
+    scheme, _, authority = url.partition("://")
+    if scheme == "https":
+        # It is our own child, on this machine, and its certificate is for the name that others call it by.
+        unverified = ssl._create_unverified_context()  # noqa: S323
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(authority, timeout=2, context=unverified)
+    else:
+        connection = http.client.HTTPConnection(authority, timeout=2)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        found = json.loads(answer.read()) if answer.status == 200 else None
+        return found if isinstance(found, dict) else None
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
 
 
 def server_children(settings: Settings) -> list[Child]:
@@ -202,6 +214,8 @@ def server_children(settings: Settings) -> list[Child]:
         "BONGSU_PORT": str(settings.port),
         "BONGSU_DATA_DIR": str(settings.data_dir),
     }
+    # Good for this run: the link that makes the first account, printed when there is nobody who could log in.
+    environment[SETUP_VARIABLE] = os.environ.get(SETUP_VARIABLE) or SETUP_PREFIX + secrets.token_urlsafe(32)
     return [
         Child("API server", ["server", "--role", "api"], environment),
         Child("worker", ["server", "--role", "worker"], environment),
@@ -221,23 +235,28 @@ def run(settings: Settings, children: list[Child]) -> int:
             raise Stopped
         for child in children[1:]:
             supervisor.start(child)
-        print(_greeting(settings, url), flush=True)
+        print(_greeting(settings, url, children[0].environment[SETUP_VARIABLE]), flush=True)
         supervisor.watch()
     if status == 0:
         print("Bongsu stopped.", flush=True)
     return status
 
 
-def _greeting(settings: Settings, url: str) -> str:
+def _greeting(settings: Settings, url: str, setup_token: str) -> str:
+    shown = settings.public_url or url
     lines = [
         f"\nBongsu {__version__} is running.\n",
-        f"  Dashboard   {url}",
-        f"  API         {url}/docs",
+        f"  Dashboard   {shown}",
+        f"  API         {shown}/docs",
         f"  Data        {settings.data_dir.resolve()}",
     ]
-    if not settings.loopback_only:
+    if (ask(url, "/api/setup") or {}).get("needed"):
+        lines += ["\n  Nobody can log in yet. Make your account here (the link works once):\n"]
+        # The token stands in the fragment, which browsers do not send: it stays out of logs.
+        lines += [f"  {shown}/setup#{setup_token}"]
+    if not settings.loopback_only and not settings.tls and not settings.trusted_proxies:
         lines.append(
-            f"\n  It listens on {settings.host}, and there is no login yet: everybody who reaches it sees everything."
+            f"\n  It listens on {settings.host} without TLS: passwords can be read on the way. See docs/security.md."
         )
     lines.append("\nCtrl-C stops it.\n")
     return "\n".join(lines)

@@ -16,16 +16,20 @@ _AGENT_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 # Columns are this wide; nobody names a machine longer.
 _TEXT_BYTES = 255
 _SIGNED_64 = 2**63 - 1
+MOST_TAGS = 16
+
+
+def check_agent_id(agent_id: str, *, field: str = "agent_id") -> None:
+    """Raises InvalidInput when it has not the form that we store."""
+    if not _AGENT_ID.fullmatch(agent_id):
+        raise InvalidInput(
+            f"{field} must be 8 to 64 letters, digits, dots, dashes or underscores.", field=field, limit=64
+        )
 
 
 def check_agent(agent: AgentIdentity, host: HostFacts | None) -> None:
     """Raises InvalidInput when the agent does not say who it is in the form we store."""
-    if not _AGENT_ID.fullmatch(agent.agent_id):
-        raise InvalidInput(
-            "agent.agent_id must be 8 to 64 letters, digits, dots, dashes or underscores.",
-            field="agent.agent_id",
-            limit=64,
-        )
+    check_agent_id(agent.agent_id, field="agent.agent_id")
     if not agent.name.strip():
         raise InvalidInput("agent.name must not be empty.", field="agent.name")
     texts = {"agent.name": agent.name, "agent.version": agent.version[:64]}
@@ -37,6 +41,16 @@ def check_agent(agent: AgentIdentity, host: HostFacts | None) -> None:
             limit = 2**31 - 1 if name == "cpu_count" else _SIGNED_64
             if not 0 <= getattr(host, name) <= limit:
                 raise InvalidInput(f"host.{name} must be from 0 to {limit}.", field=f"host.{name}", limit=limit)
+    if len(agent.tags) > MOST_TAGS:
+        raise TooLarge(
+            f"agent.tags has {len(agent.tags)} tags; the limit is {MOST_TAGS}.", field="agent.tags", limit=MOST_TAGS
+        )
+    for name, value in agent.tags.items():
+        if not _LABEL.fullmatch(name):
+            raise InvalidInput(
+                "agent.tags: a name must be up to 64 letters, digits and underscores.", field="agent.tags", limit=64
+            )
+        texts[f"agent.tags.{name}"] = value
     if len(agent.version) > 64:
         raise InvalidInput("agent.version is longer than 64 characters.", field="agent.version", limit=64)
     if agent.interval_ms > 86_400_000:

@@ -6,7 +6,7 @@ Format: https://protobuf.dev/programming-guides/encoding/
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bongsu.core.errors import InvalidInput
 from bongsu.core.samples import Frame, HostFacts, Process, ProcessList, Push, PushError, PushResult
@@ -27,13 +27,14 @@ def encode_push(push: Push) -> bytes:
     """The body of a POST. Raises ValueError where a number does not fit its field."""
     agent = push.agent
     identity = _text(1, agent.agent_id) + _text(2, agent.name) + _text(3, agent.version)
-    identity += _number(4, agent.interval_ms, _UINT32_MAX)
+    identity += _number(4, agent.interval_ms, _UINT32_MAX) + _map(5, agent.tags.items())
     parts = [_field(1, identity)]
     if push.host is not None:
         parts.append(_field(2, _host(push.host)))
     parts.extend(_field(3, encode_layout(layout)) for layout in push.layouts)
     parts.extend(_field(4, _frame(frame)) for frame in push.frames)
     parts.extend(_field(5, _process_list(processes)) for processes in push.process_lists)
+    parts.append(_number(6, _signed(push.sent_ms), _UINT64_MAX))
     return b"".join(parts)
 
 
@@ -43,9 +44,12 @@ def encode_layout(layout: Layout) -> bytes:
 
 
 def _series(series: Series) -> bytes:
-    # a map entry has both of its fields even when they are empty
-    labels = b"".join(_field(2, _field(1, name.encode()) + _field(2, value.encode())) for name, value in series.labels)
-    return _text(1, series.metric) + labels + _text(3, series.unit) + _KIND[series.kind]
+    return _text(1, series.metric) + _map(2, series.labels) + _text(3, series.unit) + _KIND[series.kind]
+
+
+def _map(number: int, items: Iterable[tuple[str, str]]) -> bytes:
+    # an entry has both of its fields even when they are empty
+    return b"".join(_field(number, _field(1, name.encode()) + _field(2, value.encode())) for name, value in items)
 
 
 def _frame(frame: Frame) -> bytes:

@@ -101,15 +101,21 @@ def decode_push(body: bytes) -> Push:
     except (ValueError, RecursionError):
         raise InvalidInput("The body is not valid JSON.", code="malformed_body", field="body") from None
     agent = document.object("agent") or _Object({}, "agent")
+    tags = agent.object("tags") or _Object({}, "agent.tags")
     host = document.object("host")
     return Push(
         AgentIdentity(
-            agent.text("agent_id"), agent.text("name"), agent.text("version"), agent.integer("interval_ms", _UINT32)
+            agent.text("agent_id"),
+            agent.text("name"),
+            agent.text("version"),
+            agent.integer("interval_ms", _UINT32),
+            {name: tags.text(name) for name in tags.value},
         ),
         None if host is None else _host(host),
         [_layout(layout) for layout in document.objects("layouts")],
         [_frame(frame) for frame in document.objects("frames")],
         [_process_list(processes) for processes in document.objects("process_lists")],
+        document.integer("sent_ms", _INT64),
     )
 
 
@@ -182,7 +188,9 @@ def encode_push(push: Push) -> bytes:
             "name": push.agent.name,
             "version": push.agent.version,
             "interval_ms": push.agent.interval_ms,
-        }
+            "tags": push.agent.tags,
+        },
+        "sent_ms": push.sent_ms,
     }
     if push.host is not None:
         document["host"] = {name: getattr(push.host, name) for name in HostFacts.__slots__}

@@ -24,43 +24,47 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\rmetrics.proto\x12\tbongsu.v1\"\xcf\x01\n\x0bPushRequest\x12\'\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x18.bongsu.v1.AgentIdentity\x12\"\n\x04host\x18\x02 \x01(\x0b\x32\x14.bongsu.v1.HostFacts\x12\"\n\x07layouts\x18\x03 \x03(\x0b\x32\x11.bongsu.v1.Layout\x12 \n\x06\x66rames\x18\x04 \x03(\x0b\x32\x10.bongsu.v1.Frame\x12-\n\rprocess_lists\x18\x05 \x03(\x0b\x32\x16.bongsu.v1.ProcessList\"U\n\rAgentIdentity\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x13\n\x0binterval_ms\x18\x04 \x01(\r\"\xa7\x01\n\tHostFacts\x12\x10\n\x08hostname\x18\x01 \x01(\t\x12\n\n\x02os\x18\x02 \x01(\t\x12\x0e\n\x06kernel\x18\x03 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x04 \x01(\t\x12\x11\n\tcpu_model\x18\x05 \x01(\t\x12\x11\n\tcpu_count\x18\x06 \x01(\r\x12\x1a\n\x12memory_total_bytes\x18\x07 \x01(\x04\x12\x14\n\x0c\x62oot_time_ms\x18\x08 \x01(\x03\"\xb7\x01\n\x10SeriesDescriptor\x12\x0e\n\x06metric\x18\x01 \x01(\t\x12\x37\n\x06labels\x18\x02 \x03(\x0b\x32\'.bongsu.v1.SeriesDescriptor.LabelsEntry\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\x1d\n\x04kind\x18\x04 \x01(\x0e\x32\x0f.bongsu.v1.Kind\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"A\n\x06Layout\x12\n\n\x02id\x18\x01 \x01(\x06\x12+\n\x06series\x18\x02 \x03(\x0b\x32\x1b.bongsu.v1.SeriesDescriptor\";\n\x05\x46rame\x12\x11\n\tlayout_id\x18\x01 \x01(\x06\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x0e\n\x06values\x18\x03 \x03(\x01\"E\n\x0bProcessList\x12\x0f\n\x07time_ms\x18\x01 \x01(\x03\x12%\n\tprocesses\x18\x02 \x03(\x0b\x32\x12.bongsu.v1.Process\"\x80\x01\n\x07Process\x12\x0b\n\x03pid\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\x11\n\tcpu_ratio\x18\x04 \x01(\x01\x12\x14\n\x0cmemory_bytes\x18\x05 \x01(\x04\x12\x0f\n\x07threads\x18\x06 \x01(\r\x12\x12\n\nstarted_ms\x18\x07 \x01(\x03\"\xa7\x01\n\x0cPushResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12\x12\n\nduplicates\x18\x02 \x01(\r\x12\x17\n\x0funknown_layouts\x18\x03 \x03(\x06\x12\x16\n\x0eserver_time_ms\x18\x04 \x01(\x03\x12\x1f\n\x05hints\x18\x05 \x01(\x0b\x32\x10.bongsu.v1.Hints\x12\x1f\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x10.bongsu.v1.Error\"\x1c\n\x05Hints\x12\x13\n\x0binterval_ms\x18\x01 \x01(\r\"S\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x12\n\x05limit\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_limit\"\xdb\x01\n\x11PackedPushRequest\x12\'\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x18.bongsu.v1.AgentIdentity\x12\"\n\x04host\x18\x02 \x01(\x0b\x32\x14.bongsu.v1.HostFacts\x12\"\n\x07layouts\x18\x03 \x03(\x0b\x32\x11.bongsu.v1.Layout\x12&\n\x06\x66rames\x18\x04 \x03(\x0b\x32\x16.bongsu.v1.PackedFrame\x12-\n\rprocess_lists\x18\x05 \x03(\x0b\x32\x16.bongsu.v1.ProcessList\"A\n\x0bPackedFrame\x12\x11\n\tlayout_id\x18\x01 \x01(\x06\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x0e\n\x06values\x18\x03 \x01(\x0c*>\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_GAUGE\x10\x01\x12\x10\n\x0cKIND_COUNTER\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\rmetrics.proto\x12\tbongsu.v1\"\xe0\x01\n\x0bPushRequest\x12\'\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x18.bongsu.v1.AgentIdentity\x12\"\n\x04host\x18\x02 \x01(\x0b\x32\x14.bongsu.v1.HostFacts\x12\"\n\x07layouts\x18\x03 \x03(\x0b\x32\x11.bongsu.v1.Layout\x12 \n\x06\x66rames\x18\x04 \x03(\x0b\x32\x10.bongsu.v1.Frame\x12-\n\rprocess_lists\x18\x05 \x03(\x0b\x32\x16.bongsu.v1.ProcessList\x12\x0f\n\x07sent_ms\x18\x06 \x01(\x03\"\xb4\x01\n\rAgentIdentity\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x13\n\x0binterval_ms\x18\x04 \x01(\r\x12\x30\n\x04tags\x18\x05 \x03(\x0b\x32\".bongsu.v1.AgentIdentity.TagsEntry\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa7\x01\n\tHostFacts\x12\x10\n\x08hostname\x18\x01 \x01(\t\x12\n\n\x02os\x18\x02 \x01(\t\x12\x0e\n\x06kernel\x18\x03 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x04 \x01(\t\x12\x11\n\tcpu_model\x18\x05 \x01(\t\x12\x11\n\tcpu_count\x18\x06 \x01(\r\x12\x1a\n\x12memory_total_bytes\x18\x07 \x01(\x04\x12\x14\n\x0c\x62oot_time_ms\x18\x08 \x01(\x03\"\xb7\x01\n\x10SeriesDescriptor\x12\x0e\n\x06metric\x18\x01 \x01(\t\x12\x37\n\x06labels\x18\x02 \x03(\x0b\x32\'.bongsu.v1.SeriesDescriptor.LabelsEntry\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\x1d\n\x04kind\x18\x04 \x01(\x0e\x32\x0f.bongsu.v1.Kind\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"A\n\x06Layout\x12\n\n\x02id\x18\x01 \x01(\x06\x12+\n\x06series\x18\x02 \x03(\x0b\x32\x1b.bongsu.v1.SeriesDescriptor\";\n\x05\x46rame\x12\x11\n\tlayout_id\x18\x01 \x01(\x06\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x0e\n\x06values\x18\x03 \x03(\x01\"E\n\x0bProcessList\x12\x0f\n\x07time_ms\x18\x01 \x01(\x03\x12%\n\tprocesses\x18\x02 \x03(\x0b\x32\x12.bongsu.v1.Process\"\x80\x01\n\x07Process\x12\x0b\n\x03pid\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\x11\n\tcpu_ratio\x18\x04 \x01(\x01\x12\x14\n\x0cmemory_bytes\x18\x05 \x01(\x04\x12\x0f\n\x07threads\x18\x06 \x01(\r\x12\x12\n\nstarted_ms\x18\x07 \x01(\x03\"\xa7\x01\n\x0cPushResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12\x12\n\nduplicates\x18\x02 \x01(\r\x12\x17\n\x0funknown_layouts\x18\x03 \x03(\x06\x12\x16\n\x0eserver_time_ms\x18\x04 \x01(\x03\x12\x1f\n\x05hints\x18\x05 \x01(\x0b\x32\x10.bongsu.v1.Hints\x12\x1f\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x10.bongsu.v1.Error\"\x1c\n\x05Hints\x12\x13\n\x0binterval_ms\x18\x01 \x01(\r\"S\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x12\n\x05limit\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_limit\"\xec\x01\n\x11PackedPushRequest\x12\'\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x18.bongsu.v1.AgentIdentity\x12\"\n\x04host\x18\x02 \x01(\x0b\x32\x14.bongsu.v1.HostFacts\x12\"\n\x07layouts\x18\x03 \x03(\x0b\x32\x11.bongsu.v1.Layout\x12&\n\x06\x66rames\x18\x04 \x03(\x0b\x32\x16.bongsu.v1.PackedFrame\x12-\n\rprocess_lists\x18\x05 \x03(\x0b\x32\x16.bongsu.v1.ProcessList\x12\x0f\n\x07sent_ms\x18\x06 \x01(\x03\"A\n\x0bPackedFrame\x12\x11\n\tlayout_id\x18\x01 \x01(\x06\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x0e\n\x06values\x18\x03 \x01(\x0c*>\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_GAUGE\x10\x01\x12\x10\n\x0cKIND_COUNTER\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'metrics_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_AGENTIDENTITY_TAGSENTRY']._loaded_options = None
+  _globals['_AGENTIDENTITY_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_SERIESDESCRIPTOR_LABELSENTRY']._loaded_options = None
   _globals['_SERIESDESCRIPTOR_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_KIND']._serialized_start=1585
-  _globals['_KIND']._serialized_end=1647
+  _globals['_KIND']._serialized_start=1715
+  _globals['_KIND']._serialized_end=1777
   _globals['_PUSHREQUEST']._serialized_start=29
-  _globals['_PUSHREQUEST']._serialized_end=236
-  _globals['_AGENTIDENTITY']._serialized_start=238
-  _globals['_AGENTIDENTITY']._serialized_end=323
-  _globals['_HOSTFACTS']._serialized_start=326
-  _globals['_HOSTFACTS']._serialized_end=493
-  _globals['_SERIESDESCRIPTOR']._serialized_start=496
-  _globals['_SERIESDESCRIPTOR']._serialized_end=679
-  _globals['_SERIESDESCRIPTOR_LABELSENTRY']._serialized_start=634
-  _globals['_SERIESDESCRIPTOR_LABELSENTRY']._serialized_end=679
-  _globals['_LAYOUT']._serialized_start=681
-  _globals['_LAYOUT']._serialized_end=746
-  _globals['_FRAME']._serialized_start=748
-  _globals['_FRAME']._serialized_end=807
-  _globals['_PROCESSLIST']._serialized_start=809
-  _globals['_PROCESSLIST']._serialized_end=878
-  _globals['_PROCESS']._serialized_start=881
-  _globals['_PROCESS']._serialized_end=1009
-  _globals['_PUSHRESPONSE']._serialized_start=1012
-  _globals['_PUSHRESPONSE']._serialized_end=1179
-  _globals['_HINTS']._serialized_start=1181
-  _globals['_HINTS']._serialized_end=1209
-  _globals['_ERROR']._serialized_start=1211
-  _globals['_ERROR']._serialized_end=1294
-  _globals['_PACKEDPUSHREQUEST']._serialized_start=1297
-  _globals['_PACKEDPUSHREQUEST']._serialized_end=1516
-  _globals['_PACKEDFRAME']._serialized_start=1518
-  _globals['_PACKEDFRAME']._serialized_end=1583
+  _globals['_PUSHREQUEST']._serialized_end=253
+  _globals['_AGENTIDENTITY']._serialized_start=256
+  _globals['_AGENTIDENTITY']._serialized_end=436
+  _globals['_AGENTIDENTITY_TAGSENTRY']._serialized_start=393
+  _globals['_AGENTIDENTITY_TAGSENTRY']._serialized_end=436
+  _globals['_HOSTFACTS']._serialized_start=439
+  _globals['_HOSTFACTS']._serialized_end=606
+  _globals['_SERIESDESCRIPTOR']._serialized_start=609
+  _globals['_SERIESDESCRIPTOR']._serialized_end=792
+  _globals['_SERIESDESCRIPTOR_LABELSENTRY']._serialized_start=747
+  _globals['_SERIESDESCRIPTOR_LABELSENTRY']._serialized_end=792
+  _globals['_LAYOUT']._serialized_start=794
+  _globals['_LAYOUT']._serialized_end=859
+  _globals['_FRAME']._serialized_start=861
+  _globals['_FRAME']._serialized_end=920
+  _globals['_PROCESSLIST']._serialized_start=922
+  _globals['_PROCESSLIST']._serialized_end=991
+  _globals['_PROCESS']._serialized_start=994
+  _globals['_PROCESS']._serialized_end=1122
+  _globals['_PUSHRESPONSE']._serialized_start=1125
+  _globals['_PUSHRESPONSE']._serialized_end=1292
+  _globals['_HINTS']._serialized_start=1294
+  _globals['_HINTS']._serialized_end=1322
+  _globals['_ERROR']._serialized_start=1324
+  _globals['_ERROR']._serialized_end=1407
+  _globals['_PACKEDPUSHREQUEST']._serialized_start=1410
+  _globals['_PACKEDPUSHREQUEST']._serialized_end=1646
+  _globals['_PACKEDFRAME']._serialized_start=1648
+  _globals['_PACKEDFRAME']._serialized_end=1713
 # @@protoc_insertion_point(module_scope)

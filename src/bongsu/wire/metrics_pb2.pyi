@@ -17,30 +17,41 @@ KIND_GAUGE: Kind
 KIND_COUNTER: Kind
 
 class PushRequest(_message.Message):
-    __slots__ = ("agent", "host", "layouts", "frames", "process_lists")
+    __slots__ = ("agent", "host", "layouts", "frames", "process_lists", "sent_ms")
     AGENT_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     LAYOUTS_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     PROCESS_LISTS_FIELD_NUMBER: _ClassVar[int]
+    SENT_MS_FIELD_NUMBER: _ClassVar[int]
     agent: AgentIdentity
     host: HostFacts
     layouts: _containers.RepeatedCompositeFieldContainer[Layout]
     frames: _containers.RepeatedCompositeFieldContainer[Frame]
     process_lists: _containers.RepeatedCompositeFieldContainer[ProcessList]
-    def __init__(self, agent: _Optional[_Union[AgentIdentity, _Mapping]] = ..., host: _Optional[_Union[HostFacts, _Mapping]] = ..., layouts: _Optional[_Iterable[_Union[Layout, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., process_lists: _Optional[_Iterable[_Union[ProcessList, _Mapping]]] = ...) -> None: ...
+    sent_ms: int
+    def __init__(self, agent: _Optional[_Union[AgentIdentity, _Mapping]] = ..., host: _Optional[_Union[HostFacts, _Mapping]] = ..., layouts: _Optional[_Iterable[_Union[Layout, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., process_lists: _Optional[_Iterable[_Union[ProcessList, _Mapping]]] = ..., sent_ms: _Optional[int] = ...) -> None: ...
 
 class AgentIdentity(_message.Message):
-    __slots__ = ("agent_id", "name", "version", "interval_ms")
+    __slots__ = ("agent_id", "name", "version", "interval_ms", "tags")
+    class TagsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     AGENT_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
     agent_id: str
     name: str
     version: str
     interval_ms: int
-    def __init__(self, agent_id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., interval_ms: _Optional[int] = ...) -> None: ...
+    tags: _containers.ScalarMap[str, str]
+    def __init__(self, agent_id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., interval_ms: _Optional[int] = ..., tags: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class HostFacts(_message.Message):
     __slots__ = ("hostname", "os", "kernel", "architecture", "cpu_model", "cpu_count", "memory_total_bytes", "boot_time_ms")
@@ -160,18 +171,20 @@ class Error(_message.Message):
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., field: _Optional[str] = ..., limit: _Optional[float] = ...) -> None: ...
 
 class PackedPushRequest(_message.Message):
-    __slots__ = ("agent", "host", "layouts", "frames", "process_lists")
+    __slots__ = ("agent", "host", "layouts", "frames", "process_lists", "sent_ms")
     AGENT_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     LAYOUTS_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     PROCESS_LISTS_FIELD_NUMBER: _ClassVar[int]
+    SENT_MS_FIELD_NUMBER: _ClassVar[int]
     agent: AgentIdentity
     host: HostFacts
     layouts: _containers.RepeatedCompositeFieldContainer[Layout]
     frames: _containers.RepeatedCompositeFieldContainer[PackedFrame]
     process_lists: _containers.RepeatedCompositeFieldContainer[ProcessList]
-    def __init__(self, agent: _Optional[_Union[AgentIdentity, _Mapping]] = ..., host: _Optional[_Union[HostFacts, _Mapping]] = ..., layouts: _Optional[_Iterable[_Union[Layout, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[PackedFrame, _Mapping]]] = ..., process_lists: _Optional[_Iterable[_Union[ProcessList, _Mapping]]] = ...) -> None: ...
+    sent_ms: int
+    def __init__(self, agent: _Optional[_Union[AgentIdentity, _Mapping]] = ..., host: _Optional[_Union[HostFacts, _Mapping]] = ..., layouts: _Optional[_Iterable[_Union[Layout, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[PackedFrame, _Mapping]]] = ..., process_lists: _Optional[_Iterable[_Union[ProcessList, _Mapping]]] = ..., sent_ms: _Optional[int] = ...) -> None: ...
 
 class PackedFrame(_message.Message):
     __slots__ = ("layout_id", "time_ms", "values")

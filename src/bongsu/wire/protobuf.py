@@ -24,7 +24,9 @@ def encode_push(push: Push) -> bytes:
             name=push.agent.name,
             version=push.agent.version,
             interval_ms=push.agent.interval_ms,
-        )
+            tags=push.agent.tags,
+        ),
+        sent_ms=push.sent_ms,
     )
     if push.host is not None:
         host = push.host
@@ -69,11 +71,12 @@ def decode_push(body: bytes) -> Push:
         raise InvalidInput("The body is not a protobuf PushRequest.", code="malformed_body", field="body") from None
     identity = message.agent
     return Push(
-        AgentIdentity(identity.agent_id, identity.name, identity.version, identity.interval_ms),
+        AgentIdentity(identity.agent_id, identity.name, identity.version, identity.interval_ms, dict(identity.tags)),
         _host(message.host) if message.HasField("host") else None,
         [_layout(layout, index) for index, layout in enumerate(message.layouts)],
         [Frame(frame.layout_id, frame.time_ms, frame.values) for frame in message.frames],
         [_processes(processes) for processes in message.process_lists],
+        message.sent_ms,
     )
 
 

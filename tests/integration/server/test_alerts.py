@@ -95,7 +95,10 @@ async def test_repeat_and_acknowledge(tmp_path: Path) -> None:
                 "looking changes nothing"
             )
             done = await app.client.post(f"/api/alerts/{alert['id']}/acknowledge", json={"comment": "on it"})
-            assert (done.json()["acknowledged_comment"], done.json()["acknowledged_by"]) == ("on it", "api")
+            assert (done.json()["acknowledged_comment"], done.json()["acknowledged_by"]) == (
+                "on it",
+                "tests (admin@bongsu.test)",
+            )
             assert (await app.client.post(page)).status_code == 200
             assert (await app.client.post(page + "0")).status_code == 400
             for _ in range(40):

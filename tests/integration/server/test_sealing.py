@@ -1,17 +1,27 @@
 """Sealing, through the API: what was pushed is what is read, before and after."""
 
 import asyncio
+import math
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
 
 from bongsu.server.config import Settings
-from bongsu.server.jobs.retention import Retention
-from bongsu.server.jobs.sealer import FRAMES_PER_BLOCK, MAX_AGE_MS, STAGGER_FRAMES, Sealer, due
+from bongsu.server.jobs.base import Job
+from bongsu.server.jobs.sealer import (
+    AGAIN_MS,
+    FRAMES_PER_BLOCK,
+    LEAVE_MS,
+    MAX_AGE_MS,
+    STAGGER_FRAMES,
+    STAGGER_MS,
+    Sealer,
+    due,
+)
 from bongsu.server.migrations import upgrade
 from bongsu.server.models import blocks, frames
-from bongsu.server.storage.archive import FramesChanged, Unsealed, oldest_frames, replace_frames
+from bongsu.server.storage.archive import SPAN_MS, FramesChanged, Unsealed, oldest_frames, replace_frames
 from bongsu.server.storage.database import open_database
 from bongsu.server.storage.frames import Batch, store
 from tests.support.app import RunningApp, running_app
@@ -19,9 +29,14 @@ from tests.support.pushes import LAYOUT, a_frame, a_push, a_ramp
 
 NOW = 1_750_000_000_000
 MANY = FRAMES_PER_BLOCK + STAGGER_FRAMES
+# MANY frames up to 10 s before NOW, all of them within one span.
+START = NOW - MANY * 10_000
+# Those of the last minute stay rows.
+LEFT = LEAVE_MS // 10_000
+assert START // SPAN_MS == NOW // SPAN_MS
 
 
-async def job_once(app: RunningApp, job_class: type[Sealer] | type[Retention], folder: Path) -> None:
+async def job_once(app: RunningApp, job_class: type[Job], folder: Path) -> None:
     """Runs a job as the worker would: on a database connection of its own."""
     settings = Settings(data_dir=folder)
     database = open_database(settings.effective_database_url)
@@ -55,12 +70,12 @@ async def test_sealing_changes_no_answer(tmp_path: Path) -> None:
         raw, hourly = await history(app, step="30m"), await history(app, aggregation="last", step="5m")
         current = await app.get("/api/metrics/current")
         await job_once(app, Sealer, tmp_path)
-        assert await rows(app) == (1_000 - FRAMES_PER_BLOCK, 1)
+        assert await rows(app) == (LEFT, 2)
         assert await history(app, step="30m") == raw
         assert await history(app, aggregation="last", step="5m") == hourly
         assert await app.get("/api/metrics/current") == current
         await job_once(app, Sealer, tmp_path)
-        assert await rows(app) == (1_000 - FRAMES_PER_BLOCK, 1), "sealing again does nothing"
+        assert await rows(app) == (LEFT, 2), "sealing again does nothing"
 
 
 async def test_late_frames_make_further_blocks_and_merge_by_time(tmp_path: Path) -> None:
@@ -80,15 +95,16 @@ async def test_late_frames_make_further_blocks_and_merge_by_time(tmp_path: Path)
 
 
 async def test_frames_sent_again_after_sealing_are_stored_once(tmp_path: Path) -> None:
-    sent = a_ramp(NOW - MANY * 10_000, MANY)
+    sent = a_ramp(START, MANY)
     async with running_app(tmp_path) as app:
         await push_all(app, sent)
         await job_once(app, Sealer, tmp_path)
         before = await history(app, aggregation="sum", step="1d")
         await push_all(app, sent[:FRAMES_PER_BLOCK])
         assert await history(app, aggregation="sum", step="1d") == before, "also before they are taken out again"
+        assert await rows(app) == (LEFT + FRAMES_PER_BLOCK, 2)
         await job_once(app, Sealer, tmp_path)
-        assert await rows(app) == (MANY - FRAMES_PER_BLOCK, 1)
+        assert await rows(app) == (LEFT, 2)
         assert await history(app, aggregation="sum", step="1d") == before
 
 
@@ -98,7 +114,7 @@ async def test_a_server_that_went_away_is_sealed_by_age_and_still_current(tmp_pa
         app.clock.advance(MAX_AGE_MS / 1000 - 30)
         await job_once(app, Sealer, tmp_path)
         assert await rows(app) == (3, 0)
-        app.clock.advance(60)
+        app.clock.advance(60 + STAGGER_MS / 1000)
         await job_once(app, Sealer, tmp_path)
         assert await rows(app) == (0, 1)
         current = await app.get("/api/metrics/current")
@@ -120,51 +136,61 @@ async def test_a_frame_that_comes_in_while_sealing_is_not_lost(database_url: str
 
 
 async def test_a_corrupt_block_costs_only_what_it_held(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    sent = a_ramp(NOW - MANY * 10_000, MANY)
+    sent = a_ramp(START, MANY)
     async with running_app(tmp_path) as app:
         await push_all(app, sent)
         await job_once(app, Sealer, tmp_path)
         database = app.application.api.state.services.database
-        await database.write(lambda connection: connection.execute(update(blocks).values(data=b"B1 garbage")))
-        found = await history(app, metric="memory_used_bytes", aggregation="last", step="10s")
+        first = blocks.c.start_ms == sent[0].time_ms
+        await database.write(lambda connection: connection.execute(update(blocks).where(first).values(head=b"B2 no")))
+        found = await history(app, metric="memory_used_bytes", aggregation="last", step="10s", resolution="raw")
         assert sorted(found["memory_used_bytes"]) == [frame.time_ms for frame in sent[FRAMES_PER_BLOCK:]]
-        assert "corrupt" in caplog.text
+        answer = await app.get("/api/metrics/history", metric="memory_used_bytes", start=START, end=NOW + 1)
+        assert answer["missing"] == [
+            {
+                "server_id": 1,
+                "start_ms": sent[0].time_ms,
+                "end_ms": sent[FRAMES_PER_BLOCK - 1].time_ms + 1,
+                "series": None,
+            }
+        ]
+        assert "cannot be read" in caplog.text
         await push_all(app, sent[:FRAMES_PER_BLOCK])
-        healed = await history(app, metric="memory_used_bytes", aggregation="last", step="10s")
-        assert len(healed["memory_used_bytes"]) == MANY
-
-
-async def test_retention_deletes_frames_and_blocks_of_its_age(tmp_path: Path) -> None:
-    week_ms = 7 * 86_400_000
-    async with running_app(tmp_path) as app:
-        await push_all(app, a_ramp(NOW - MANY * 10_000, MANY))
         await job_once(app, Sealer, tmp_path)
-        await job_once(app, Retention, tmp_path)
-        assert await rows(app) == (MANY - FRAMES_PER_BLOCK, 1)
-        # The block's last frame is the one before the first that still is a row.
-        block_end = NOW - (MANY - FRAMES_PER_BLOCK + 1) * 10_000
-        app.clock.advance((block_end + week_ms - NOW) / 1000)
-        await job_once(app, Retention, tmp_path)
-        assert (await rows(app))[1] == 1
-        app.clock.advance(0.001)
-        await job_once(app, Retention, tmp_path)
-        assert await rows(app) == (MANY - FRAMES_PER_BLOCK, 0)
-        app.clock.advance(MANY * 10)
-        await job_once(app, Retention, tmp_path)
-        assert await rows(app) == (0, 0)
+        healed = await history(app, metric="memory_used_bytes", aggregation="last", step="10s", resolution="raw")
+        assert len(healed["memory_used_bytes"]) == MANY, "sent again, the frames take the place of what was damaged"
+
+
+async def test_a_damaged_column_costs_only_its_series(tmp_path: Path) -> None:
+    sent = a_ramp(START, FRAMES_PER_BLOCK + STAGGER_FRAMES)
+    async with running_app(tmp_path) as app:
+        await push_all(app, sent)
+        await job_once(app, Sealer, tmp_path)
+        database = app.application.api.state.services.database
+        first = blocks.c.start_ms == sent[0].time_ms
+        stored = await database.read(lambda connection: connection.scalar(select(blocks.c.data).where(first)))
+        damaged = bytes([stored[0], stored[1] ^ 1]) + stored[2:]
+        await database.write(lambda connection: connection.execute(update(blocks).where(first).values(data=damaged)))
+        answer = await app.get("/api/metrics/history", start=START, end=NOW + 1, step="10s", resolution="raw")
+        counts = {one["metric"]: len(one["times"]) for one in answer["series"]}
+        assert counts["memory_used_bytes"] == len(sent)
+        assert counts["cpu_usage_ratio"] == len(sent) - FRAMES_PER_BLOCK
+        assert [one["series"] for one in answer["missing"]] == ["cpu_usage_ratio"]
 
 
 @pytest.mark.parametrize(
-    ("count", "age_ms", "expected"),
+    ("count", "age_ms", "ago_ms", "expected"),
     [
-        pytest.param(FRAMES_PER_BLOCK - 1, 0, False, id="too few"),
-        pytest.param(FRAMES_PER_BLOCK + STAGGER_FRAMES, 0, True, id="enough for every stagger"),
-        pytest.param(1, MAX_AGE_MS, False, id="old, but not older than the limit"),
-        pytest.param(1, MAX_AGE_MS + 1, True, id="older than the limit"),
+        pytest.param(FRAMES_PER_BLOCK - 1, 0, math.inf, False, id="too few"),
+        pytest.param(FRAMES_PER_BLOCK + STAGGER_FRAMES, 0, math.inf, True, id="enough for every stagger"),
+        pytest.param(1, MAX_AGE_MS, math.inf, False, id="old, but not older than the limit"),
+        pytest.param(1, MAX_AGE_MS + STAGGER_MS + 1, math.inf, True, id="older than the limit with every stagger"),
+        pytest.param(1, 10 * MAX_AGE_MS, AGAIN_MS - 1, False, id="old, but others were sealed just now"),
+        pytest.param(1, 10 * MAX_AGE_MS, AGAIN_MS, True, id="old, and the last ones were sealed a while ago"),
     ],
 )
-def test_when_frames_are_due(count: int, age_ms: int, expected: bool) -> None:
-    assert due(Unsealed(5, 1, count, NOW - age_ms), NOW) is expected
+def test_when_frames_are_due(count: int, age_ms: int, ago_ms: float, expected: bool) -> None:
+    assert due(Unsealed(5, 1, count, NOW - age_ms), NOW, NOW - ago_ms) is expected
 
 
 def test_servers_that_started_together_seal_one_after_the_other() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 
 from bongsu.wire import protobuf
-from tests.support.processes import answers, api_server, free_port, wait_for
-from tests.support.pushes import a_frame, a_push
+from tests.support.processes import answers, api_server, enrolled, free_port, logged_in, wait_for
+from tests.support.pushes import a_frame, a_push, an_agent
 
 KILLS = 4
 AGENTS = 8
@@ -23,6 +23,7 @@ class Agent(threading.Thread):
     def __init__(self, name: str, url: str, stop: threading.Event) -> None:
         super().__init__(name=name, daemon=True)
         self.url = url
+        self.token = ""
         self.stop = stop
         self.acknowledged: list[int] = []
         self.duplicates = 0
@@ -34,7 +35,9 @@ class Agent(threading.Thread):
                 body = protobuf.encode_push(a_push([a_frame(time_ms, (time_ms, 0, 0))], name=self.name))
                 try:
                     response = client.post(
-                        f"{self.url}/api/metrics", content=body, headers={"Content-Type": protobuf.CONTENT_TYPE}
+                        f"{self.url}/api/metrics",
+                        content=body,
+                        headers={"Content-Type": protobuf.CONTENT_TYPE, "Authorization": f"Bearer {self.token}"},
                     )
                 except httpx.HTTPError:
                     self.stop.wait(0.01)
@@ -53,8 +56,10 @@ def test_kill_9_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path) -
     chance = random.Random(7)
     for kill in range(KILLS):
         with api_server(tmp_path, port) as process:
-            for agent in agents:
-                if kill == 0:
+            if kill == 0:
+                tokens = enrolled(url, *(an_agent(agent.name).agent_id for agent in agents))
+                for agent, token in zip(agents, tokens.values(), strict=True):
+                    agent.token = token
                     agent.start()
             before = sum(len(agent.acknowledged) for agent in agents)
             enough = before + chance.randint(AGENTS, 40 * AGENTS)
@@ -73,7 +78,8 @@ def test_kill_9_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path) -
             agent.join(60)
             assert not agent.is_alive()
         # Through the API, as a person would look.
-        servers = {server["name"]: server["id"] for server in httpx.get(f"{url}/api/servers").json()["servers"]}
+        with logged_in(url) as client:
+            servers = {server["name"]: server["id"] for server in client.get("/api/servers").json()["servers"]}
     with sqlite3.connect(tmp_path / "bongsu.db") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         for agent in agents:

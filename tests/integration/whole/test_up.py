@@ -7,11 +7,10 @@ import socket
 import subprocess
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 
-from tests.support.processes import answers, bongsu, free_port, wait_for
+from tests.support.processes import answers, bongsu, free_port, logged_in, wait_for
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and process groups of POSIX")
 
@@ -38,26 +37,28 @@ def gone(processes: list[psutil.Process]) -> bool:
 def test_up_shows_this_machine_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with bongsu("up", "--port", str(port), "--data-dir", str(tmp_path / "data"), "--interval", "1s") as process:
+    up = bongsu("up", "--port", str(port), "--data-dir", str(tmp_path / "data"), "--interval", "1s")
+    with contextlib.ExitStack() as stack, up as process:
         greeting = read_until(process, "Ctrl-C stops it.")
         assert url in greeting
         assert str(tmp_path / "data") in greeting
+        client = stack.enter_context(logged_in(url))
 
         def points() -> list[float]:
-            answer = httpx.get(f"{url}/api/metrics/history", params={"metric": "memory_used_bytes"}).json()
+            answer = client.get("/api/metrics/history", params={"metric": "memory_used_bytes"}).json()
             return answer["series"][0]["values"] if answer["series"] else []
 
         wait_for(lambda: len(points()) >= 3, "three samples of this machine's memory")
         total = psutil.virtual_memory().total
         assert all(0 < value < total for value in points())
-        (server,) = httpx.get(f"{url}/api/servers").json()["servers"]
+        (server,) = client.get("/api/servers").json()["servers"]
         assert server["host"]["memory_total_bytes"] == total
         assert server["host"]["cpu_count"] == psutil.cpu_count()
         children = children_of(process)
         assert len(children) == 3
 
         def listed() -> list[dict[str, int]]:
-            return httpx.get(f"{url}/api/servers/1/processes", params={"sort": "memory"}).json()["processes"]
+            return client.get("/api/servers/1/processes", params={"sort": "memory"}).json()["processes"]
 
         wait_for(listed, "what holds this machine's memory")
         assert all(0 < one["memory_bytes"] < total for one in listed()[:3])
@@ -89,7 +90,8 @@ def test_a_child_that_dies_is_started_again(tmp_path: Path) -> None:
         read_until(process, "API server ended with signal SIGKILL; starting it again in 1 s")
         wait_for(lambda: answers(url), "the API server to be back")
         frames = "frames_total"
-        wait_for(lambda: httpx.get(f"{url}/api/health").json()["ingest"][frames] > 0, "the agent to find it again")
+        with logged_in(url) as client:
+            wait_for(lambda: client.get("/api/health").json()["ingest"][frames] > 0, "the agent to find it again")
 
 
 def test_a_taken_port_is_said_in_one_line_that_names_a_way_out(tmp_path: Path) -> None:

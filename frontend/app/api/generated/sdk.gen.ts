@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AcknowledgeAlertData, AcknowledgeAlertErrors, AcknowledgeAlertResponses, AcknowledgeByLinkData, AcknowledgeByLinkErrors, AcknowledgeByLinkResponses, ChangeAlertRuleData, ChangeAlertRuleErrors, ChangeAlertRuleResponses, ChangeChannelData, ChangeChannelErrors, ChangeChannelResponses, ChangeSilenceData, ChangeSilenceErrors, ChangeSilenceResponses, CreateAlertRuleData, CreateAlertRuleErrors, CreateAlertRuleResponses, CreateChannelData, CreateChannelErrors, CreateChannelResponses, CreateSilenceData, CreateSilenceErrors, CreateSilenceResponses, DeleteAlertRuleData, DeleteAlertRuleErrors, DeleteAlertRuleResponses, DeleteChannelData, DeleteChannelErrors, DeleteChannelResponses, DeleteSilenceData, DeleteSilenceErrors, DeleteSilenceResponses, ExportAlertRulesData, ExportAlertRulesErrors, ExportAlertRulesResponses, GetAlertData, GetAlertErrors, GetAlertResponses, GetAlertRuleData, GetAlertRuleErrors, GetAlertRuleResponses, GetChannelData, GetChannelErrors, GetChannelResponses, GetCurrentMetricsData, GetCurrentMetricsErrors, GetCurrentMetricsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMetricsHistoryData, GetMetricsHistoryErrors, GetMetricsHistoryResponses, GetProcessesData, GetProcessesErrors, GetProcessesResponses, GetSilenceData, GetSilenceErrors, GetSilenceResponses, ListActiveAlertsData, ListActiveAlertsErrors, ListActiveAlertsResponses, ListAlertHistoryData, ListAlertHistoryErrors, ListAlertHistoryResponses, ListAlertNotificationsData, ListAlertNotificationsErrors, ListAlertNotificationsResponses, ListAlertRulesData, ListAlertRulesErrors, ListAlertRulesResponses, ListChannelsData, ListChannelsErrors, ListChannelsResponses, ListServersData, ListServersErrors, ListServersResponses, ListSilencesData, ListSilencesErrors, ListSilencesResponses, PreviewAlertRuleData, PreviewAlertRuleErrors, PreviewAlertRuleResponses, PushMetricsData, PushMetricsErrors, PushMetricsResponses, SendAlertNotificationAgainData, SendAlertNotificationAgainErrors, SendAlertNotificationAgainResponses, ShowAcknowledgeData, ShowAcknowledgeErrors, ShowAcknowledgeResponses, TestChannelData, TestChannelErrors, TestChannelResponses } from './types.gen';
+import type { AcknowledgeAlertData, AcknowledgeAlertErrors, AcknowledgeAlertResponses, AcknowledgeByLinkData, AcknowledgeByLinkErrors, AcknowledgeByLinkResponses, BeginSecondFactorData, BeginSecondFactorErrors, BeginSecondFactorResponses, ChangeAlertRuleData, ChangeAlertRuleErrors, ChangeAlertRuleResponses, ChangeChannelData, ChangeChannelErrors, ChangeChannelResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, ChangeSilenceData, ChangeSilenceErrors, ChangeSilenceResponses, ConfirmSecondFactorData, ConfirmSecondFactorErrors, ConfirmSecondFactorResponses, CreateAlertRuleData, CreateAlertRuleErrors, CreateAlertRuleResponses, CreateApiTokenData, CreateApiTokenErrors, CreateApiTokenResponses, CreateChannelData, CreateChannelErrors, CreateChannelResponses, CreateEnrolmentTokenData, CreateEnrolmentTokenErrors, CreateEnrolmentTokenResponses, CreateSilenceData, CreateSilenceErrors, CreateSilenceResponses, CreateUserData, CreateUserErrors, CreateUserResponses, DeleteAlertRuleData, DeleteAlertRuleErrors, DeleteAlertRuleResponses, DeleteApiTokenData, DeleteApiTokenErrors, DeleteApiTokenResponses, DeleteChannelData, DeleteChannelErrors, DeleteChannelResponses, DeleteEnrolmentTokenData, DeleteEnrolmentTokenErrors, DeleteEnrolmentTokenResponses, DeleteSecondFactorData, DeleteSecondFactorErrors, DeleteSecondFactorResponses, DeleteSilenceData, DeleteSilenceErrors, DeleteSilenceResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, EndSessionData, EndSessionErrors, EndSessionResponses, EndSessionsData, EndSessionsErrors, EndSessionsResponses, EnrolAgentData, EnrolAgentErrors, EnrolAgentResponses, ExportAlertRulesData, ExportAlertRulesErrors, ExportAlertRulesResponses, FinishSetupData, FinishSetupErrors, FinishSetupResponses, GetAccountData, GetAccountErrors, GetAccountResponses, GetAlertData, GetAlertErrors, GetAlertResponses, GetAlertRuleData, GetAlertRuleErrors, GetAlertRuleResponses, GetChannelData, GetChannelErrors, GetChannelResponses, GetCompletenessData, GetCompletenessErrors, GetCompletenessResponses, GetCurrentMetricsData, GetCurrentMetricsErrors, GetCurrentMetricsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMetricsCatalogData, GetMetricsCatalogErrors, GetMetricsCatalogResponses, GetMetricsHistoryData, GetMetricsHistoryErrors, GetMetricsHistoryResponses, GetProcessesData, GetProcessesErrors, GetProcessesResponses, GetSetupData, GetSetupErrors, GetSetupResponses, GetSilenceData, GetSilenceErrors, GetSilenceResponses, ListActiveAlertsData, ListActiveAlertsErrors, ListActiveAlertsResponses, ListAlertHistoryData, ListAlertHistoryErrors, ListAlertHistoryResponses, ListAlertNotificationsData, ListAlertNotificationsErrors, ListAlertNotificationsResponses, ListAlertRulesData, ListAlertRulesErrors, ListAlertRulesResponses, ListApiTokensData, ListApiTokensErrors, ListApiTokensResponses, ListAuditEntriesData, ListAuditEntriesErrors, ListAuditEntriesResponses, ListChannelsData, ListChannelsErrors, ListChannelsResponses, ListEnrolmentTokensData, ListEnrolmentTokensErrors, ListEnrolmentTokensResponses, ListServersData, ListServersErrors, ListServersResponses, ListSessionsData, ListSessionsErrors, ListSessionsResponses, ListSilencesData, ListSilencesErrors, ListSilencesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LogInData, LogInErrors, LogInResponses, LogOutData, LogOutErrors, LogOutResponses, PreviewAlertRuleData, PreviewAlertRuleErrors, PreviewAlertRuleResponses, PushMetricsData, PushMetricsErrors, PushMetricsResponses, RefreshLoginData, RefreshLoginErrors, RefreshLoginResponses, RevokeAgentData, RevokeAgentErrors, RevokeAgentResponses, RotateAgentTokenData, RotateAgentTokenErrors, RotateAgentTokenResponses, SendAlertNotificationAgainData, SendAlertNotificationAgainErrors, SendAlertNotificationAgainResponses, SetServerTagsData, SetServerTagsErrors, SetServerTagsResponses, ShowAcknowledgeData, ShowAcknowledgeErrors, ShowAcknowledgeResponses, TestChannelData, TestChannelErrors, TestChannelResponses, UpdateAccountData, UpdateAccountErrors, UpdateAccountResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -25,7 +25,391 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
  */
 export const getHealth = <ThrowOnError extends boolean = false>(options?: Options<GetHealthData, ThrowOnError>): RequestResult<GetHealthResponses, GetHealthErrors, ThrowOnError> => (options?.client ?? client).get<GetHealthResponses, GetHealthErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/health',
+    ...options
+});
+
+/**
+ * Whether the first account must be made
+ *
+ * Public: the page asks before it knows who is there.
+ */
+export const getSetup = <ThrowOnError extends boolean = false>(options?: Options<GetSetupData, ThrowOnError>): RequestResult<GetSetupResponses, GetSetupErrors, ThrowOnError> => (options?.client ?? client).get<GetSetupResponses, GetSetupErrors, ThrowOnError>({
+    responseType: 'json',
+    url: '/api/setup',
+    ...options
+});
+
+/**
+ * Make the first account
+ *
+ * Makes an admin and logs them in. Works once.
+ */
+export const finishSetup = <ThrowOnError extends boolean = false>(options: Options<FinishSetupData, ThrowOnError>): RequestResult<FinishSetupResponses, FinishSetupErrors, ThrowOnError> => (options.client ?? client).post<FinishSetupResponses, FinishSetupErrors, ThrowOnError>({
+    responseType: 'json',
+    url: '/api/setup',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Log in
+ *
+ * An access token, and a refresh token in a cookie. 401 `second_factor_required`: again, with `code`.
+ *
+ * The answer to a wrong password and to an account that does not exist is the same, and takes as long.
+ */
+export const logIn = <ThrowOnError extends boolean = false>(options: Options<LogInData, ThrowOnError>): RequestResult<LogInResponses, LogInErrors, ThrowOnError> => (options.client ?? client).post<LogInResponses, LogInErrors, ThrowOnError>({
+    responseType: 'json',
+    url: '/api/auth/login',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * The next access token
+ *
+ * By the cookie. Each refresh token is good for one time; one that comes back later ends the session.
+ */
+export const refreshLogin = <ThrowOnError extends boolean = false>(options?: Options<RefreshLoginData, ThrowOnError>): RequestResult<RefreshLoginResponses, RefreshLoginErrors, ThrowOnError> => (options?.client ?? client).post<RefreshLoginResponses, RefreshLoginErrors, ThrowOnError>({
+    responseType: 'json',
+    url: '/api/auth/refresh',
+    ...options
+});
+
+/**
+ * Log out
+ *
+ * Ends the session of the cookie: its access tokens with it.
+ */
+export const logOut = <ThrowOnError extends boolean = false>(options?: Options<LogOutData, ThrowOnError>): RequestResult<LogOutResponses, LogOutErrors, ThrowOnError> => (options?.client ?? client).post<LogOutResponses, LogOutErrors, ThrowOnError>({ url: '/api/auth/logout', ...options });
+
+/**
+ * Who one is
+ *
+ * Of an API token: its owner, with the role and the tags that the token has.
+ */
+export const getAccount = <ThrowOnError extends boolean = false>(options?: Options<GetAccountData, ThrowOnError>): RequestResult<GetAccountResponses, GetAccountErrors, ThrowOnError> => (options?.client ?? client).get<GetAccountResponses, GetAccountErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/account',
+    ...options
+});
+
+/**
+ * Change one's name
+ *
+ * The address and the role are for an admin to change.
+ */
+export const updateAccount = <ThrowOnError extends boolean = false>(options: Options<UpdateAccountData, ThrowOnError>): RequestResult<UpdateAccountResponses, UpdateAccountErrors, ThrowOnError> => (options.client ?? client).patch<UpdateAccountResponses, UpdateAccountErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/account',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Change one's password
+ *
+ * Ends all other sessions.
+ */
+export const changePassword = <ThrowOnError extends boolean = false>(options: Options<ChangePasswordData, ThrowOnError>): RequestResult<ChangePasswordResponses, ChangePasswordErrors, ThrowOnError> => (options.client ?? client).put<ChangePasswordResponses, ChangePasswordErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/account/password',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Log out everywhere
+ *
+ * This session too. API tokens go on.
+ */
+export const endSessions = <ThrowOnError extends boolean = false>(options?: Options<EndSessionsData, ThrowOnError>): RequestResult<EndSessionsResponses, EndSessionsErrors, ThrowOnError> => (options?.client ?? client).delete<EndSessionsResponses, EndSessionsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/account/sessions',
+    ...options
+});
+
+/**
+ * Where one is logged in
+ *
+ * Those that have not expired.
+ */
+export const listSessions = <ThrowOnError extends boolean = false>(options?: Options<ListSessionsData, ThrowOnError>): RequestResult<ListSessionsResponses, ListSessionsErrors, ThrowOnError> => (options?.client ?? client).get<ListSessionsResponses, ListSessionsErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/account/sessions',
+    ...options
+});
+
+/**
+ * Log out elsewhere
+ *
+ * Ends one of one's sessions.
+ */
+export const endSession = <ThrowOnError extends boolean = false>(options: Options<EndSessionData, ThrowOnError>): RequestResult<EndSessionResponses, EndSessionErrors, ThrowOnError> => (options.client ?? client).delete<EndSessionResponses, EndSessionErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/account/sessions/{session_id}',
+    ...options
+});
+
+/**
+ * Turn it off
+ *
+ * The password is enough again.
+ */
+export const deleteSecondFactor = <ThrowOnError extends boolean = false>(options: Options<DeleteSecondFactorData, ThrowOnError>): RequestResult<DeleteSecondFactorResponses, DeleteSecondFactorErrors, ThrowOnError> => (options.client ?? client).delete<DeleteSecondFactorResponses, DeleteSecondFactorErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/account/second-factor',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * A secret for an authenticator app
+ *
+ * Nothing changes until a code confirms it.
+ */
+export const beginSecondFactor = <ThrowOnError extends boolean = false>(options: Options<BeginSecondFactorData, ThrowOnError>): RequestResult<BeginSecondFactorResponses, BeginSecondFactorErrors, ThrowOnError> => (options.client ?? client).post<BeginSecondFactorResponses, BeginSecondFactorErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/account/second-factor',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Turn it on
+ *
+ * From now on a code is needed to log in.
+ */
+export const confirmSecondFactor = <ThrowOnError extends boolean = false>(options: Options<ConfirmSecondFactorData, ThrowOnError>): RequestResult<ConfirmSecondFactorResponses, ConfirmSecondFactorErrors, ThrowOnError> => (options.client ?? client).put<ConfirmSecondFactorResponses, ConfirmSecondFactorErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/account/second-factor',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Everybody who may log in
+ *
+ * Oldest first.
+ */
+export const listUsers = <ThrowOnError extends boolean = false>(options?: Options<ListUsersData, ThrowOnError>): RequestResult<ListUsersResponses, ListUsersErrors, ThrowOnError> => (options?.client ?? client).get<ListUsersResponses, ListUsersErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/users',
+    ...options
+});
+
+/**
+ * Add a person
+ *
+ * The password is given to the person by some other way.
+ */
+export const createUser = <ThrowOnError extends boolean = false>(options: Options<CreateUserData, ThrowOnError>): RequestResult<CreateUserResponses, CreateUserErrors, ThrowOnError> => (options.client ?? client).post<CreateUserResponses, CreateUserErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/users',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Remove a person
+ *
+ * Ends their sessions and API tokens. What they did stays in the audit log.
+ */
+export const deleteUser = <ThrowOnError extends boolean = false>(options: Options<DeleteUserData, ThrowOnError>): RequestResult<DeleteUserResponses, DeleteUserErrors, ThrowOnError> => (options.client ?? client).delete<DeleteUserResponses, DeleteUserErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/users/{user_id}',
+    ...options
+});
+
+/**
+ * Change a person's rights
+ *
+ * Works at once: also on who is logged in.
+ */
+export const updateUser = <ThrowOnError extends boolean = false>(options: Options<UpdateUserData, ThrowOnError>): RequestResult<UpdateUserResponses, UpdateUserErrors, ThrowOnError> => (options.client ?? client).patch<UpdateUserResponses, UpdateUserErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/users/{user_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * API tokens
+ *
+ * Newest first.
+ */
+export const listApiTokens = <ThrowOnError extends boolean = false>(options?: Options<ListApiTokensData, ThrowOnError>): RequestResult<ListApiTokensResponses, ListApiTokensErrors, ThrowOnError> => (options?.client ?? client).get<ListApiTokensResponses, ListApiTokensErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/tokens',
+    ...options
+});
+
+/**
+ * Make an API token
+ *
+ * Shown once: only its hash is stored.
+ */
+export const createApiToken = <ThrowOnError extends boolean = false>(options: Options<CreateApiTokenData, ThrowOnError>): RequestResult<CreateApiTokenResponses, CreateApiTokenErrors, ThrowOnError> => (options.client ?? client).post<CreateApiTokenResponses, CreateApiTokenErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/tokens',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * End an API token
+ *
+ * At once. One's own; an admin may end anybody's.
+ */
+export const deleteApiToken = <ThrowOnError extends boolean = false>(options: Options<DeleteApiTokenData, ThrowOnError>): RequestResult<DeleteApiTokenResponses, DeleteApiTokenErrors, ThrowOnError> => (options.client ?? client).delete<DeleteApiTokenResponses, DeleteApiTokenErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/tokens/{token_id}',
+    ...options
+});
+
+/**
+ * Get an agent's token
+ *
+ * For agents. 401: the enrolment token is not good (any more). 409 `already_enrolled`: this agent had a token
+ * before, so it needs an enrolment token that was made for it.
+ */
+export const enrolAgent = <ThrowOnError extends boolean = false>(options: Options<EnrolAgentData, ThrowOnError>): RequestResult<EnrolAgentResponses, EnrolAgentErrors, ThrowOnError> => (options.client ?? client).post<EnrolAgentResponses, EnrolAgentErrors, ThrowOnError>({
+    responseType: 'json',
+    url: '/api/agents/enrol',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Replace an agent's token
+ *
+ * For agents, with the token that they have. The old one is good for ten minutes more.
+ */
+export const rotateAgentToken = <ThrowOnError extends boolean = false>(options?: Options<RotateAgentTokenData, ThrowOnError>): RequestResult<RotateAgentTokenResponses, RotateAgentTokenErrors, ThrowOnError> => (options?.client ?? client).post<RotateAgentTokenResponses, RotateAgentTokenErrors, ThrowOnError>({
+    responseType: 'json',
+    url: '/api/agents/rotate',
+    ...options
+});
+
+/**
+ * Enrolment tokens
+ *
+ * Also those that are used up or expired, until somebody removes them.
+ */
+export const listEnrolmentTokens = <ThrowOnError extends boolean = false>(options?: Options<ListEnrolmentTokensData, ThrowOnError>): RequestResult<ListEnrolmentTokensResponses, ListEnrolmentTokensErrors, ThrowOnError> => (options?.client ?? client).get<ListEnrolmentTokensResponses, ListEnrolmentTokensErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/enrolment-tokens',
+    ...options
+});
+
+/**
+ * Add a server
+ *
+ * Shown once: only its hash is stored.
+ */
+export const createEnrolmentToken = <ThrowOnError extends boolean = false>(options: Options<CreateEnrolmentTokenData, ThrowOnError>): RequestResult<CreateEnrolmentTokenResponses, CreateEnrolmentTokenErrors, ThrowOnError> => (options.client ?? client).post<CreateEnrolmentTokenResponses, CreateEnrolmentTokenErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/enrolment-tokens',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Let nobody in with it
+ *
+ * Agents that enrolled with it stay.
+ */
+export const deleteEnrolmentToken = <ThrowOnError extends boolean = false>(options: Options<DeleteEnrolmentTokenData, ThrowOnError>): RequestResult<DeleteEnrolmentTokenResponses, DeleteEnrolmentTokenErrors, ThrowOnError> => (options.client ?? client).delete<DeleteEnrolmentTokenResponses, DeleteEnrolmentTokenErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/enrolment-tokens/{token_id}',
+    ...options
+});
+
+/**
+ * Let an agent send no more
+ *
+ * At once. What it has sent stays; an enrolment token for this server lets it in again.
+ */
+export const revokeAgent = <ThrowOnError extends boolean = false>(options: Options<RevokeAgentData, ThrowOnError>): RequestResult<RevokeAgentResponses, RevokeAgentErrors, ThrowOnError> => (options.client ?? client).delete<RevokeAgentResponses, RevokeAgentErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/servers/{server_id}/token',
+    ...options
+});
+
+/**
+ * Set a server's tags
+ *
+ * All of them; what the agent says of itself stays beside them.
+ */
+export const setServerTags = <ThrowOnError extends boolean = false>(options: Options<SetServerTagsData, ThrowOnError>): RequestResult<SetServerTagsResponses, SetServerTagsErrors, ThrowOnError> => (options.client ?? client).put<SetServerTagsResponses, SetServerTagsErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/servers/{server_id}/tags',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Who changed what
+ *
+ * Never holds a secret. What is older than the range's start is not shown, but kept.
+ */
+export const listAuditEntries = <ThrowOnError extends boolean = false>(options?: Options<ListAuditEntriesData, ThrowOnError>): RequestResult<ListAuditEntriesResponses, ListAuditEntriesErrors, ThrowOnError> => (options?.client ?? client).get<ListAuditEntriesResponses, ListAuditEntriesErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/audit',
     ...options
 });
 
@@ -36,6 +420,7 @@ export const getHealth = <ThrowOnError extends boolean = false>(options?: Option
  */
 export const listServers = <ThrowOnError extends boolean = false>(options?: Options<ListServersData, ThrowOnError>): RequestResult<ListServersResponses, ListServersErrors, ThrowOnError> => (options?.client ?? client).get<ListServersResponses, ListServersErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/servers',
     ...options
 });
@@ -48,6 +433,7 @@ export const listServers = <ThrowOnError extends boolean = false>(options?: Opti
  */
 export const getProcesses = <ThrowOnError extends boolean = false>(options: Options<GetProcessesData, ThrowOnError>): RequestResult<GetProcessesResponses, GetProcessesErrors, ThrowOnError> => (options.client ?? client).get<GetProcessesResponses, GetProcessesErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/servers/{server_id}/processes',
     ...options
 });
@@ -59,7 +445,20 @@ export const getProcesses = <ThrowOnError extends boolean = false>(options: Opti
  */
 export const getCurrentMetrics = <ThrowOnError extends boolean = false>(options?: Options<GetCurrentMetricsData, ThrowOnError>): RequestResult<GetCurrentMetricsResponses, GetCurrentMetricsErrors, ThrowOnError> => (options?.client ?? client).get<GetCurrentMetricsResponses, GetCurrentMetricsErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/metrics/current',
+    ...options
+});
+
+/**
+ * Metrics, labels, units and kinds
+ *
+ * Every metric that the selected servers ever sent, in the order of names.
+ */
+export const getMetricsCatalog = <ThrowOnError extends boolean = false>(options?: Options<GetMetricsCatalogData, ThrowOnError>): RequestResult<GetMetricsCatalogResponses, GetMetricsCatalogErrors, ThrowOnError> => (options?.client ?? client).get<GetMetricsCatalogResponses, GetMetricsCatalogErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/metrics/catalog',
     ...options
 });
 
@@ -67,10 +466,26 @@ export const getCurrentMetrics = <ThrowOnError extends boolean = false>(options?
  * Samples of a time range
  *
  * Samples as stored while they fit into `max_points`; else one point a bucket, with the extremes in it.
+ *
+ * Points are made from the coarsest of raw samples, minutes and hours that gives as many as asked for and still is
+ * there; `resolution` says which. A bucket of a rollup counts whole.
  */
 export const getMetricsHistory = <ThrowOnError extends boolean = false>(options?: Options<GetMetricsHistoryData, ThrowOnError>): RequestResult<GetMetricsHistoryResponses, GetMetricsHistoryErrors, ThrowOnError> => (options?.client ?? client).get<GetMetricsHistoryResponses, GetMetricsHistoryErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/metrics/history',
+    ...options
+});
+
+/**
+ * Frames stored of frames expected
+ *
+ * What can be proved not to have been lost. A machine that was off counts as missing: nobody can tell.
+ */
+export const getCompleteness = <ThrowOnError extends boolean = false>(options?: Options<GetCompletenessData, ThrowOnError>): RequestResult<GetCompletenessResponses, GetCompletenessErrors, ThrowOnError> => (options?.client ?? client).get<GetCompletenessResponses, GetCompletenessErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/metrics/completeness',
     ...options
 });
 
@@ -81,6 +496,7 @@ export const getMetricsHistory = <ThrowOnError extends boolean = false>(options?
  */
 export const listAlertRules = <ThrowOnError extends boolean = false>(options?: Options<ListAlertRulesData, ThrowOnError>): RequestResult<ListAlertRulesResponses, ListAlertRulesErrors, ThrowOnError> => (options?.client ?? client).get<ListAlertRulesResponses, ListAlertRulesErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/rules',
     ...options
 });
@@ -92,6 +508,7 @@ export const listAlertRules = <ThrowOnError extends boolean = false>(options?: O
  */
 export const createAlertRule = <ThrowOnError extends boolean = false>(options: Options<CreateAlertRuleData, ThrowOnError>): RequestResult<CreateAlertRuleResponses, CreateAlertRuleErrors, ThrowOnError> => (options.client ?? client).post<CreateAlertRuleResponses, CreateAlertRuleErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/rules',
     ...options,
     headers: {
@@ -107,6 +524,7 @@ export const createAlertRule = <ThrowOnError extends boolean = false>(options: O
  */
 export const exportAlertRules = <ThrowOnError extends boolean = false>(options?: Options<ExportAlertRulesData, ThrowOnError>): RequestResult<ExportAlertRulesResponses, ExportAlertRulesErrors, ThrowOnError> => (options?.client ?? client).get<ExportAlertRulesResponses, ExportAlertRulesErrors, ThrowOnError>({
     responseType: 'text',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/rules/export',
     ...options
 });
@@ -119,6 +537,7 @@ export const exportAlertRules = <ThrowOnError extends boolean = false>(options?:
  */
 export const previewAlertRule = <ThrowOnError extends boolean = false>(options: Options<PreviewAlertRuleData, ThrowOnError>): RequestResult<PreviewAlertRuleResponses, PreviewAlertRuleErrors, ThrowOnError> => (options.client ?? client).post<PreviewAlertRuleResponses, PreviewAlertRuleErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/rules/preview',
     ...options,
     headers: {
@@ -132,7 +551,11 @@ export const previewAlertRule = <ThrowOnError extends boolean = false>(options: 
  *
  * Its alerts end. A rule of the rules file stays deleted over restarts.
  */
-export const deleteAlertRule = <ThrowOnError extends boolean = false>(options: Options<DeleteAlertRuleData, ThrowOnError>): RequestResult<DeleteAlertRuleResponses, DeleteAlertRuleErrors, ThrowOnError> => (options.client ?? client).delete<DeleteAlertRuleResponses, DeleteAlertRuleErrors, ThrowOnError>({ url: '/api/alerts/rules/{id}', ...options });
+export const deleteAlertRule = <ThrowOnError extends boolean = false>(options: Options<DeleteAlertRuleData, ThrowOnError>): RequestResult<DeleteAlertRuleResponses, DeleteAlertRuleErrors, ThrowOnError> => (options.client ?? client).delete<DeleteAlertRuleResponses, DeleteAlertRuleErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/rules/{id}',
+    ...options
+});
 
 /**
  * One rule
@@ -141,6 +564,7 @@ export const deleteAlertRule = <ThrowOnError extends boolean = false>(options: O
  */
 export const getAlertRule = <ThrowOnError extends boolean = false>(options: Options<GetAlertRuleData, ThrowOnError>): RequestResult<GetAlertRuleResponses, GetAlertRuleErrors, ThrowOnError> => (options.client ?? client).get<GetAlertRuleResponses, GetAlertRuleErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/rules/{id}',
     ...options
 });
@@ -152,6 +576,7 @@ export const getAlertRule = <ThrowOnError extends boolean = false>(options: Opti
  */
 export const changeAlertRule = <ThrowOnError extends boolean = false>(options: Options<ChangeAlertRuleData, ThrowOnError>): RequestResult<ChangeAlertRuleResponses, ChangeAlertRuleErrors, ThrowOnError> => (options.client ?? client).put<ChangeAlertRuleResponses, ChangeAlertRuleErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/rules/{id}',
     ...options,
     headers: {
@@ -167,6 +592,7 @@ export const changeAlertRule = <ThrowOnError extends boolean = false>(options: O
  */
 export const listSilences = <ThrowOnError extends boolean = false>(options?: Options<ListSilencesData, ThrowOnError>): RequestResult<ListSilencesResponses, ListSilencesErrors, ThrowOnError> => (options?.client ?? client).get<ListSilencesResponses, ListSilencesErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/silences',
     ...options
 });
@@ -178,6 +604,7 @@ export const listSilences = <ThrowOnError extends boolean = false>(options?: Opt
  */
 export const createSilence = <ThrowOnError extends boolean = false>(options: Options<CreateSilenceData, ThrowOnError>): RequestResult<CreateSilenceResponses, CreateSilenceErrors, ThrowOnError> => (options.client ?? client).post<CreateSilenceResponses, CreateSilenceErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/silences',
     ...options,
     headers: {
@@ -191,7 +618,11 @@ export const createSilence = <ThrowOnError extends boolean = false>(options: Opt
  *
  * At once: what still fires is told at the next look.
  */
-export const deleteSilence = <ThrowOnError extends boolean = false>(options: Options<DeleteSilenceData, ThrowOnError>): RequestResult<DeleteSilenceResponses, DeleteSilenceErrors, ThrowOnError> => (options.client ?? client).delete<DeleteSilenceResponses, DeleteSilenceErrors, ThrowOnError>({ url: '/api/alerts/silences/{id}', ...options });
+export const deleteSilence = <ThrowOnError extends boolean = false>(options: Options<DeleteSilenceData, ThrowOnError>): RequestResult<DeleteSilenceResponses, DeleteSilenceErrors, ThrowOnError> => (options.client ?? client).delete<DeleteSilenceResponses, DeleteSilenceErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/silences/{id}',
+    ...options
+});
 
 /**
  * One silence
@@ -200,6 +631,7 @@ export const deleteSilence = <ThrowOnError extends boolean = false>(options: Opt
  */
 export const getSilence = <ThrowOnError extends boolean = false>(options: Options<GetSilenceData, ThrowOnError>): RequestResult<GetSilenceResponses, GetSilenceErrors, ThrowOnError> => (options.client ?? client).get<GetSilenceResponses, GetSilenceErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/silences/{id}',
     ...options
 });
@@ -211,6 +643,7 @@ export const getSilence = <ThrowOnError extends boolean = false>(options: Option
  */
 export const changeSilence = <ThrowOnError extends boolean = false>(options: Options<ChangeSilenceData, ThrowOnError>): RequestResult<ChangeSilenceResponses, ChangeSilenceErrors, ThrowOnError> => (options.client ?? client).put<ChangeSilenceResponses, ChangeSilenceErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/silences/{id}',
     ...options,
     headers: {
@@ -226,6 +659,7 @@ export const changeSilence = <ThrowOnError extends boolean = false>(options: Opt
  */
 export const listChannels = <ThrowOnError extends boolean = false>(options?: Options<ListChannelsData, ThrowOnError>): RequestResult<ListChannelsResponses, ListChannelsErrors, ThrowOnError> => (options?.client ?? client).get<ListChannelsResponses, ListChannelsErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/channels',
     ...options
 });
@@ -237,6 +671,7 @@ export const listChannels = <ThrowOnError extends boolean = false>(options?: Opt
  */
 export const createChannel = <ThrowOnError extends boolean = false>(options: Options<CreateChannelData, ThrowOnError>): RequestResult<CreateChannelResponses, CreateChannelErrors, ThrowOnError> => (options.client ?? client).post<CreateChannelResponses, CreateChannelErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/channels',
     ...options,
     headers: {
@@ -250,7 +685,11 @@ export const createChannel = <ThrowOnError extends boolean = false>(options: Opt
  *
  * What still waits for it is dropped, and says so.
  */
-export const deleteChannel = <ThrowOnError extends boolean = false>(options: Options<DeleteChannelData, ThrowOnError>): RequestResult<DeleteChannelResponses, DeleteChannelErrors, ThrowOnError> => (options.client ?? client).delete<DeleteChannelResponses, DeleteChannelErrors, ThrowOnError>({ url: '/api/alerts/channels/{id}', ...options });
+export const deleteChannel = <ThrowOnError extends boolean = false>(options: Options<DeleteChannelData, ThrowOnError>): RequestResult<DeleteChannelResponses, DeleteChannelErrors, ThrowOnError> => (options.client ?? client).delete<DeleteChannelResponses, DeleteChannelErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/channels/{id}',
+    ...options
+});
 
 /**
  * One channel
@@ -259,6 +698,7 @@ export const deleteChannel = <ThrowOnError extends boolean = false>(options: Opt
  */
 export const getChannel = <ThrowOnError extends boolean = false>(options: Options<GetChannelData, ThrowOnError>): RequestResult<GetChannelResponses, GetChannelErrors, ThrowOnError> => (options.client ?? client).get<GetChannelResponses, GetChannelErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/channels/{id}',
     ...options
 });
@@ -270,6 +710,7 @@ export const getChannel = <ThrowOnError extends boolean = false>(options: Option
  */
 export const changeChannel = <ThrowOnError extends boolean = false>(options: Options<ChangeChannelData, ThrowOnError>): RequestResult<ChangeChannelResponses, ChangeChannelErrors, ThrowOnError> => (options.client ?? client).put<ChangeChannelResponses, ChangeChannelErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/channels/{id}',
     ...options,
     headers: {
@@ -285,6 +726,7 @@ export const changeChannel = <ThrowOnError extends boolean = false>(options: Opt
  */
 export const testChannel = <ThrowOnError extends boolean = false>(options: Options<TestChannelData, ThrowOnError>): RequestResult<TestChannelResponses, TestChannelErrors, ThrowOnError> => (options.client ?? client).post<TestChannelResponses, TestChannelErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/channels/{id}/test',
     ...options
 });
@@ -318,6 +760,7 @@ export const acknowledgeByLink = <ThrowOnError extends boolean = false>(options:
  */
 export const listActiveAlerts = <ThrowOnError extends boolean = false>(options?: Options<ListActiveAlertsData, ThrowOnError>): RequestResult<ListActiveAlertsResponses, ListActiveAlertsErrors, ThrowOnError> => (options?.client ?? client).get<ListActiveAlertsResponses, ListActiveAlertsErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/active',
     ...options
 });
@@ -329,6 +772,7 @@ export const listActiveAlerts = <ThrowOnError extends boolean = false>(options?:
  */
 export const listAlertHistory = <ThrowOnError extends boolean = false>(options?: Options<ListAlertHistoryData, ThrowOnError>): RequestResult<ListAlertHistoryResponses, ListAlertHistoryErrors, ThrowOnError> => (options?.client ?? client).get<ListAlertHistoryResponses, ListAlertHistoryErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/history',
     ...options
 });
@@ -340,6 +784,7 @@ export const listAlertHistory = <ThrowOnError extends boolean = false>(options?:
  */
 export const listAlertNotifications = <ThrowOnError extends boolean = false>(options?: Options<ListAlertNotificationsData, ThrowOnError>): RequestResult<ListAlertNotificationsResponses, ListAlertNotificationsErrors, ThrowOnError> => (options?.client ?? client).get<ListAlertNotificationsResponses, ListAlertNotificationsErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/notifications',
     ...options
 });
@@ -351,6 +796,7 @@ export const listAlertNotifications = <ThrowOnError extends boolean = false>(opt
  */
 export const sendAlertNotificationAgain = <ThrowOnError extends boolean = false>(options: Options<SendAlertNotificationAgainData, ThrowOnError>): RequestResult<SendAlertNotificationAgainResponses, SendAlertNotificationAgainErrors, ThrowOnError> => (options.client ?? client).post<SendAlertNotificationAgainResponses, SendAlertNotificationAgainErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/notifications/{id}/send-again',
     ...options
 });
@@ -362,6 +808,7 @@ export const sendAlertNotificationAgain = <ThrowOnError extends boolean = false>
  */
 export const getAlert = <ThrowOnError extends boolean = false>(options: Options<GetAlertData, ThrowOnError>): RequestResult<GetAlertResponses, GetAlertErrors, ThrowOnError> => (options.client ?? client).get<GetAlertResponses, GetAlertErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/{id}',
     ...options
 });
@@ -373,6 +820,7 @@ export const getAlert = <ThrowOnError extends boolean = false>(options: Options<
  */
 export const acknowledgeAlert = <ThrowOnError extends boolean = false>(options: Options<AcknowledgeAlertData, ThrowOnError>): RequestResult<AcknowledgeAlertResponses, AcknowledgeAlertErrors, ThrowOnError> => (options.client ?? client).post<AcknowledgeAlertResponses, AcknowledgeAlertErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/{id}/acknowledge',
     ...options,
     headers: {

@@ -17,11 +17,23 @@ export type Acknowledge = {
 };
 
 /**
+ * AgentToken
+ *
+ * What the agent sends with from now on, good for its `agent_id` alone.
+ */
+export type AgentToken = {
+    /**
+     * Token
+     */
+    token: string;
+};
+
+/**
  * Aggregation
  *
  * What one point of a bucket says of the samples in it.
  */
-export type Aggregation = 'avg' | 'min' | 'max' | 'sum' | 'last' | 'rate' | 'increase';
+export type Aggregation = 'avg' | 'min' | 'max' | 'sum' | 'last' | 'count' | 'rate' | 'increase' | 'p50' | 'p75' | 'p90' | 'p95' | 'p99';
 
 /**
  * AlertInfo
@@ -190,6 +202,61 @@ export type Alerts = {
 };
 
 /**
+ * ApiToken
+ *
+ * A token, without the token itself.
+ */
+export type ApiToken = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Owner
+     */
+    owner: string;
+    scope: Role;
+    /**
+     * Tags
+     */
+    tags: {
+        [key: string]: string;
+    };
+    /**
+     * Created Ms
+     */
+    created_ms: number;
+    /**
+     * Expires Ms
+     *
+     * 0: never.
+     */
+    expires_ms: number;
+    /**
+     * Last Used Ms
+     *
+     * To the minute; 0: never.
+     */
+    last_used_ms: number;
+};
+
+/**
+ * ApiTokens
+ *
+ * One's own; an admin sees everybody's.
+ */
+export type ApiTokens = {
+    /**
+     * Tokens
+     */
+    tokens: Array<ApiToken>;
+};
+
+/**
  * Attempt
  *
  * One try to send.
@@ -209,6 +276,131 @@ export type Attempt = {
      * What the channel's service answered.
      */
     detail: string;
+};
+
+/**
+ * AuditEntry
+ *
+ * One change.
+ */
+export type AuditEntry = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Time Ms
+     */
+    time_ms: number;
+    /**
+     * Actor
+     */
+    actor: string;
+    /**
+     * Actor Name
+     *
+     * At that time.
+     */
+    actor_name: string;
+    /**
+     * Address
+     */
+    address: string;
+    /**
+     * Action
+     */
+    action: string;
+    /**
+     * Target
+     */
+    target: string;
+    /**
+     * Before
+     *
+     * Of what changed.
+     */
+    before: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * After
+     */
+    after: {
+        [key: string]: unknown;
+    } | null;
+};
+
+/**
+ * AuditLog
+ *
+ * A page, newest first.
+ */
+export type AuditLog = {
+    /**
+     * Entries
+     */
+    entries: Array<AuditEntry>;
+    /**
+     * Next
+     *
+     * Pass it as `cursor` for the next page; null on the last.
+     */
+    next: string | null;
+};
+
+/**
+ * Catalog
+ *
+ * What there is to ask for.
+ */
+export type Catalog = {
+    /**
+     * Metrics
+     */
+    metrics: Array<CatalogMetric>;
+};
+
+/**
+ * CatalogMetric
+ *
+ * A metric, and the labels that its series have.
+ */
+export type CatalogMetric = {
+    /**
+     * Metric
+     */
+    metric: string;
+    /**
+     * Type
+     *
+     * The family: cpu, memory, disk, network, ...
+     */
+    type: string;
+    /**
+     * Unit
+     */
+    unit: string;
+    kind: Kind;
+    /**
+     * Series
+     *
+     * How many series there are, on all servers that were selected.
+     */
+    series: number;
+    /**
+     * Servers
+     *
+     * How many servers have it.
+     */
+    servers: number;
+    /**
+     * Labels
+     *
+     * Label name to its values, sorted; at most 100 of each.
+     */
+    labels: {
+        [key: string]: Array<string>;
+    };
 };
 
 /**
@@ -364,6 +556,167 @@ export type Channels = {
 };
 
 /**
+ * Code
+ *
+ * Of the authenticator app.
+ */
+export type Code = {
+    /**
+     * Code
+     */
+    code: string;
+};
+
+/**
+ * CompletenessAnswer
+ *
+ * A page of servers.
+ */
+export type CompletenessAnswer = {
+    /**
+     * Start Ms
+     */
+    start_ms: number;
+    /**
+     * End Ms
+     */
+    end_ms: number;
+    /**
+     * Servers
+     */
+    servers: Array<ServerCompleteness>;
+    /**
+     * Next
+     *
+     * Pass it as `cursor` for the next page; null on the last.
+     */
+    next: string | null;
+};
+
+/**
+ * CreatedApiToken
+ *
+ * The only time that the token is shown.
+ */
+export type CreatedApiToken = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Owner
+     */
+    owner: string;
+    scope: Role;
+    /**
+     * Tags
+     */
+    tags: {
+        [key: string]: string;
+    };
+    /**
+     * Created Ms
+     */
+    created_ms: number;
+    /**
+     * Expires Ms
+     *
+     * 0: never.
+     */
+    expires_ms: number;
+    /**
+     * Last Used Ms
+     *
+     * To the minute; 0: never.
+     */
+    last_used_ms: number;
+    /**
+     * Token
+     */
+    token: string;
+};
+
+/**
+ * CreatedEnrolmentToken
+ *
+ * The only time that the token is shown.
+ */
+export type CreatedEnrolmentToken = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Tags
+     */
+    tags: {
+        [key: string]: string;
+    };
+    /**
+     * Server Id
+     */
+    server_id: number | null;
+    /**
+     * Uses Left
+     *
+     * null: any number.
+     */
+    uses_left: number | null;
+    /**
+     * Created By
+     */
+    created_by: string;
+    /**
+     * Created Ms
+     */
+    created_ms: number;
+    /**
+     * Expires Ms
+     */
+    expires_ms: number;
+    /**
+     * Last Used Ms
+     *
+     * 0: never.
+     */
+    last_used_ms: number;
+    /**
+     * Token
+     */
+    token: string;
+};
+
+/**
+ * Credentials
+ *
+ * Who one is.
+ */
+export type Credentials = {
+    /**
+     * Email
+     */
+    email: string;
+    /**
+     * Password
+     */
+    password: string;
+    /**
+     * Code
+     *
+     * Of the authenticator app, where the account has a second factor.
+     */
+    code?: string;
+};
+
+/**
  * Current
  *
  * The newest samples.
@@ -475,6 +828,84 @@ export type DecisionInfo = {
 };
 
 /**
+ * Enrol
+ *
+ * An agent that is new here. Its enrolment token stands in `Authorization: Bearer`.
+ */
+export type Enrol = {
+    /**
+     * Agent Id
+     */
+    agent_id: string;
+    /**
+     * Name
+     */
+    name: string;
+};
+
+/**
+ * EnrolmentToken
+ *
+ * An enrolment token, without the token itself.
+ */
+export type EnrolmentToken = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Tags
+     */
+    tags: {
+        [key: string]: string;
+    };
+    /**
+     * Server Id
+     */
+    server_id: number | null;
+    /**
+     * Uses Left
+     *
+     * null: any number.
+     */
+    uses_left: number | null;
+    /**
+     * Created By
+     */
+    created_by: string;
+    /**
+     * Created Ms
+     */
+    created_ms: number;
+    /**
+     * Expires Ms
+     */
+    expires_ms: number;
+    /**
+     * Last Used Ms
+     *
+     * 0: never.
+     */
+    last_used_ms: number;
+};
+
+/**
+ * EnrolmentTokens
+ *
+ * Newest first.
+ */
+export type EnrolmentTokens = {
+    /**
+     * Tokens
+     */
+    tokens: Array<EnrolmentToken>;
+};
+
+/**
  * ErrorBody
  *
  * Every error has this shape.
@@ -583,6 +1014,32 @@ export type Firing = {
 };
 
 /**
+ * FirstAccount
+ *
+ * The first admin.
+ */
+export type FirstAccount = {
+    /**
+     * Token
+     *
+     * What stands behind # in the link that Bongsu printed.
+     */
+    token: string;
+    /**
+     * Email
+     */
+    email: string;
+    /**
+     * Name
+     */
+    name?: string;
+    /**
+     * Password
+     */
+    password: string;
+};
+
+/**
  * Forecast
  *
  * When a line through the past reaches a value: "full within 24 h".
@@ -652,6 +1109,13 @@ export type Forecast = {
 };
 
 /**
+ * Format
+ *
+ * How an answer is written down.
+ */
+export type Format = 'json' | 'csv' | 'arrow' | 'parquet';
+
+/**
  * Function
  *
  * What a window of samples becomes.
@@ -659,9 +1123,31 @@ export type Forecast = {
 export type Function = 'avg' | 'min' | 'max' | 'last' | 'sum' | 'increase' | 'rate';
 
 /**
+ * GapInfo
+ *
+ * Frames that are not there.
+ */
+export type GapInfo = {
+    /**
+     * Start Ms
+     */
+    start_ms: number;
+    /**
+     * End Ms
+     */
+    end_ms: number;
+    /**
+     * Missing
+     *
+     * How many frames there is room for.
+     */
+    missing: number;
+};
+
+/**
  * Health
  *
- * The state of the API server.
+ * The state of the API server. What is null is shown to those who are logged in alone.
  */
 export type Health = {
     /**
@@ -671,26 +1157,36 @@ export type Health = {
      */
     status: 'ok' | 'degraded';
     /**
-     * Version
-     */
-    version: string;
-    /**
      * Time Ms
      */
     time_ms: number;
     /**
+     * Version
+     */
+    version?: string | null;
+    /**
      * Uptime Seconds
      */
-    uptime_seconds: number;
+    uptime_seconds?: number | null;
     /**
      * Servers
+     *
+     * That exist for who asks.
      */
-    servers: number;
+    servers?: number | null;
     /**
      * Problems
      */
-    problems: Array<Problem>;
-    ingest: IngestHealth;
+    problems?: Array<Problem> | null;
+    ingest?: IngestHealth | null;
+    /**
+     * Refused Total
+     *
+     * What was refused before it reached an endpoint, by error code.
+     */
+    refused_total?: {
+        [key: string]: number;
+    } | null;
 };
 
 /**
@@ -708,11 +1204,9 @@ export type HistoryAnswer = {
      */
     end_ms: number;
     /**
-     * Resolution
-     *
      * What the points were made from.
      */
-    resolution: 'raw' | '1m' | '1h';
+    resolution: Resolution;
     /**
      * Step Ms
      *
@@ -723,6 +1217,12 @@ export type HistoryAnswer = {
      * Series
      */
     series: Array<HistorySeries>;
+    /**
+     * Missing
+     *
+     * Damaged parts of the archive that the answer lacks.
+     */
+    missing: Array<MissingStretch>;
     /**
      * Next
      *
@@ -765,9 +1265,17 @@ export type HistorySeries = {
     kind: Kind;
     /**
      * Server Id
+     *
+     * null for a group of series.
      */
-    server_id: number;
+    server_id: number | null;
     aggregation: Aggregation;
+    /**
+     * Members
+     *
+     * How many series it was made of; more than 1 only in a group.
+     */
+    members: number;
     /**
      * Times
      *
@@ -872,6 +1380,184 @@ export type IngestHealth = {
  * How the values of a series behave.
  */
 export type Kind = 'gauge' | 'counter';
+
+/**
+ * LoggedIn
+ *
+ * What a page keeps in memory. The refresh token is in a cookie that it cannot read.
+ */
+export type LoggedIn = {
+    /**
+     * Access Token
+     */
+    access_token: string;
+    /**
+     * Expires Ms
+     */
+    expires_ms: number;
+    user: User;
+};
+
+/**
+ * MissingStretch
+ *
+ * Something that is stored but cannot be read.
+ */
+export type MissingStretch = {
+    /**
+     * Server Id
+     */
+    server_id: number;
+    /**
+     * Start Ms
+     */
+    start_ms: number;
+    /**
+     * End Ms
+     */
+    end_ms: number;
+    /**
+     * Series
+     *
+     * null: nothing of this time can be read.
+     */
+    series: string | null;
+};
+
+/**
+ * NewApiToken
+ *
+ * What a program may do.
+ */
+export type NewApiToken = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * What it may do; never more than its owner.
+     */
+    scope?: Role;
+    /**
+     * Tags
+     *
+     * Sees only servers that carry every one of these.
+     */
+    tags?: {
+        [key: string]: string;
+    };
+    /**
+     * Days
+     *
+     * 0: it does not expire.
+     */
+    days?: number;
+};
+
+/**
+ * NewEnrolment
+ *
+ * What lets new agents in.
+ */
+export type NewEnrolment = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Hours
+     */
+    hours?: number;
+    /**
+     * Uses
+     *
+     * How many agents may enrol; 0: any number.
+     */
+    uses?: number;
+    /**
+     * Tags
+     *
+     * Tags of the servers that enrol with it.
+     */
+    tags?: {
+        [key: string]: string;
+    };
+    /**
+     * Server Id
+     *
+     * To let this server in again after its token was revoked.
+     */
+    server_id?: number | null;
+};
+
+/**
+ * NewPassword
+ *
+ * A change of password.
+ */
+export type NewPassword = {
+    /**
+     * Current
+     */
+    current: string;
+    /**
+     * New
+     */
+    new: string;
+};
+
+/**
+ * NewSecondFactor
+ *
+ * A secret that is not in use until a code of it was seen.
+ */
+export type NewSecondFactor = {
+    /**
+     * Secret
+     */
+    secret: string;
+    /**
+     * Address
+     *
+     * `otpauth:`, as authenticator apps take it.
+     */
+    address: string;
+    /**
+     * Qr Svg
+     *
+     * The address as a picture.
+     */
+    qr_svg: string;
+};
+
+/**
+ * NewUser
+ *
+ * A person to be.
+ */
+export type NewUser = {
+    /**
+     * Email
+     */
+    email: string;
+    /**
+     * Name
+     */
+    name: string;
+    role?: Role;
+    /**
+     * Password
+     *
+     * To begin with; the person changes it.
+     */
+    password: string;
+    /**
+     * Tags
+     */
+    tags?: {
+        [key: string]: string;
+    };
+};
 
 /**
  * NoData
@@ -1008,6 +1694,18 @@ export type Notifications = {
 export type Operator = '>' | '>=' | '<' | '<=';
 
 /**
+ * Password
+ *
+ * Proof that it is the person, and not somebody at their open page.
+ */
+export type Password = {
+    /**
+     * Password
+     */
+    password: string;
+};
+
+/**
  * Preview
  *
  * What a rule would have done.
@@ -1123,6 +1821,33 @@ export type Processes = {
      */
     processes: Array<BongsuServerApiProcessesProcessInfo>;
 };
+
+/**
+ * Profile
+ *
+ * What one may change of oneself.
+ */
+export type Profile = {
+    /**
+     * Name
+     */
+    name: string;
+};
+
+/**
+ * Resolution
+ *
+ * What points are made from.
+ */
+export type Resolution = 'raw' | '1m' | '1h';
+
+/**
+ * Role
+ *
+ * viewer: looks. operator: also acts on what happens (acknowledges, silences). admin: also people, tokens, rules
+ * of access. Each may do what those before it may.
+ */
+export type Role = 'viewer' | 'operator' | 'admin';
 
 /**
  * Rule
@@ -1328,7 +2053,87 @@ export type Server = {
      * Agent Version
      */
     agent_version: string;
+    /**
+     * Tags
+     *
+     * What people set, and what the agent says of itself.
+     */
+    tags: {
+        [key: string]: string;
+    };
+    /**
+     * Own Tags
+     *
+     * Those that people set; who may see the server can depend on them.
+     */
+    own_tags: {
+        [key: string]: string;
+    };
+    /**
+     * Clock
+     *
+     * The agent's clock; ok: within 5 s of the API server's.
+     */
+    clock: 'ok' | 'ahead' | 'behind';
+    /**
+     * Clock Offset Ms
+     *
+     * The agent's clock minus the API server's, at its last request.
+     */
+    clock_offset_ms: number;
+    /**
+     * Clock Jump Ms
+     *
+     * When its clock last jumped, by the API server's; null: never.
+     */
+    clock_jump_ms: number | null;
     host: Host;
+};
+
+/**
+ * ServerCompleteness
+ *
+ * What of one server is stored.
+ */
+export type ServerCompleteness = {
+    /**
+     * Server Id
+     */
+    server_id: number;
+    /**
+     * Start Ms
+     *
+     * Of the range, or when the server was first watched.
+     */
+    start_ms: number;
+    /**
+     * End Ms
+     *
+     * Of the range, or the newest frame of a server that is up.
+     */
+    end_ms: number;
+    /**
+     * Expected
+     *
+     * Frames that there should be, by the interval that the agent named.
+     */
+    expected: number;
+    /**
+     * Stored
+     */
+    stored: number;
+    /**
+     * Ratio
+     *
+     * stored / expected, 0 to 1; null when none is expected.
+     */
+    ratio: number | null;
+    /**
+     * Gaps
+     *
+     * The 100 longest, by time.
+     */
+    gaps: Array<GapInfo>;
 };
 
 /**
@@ -1348,6 +2153,20 @@ export type ServerDown = {
 };
 
 /**
+ * ServerTags
+ *
+ * What people say of a server; who may see it can depend on that.
+ */
+export type ServerTags = {
+    /**
+     * Tags
+     */
+    tags: {
+        [key: string]: string;
+    };
+};
+
+/**
  * Servers
  *
  * A page of servers.
@@ -1363,6 +2182,72 @@ export type Servers = {
      * Pass it as `cursor` for the next page; null on the last.
      */
     next: string | null;
+};
+
+/**
+ * Session
+ *
+ * A login.
+ */
+export type Session = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Current
+     */
+    current: boolean;
+    /**
+     * Address
+     */
+    address: string;
+    /**
+     * User Agent
+     */
+    user_agent: string;
+    /**
+     * Created Ms
+     */
+    created_ms: number;
+    /**
+     * Last Used Ms
+     */
+    last_used_ms: number;
+    /**
+     * Expires Ms
+     */
+    expires_ms: number;
+};
+
+/**
+ * Sessions
+ *
+ * One's logins, newest first.
+ */
+export type Sessions = {
+    /**
+     * Sessions
+     */
+    sessions: Array<Session>;
+};
+
+/**
+ * SetupState
+ *
+ * Whether anybody can log in.
+ */
+export type SetupState = {
+    /**
+     * Needed
+     */
+    needed: boolean;
+    /**
+     * Oidc
+     *
+     * What the button to log in with OpenID says; null: there is none.
+     */
+    oidc: string | null;
 };
 
 /**
@@ -1532,6 +2417,112 @@ export type Threshold = {
 };
 
 /**
+ * User
+ *
+ * A person.
+ */
+export type User = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Email
+     */
+    email: string;
+    /**
+     * Name
+     */
+    name: string;
+    role: Role;
+    /**
+     * Tags
+     *
+     * Sees only servers that carry every one of these; empty: all servers.
+     */
+    tags: {
+        [key: string]: string;
+    };
+    /**
+     * Disabled
+     */
+    disabled: boolean;
+    /**
+     * Second Factor
+     */
+    second_factor: boolean;
+    /**
+     * Oidc
+     *
+     * Logs in with the OpenID provider.
+     */
+    oidc: boolean;
+    /**
+     * Password
+     *
+     * May log in with a password.
+     */
+    password: boolean;
+    /**
+     * Created Ms
+     */
+    created_ms: number;
+    /**
+     * Last Login Ms
+     *
+     * 0: never.
+     */
+    last_login_ms: number;
+};
+
+/**
+ * UserChange
+ *
+ * What is left out stays.
+ */
+export type UserChange = {
+    /**
+     * Name
+     */
+    name?: string | null;
+    role?: Role | null;
+    /**
+     * Tags
+     */
+    tags?: {
+        [key: string]: string;
+    } | null;
+    /**
+     * Disabled
+     */
+    disabled?: boolean | null;
+    /**
+     * Password
+     *
+     * A new one; ends all sessions of the person.
+     */
+    password?: string | null;
+    /**
+     * Second Factor
+     *
+     * false: takes it away, for who has lost their phone.
+     */
+    second_factor?: boolean | null;
+};
+
+/**
+ * Users
+ *
+ * Everybody who may log in.
+ */
+export type Users = {
+    /**
+     * Users
+     */
+    users: Array<User>;
+};
+
+/**
  * Weekly
  *
  * Every week on these days, by the clock on the wall.
@@ -1655,6 +2646,939 @@ export type GetHealthResponses = {
 
 export type GetHealthResponse = GetHealthResponses[keyof GetHealthResponses];
 
+export type GetSetupData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/setup';
+};
+
+export type GetSetupErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetSetupError = GetSetupErrors[keyof GetSetupErrors];
+
+export type GetSetupResponses = {
+    /**
+     * Successful Response
+     */
+    200: SetupState;
+};
+
+export type GetSetupResponse = GetSetupResponses[keyof GetSetupResponses];
+
+export type FinishSetupData = {
+    body: FirstAccount;
+    path?: never;
+    query?: never;
+    url: '/api/setup';
+};
+
+export type FinishSetupErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type FinishSetupError = FinishSetupErrors[keyof FinishSetupErrors];
+
+export type FinishSetupResponses = {
+    /**
+     * Successful Response
+     */
+    200: LoggedIn;
+};
+
+export type FinishSetupResponse = FinishSetupResponses[keyof FinishSetupResponses];
+
+export type LogInData = {
+    body: Credentials;
+    path?: never;
+    query?: never;
+    url: '/api/auth/login';
+};
+
+export type LogInErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type LogInError = LogInErrors[keyof LogInErrors];
+
+export type LogInResponses = {
+    /**
+     * Successful Response
+     */
+    200: LoggedIn;
+};
+
+export type LogInResponse = LogInResponses[keyof LogInResponses];
+
+export type RefreshLoginData = {
+    body?: never;
+    headers?: {
+        /**
+         * X-Bongsu
+         *
+         * Anything; what a form of another site cannot send.
+         */
+        'x-bongsu'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/auth/refresh';
+};
+
+export type RefreshLoginErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type RefreshLoginError = RefreshLoginErrors[keyof RefreshLoginErrors];
+
+export type RefreshLoginResponses = {
+    /**
+     * Successful Response
+     */
+    200: LoggedIn;
+};
+
+export type RefreshLoginResponse = RefreshLoginResponses[keyof RefreshLoginResponses];
+
+export type LogOutData = {
+    body?: never;
+    headers?: {
+        /**
+         * X-Bongsu
+         *
+         * Anything; what a form of another site cannot send.
+         */
+        'x-bongsu'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/auth/logout';
+};
+
+export type LogOutErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type LogOutError = LogOutErrors[keyof LogOutErrors];
+
+export type LogOutResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type LogOutResponse = LogOutResponses[keyof LogOutResponses];
+
+export type GetAccountData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/account';
+};
+
+export type GetAccountErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetAccountError = GetAccountErrors[keyof GetAccountErrors];
+
+export type GetAccountResponses = {
+    /**
+     * Successful Response
+     */
+    200: User;
+};
+
+export type GetAccountResponse = GetAccountResponses[keyof GetAccountResponses];
+
+export type UpdateAccountData = {
+    body: Profile;
+    path?: never;
+    query?: never;
+    url: '/api/account';
+};
+
+export type UpdateAccountErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type UpdateAccountError = UpdateAccountErrors[keyof UpdateAccountErrors];
+
+export type UpdateAccountResponses = {
+    /**
+     * Successful Response
+     */
+    200: User;
+};
+
+export type UpdateAccountResponse = UpdateAccountResponses[keyof UpdateAccountResponses];
+
+export type ChangePasswordData = {
+    body: NewPassword;
+    path?: never;
+    query?: never;
+    url: '/api/account/password';
+};
+
+export type ChangePasswordErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ChangePasswordError = ChangePasswordErrors[keyof ChangePasswordErrors];
+
+export type ChangePasswordResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type ChangePasswordResponse = ChangePasswordResponses[keyof ChangePasswordResponses];
+
+export type EndSessionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/account/sessions';
+};
+
+export type EndSessionsErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type EndSessionsError = EndSessionsErrors[keyof EndSessionsErrors];
+
+export type EndSessionsResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type EndSessionsResponse = EndSessionsResponses[keyof EndSessionsResponses];
+
+export type ListSessionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/account/sessions';
+};
+
+export type ListSessionsErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListSessionsError = ListSessionsErrors[keyof ListSessionsErrors];
+
+export type ListSessionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: Sessions;
+};
+
+export type ListSessionsResponse = ListSessionsResponses[keyof ListSessionsResponses];
+
+export type EndSessionData = {
+    body?: never;
+    path: {
+        /**
+         * Session Id
+         */
+        session_id: string;
+    };
+    query?: never;
+    url: '/api/account/sessions/{session_id}';
+};
+
+export type EndSessionErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type EndSessionError = EndSessionErrors[keyof EndSessionErrors];
+
+export type EndSessionResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type EndSessionResponse = EndSessionResponses[keyof EndSessionResponses];
+
+export type DeleteSecondFactorData = {
+    body: Password;
+    path?: never;
+    query?: never;
+    url: '/api/account/second-factor';
+};
+
+export type DeleteSecondFactorErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type DeleteSecondFactorError = DeleteSecondFactorErrors[keyof DeleteSecondFactorErrors];
+
+export type DeleteSecondFactorResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteSecondFactorResponse = DeleteSecondFactorResponses[keyof DeleteSecondFactorResponses];
+
+export type BeginSecondFactorData = {
+    body: Password;
+    path?: never;
+    query?: never;
+    url: '/api/account/second-factor';
+};
+
+export type BeginSecondFactorErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type BeginSecondFactorError = BeginSecondFactorErrors[keyof BeginSecondFactorErrors];
+
+export type BeginSecondFactorResponses = {
+    /**
+     * Successful Response
+     */
+    200: NewSecondFactor;
+};
+
+export type BeginSecondFactorResponse = BeginSecondFactorResponses[keyof BeginSecondFactorResponses];
+
+export type ConfirmSecondFactorData = {
+    body: Code;
+    path?: never;
+    query?: never;
+    url: '/api/account/second-factor';
+};
+
+export type ConfirmSecondFactorErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ConfirmSecondFactorError = ConfirmSecondFactorErrors[keyof ConfirmSecondFactorErrors];
+
+export type ConfirmSecondFactorResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type ConfirmSecondFactorResponse = ConfirmSecondFactorResponses[keyof ConfirmSecondFactorResponses];
+
+export type ListUsersData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/users';
+};
+
+export type ListUsersErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListUsersError = ListUsersErrors[keyof ListUsersErrors];
+
+export type ListUsersResponses = {
+    /**
+     * Successful Response
+     */
+    200: Users;
+};
+
+export type ListUsersResponse = ListUsersResponses[keyof ListUsersResponses];
+
+export type CreateUserData = {
+    body: NewUser;
+    path?: never;
+    query?: never;
+    url: '/api/users';
+};
+
+export type CreateUserErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type CreateUserError = CreateUserErrors[keyof CreateUserErrors];
+
+export type CreateUserResponses = {
+    /**
+     * Successful Response
+     */
+    201: User;
+};
+
+export type CreateUserResponse = CreateUserResponses[keyof CreateUserResponses];
+
+export type DeleteUserData = {
+    body?: never;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: number;
+    };
+    query?: never;
+    url: '/api/users/{user_id}';
+};
+
+export type DeleteUserErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type DeleteUserError = DeleteUserErrors[keyof DeleteUserErrors];
+
+export type DeleteUserResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteUserResponse = DeleteUserResponses[keyof DeleteUserResponses];
+
+export type UpdateUserData = {
+    body: UserChange;
+    path: {
+        /**
+         * User Id
+         */
+        user_id: number;
+    };
+    query?: never;
+    url: '/api/users/{user_id}';
+};
+
+export type UpdateUserErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type UpdateUserError = UpdateUserErrors[keyof UpdateUserErrors];
+
+export type UpdateUserResponses = {
+    /**
+     * Successful Response
+     */
+    200: User;
+};
+
+export type UpdateUserResponse = UpdateUserResponses[keyof UpdateUserResponses];
+
+export type ListApiTokensData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/tokens';
+};
+
+export type ListApiTokensErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListApiTokensError = ListApiTokensErrors[keyof ListApiTokensErrors];
+
+export type ListApiTokensResponses = {
+    /**
+     * Successful Response
+     */
+    200: ApiTokens;
+};
+
+export type ListApiTokensResponse = ListApiTokensResponses[keyof ListApiTokensResponses];
+
+export type CreateApiTokenData = {
+    body: NewApiToken;
+    path?: never;
+    query?: never;
+    url: '/api/tokens';
+};
+
+export type CreateApiTokenErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type CreateApiTokenError = CreateApiTokenErrors[keyof CreateApiTokenErrors];
+
+export type CreateApiTokenResponses = {
+    /**
+     * Successful Response
+     */
+    201: CreatedApiToken;
+};
+
+export type CreateApiTokenResponse = CreateApiTokenResponses[keyof CreateApiTokenResponses];
+
+export type DeleteApiTokenData = {
+    body?: never;
+    path: {
+        /**
+         * Token Id
+         */
+        token_id: number;
+    };
+    query?: never;
+    url: '/api/tokens/{token_id}';
+};
+
+export type DeleteApiTokenErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type DeleteApiTokenError = DeleteApiTokenErrors[keyof DeleteApiTokenErrors];
+
+export type DeleteApiTokenResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteApiTokenResponse = DeleteApiTokenResponses[keyof DeleteApiTokenResponses];
+
+export type EnrolAgentData = {
+    body: Enrol;
+    path?: never;
+    query?: never;
+    url: '/api/agents/enrol';
+};
+
+export type EnrolAgentErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type EnrolAgentError = EnrolAgentErrors[keyof EnrolAgentErrors];
+
+export type EnrolAgentResponses = {
+    /**
+     * Successful Response
+     */
+    200: AgentToken;
+};
+
+export type EnrolAgentResponse = EnrolAgentResponses[keyof EnrolAgentResponses];
+
+export type RotateAgentTokenData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/agents/rotate';
+};
+
+export type RotateAgentTokenErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type RotateAgentTokenError = RotateAgentTokenErrors[keyof RotateAgentTokenErrors];
+
+export type RotateAgentTokenResponses = {
+    /**
+     * Successful Response
+     */
+    200: AgentToken;
+};
+
+export type RotateAgentTokenResponse = RotateAgentTokenResponses[keyof RotateAgentTokenResponses];
+
+export type ListEnrolmentTokensData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/enrolment-tokens';
+};
+
+export type ListEnrolmentTokensErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListEnrolmentTokensError = ListEnrolmentTokensErrors[keyof ListEnrolmentTokensErrors];
+
+export type ListEnrolmentTokensResponses = {
+    /**
+     * Successful Response
+     */
+    200: EnrolmentTokens;
+};
+
+export type ListEnrolmentTokensResponse = ListEnrolmentTokensResponses[keyof ListEnrolmentTokensResponses];
+
+export type CreateEnrolmentTokenData = {
+    body: NewEnrolment;
+    path?: never;
+    query?: never;
+    url: '/api/enrolment-tokens';
+};
+
+export type CreateEnrolmentTokenErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type CreateEnrolmentTokenError = CreateEnrolmentTokenErrors[keyof CreateEnrolmentTokenErrors];
+
+export type CreateEnrolmentTokenResponses = {
+    /**
+     * Successful Response
+     */
+    201: CreatedEnrolmentToken;
+};
+
+export type CreateEnrolmentTokenResponse = CreateEnrolmentTokenResponses[keyof CreateEnrolmentTokenResponses];
+
+export type DeleteEnrolmentTokenData = {
+    body?: never;
+    path: {
+        /**
+         * Token Id
+         */
+        token_id: number;
+    };
+    query?: never;
+    url: '/api/enrolment-tokens/{token_id}';
+};
+
+export type DeleteEnrolmentTokenErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type DeleteEnrolmentTokenError = DeleteEnrolmentTokenErrors[keyof DeleteEnrolmentTokenErrors];
+
+export type DeleteEnrolmentTokenResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteEnrolmentTokenResponse = DeleteEnrolmentTokenResponses[keyof DeleteEnrolmentTokenResponses];
+
+export type RevokeAgentData = {
+    body?: never;
+    path: {
+        /**
+         * Server Id
+         */
+        server_id: number;
+    };
+    query?: never;
+    url: '/api/servers/{server_id}/token';
+};
+
+export type RevokeAgentErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type RevokeAgentError = RevokeAgentErrors[keyof RevokeAgentErrors];
+
+export type RevokeAgentResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type RevokeAgentResponse = RevokeAgentResponses[keyof RevokeAgentResponses];
+
+export type SetServerTagsData = {
+    body: ServerTags;
+    path: {
+        /**
+         * Server Id
+         */
+        server_id: number;
+    };
+    query?: never;
+    url: '/api/servers/{server_id}/tags';
+};
+
+export type SetServerTagsErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type SetServerTagsError = SetServerTagsErrors[keyof SetServerTagsErrors];
+
+export type SetServerTagsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ServerTags;
+};
+
+export type SetServerTagsResponse = SetServerTagsResponses[keyof SetServerTagsResponses];
+
+export type ListAuditEntriesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Actor
+         *
+         * Part of a name, in any case.
+         */
+        actor?: string;
+        /**
+         * Action
+         *
+         * Such as `user.update`, or `user` for all that begin so.
+         */
+        action?: string;
+        /**
+         * Target
+         *
+         * Such as `user 7`.
+         */
+        target?: string;
+        /**
+         * Start
+         *
+         * Unix ms, ISO 8601, or relative: -7d.
+         */
+        start?: string;
+        /**
+         * End
+         *
+         * As `start`; not included.
+         */
+        end?: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next` of the page before.
+         */
+        cursor?: number;
+    };
+    url: '/api/audit';
+};
+
+export type ListAuditEntriesErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListAuditEntriesError = ListAuditEntriesErrors[keyof ListAuditEntriesErrors];
+
+export type ListAuditEntriesResponses = {
+    /**
+     * Successful Response
+     */
+    200: AuditLog;
+};
+
+export type ListAuditEntriesResponse = ListAuditEntriesResponses[keyof ListAuditEntriesResponses];
+
 export type ListServersData = {
     body?: never;
     path?: never;
@@ -1763,6 +3687,18 @@ export type GetCurrentMetricsData = {
          */
         server?: Array<number>;
         /**
+         * Name
+         *
+         * Names of servers; `*` stands for anything.
+         */
+        name?: Array<string>;
+        /**
+         * Tag
+         *
+         * Tags of servers: `role=web`, `role!=web`, `site=seoul-*`; all must match.
+         */
+        tag?: Array<string>;
+        /**
          * Metric
          *
          * Metric names, such as `cpu_usage_ratio`.
@@ -1777,7 +3713,7 @@ export type GetCurrentMetricsData = {
         /**
          * Labels
          *
-         * `name=value`, such as `device=eth0`; all of them must match.
+         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`; all of them must match.
          */
         labels?: Array<string>;
     };
@@ -1806,7 +3742,7 @@ export type GetCurrentMetricsResponses = {
 
 export type GetCurrentMetricsResponse = GetCurrentMetricsResponses[keyof GetCurrentMetricsResponses];
 
-export type GetMetricsHistoryData = {
+export type GetMetricsCatalogData = {
     body?: never;
     path?: never;
     query?: {
@@ -1816,6 +3752,18 @@ export type GetMetricsHistoryData = {
          * Server ids; all servers when left out.
          */
         server?: Array<number>;
+        /**
+         * Name
+         *
+         * Names of servers; `*` stands for anything.
+         */
+        name?: Array<string>;
+        /**
+         * Tag
+         *
+         * Tags of servers: `role=web`, `role!=web`, `site=seoul-*`; all must match.
+         */
+        tag?: Array<string>;
         /**
          * Metric
          *
@@ -1831,9 +3779,39 @@ export type GetMetricsHistoryData = {
         /**
          * Labels
          *
-         * `name=value`, such as `device=eth0`; all of them must match.
+         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`; all of them must match.
          */
         labels?: Array<string>;
+    };
+    url: '/api/metrics/catalog';
+};
+
+export type GetMetricsCatalogErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetMetricsCatalogError = GetMetricsCatalogErrors[keyof GetMetricsCatalogErrors];
+
+export type GetMetricsCatalogResponses = {
+    /**
+     * Successful Response
+     */
+    200: Catalog;
+};
+
+export type GetMetricsCatalogResponse = GetMetricsCatalogResponses[keyof GetMetricsCatalogResponses];
+
+export type GetMetricsHistoryData = {
+    body?: never;
+    path?: never;
+    query?: {
         /**
          * Start
          *
@@ -1865,6 +3843,24 @@ export type GetMetricsHistoryData = {
          */
         aggregation?: Aggregation | null;
         /**
+         * Resolution
+         *
+         * What to make points from; if absent the coarsest that gives the points.
+         */
+        resolution?: Resolution | null;
+        /**
+         * Across
+         *
+         * Make one series of many: avg, min, max, sum, count or a percentile of their points.
+         */
+        across?: Aggregation | null;
+        /**
+         * Group By
+         *
+         * With `across`: one for each `server`, `tag:NAME` or `label:NAME`.
+         */
+        group_by?: Array<string>;
+        /**
          * Limit
          *
          * Series on a page.
@@ -1876,6 +3872,46 @@ export type GetMetricsHistoryData = {
          * `next` of the page before.
          */
         cursor?: string | null;
+        /**
+         * arrow: an IPC stream.
+         */
+        format?: Format;
+        /**
+         * Server
+         *
+         * Server ids; all servers when left out.
+         */
+        server?: Array<number>;
+        /**
+         * Name
+         *
+         * Names of servers; `*` stands for anything.
+         */
+        name?: Array<string>;
+        /**
+         * Tag
+         *
+         * Tags of servers: `role=web`, `role!=web`, `site=seoul-*`; all must match.
+         */
+        tag?: Array<string>;
+        /**
+         * Metric
+         *
+         * Metric names, such as `cpu_usage_ratio`.
+         */
+        metric?: Array<string>;
+        /**
+         * Type
+         *
+         * Families: cpu, memory, disk, network, ...
+         */
+        type?: Array<string>;
+        /**
+         * Labels
+         *
+         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`; all of them must match.
+         */
+        labels?: Array<string>;
     };
     url: '/api/metrics/history';
 };
@@ -1901,6 +3937,66 @@ export type GetMetricsHistoryResponses = {
 };
 
 export type GetMetricsHistoryResponse = GetMetricsHistoryResponses[keyof GetMetricsHistoryResponses];
+
+export type GetCompletenessData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Server
+         *
+         * Server ids; all servers when left out.
+         */
+        server?: Array<number>;
+        /**
+         * Start
+         *
+         * Unix ms, ISO 8601, or relative: -15m, -6h, -7d.
+         */
+        start?: string;
+        /**
+         * End
+         *
+         * As `start`; not included.
+         */
+        end?: string;
+        /**
+         * Limit
+         *
+         * Servers on a page.
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next` of the page before.
+         */
+        cursor?: number;
+    };
+    url: '/api/metrics/completeness';
+};
+
+export type GetCompletenessErrors = {
+    /**
+     * Refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetCompletenessError = GetCompletenessErrors[keyof GetCompletenessErrors];
+
+export type GetCompletenessResponses = {
+    /**
+     * Successful Response
+     */
+    200: CompletenessAnswer;
+};
+
+export type GetCompletenessResponse = GetCompletenessResponses[keyof GetCompletenessResponses];
 
 export type ListAlertRulesData = {
     body?: never;

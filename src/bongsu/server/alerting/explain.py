@@ -86,7 +86,7 @@ class Explainer:
             Selection((alert.server_id,), frozenset([condition.metric])), end_ms - length_ms, end_ms, CHART_POINTS
         )
         try:
-            history = await HistoryReader(self._database, registry, self._limits).run(query)
+            history = await HistoryReader(self._database, self._limits).run(query, registry)
         except BongsuError:
             return None
         return next((one for one in history.series if str(one.series) == alert.series), None)

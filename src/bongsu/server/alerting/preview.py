@@ -16,7 +16,7 @@ from bongsu.alerts.windows import Times, Values, rolling
 from bongsu.core.buckets import nice_step
 from bongsu.core.errors import InvalidInput
 from bongsu.server.columns import Aggregation
-from bongsu.server.history import HistoryQuery, HistoryReader
+from bongsu.server.history import HistoryQuery
 from bongsu.server.registry import ServerState
 from bongsu.server.selection import Selection
 from bongsu.server.services import Services
@@ -97,7 +97,6 @@ async def _columns(
     # One series that every agent sends tells when its server was there.
     metric = "system_uptime_seconds" if isinstance(condition, ServerDown) else condition.metric
     found: dict[Key, Column] = {}
-    reader = HistoryReader(services.database, services.registry, services.settings.limits)
     for number in states:
         if len(found) > MOST_SERIES:
             raise InvalidInput(
@@ -110,7 +109,7 @@ async def _columns(
         query = HistoryQuery(
             selection, start_ms - _back_ms(rule), end_ms, MOST_SAMPLES, None, Aggregation.LAST, MOST_SERIES
         )
-        history = await reader.run(query)
+        history = await services.history.run(query, services.registry)
         if history.step_ms is not None:
             note = f"Over this range samples of {history.step_ms // 1000} s were looked at, not each one."
             if note not in warnings:

@@ -117,7 +117,7 @@ class DatabaseSource:
 
     async def fill(self, fleet: Fleet, now_ms: int) -> None:
         waiting = fleet.unfilled()
-        reader = HistoryReader(self._database, self._registry, self._limits)
+        reader = HistoryReader(self._database, self._limits)
         began = time.monotonic()
         for server_id, series in waiting.items():
             if time.monotonic() - began > FILL_SECONDS:
@@ -135,7 +135,7 @@ class DatabaseSource:
                     5_000,
                 )
                 try:
-                    history = await reader.run(query)
+                    history = await reader.run(query, self._registry)
                 except BongsuError:
                     continue
                 for one in history.series:

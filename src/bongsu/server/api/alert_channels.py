@@ -1,6 +1,6 @@
 """/api/alerts/channels: where notifications go."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 from fastapi import APIRouter, Path
@@ -17,7 +17,8 @@ from bongsu.server.alerting.channels import (
     secrets_of,
     settings_of,
 )
-from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.api.dependencies import Admin, ServicesDep, Viewer
+from bongsu.server.auth.audit import record
 from bongsu.server.storage.alert_channels import (
     StoredChannel,
     delete_channel,
@@ -57,6 +58,11 @@ class TestResult(BaseModel):
     retryable: bool | None = Field(description="Whether a notification would be tried again; null when it was sent.")
 
 
+def _facts(stored: StoredChannel) -> dict[str, Any]:
+    """For the audit log: secret settings are not among them."""
+    return settings_of(stored).model_dump(mode="json")
+
+
 def _info(stored: StoredChannel, vault: Vault) -> ChannelInfo:
     problem, secrets = None, []
     try:
@@ -74,31 +80,34 @@ def _info(stored: StoredChannel, vault: Vault) -> ChannelInfo:
 
 
 @router.get("", operation_id="list_channels", summary="All channels")
-async def channels(services: ServicesDep) -> Channels:
+async def channels(services: ServicesDep, user: Viewer) -> Channels:
     """By name."""
     found = await services.database.read(load_channels)
     return Channels(channels=[_info(stored, services.vault) for stored in found])
 
 
 @router.post("", operation_id="create_channel", summary="Make a channel", status_code=201)
-async def create(services: ServicesDep, channel: ChannelSettings) -> ChannelInfo:
+async def create(services: ServicesDep, user: Admin, channel: ChannelSettings) -> ChannelInfo:
     """Secret settings are stored encrypted and never come back."""
     document, secrets = encode(channel, check_config(channel), services.vault)
     now_ms = services.clock.now_ms()
-    stored = await services.database.write(
-        lambda connection: store_channel(connection, None, channel.name, channel.type, document, secrets, now_ms)
-    )
-    return _info(stored, services.vault)
+
+    def store(connection: Connection) -> StoredChannel:
+        stored = store_channel(connection, None, channel.name, channel.type, document, secrets, now_ms)
+        record(connection, now_ms, user, "channel.create", f"channel {stored.id}", after=_facts(stored))
+        return stored
+
+    return _info(await services.database.write(store), services.vault)
 
 
 @router.get("/{id}", operation_id="get_channel", summary="One channel")
-async def one(services: ServicesDep, id: ChannelId) -> ChannelInfo:
+async def one(services: ServicesDep, user: Viewer, id: ChannelId) -> ChannelInfo:
     """Without its secrets."""
     return _info(await services.database.read(lambda connection: find_channel(connection, id)), services.vault)
 
 
 @router.put("/{id}", operation_id="change_channel", summary="Change a channel")
-async def change(services: ServicesDep, id: ChannelId, channel: ChannelSettings) -> ChannelInfo:
+async def change(services: ServicesDep, user: Admin, id: ChannelId, channel: ChannelSettings) -> ChannelInfo:
     """The whole of it, but secret settings that are left out stay as they are."""
     now_ms = services.clock.now_ms()
 
@@ -111,19 +120,28 @@ async def change(services: ServicesDep, id: ChannelId, channel: ChannelSettings)
             except WrongSecret:
                 kept = {}  # They are lost; the new ones must be complete.
         document, secrets = encode(channel, check_config(channel, kept), services.vault)
-        return store_channel(connection, id, channel.name, channel.type, document, secrets, now_ms)
+        stored = store_channel(connection, id, channel.name, channel.type, document, secrets, now_ms)
+        record(connection, now_ms, user, "channel.update", f"channel {id}", before=_facts(old), after=_facts(stored))
+        return stored
 
     return _info(await services.database.write(store), services.vault)
 
 
 @router.delete("/{id}", operation_id="delete_channel", summary="Delete a channel", status_code=204)
-async def delete(services: ServicesDep, id: ChannelId) -> None:
+async def delete(services: ServicesDep, user: Admin, id: ChannelId) -> None:
     """What still waits for it is dropped, and says so."""
-    await services.database.write(lambda connection: delete_channel(connection, id))
+    now_ms = services.clock.now_ms()
+
+    def store(connection: Connection) -> None:
+        before = find_channel(connection, id)
+        delete_channel(connection, id)
+        record(connection, now_ms, user, "channel.delete", f"channel {id}", before=_facts(before))
+
+    await services.database.write(store)
 
 
 @router.post("/{id}/test", operation_id="test_channel", summary="Send a test message")
-async def test(services: ServicesDep, id: ChannelId) -> TestResult:
+async def test(services: ServicesDep, user: Admin, id: ChannelId) -> TestResult:
     """At once, and once: the answer is what the channel's service said."""
     stored = await services.database.read(lambda connection: find_channel(connection, id))
     settings = settings_of(stored)

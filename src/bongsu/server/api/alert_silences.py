@@ -1,13 +1,15 @@
 """/api/alerts/silences: silences and maintenance windows."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
+from sqlalchemy import Connection
 
 from bongsu.alerts.silences import Silence
 from bongsu.core.errors import InvalidInput
-from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.api.dependencies import Operator, ServicesDep, Viewer
+from bongsu.server.auth.audit import record
 from bongsu.server.storage.alert_silences import (
     StoredSilence,
     add_silence,
@@ -48,6 +50,10 @@ def _info(stored: StoredSilence, now_ms: int) -> SilenceInfo:
     )
 
 
+def _facts(silence: Silence) -> dict[str, Any]:
+    return silence.model_dump(mode="json", exclude_defaults=True)
+
+
 def _check(silence: Silence, now_ms: int) -> None:
     if silence.ends_ms is not None and silence.ends_ms <= now_ms:
         raise InvalidInput("ends_ms is over already.", field="ends_ms")
@@ -55,7 +61,9 @@ def _check(silence: Silence, now_ms: int) -> None:
 
 @router.get("", operation_id="list_silences", summary="Silences and maintenance windows")
 async def silences(
-    services: ServicesDep, over: Annotated[bool, Query(description="Those that are over as well.")] = False
+    services: ServicesDep,
+    user: Viewer,
+    over: Annotated[bool, Query(description="Those that are over as well.")] = False,
 ) -> Silences:
     """Those that are in force or will be."""
     now_ms = services.clock.now_ms()
@@ -64,30 +72,53 @@ async def silences(
 
 
 @router.post("", operation_id="create_silence", summary="Silence alerts for some time", status_code=201)
-async def create(services: ServicesDep, silence: Silence) -> SilenceInfo:
+async def create(services: ServicesDep, user: Operator, silence: Silence) -> SilenceInfo:
     """Alerts go on, and are recorded; nobody is told. What still fires at the end is told then."""
+    user.check_sees_all()
     now_ms = services.clock.now_ms()
     _check(silence, now_ms)
-    stored = await services.database.write(lambda connection: add_silence(connection, silence, "api", now_ms))
-    return _info(stored, now_ms)
+
+    def store(connection: Connection) -> StoredSilence:
+        stored = add_silence(connection, silence, user.name, now_ms)
+        record(connection, now_ms, user, "silence.create", f"silence {stored.id}", after=_facts(silence))
+        return stored
+
+    return _info(await services.database.write(store), now_ms)
 
 
 @router.get("/{id}", operation_id="get_silence", summary="One silence")
-async def one(services: ServicesDep, id: SilenceId) -> SilenceInfo:
+async def one(services: ServicesDep, user: Viewer, id: SilenceId) -> SilenceInfo:
     """As stored."""
     stored = await services.database.read(lambda connection: find_silence(connection, id))
     return _info(stored, services.clock.now_ms())
 
 
 @router.put("/{id}", operation_id="change_silence", summary="Change a silence")
-async def change(services: ServicesDep, id: SilenceId, silence: Silence) -> SilenceInfo:
+async def change(services: ServicesDep, user: Operator, id: SilenceId, silence: Silence) -> SilenceInfo:
     """The whole of it."""
+    user.check_sees_all()
     now_ms = services.clock.now_ms()
     _check(silence, now_ms)
-    return _info(await services.database.write(lambda connection: change_silence(connection, id, silence)), now_ms)
+
+    def store(connection: Connection) -> StoredSilence:
+        before = find_silence(connection, id).silence
+        record(
+            connection, now_ms, user, "silence.update", f"silence {id}", before=_facts(before), after=_facts(silence)
+        )
+        return change_silence(connection, id, silence)
+
+    return _info(await services.database.write(store), now_ms)
 
 
 @router.delete("/{id}", operation_id="delete_silence", summary="End a silence", status_code=204)
-async def delete(services: ServicesDep, id: SilenceId) -> None:
+async def delete(services: ServicesDep, user: Operator, id: SilenceId) -> None:
     """At once: what still fires is told at the next look."""
-    await services.database.write(lambda connection: delete_silence(connection, id))
+    user.check_sees_all()
+    now_ms = services.clock.now_ms()
+
+    def store(connection: Connection) -> None:
+        before = find_silence(connection, id).silence
+        delete_silence(connection, id)
+        record(connection, now_ms, user, "silence.delete", f"silence {id}", before=_facts(before))
+
+    await services.database.write(store)

@@ -13,7 +13,10 @@ from bongsu.alerts.silences import NO_NUL
 from bongsu.alerts.texts import Language
 from bongsu.core.errors import NotFound
 from bongsu.server.alerting.explain import Explainer
-from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.api.dependencies import Operator, ServicesDep, Viewer
+from bongsu.server.auth.audit import record
+from bongsu.server.auth.principal import Principal
+from bongsu.server.services import Services
 from bongsu.server.storage.alert_notifications import list_notifications, send_again
 from bongsu.server.storage.alert_rules import find_rule
 from bongsu.server.storage.alerts import (
@@ -140,6 +143,13 @@ def alert_info(alert: Alert) -> AlertInfo:
     return AlertInfo.model_validate(alert, from_attributes=True)
 
 
+def _visible(alert: Alert, user: Principal, services: Services) -> Alert:
+    """Raises NotFound when the alert is of a server that does not exist for the user."""
+    if user.restricted and alert.server_id not in user.view(services.registry).by_id:
+        raise NotFound(f"There is no alert {alert.id}.", code="unknown_alert", field="id")
+    return alert
+
+
 def _notification(one: Any) -> NotificationInfo:
     values = {name: getattr(one, name) for name in NotificationInfo.model_fields if name != "possibly_repeated"}
     return NotificationInfo(**values, possibly_repeated=one.repeated)
@@ -148,15 +158,18 @@ def _notification(one: Any) -> NotificationInfo:
 @router.get("/active", operation_id="list_active_alerts", summary="What fires, or is about to")
 async def active(
     services: ServicesDep,
+    user: Viewer,
     state: Annotated[Literal["pending", "firing"] | None, Query(description="Both when left out.")] = None,
-    server: Annotated[list[int], Query(description="Server ids.")] = [],  # noqa: B006
-    severity: Annotated[list[Severity], Query()] = [],  # noqa: B006
+    server: Annotated[list[int], Query(description="Server ids.")] = [],
+    severity: Annotated[list[Severity], Query()] = [],
 ) -> Alerts:
     """The most urgent first."""
+    visible = user.view(services.registry).by_id
     found = [
         alert
         for alert in await services.database.read(active_alerts)
-        if (state is None or alert.state == state)
+        if alert.server_id in visible
+        and (state is None or alert.state == state)
         and (not server or alert.server_id in server)
         and (not severity or alert.severity in severity)
     ]
@@ -166,17 +179,23 @@ async def active(
 @router.get("/history", operation_id="list_alert_history", summary="What fired")
 async def history(
     services: ServicesDep,
+    user: Viewer,
     start: Annotated[str, Query(description="Unix ms, ISO 8601, or relative: -6h, -7d.")] = "-7d",
     end: Annotated[str, Query(description="As `start`; not included.")] = "now",
     rule: Annotated[str | None, Query(max_length=100, pattern=NO_NUL, description="Name of a rule.")] = None,
-    server: Annotated[list[int], Query(description="Server ids.")] = [],  # noqa: B006
-    severity: Annotated[list[Severity], Query()] = [],  # noqa: B006
-    state: Annotated[list[AlertState], Query()] = [],  # noqa: B006
+    server: Annotated[list[int], Query(description="Server ids.")] = [],
+    severity: Annotated[list[Severity], Query()] = [],
+    state: Annotated[list[AlertState], Query()] = [],
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     cursor: Cursor = None,
 ) -> Alerts:
     """Alerts that began in the range, the newest first, those that still fire as well."""
     start_ms, end_ms = parse_range(start, end, services.clock.now_ms())
+    if user.restricted:
+        visible = user.view(services.registry).by_id
+        server = [one for one in server or visible if one in visible]
+        if not server:
+            return Alerts(alerts=[], next=None)
     found = await services.database.read(
         lambda connection: alert_history(
             connection,
@@ -197,14 +216,16 @@ async def history(
 @router.get("/notifications", operation_id="list_alert_notifications", summary="What was sent, waits, or was given up")
 async def notifications(
     services: ServicesDep,
+    user: Viewer,
     state: Annotated[
         list[Literal["queued", "sending", "sent", "dead", "dropped"]], Query(description="dead: given up.")
-    ] = [],  # noqa: B006
+    ] = [],
     channel: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     cursor: Cursor = None,
 ) -> Notifications:
     """With what each attempt came to."""
+    user.check_sees_all()
     found = await services.database.read(
         lambda connection: list_notifications(
             connection, states=state, channel_id=channel, before_id=cursor, limit=limit + 1
@@ -218,20 +239,29 @@ async def notifications(
 @router.post(
     "/notifications/{id}/send-again", operation_id="send_alert_notification_again", summary="Send a dead letter again"
 )
-async def again(services: ServicesDep, id: AlertId) -> NotificationInfo:
+async def again(services: ServicesDep, user: Operator, id: AlertId) -> NotificationInfo:
     """Back into the queue, with all attempts before it."""
+    user.check_sees_all()
     now_ms = services.clock.now_ms()
-    return _notification(await services.database.write(lambda connection: send_again(connection, id, now_ms)))
+
+    def store(connection: Connection) -> Any:
+        record(connection, now_ms, user, "notification.send_again", f"notification {id}")
+        return send_again(connection, id, now_ms)
+
+    return _notification(await services.database.write(store))
 
 
 @router.get("/{id}", operation_id="get_alert", summary="All about one alert")
 async def one(
-    services: ServicesDep, id: AlertId, language: Annotated[Language, Query(description="Of `summary`.")] = "en"
+    services: ServicesDep,
+    user: Viewer,
+    id: AlertId,
+    language: Annotated[Language, Query(description="Of `summary`.")] = "en",
 ) -> AlertRecord:
     """Why it fires, what ran at that moment, who was told and what their service answered, or why nobody was."""
 
     def read(connection: Connection) -> tuple[Alert, Rule | None, list[Any], list[Any]]:
-        alert = find_alert(connection, id)
+        alert = _visible(find_alert(connection, id), user, services)
         try:
             rule = find_rule(connection, alert.rule_id).rule
         except NotFound:
@@ -271,9 +301,13 @@ async def one(
 
 
 @router.post("/{id}/acknowledge", operation_id="acknowledge_alert", summary="Say that you look after it")
-async def acknowledge_one(services: ServicesDep, id: AlertId, request: Acknowledge) -> AlertInfo:
+async def acknowledge_one(services: ServicesDep, user: Operator, id: AlertId, request: Acknowledge) -> AlertInfo:
     """It is not repeated and does not escalate any more. The first one to say so is recorded."""
     now_ms = services.clock.now_ms()
-    return alert_info(
-        await services.database.write(lambda connection: acknowledge(connection, id, "api", request.comment, now_ms))
-    )
+
+    def store(connection: Connection) -> Alert:
+        _visible(find_alert(connection, id), user, services)
+        record(connection, now_ms, user, "alert.acknowledge", f"alert {id}", after={"comment": request.comment})
+        return acknowledge(connection, id, user.name, request.comment, now_ms)
+
+    return alert_info(await services.database.write(store))

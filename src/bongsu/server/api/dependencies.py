@@ -2,15 +2,39 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query
 
+from bongsu.server.auth.access import require, services_of
+from bongsu.server.auth.principal import Principal, Role
+from bongsu.server.selection import Selection, parse_filters
 from bongsu.server.services import Services
 
+ServicesDep = Annotated[Services, Depends(services_of)]
+Viewer = Annotated[Principal, Depends(require(Role.viewer))]
+Operator = Annotated[Principal, Depends(require(Role.operator))]
+Admin = Annotated[Principal, Depends(require(Role.admin))]
 
-def _services(request: Request) -> Services:
-    services = request.app.state.services
-    assert isinstance(services, Services)
-    return services
+
+def _selection(
+    server: Annotated[list[int], Query(description="Server ids; all servers when left out.")] = [],
+    name: Annotated[list[str], Query(description="Names of servers; `*` stands for anything.")] = [],
+    tag: Annotated[
+        list[str], Query(description="Tags of servers: `role=web`, `role!=web`, `site=seoul-*`; all must match.")
+    ] = [],
+    metric: Annotated[list[str], Query(description="Metric names, such as `cpu_usage_ratio`.")] = [],
+    type: Annotated[list[str], Query(description="Families: cpu, memory, disk, network, ...")] = [],
+    labels: Annotated[
+        list[str], Query(description="`device=eth0`, `device!=lo`, `mountpoint=/srv/*`; all of them must match.")
+    ] = [],
+) -> Selection:
+    return Selection(
+        tuple(server),
+        frozenset(metric),
+        frozenset(type),
+        parse_filters(labels, field="labels"),
+        tuple(name),
+        parse_filters(tag, field="tag"),
+    )
 
 
-ServicesDep = Annotated[Services, Depends(_services)]
+SelectionDep = Annotated[Selection, Depends(_selection)]

@@ -1,12 +1,14 @@
 """GET /api/health."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from bongsu import __version__
 from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.auth.access import anyone
+from bongsu.server.auth.principal import Principal
 
 router = APIRouter(prefix="/api", tags=["health"])
 
@@ -30,19 +32,22 @@ class IngestHealth(BaseModel):
 
 
 class Health(BaseModel):
-    """The state of the API server."""
+    """The state of the API server. What is null is shown to those who are logged in alone."""
 
     status: Literal["ok", "degraded"] = Field(description="degraded: it answers, but something is wrong.")
-    version: str
     time_ms: int
-    uptime_seconds: float
-    servers: int
-    problems: list[Problem]
-    ingest: IngestHealth
+    version: str | None = None
+    uptime_seconds: float | None = None
+    servers: int | None = Field(None, description="That exist for who asks.")
+    problems: list[Problem] | None = None
+    ingest: IngestHealth | None = None
+    refused_total: dict[str, int] | None = Field(
+        None, description="What was refused before it reached an endpoint, by error code."
+    )
 
 
 @router.get("/health", operation_id="get_health", summary="State of the API server")
-async def health(services: ServicesDep) -> Health:
+async def health(services: ServicesDep, user: Annotated[Principal | None, Depends(anyone)]) -> Health:
     """Answers 200 as long as the API server does; ``status`` and ``problems`` say whether all is well."""
     now_ms = services.clock.now_ms()
     ingest = services.ingest
@@ -50,12 +55,15 @@ async def health(services: ServicesDep) -> Health:
     if ingest.problem is not None:
         error, since_ms = ingest.problem
         problems.append(Problem(code=error.code, message=error.message, since_ms=since_ms))
+    status: Literal["ok", "degraded"] = "degraded" if problems else "ok"
+    if user is None:
+        return Health(status=status, time_ms=now_ms)
     return Health(
-        status="degraded" if problems else "ok",
-        version=__version__,
+        status=status,
         time_ms=now_ms,
+        version=__version__,
         uptime_seconds=(now_ms - services.started_ms) / 1000,
-        servers=len(services.registry.by_id),
+        servers=len(user.view(services.registry).by_id),
         problems=problems,
         ingest=IngestHealth(
             frames_total=ingest.counters.frames,
@@ -64,4 +72,5 @@ async def health(services: ServicesDep) -> Health:
             rejected_total=dict(ingest.counters.rejected),
             queued_bytes=ingest.queued_bytes,
         ),
+        refused_total=dict(services.refused),
     )

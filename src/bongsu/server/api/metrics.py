@@ -1,33 +1,22 @@
-"""GET /api/metrics/current and /api/metrics/history. POST /api/metrics is in ``bongsu.server.ingest``."""
+"""GET /api/metrics/current and /api/metrics/catalog. POST /api/metrics is in ``bongsu.server.ingest``."""
 
-import base64
-import binascii
-import json
 import math
-from typing import Annotated, Literal
+from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
-from bongsu.core.errors import InvalidInput
 from bongsu.core.samples import unpack
 from bongsu.core.series import Kind, Series, family_of
-from bongsu.core.units import parse_duration_ms
-from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.api.dependencies import SelectionDep, ServicesDep
 from bongsu.server.api.schemas import SeriesInfo
-from bongsu.server.columns import Aggregation
-from bongsu.server.history import Cursor, History, HistoryQuery, HistoryReader
+from bongsu.server.auth.access import require
+from bongsu.server.auth.principal import Principal, Role
 from bongsu.server.registry import ServerState
-from bongsu.server.selection import Selection, parse_labels
-from bongsu.server.timerange import parse_range
+from bongsu.server.selection import Selection
 
 router = APIRouter(prefix="/api/metrics", tags=["metrics"])
-
-ServerQuery = Annotated[list[int], Query(description="Server ids; all servers when left out.")]
-MetricQuery = Annotated[list[str], Query(description="Metric names, such as `cpu_usage_ratio`.")]
-TypeQuery = Annotated[list[str], Query(description="Families: cpu, memory, disk, network, ...")]
-LabelsQuery = Annotated[list[str], Query(description="`name=value`, such as `device=eth0`; all of them must match.")]
 
 
 class CurrentSeries(SeriesInfo):
@@ -52,29 +41,7 @@ class Current(BaseModel):
     servers: list[CurrentServer]
 
 
-class HistorySeries(SeriesInfo):
-    """The points of one series; the lists are equally long."""
-
-    server_id: int
-    aggregation: Aggregation
-    times: list[int] = Field(description="Unix ms; bucket starts where `step_ms` is given.")
-    values: list[float | None]
-    min: list[float | None] | None = Field(description="Smallest sample of each bucket.")
-    max: list[float | None] | None = Field(description="Largest sample of each bucket.")
-
-
-class HistoryAnswer(BaseModel):
-    """Points of the selected series."""
-
-    start_ms: int
-    end_ms: int
-    resolution: Literal["raw", "1m", "1h"] = Field(description="What the points were made from.")
-    step_ms: int | None = Field(description="Length of a bucket; null: the stored samples as they are.")
-    series: list[HistorySeries]
-    next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last.")
-
-
-def _info(series: Series) -> dict[str, object]:
+def series_info(series: Series) -> dict[str, object]:
     return {
         "metric": series.metric,
         "labels": dict(series.labels),
@@ -108,7 +75,7 @@ def _current(state: ServerState, selection: Selection) -> dict[str, object] | No
             if series.kind is Kind.COUNTER and before is not None:
                 grown = value - before[position]
                 rate = _finite((value if grown < 0 else grown) / seconds)
-            found[series] = newest.frame.time_ms, _info(series) | {"value": _finite(value), "rate": rate}
+            found[series] = newest.frame.time_ms, series_info(series) | {"value": _finite(value), "rate": rate}
     if not found:
         return None
     time_ms = max(time_ms for time_ms, _ in found.values())
@@ -129,93 +96,66 @@ def json_response(document: object) -> Response:
 @router.get("/current", operation_id="get_current_metrics", summary="The newest samples", response_model=Current)
 async def current(
     services: ServicesDep,
-    server: ServerQuery = [],  # noqa: B006
-    metric: MetricQuery = [],  # noqa: B006
-    type: TypeQuery = [],  # noqa: B006
-    labels: LabelsQuery = [],  # noqa: B006
+    user: Annotated[Principal, Depends(require(Role.viewer))],
+    selection: SelectionDep,
 ) -> Response:
     """The newest sample of every selected series. Also for servers that are down: `time_ms` tells the age."""
-    selection = Selection(tuple(server), frozenset(metric), frozenset(type), parse_labels(labels))
-    found = [_current(state, selection) for state in selection.servers(services.registry)]
+    found = [_current(state, selection) for state in selection.servers(user.view(services.registry))]
     return json_response({"time_ms": services.clock.now_ms(), "servers": [one for one in found if one is not None]})
 
 
-@router.get(
-    "/history", operation_id="get_metrics_history", summary="Samples of a time range", response_model=HistoryAnswer
-)
-async def history(
-    services: ServicesDep,
-    server: ServerQuery = [],  # noqa: B006
-    metric: MetricQuery = [],  # noqa: B006
-    type: TypeQuery = [],  # noqa: B006
-    labels: LabelsQuery = [],  # noqa: B006
-    start: Annotated[str, Query(description="Unix ms, ISO 8601, or relative: -15m, -6h, -7d.")] = "-1h",
-    end: Annotated[str, Query(description="As `start`; not included.")] = "now",
-    max_points: Annotated[int, Query(ge=2, le=10_000, description="Points per series at most.")] = 500,
-    step: Annotated[
-        str | None, Query(description="Length of a bucket, such as 1m; chosen by max_points if absent.")
-    ] = None,
-    aggregation: Annotated[
-        Aggregation | None, Query(description="One point a bucket; default avg for gauges, rate (per s) for counters.")
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=5_000, description="Series on a page.")] = 500,
-    cursor: Annotated[str | None, Query(description="`next` of the page before.")] = None,
-) -> Response:
-    """Samples as stored while they fit into `max_points`; else one point a bucket, with the extremes in it."""
-    now_ms = services.clock.now_ms()
-    start_ms, end_ms = parse_range(start, end, now_ms)
-    step_ms = parse_duration_ms(step, field="step") if step else None
-    if step_ms is not None and (step_ms < 1_000 or (end_ms - start_ms) // step_ms > 10_000):
-        raise InvalidInput("step must be at least 1s and make at most 10,000 points.", field="step", limit=10_000)
-    query = HistoryQuery(
-        Selection(tuple(server), frozenset(metric), frozenset(type), parse_labels(labels)),
-        start_ms,
-        end_ms,
-        max_points,
-        step_ms,
-        aggregation,
-        limit,
-        _decode_cursor(cursor),
+class CatalogMetric(BaseModel):
+    """A metric, and the labels that its series have."""
+
+    metric: str = Field(examples=["filesystem_used_bytes"])
+    type: str = Field(description="The family: cpu, memory, disk, network, ...", examples=["disk"])
+    unit: str
+    kind: Kind
+    series: int = Field(description="How many series there are, on all servers that were selected.")
+    servers: int = Field(description="How many servers have it.")
+    labels: dict[str, list[str]] = Field(
+        description="Label name to its values, sorted; at most 100 of each.", examples=[{"mountpoint": ["/", "/srv"]}]
     )
-    found = await HistoryReader(services.database, services.registry, services.settings.limits).run(query)
-    return json_response(_history(query, found))
 
 
-def _history(query: HistoryQuery, found: History) -> dict[str, object]:
-    return {
-        "start_ms": query.start_ms,
-        "end_ms": query.end_ms,
-        "resolution": found.resolution,
-        "step_ms": found.step_ms,
-        "series": [
-            {"server_id": one.server_id}
-            | _info(one.series)
-            | {
-                "aggregation": one.aggregation.value,
-                "times": one.points.times,
-                "values": one.points.values,
-                "min": one.points.low,
-                "max": one.points.high,
-            }
-            for one in found.series
-        ],
-        "next": _encode_cursor(found.next),
-    }
+class Catalog(BaseModel):
+    """What there is to ask for."""
+
+    metrics: list[CatalogMetric]
 
 
-def _encode_cursor(cursor: Cursor | None) -> str | None:
-    if cursor is None:
-        return None
-    return base64.urlsafe_b64encode(json.dumps([cursor.server_id, cursor.series, cursor.step_ms]).encode()).decode()
+CATALOG_VALUES = 100
 
 
-def _decode_cursor(text: str | None) -> Cursor | None:
-    if text is None:
-        return None
-    try:
-        server_id, series, step_ms = json.loads(base64.urlsafe_b64decode(text.encode()))
-        if not isinstance(server_id, int) or not isinstance(series, str) or not (step_ms is None or step_ms >= 1_000):
-            raise ValueError
-        return Cursor(server_id, series, step_ms)
-    except (ValueError, TypeError, binascii.Error):
-        raise InvalidInput("cursor must be the `next` of an earlier answer.", field="cursor") from None
+@router.get("/catalog", operation_id="get_metrics_catalog", summary="Metrics, labels, units and kinds")
+async def catalog(
+    services: ServicesDep,
+    user: Annotated[Principal, Depends(require(Role.viewer))],
+    selection: SelectionDep,
+) -> Catalog:
+    """Every metric that the selected servers ever sent, in the order of names."""
+    series: dict[str, dict[tuple[int, Series], None]] = {}
+    for state in selection.servers(user.view(services.registry)):
+        for layout in state.layouts.values():
+            for position in selection.positions(layout):
+                one = layout.series[position]
+                series.setdefault(one.metric, {})[state.record.id, one] = None
+    found = []
+    for metric, members in sorted(series.items()):
+        first = next(iter(members))[1]
+        labels: dict[str, set[str]] = {}
+        for _, one in members:
+            for name, value in one.labels:
+                labels.setdefault(name, set()).add(value)
+        found.append(
+            CatalogMetric(
+                metric=metric,
+                type=family_of(metric),
+                unit=first.unit,
+                kind=first.kind,
+                series=len(members),
+                servers=len({server_id for server_id, _ in members}),
+                labels={name: sorted(values)[:CATALOG_VALUES] for name, values in sorted(labels.items())},
+            )
+        )
+    return Catalog(metrics=found)

@@ -2,11 +2,13 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from bongsu.core.errors import NotFound
 from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.auth.access import require
+from bongsu.server.auth.principal import Principal, Role
 from bongsu.server.storage.processes import processes_at
 from bongsu.server.timerange import parse_time_ms
 
@@ -38,6 +40,7 @@ class Processes(BaseModel):
 @router.get("/servers/{server_id}/processes", operation_id="get_processes", summary="What took CPU and memory")
 async def processes(
     services: ServicesDep,
+    user: Annotated[Principal, Depends(require(Role.viewer))],
     server_id: int,
     at: Annotated[
         str, Query(description="Unix milliseconds, ISO 8601, now, or -15m, -6h, -7d.", examples=["-6h"])
@@ -48,7 +51,7 @@ async def processes(
     """The list that was taken at `at`, or the last one before. An agent takes one every 30 s, of the processes that
     took most CPU and of those that held most memory."""
     at_ms = parse_time_ms(at, services.clock.now_ms(), field="at")
-    if server_id not in services.registry.by_id:
+    if server_id not in user.view(services.registry).by_id:
         raise NotFound(f"There is no server {server_id}.", code="unknown_server", field="server_id")
     found = await services.database.read(lambda connection: processes_at(connection, server_id, at_ms))
     listed = found.processes.processes if found.processes else []

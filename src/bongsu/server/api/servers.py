@@ -2,11 +2,13 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from bongsu.server.api.dependencies import ServicesDep
-from bongsu.server.registry import ServerState
+from bongsu.server.auth.access import require
+from bongsu.server.auth.principal import Principal, Role
+from bongsu.server.registry import CLOCK_JUMP_MS, ServerState
 
 router = APIRouter(prefix="/api", tags=["servers"])
 
@@ -39,6 +41,13 @@ class Server(BaseModel):
     last_seen_ms: int
     interval_ms: int
     agent_version: str
+    tags: dict[str, str] = Field(description="What people set, and what the agent says of itself.")
+    own_tags: dict[str, str] = Field(description="Those that people set; who may see the server can depend on them.")
+    clock: Literal["ok", "ahead", "behind"] = Field(
+        description="The agent's clock; ok: within 5 s of the API server's."
+    )
+    clock_offset_ms: int = Field(description="The agent's clock minus the API server's, at its last request.")
+    clock_jump_ms: int | None = Field(description="When its clock last jumped, by the API server's; null: never.")
     host: Host
 
 
@@ -55,6 +64,11 @@ def state_at(last_seen_ms: int, interval_ms: int, now_ms: int) -> State:
     return "up" if age <= LATE_AFTER else "late" if age <= DOWN_AFTER else "down"
 
 
+def clock_state(offset_ms: int) -> Literal["ok", "ahead", "behind"]:
+    """What an offset means."""
+    return "ok" if abs(offset_ms) <= CLOCK_JUMP_MS else "ahead" if offset_ms > 0 else "behind"
+
+
 def _server(state: ServerState, now_ms: int) -> Server:
     record = state.record
     return Server(
@@ -65,6 +79,11 @@ def _server(state: ServerState, now_ms: int) -> Server:
         last_seen_ms=state.last_seen_ms,
         interval_ms=record.agent.interval_ms,
         agent_version=record.agent.version,
+        tags=record.tags,
+        own_tags=record.own_tags,
+        clock=clock_state(record.clock_offset_ms),
+        clock_offset_ms=record.clock_offset_ms,
+        clock_jump_ms=record.clock_jump_ms or None,
         host=Host.model_validate(record.host, from_attributes=True),
     )
 
@@ -72,6 +91,7 @@ def _server(state: ServerState, now_ms: int) -> Server:
 @router.get("/servers", operation_id="list_servers", summary="The monitored machines")
 async def servers(
     services: ServicesDep,
+    user: Annotated[Principal, Depends(require(Role.viewer))],
     name: Annotated[str | None, Query(description="Part of the name, in any case.")] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
     cursor: Annotated[int, Query(ge=0, description="`next` of the page before.")] = 0,
@@ -81,7 +101,7 @@ async def servers(
     wanted = (name or "").casefold()
     found = [
         state
-        for server_id, state in sorted(services.registry.by_id.items())
+        for server_id, state in sorted(user.view(services.registry).by_id.items())
         if server_id > cursor and wanted in state.record.agent.name.casefold()
     ]
     page = found[:limit]

@@ -2,9 +2,10 @@
 
 from bongsu.server.jobs.alerts import AlertDelivery, AlertEvaluation, AlertRetention
 from bongsu.server.jobs.base import Job
+from bongsu.server.jobs.compactor import Compactor
 from bongsu.server.jobs.retention import Retention
 from bongsu.server.jobs.sealer import Sealer
 
-JOBS: tuple[type[Job], ...] = (Sealer, Retention, AlertEvaluation, AlertDelivery, AlertRetention)
+JOBS: tuple[type[Job], ...] = (Sealer, Compactor, Retention, AlertEvaluation, AlertDelivery, AlertRetention)
 
-__all__ = ["JOBS", "Job"]
+__all__ = ["JOBS", "Compactor", "Job", "Retention", "Sealer"]

@@ -1,5 +1,7 @@
 """The tables. One MetaData for all engines; migrations must equal it (a test compares them)."""
 
+from bongsu.server.models.accounts import api_tokens, auth_revisions, login_failures, sessions, signing_keys, users
+from bongsu.server.models.agents import agent_tokens, enrolment_tokens
 from bongsu.server.models.alerts import (
     alert_channels,
     alert_decisions,
@@ -9,14 +11,16 @@ from bongsu.server.models.alerts import (
     alert_silences,
     alerts,
 )
+from bongsu.server.models.audit import audit_log
 from bongsu.server.models.base import metadata
-from bongsu.server.models.blocks import blocks
+from bongsu.server.models.blocks import blocks, rollups, tiers
 from bongsu.server.models.frames import frames, layouts
 from bongsu.server.models.leases import leases
 from bongsu.server.models.processes import process_lists
-from bongsu.server.models.servers import servers
+from bongsu.server.models.servers import intervals, servers
 
 __all__ = [
+    "agent_tokens",
     "alert_channels",
     "alert_decisions",
     "alert_notification_alerts",
@@ -24,11 +28,22 @@ __all__ = [
     "alert_rules",
     "alert_silences",
     "alerts",
+    "api_tokens",
+    "audit_log",
+    "auth_revisions",
     "blocks",
+    "enrolment_tokens",
     "frames",
+    "intervals",
     "layouts",
     "leases",
+    "login_failures",
     "metadata",
     "process_lists",
+    "rollups",
     "servers",
+    "sessions",
+    "signing_keys",
+    "tiers",
+    "users",
 ]

@@ -1,6 +1,6 @@
 """The monitored machines."""
 
-from sqlalchemy import BigInteger, Column, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, String, Table, Text
 
 from bongsu.server.models.base import metadata
 
@@ -26,4 +26,17 @@ servers = Table(
     # JSON objects of text: what people (or the enrolment) set, and what the agent says of itself.
     Column("tags", Text, nullable=False, server_default="{}"),
     Column("agent_tags", Text, nullable=False, server_default="{}"),
+    # The agent's clock minus the API server's, and when it last jumped (0: never).
+    Column("clock_offset_ms", BigInteger, nullable=False, server_default="0"),
+    Column("clock_jump_ms", BigInteger, nullable=False, server_default="0"),
+)
+
+# How often an agent said that it samples, from when on: how many frames to expect.
+intervals = Table(
+    "intervals",
+    metadata,
+    Column("server_id", Integer, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("interval_ms", Integer, nullable=False),
+    PrimaryKeyConstraint("server_id", "since_ms"),
 )

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, select
 
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
 from bongsu.server.columns import Times, Values
-from bongsu.server.models import frames, layouts
+from bongsu.server.models import frames
 from bongsu.server.storage.dialect import FrameRow, insert_frames
 from bongsu.server.storage.layouts import store_layout
 from bongsu.server.storage.processes import StoredList, store_process_lists
@@ -27,22 +27,10 @@ class Batch:
     process_lists: Sequence[StoredList] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FrameTable:
-    """Frames of one layout as columns. ``values``: (n, k)."""
-
-    times: Times
-    values: Values
-
-    @classmethod
-    def of(cls, rows: Sequence[Frame]) -> "FrameTable":
-        """At least one frame."""
-        times = np.array([frame.time_ms for frame in rows], np.int64)
-        return cls(times, np.frombuffer(b"".join(frame.values for frame in rows), _DOUBLE).reshape(len(rows), -1))
-
-    def column(self, position: int) -> Values:
-        """(n,) values of one series."""
-        return self.values[:, position]
+def columns_of(times: Sequence[int], packed: Sequence[bytes]) -> tuple[Times, Values]:
+    """Times (n,) and values (n, k) of frames of one layout; at least one."""
+    values = np.frombuffer(b"".join(packed), _DOUBLE).reshape(len(times), -1)
+    return np.array(times, np.int64), values
 
 
 class SomeStoredAlready(Exception):
@@ -85,36 +73,16 @@ def newest_frames(connection: Connection, server_id: int, layout_id: int, count:
     return [Frame(layout_id, time_ms, values) for time_ms, values in connection.execute(query)]
 
 
-_FRAMES_BETWEEN = (
-    select(frames.c.time_ms, frames.c["values"])
-    .where(
-        frames.c.server_id == bindparam("server"),
-        frames.c.layout_id == bindparam("layout"),
-        frames.c.time_ms >= bindparam("start"),
-        frames.c.time_ms < bindparam("end"),
+def times_between(connection: Connection, key: tuple[int, int], start_ms: int, end_ms: int) -> list[int]:
+    """Times of the frames of one layout with ``start_ms <= time < end_ms``, oldest first. Reads the index only."""
+    query = (
+        select(frames.c.time_ms)
+        .where(
+            frames.c.server_id == key[0],
+            frames.c.layout_id == key[1],
+            frames.c.time_ms >= start_ms,
+            frames.c.time_ms < end_ms,
+        )
+        .order_by(frames.c.time_ms)
     )
-    .order_by(frames.c.time_ms)
-)
-
-
-def frames_between(connection: Connection, server_id: int, layout_id: int, start_ms: int, end_ms: int) -> list[Frame]:
-    """The frames of one layout with ``start_ms <= time < end_ms``, oldest first."""
-    bounds = {"server": server_id, "layout": layout_id, "start": start_ms, "end": end_ms}
-    return [Frame(layout_id, time_ms, values) for time_ms, values in connection.execute(_FRAMES_BETWEEN, bounds)]
-
-
-def delete_frames_before(connection: Connection, before_ms: int, most: int) -> int:
-    """Deletes up to ``most`` frames older than ``before_ms``. Returns how many."""
-    deleted = 0
-    # By layout: time stands third in the key, so each of these is a short range of the index.
-    owners = connection.execute(select(layouts.c.server_id, layouts.c.layout_id)).all()
-    for server_id, layout_id in owners:
-        mine = (frames.c.server_id == server_id, frames.c.layout_id == layout_id)
-        old = select(frames.c.time_ms).where(*mine, frames.c.time_ms < before_ms).order_by(frames.c.time_ms)
-        times = connection.scalars(old.limit(most - deleted)).all()
-        if times:
-            connection.execute(delete(frames).where(*mine, frames.c.time_ms <= times[-1]))
-            deleted += len(times)
-        if deleted >= most:
-            break
-    return deleted
+    return list(connection.scalars(query))

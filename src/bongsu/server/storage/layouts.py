@@ -45,6 +45,13 @@ def store_layout(connection: Connection, server_id: int, layout: Layout) -> None
     connection.execute(insert_or_ignore(connection, layouts).values(row))
 
 
+def load_layout(connection: Connection, server_id: int, layout_id: int) -> Layout | None:
+    """One layout of one server."""
+    query = select(layouts.c.series).where(layouts.c.server_id == server_id, layouts.c.layout_id == layout_id)
+    stored = connection.scalar(query)
+    return None if stored is None else intern_layout(Layout(layout_id, decode_series(stored)))
+
+
 def load_layouts(connection: Connection, server_id: int | None = None) -> dict[int, list[Layout]]:
     """All layouts by server id, or those of one server."""
     query = select(layouts.c.server_id, layouts.c.layout_id, layouts.c.series)

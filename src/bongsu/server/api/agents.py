@@ -1,0 +1,195 @@
+"""/api/agents, /api/enrolment-tokens: how machines come in, and are kept out."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+
+from bongsu.core.errors import NotFound, Unauthenticated
+from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.api.people import Name, Tags
+from bongsu.server.auth.access import address_of, require
+from bongsu.server.auth.audit import record
+from bongsu.server.auth.browser import Few
+from bongsu.server.auth.directory import AGENTS, SERVERS
+from bongsu.server.auth.principal import Principal, Role
+from bongsu.server.registry import ServerState
+from bongsu.server.services import Services
+from bongsu.server.storage import agents
+from bongsu.server.storage.agents import ANY_NUMBER, EnrolmentRecord
+from bongsu.server.storage.servers import set_tags
+
+router = APIRouter(prefix="/api", tags=["agents"])
+
+HOUR_MS = 3_600_000
+
+Admin = Annotated[Principal, Depends(require(Role.admin))]
+
+
+class Enrol(BaseModel):
+    """An agent that is new here. Its enrolment token stands in `Authorization: Bearer`."""
+
+    agent_id: str = Field(max_length=64)
+    name: str = Field(max_length=255)
+
+
+class AgentToken(BaseModel):
+    """What the agent sends with from now on, good for its `agent_id` alone."""
+
+    token: str
+
+
+class NewEnrolment(BaseModel):
+    """What lets new agents in."""
+
+    name: Name
+    hours: int = Field(24, ge=1, le=8_760)
+    uses: int = Field(1, ge=0, le=100_000, description="How many agents may enrol; 0: any number.")
+    tags: Tags = Field({}, description="Tags of the servers that enrol with it.")
+    server_id: int | None = Field(None, description="To let this server in again after its token was revoked.")
+
+
+class EnrolmentToken(BaseModel):
+    """An enrolment token, without the token itself."""
+
+    id: int
+    name: str
+    tags: dict[str, str]
+    server_id: int | None
+    uses_left: int | None = Field(description="null: any number.")
+    created_by: str
+    created_ms: int
+    expires_ms: int
+    last_used_ms: int = Field(description="0: never.")
+
+
+class CreatedEnrolmentToken(EnrolmentToken):
+    """The only time that the token is shown."""
+
+    token: str
+
+
+class EnrolmentTokens(BaseModel):
+    """Newest first."""
+
+    tokens: list[EnrolmentToken]
+
+
+class ServerTags(BaseModel):
+    """What people say of a server; who may see it can depend on that."""
+
+    tags: Tags
+
+
+@router.post("/agents/enrol", operation_id="enrol_agent", summary="Get an agent's token", dependencies=[Few])
+async def enrol(services: ServicesDep, request: Request, wanted: Enrol) -> AgentToken:
+    """For agents. 401: the enrolment token is not good (any more). 409 `already_enrolled`: this agent had a token
+    before, so it needs an enrolment token that was made for it."""
+    address = address_of(request)
+    given = await services.auth.enrolment.enrol(_bearer(request), wanted.agent_id, wanted.name, address)
+    return AgentToken(token=given)
+
+
+@router.post(
+    "/agents/rotate", operation_id="rotate_agent_token", summary="Replace an agent's token", dependencies=[Few]
+)
+async def rotate(services: ServicesDep, request: Request) -> AgentToken:
+    """For agents, with the token that they have. The old one is good for ten minutes more."""
+    return AgentToken(token=await services.auth.enrolment.rotate(_bearer(request), address_of(request)))
+
+
+@router.get("/enrolment-tokens", operation_id="list_enrolment_tokens", summary="Enrolment tokens")
+async def enrolments(services: ServicesDep, user: Admin) -> EnrolmentTokens:
+    """Also those that are used up or expired, until somebody removes them."""
+    found = await services.database.read(agents.load_enrolments)
+    return EnrolmentTokens(tokens=[_shown(services, one) for one in found])
+
+
+@router.post("/enrolment-tokens", operation_id="create_enrolment_token", summary="Add a server", status_code=201)
+async def create(services: ServicesDep, user: Admin, wanted: NewEnrolment) -> CreatedEnrolmentToken:
+    """Shown once: only its hash is stored."""
+    agent_id = _server(services, user, wanted.server_id).record.agent.agent_id if wanted.server_id else ""
+    stored, token = await services.auth.enrolment.make(
+        user,
+        name=wanted.name,
+        lifetime_ms=wanted.hours * HOUR_MS,
+        uses=1 if agent_id else wanted.uses or ANY_NUMBER,
+        # Who sees only some servers lets in only such.
+        tags={**wanted.tags, **user.tags},
+        agent_id=agent_id,
+    )
+    return CreatedEnrolmentToken(**_shown(services, stored).model_dump(), token=token)
+
+
+@router.delete(
+    "/enrolment-tokens/{token_id}",
+    operation_id="delete_enrolment_token",
+    summary="Let nobody in with it",
+    status_code=204,
+)
+async def delete(services: ServicesDep, user: Admin, token_id: int) -> None:
+    """Agents that enrolled with it stay."""
+
+    def store(connection: Connection) -> None:
+        found = next((one for one in agents.load_enrolments(connection) if one.id == token_id), None)
+        if found is None:
+            raise NotFound(f"There is no enrolment token {token_id}.", code="unknown_token", field="token_id")
+        agents.delete_enrolment(connection, token_id)
+        target, before = f"enrolment_token {token_id}", {"name": found.name}
+        record(connection, services.clock.now_ms(), user, "enrolment_token.delete", target, before=before)
+
+    await services.auth.directory.change(AGENTS, store)
+
+
+@router.delete(
+    "/servers/{server_id}/token", operation_id="revoke_agent", summary="Let an agent send no more", status_code=204
+)
+async def revoke(services: ServicesDep, user: Admin, server_id: int) -> None:
+    """At once. What it has sent stays; an enrolment token for this server lets it in again."""
+    agent_id = _server(services, user, server_id).record.agent.agent_id
+    await services.auth.enrolment.revoke(agent_id, user, f"server {server_id}")
+
+
+@router.put("/servers/{server_id}/tags", operation_id="set_server_tags", summary="Set a server's tags")
+async def tags(services: ServicesDep, user: Admin, server_id: int, wanted: ServerTags) -> ServerTags:
+    """All of them; what the agent says of itself stays beside them."""
+    state = _server(services, user, server_id)
+
+    def store(connection: Connection) -> None:
+        set_tags(connection, server_id, wanted.tags)
+        before, after = {"tags": state.record.own_tags}, {"tags": wanted.tags}
+        target = f"server {server_id}"
+        record(connection, services.clock.now_ms(), user, "server.set_tags", target, before=before, after=after)
+
+    await services.auth.directory.change(SERVERS, store)
+    return wanted
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("Send the token as Authorization: Bearer.", field="Authorization")
+    return token.strip()
+
+
+def _server(services: Services, user: Principal, server_id: int) -> ServerState:
+    state = user.view(services.registry).by_id.get(server_id)
+    if state is None:
+        raise NotFound(f"There is no server {server_id}.", code="unknown_server", field="server_id")
+    return state
+
+
+def _shown(services: Services, one: EnrolmentRecord) -> EnrolmentToken:
+    state = services.registry.by_agent_id.get(one.agent_id) if one.agent_id else None
+    return EnrolmentToken(
+        id=one.id,
+        name=one.name,
+        tags=one.tags,
+        server_id=state.record.id if state else None,
+        uses_left=None if one.uses_left == ANY_NUMBER else one.uses_left,
+        created_by=one.created_by,
+        created_ms=one.created_ms,
+        expires_ms=one.expires_ms,
+        last_used_ms=one.last_used_ms,
+    )

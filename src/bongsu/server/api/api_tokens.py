@@ -1,0 +1,129 @@
+"""/api/tokens: API tokens, for programs that act in their owner's name."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+
+from bongsu.core.errors import Forbidden, NotFound
+from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.api.people import Name, Tags
+from bongsu.server.auth.access import person
+from bongsu.server.auth.audit import record
+from bongsu.server.auth.directory import PEOPLE
+from bongsu.server.auth.principal import Principal, Role
+from bongsu.server.auth.tokens import Prefix, digest, new_token
+from bongsu.server.services import Services
+from bongsu.server.storage import accounts
+from bongsu.server.storage.accounts import ApiTokenRecord
+
+router = APIRouter(prefix="/api/tokens", tags=["API tokens"])
+
+DAY_MS = 86_400_000
+
+Me = Annotated[Principal, Depends(person)]
+
+
+class NewApiToken(BaseModel):
+    """What a program may do."""
+
+    name: Name
+    scope: Role = Field(Role.viewer, description="What it may do; never more than its owner.")
+    tags: Tags = Field({}, description="Sees only servers that carry every one of these.")
+    days: int = Field(90, ge=0, le=3_650, description="0: it does not expire.")
+
+
+class ApiToken(BaseModel):
+    """A token, without the token itself."""
+
+    id: int
+    name: str
+    owner: str
+    scope: Role
+    tags: dict[str, str]
+    created_ms: int
+    expires_ms: int = Field(description="0: never.")
+    last_used_ms: int = Field(description="To the minute; 0: never.")
+
+
+class CreatedApiToken(ApiToken):
+    """The only time that the token is shown."""
+
+    token: str
+
+
+class ApiTokens(BaseModel):
+    """One's own; an admin sees everybody's."""
+
+    tokens: list[ApiToken]
+
+
+@router.get("", operation_id="list_api_tokens", summary="API tokens")
+async def tokens(services: ServicesDep, user: Me) -> ApiTokens:
+    """Newest first."""
+    found = [one for one in services.auth.directory.api_tokens.values() if _may(user, one)]
+    return ApiTokens(tokens=[_shown(services, one) for one in sorted(found, key=lambda one: -one.id)])
+
+
+@router.post("", operation_id="create_api_token", summary="Make an API token", status_code=201)
+async def create(services: ServicesDep, user: Me, wanted: NewApiToken) -> CreatedApiToken:
+    """Shown once: only its hash is stored."""
+    if not user.role.includes(wanted.scope):
+        raise Forbidden(f"Your role is {user.role}; a token cannot have more.", field="scope")
+    token, now_ms = new_token(Prefix.API), services.clock.now_ms()
+    new = ApiTokenRecord(
+        0,
+        user.user_id,
+        wanted.name,
+        digest(token),
+        wanted.scope,
+        now_ms,
+        now_ms + wanted.days * DAY_MS if wanted.days else 0,
+        0,
+        wanted.tags,
+    )
+
+    def store(connection: Connection) -> ApiTokenRecord:
+        stored = accounts.add_api_token(connection, new)
+        after = {"name": new.name, "scope": new.scope, "tags": new.tags, "expires_ms": new.expires_ms}
+        record(connection, now_ms, user, "api_token.create", f"api_token {stored.id}", after=after)
+        return stored
+
+    stored = await services.auth.directory.change(PEOPLE, store)
+    return CreatedApiToken(**_shown(services, stored).model_dump(), token=token)
+
+
+@router.delete("/{token_id}", operation_id="delete_api_token", summary="End an API token", status_code=204)
+async def delete(services: ServicesDep, user: Me, token_id: int) -> None:
+    """At once. One's own; an admin may end anybody's."""
+    directory = services.auth.directory
+    found = next((one for one in directory.api_tokens.values() if one.id == token_id and _may(user, one)), None)
+    if found is None:
+        raise NotFound(f"There is no API token {token_id}.", code="unknown_token", field="token_id")
+
+    def store(connection: Connection) -> None:
+        accounts.delete_api_token(connection, token_id)
+        before = {"name": found.name, "scope": found.scope}
+        record(connection, services.clock.now_ms(), user, "api_token.delete", f"api_token {token_id}", before=before)
+
+    await directory.change(PEOPLE, store)
+
+
+def _may(user: Principal, token: ApiTokenRecord) -> bool:
+    return token.user_id == user.user_id or user.role is Role.admin
+
+
+def _shown(services: Services, token: ApiTokenRecord) -> ApiToken:
+    directory = services.auth.directory
+    owner = directory.users.get(token.user_id)
+    return ApiToken(
+        id=token.id,
+        name=token.name,
+        owner=owner.email if owner else "",
+        scope=Role(token.scope),
+        tags=token.tags,
+        created_ms=token.created_ms,
+        expires_ms=token.expires_ms,
+        last_used_ms=max(token.last_used_ms, directory.api_tokens_used_ms.get(token.id, 0)),
+    )

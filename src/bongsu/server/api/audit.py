@@ -1,0 +1,71 @@
+"""GET /api/audit: who changed what."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
+
+from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.auth.access import require
+from bongsu.server.auth.principal import Principal, Role
+from bongsu.server.storage.audit import load_entries
+from bongsu.server.timerange import parse_range
+
+router = APIRouter(prefix="/api/audit", tags=["audit log"])
+
+
+class AuditEntry(BaseModel):
+    """One change."""
+
+    id: int
+    time_ms: int
+    actor: str = Field(examples=["user 3"])
+    actor_name: str = Field(description="At that time.", examples=["kim@example.com"])
+    address: str
+    action: str = Field(examples=["user.update"])
+    target: str = Field(examples=["user 7"])
+    before: dict[str, Any] | None = Field(description="Of what changed.")
+    after: dict[str, Any] | None
+
+
+class AuditLog(BaseModel):
+    """A page, newest first."""
+
+    entries: list[AuditEntry]
+    next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last.")
+
+
+@router.get("", operation_id="list_audit_entries", summary="Who changed what")
+async def audit(
+    services: ServicesDep,
+    user: Annotated[Principal, Depends(require(Role.admin))],
+    actor: Annotated[str, Query(max_length=255, description="Part of a name, in any case.")] = "",
+    action: Annotated[
+        str, Query(max_length=64, description="Such as `user.update`, or `user` for all that begin so.")
+    ] = "",
+    target: Annotated[str, Query(max_length=96, description="Such as `user 7`.")] = "",
+    start: Annotated[str, Query(description="Unix ms, ISO 8601, or relative: -7d.")] = "-365d",
+    end: Annotated[str, Query(description="As `start`; not included.")] = "now",
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    cursor: Annotated[int, Query(ge=0, le=2**31 - 1, description="`next` of the page before.")] = 0,
+) -> AuditLog:
+    """Never holds a secret. What is older than the range's start is not shown, but kept."""
+    start_ms, end_ms = parse_range(start, end, services.clock.now_ms())
+    found = await services.database.read(
+        lambda connection: load_entries(
+            connection,
+            actor=actor.replace("\0", ""),
+            action=action.replace("\0", ""),
+            target=target.replace("\0", ""),
+            start_ms=start_ms,
+            # "now" is meant to hold what has just been done.
+            end_ms=end_ms + 1,
+            before_id=cursor,
+            limit=limit + 1,
+        )
+    )
+    page = found[:limit]
+    return AuditLog(
+        entries=[AuditEntry.model_validate(one, from_attributes=True) for one in page],
+        next=str(page[-1].id) if len(found) > limit else None,
+    )

@@ -1,0 +1,121 @@
+"""GET /api/metrics/completeness."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+
+from bongsu.server.api.dependencies import ServicesDep, Viewer
+from bongsu.server.api.servers import state_at
+from bongsu.server.completeness import Completeness, Runs, judge, read_runs
+from bongsu.server.registry import ServerState
+from bongsu.server.selection import Selection
+from bongsu.server.storage.retention import floors
+from bongsu.server.storage.servers import load_intervals
+from bongsu.server.timerange import parse_range
+
+router = APIRouter(prefix="/api/metrics", tags=["metrics"])
+
+
+class GapInfo(BaseModel):
+    """Frames that are not there."""
+
+    start_ms: int
+    end_ms: int
+    missing: int = Field(description="How many frames there is room for.")
+
+
+class ServerCompleteness(BaseModel):
+    """What of one server is stored."""
+
+    server_id: int
+    start_ms: int = Field(description="Of the range, or when the server was first watched.")
+    end_ms: int = Field(description="Of the range, or the newest frame of a server that is up.")
+    expected: int = Field(description="Frames that there should be, by the interval that the agent named.")
+    stored: int
+    ratio: float | None = Field(description="stored / expected, 0 to 1; null when none is expected.")
+    gaps: list[GapInfo] = Field(description="The 100 longest, by time.")
+
+
+class CompletenessAnswer(BaseModel):
+    """A page of servers."""
+
+    start_ms: int
+    end_ms: int
+    servers: list[ServerCompleteness]
+    next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last.")
+
+
+@router.get("/completeness", operation_id="get_completeness", summary="Frames stored of frames expected")
+async def completeness(
+    services: ServicesDep,
+    user: Viewer,
+    server: Annotated[list[int], Query(description="Server ids; all servers when left out.")] = [],
+    start: Annotated[str, Query(description="Unix ms, ISO 8601, or relative: -15m, -6h, -7d.")] = "-24h",
+    end: Annotated[str, Query(description="As `start`; not included.")] = "now",
+    limit: Annotated[int, Query(ge=1, le=200, description="Servers on a page.")] = 50,
+    cursor: Annotated[int, Query(ge=0, description="`next` of the page before.")] = 0,
+) -> CompletenessAnswer:
+    """What can be proved not to have been lost. A machine that was off counts as missing: nobody can tell."""
+    now_ms = services.clock.now_ms()
+    start_ms, end_ms = parse_range(start, end, now_ms)
+    states = [one for one in Selection(tuple(server)).servers(user.view(services.registry)) if one.record.id > cursor]
+    page = states[:limit]
+    ranges = {one.record.id: _watched(one, start_ms, end_ms, now_ms) for one in page}
+
+    def read(connection: Connection) -> tuple[dict[int, Runs], dict[int, list[tuple[int, int]]]]:
+        known = floors(connection)
+        runs = {
+            one.record.id: read_runs(
+                connection, [(one.record.id, layout) for layout in one.layouts], *ranges[one.record.id], known
+            )
+            for one in page
+        }
+        return runs, load_intervals(connection, list(runs))
+
+    runs, intervals = await services.database.read(read)
+
+    def judge_all() -> list[Completeness]:
+        return [
+            judge(
+                one.record.id,
+                runs[one.record.id],
+                *ranges[one.record.id],
+                _named(intervals.get(one.record.id, []), one.interval_ms),
+            )
+            for one in page
+        ]
+
+    found = await asyncio.to_thread(judge_all)
+    return CompletenessAnswer(
+        start_ms=start_ms,
+        end_ms=end_ms,
+        servers=[
+            ServerCompleteness(
+                server_id=one.server_id,
+                start_ms=one.start_ms,
+                end_ms=one.end_ms,
+                expected=one.expected,
+                stored=one.stored,
+                ratio=one.ratio,
+                gaps=[GapInfo(start_ms=gap.start_ms, end_ms=gap.end_ms, missing=gap.missing) for gap in one.gaps],
+            )
+            for one in found
+        ],
+        next=str(page[-1].record.id) if len(states) > limit else None,
+    )
+
+
+def _watched(state: ServerState, start_ms: int, end_ms: int, now_ms: int) -> tuple[int, int]:
+    """The part of the range in which frames of a server are expected."""
+    first_ms = max(start_ms, min(state.oldest_ms, end_ms))
+    up = state_at(state.last_seen_ms, state.interval_ms, now_ms) == "up"
+    last_ms = min(end_ms, state.last_seen_ms + 1 if up else now_ms)
+    return first_ms, max(first_ms, last_ms)
+
+
+def _named(intervals: list[tuple[int, int]], otherwise_ms: int) -> list[tuple[int, int]]:
+    """The intervals that the agent named, without the times when it named none."""
+    return [(since_ms, interval_ms or otherwise_ms) for since_ms, interval_ms in intervals] or [(0, otherwise_ms)]

@@ -1,0 +1,99 @@
+"""Shapes of people and of what is handed out to them, and how they are made."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from bongsu.server.auth.principal import Role
+from bongsu.server.auth.sessions import Login
+from bongsu.server.storage.accounts import UserRecord
+
+MOST_TAGS = 16
+_TAG_CHARACTERS = 256
+
+
+def _tags(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > MOST_TAGS:
+        raise ValueError(f"at most {MOST_TAGS} tags")
+    for name, value in tags.items():
+        plain = name.replace("_", "a")
+        if not (plain.isascii() and plain.isalnum()) or name[0].isdigit() or len(name) > 64:
+            raise ValueError("a tag's name has 1 to 64 letters, digits and _, and begins with no digit")
+        if len(value) > _TAG_CHARACTERS or "\0" in value:
+            raise ValueError(f"a tag's value has at most {_TAG_CHARACTERS} characters, and no NUL")
+    return tags
+
+
+def _text(text: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ValueError("must hold no control characters")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be text that UTF-8 can hold") from None
+    return text.strip()
+
+
+Tags = Annotated[dict[str, str], AfterValidator(_tags)]
+Name = Annotated[str, AfterValidator(_text), Field(min_length=1, max_length=100)]
+Text = Annotated[str, AfterValidator(_text), Field(max_length=100)]
+# Not stripped, and anything that a keyboard gives.
+Secret = Annotated[str, Field(min_length=1, max_length=1_000)]
+
+
+class User(BaseModel):
+    """A person."""
+
+    id: int
+    email: str
+    name: str
+    role: Role
+    tags: dict[str, str] = Field(description="Sees only servers that carry every one of these; empty: all servers.")
+    disabled: bool
+    second_factor: bool
+    oidc: bool = Field(description="Logs in with the OpenID provider.")
+    password: bool = Field(description="May log in with a password.")
+    created_ms: int
+    last_login_ms: int = Field(description="0: never.")
+
+
+class LoggedIn(BaseModel):
+    """What a page keeps in memory. The refresh token is in a cookie that it cannot read."""
+
+    access_token: str
+    expires_ms: int
+    user: User
+
+
+def shown(user: UserRecord) -> User:
+    """A person, without what is secret."""
+    return User(
+        id=user.id,
+        email=user.email,
+        name=user.name,
+        role=Role(user.role),
+        tags=user.tags,
+        disabled=user.disabled,
+        second_factor=user.totp_enabled,
+        oidc=user.oidc_subject is not None,
+        password=user.password_hash is not None,
+        created_ms=user.created_ms,
+        last_login_ms=user.last_login_ms,
+    )
+
+
+def logged_in(login: Login) -> LoggedIn:
+    """The answer to somebody who has logged in."""
+    return LoggedIn(access_token=login.access_token, expires_ms=login.expires_ms, user=shown(login.user))
+
+
+def facts(user: UserRecord) -> dict[str, object]:
+    """A person in the audit log."""
+    return {
+        "email": user.email,
+        "name": user.name,
+        "role": user.role,
+        "tags": user.tags,
+        "disabled": user.disabled,
+        "second_factor": user.totp_enabled,
+    }

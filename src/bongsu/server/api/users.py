@@ -1,0 +1,142 @@
+"""/api/users: people and what they may do. For admins."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+
+from bongsu.core.errors import Conflict, NotFound
+from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.api.people import Name, Secret, Tags, User, facts, shown
+from bongsu.server.auth.access import admin_person
+from bongsu.server.auth.audit import record
+from bongsu.server.auth.directory import PEOPLE
+from bongsu.server.auth.emails import normal_email
+from bongsu.server.auth.principal import Principal, Role
+from bongsu.server.services import Services
+from bongsu.server.storage import accounts
+from bongsu.server.storage.accounts import UserRecord
+
+router = APIRouter(prefix="/api/users", tags=["users"])
+
+Admin = Annotated[Principal, Depends(admin_person)]
+
+
+class Users(BaseModel):
+    """Everybody who may log in."""
+
+    users: list[User]
+
+
+class NewUser(BaseModel):
+    """A person to be."""
+
+    email: str = Field(max_length=254)
+    name: Name
+    role: Role = Role.viewer
+    password: Secret = Field(description="To begin with; the person changes it.")
+    tags: Tags = {}
+
+
+class UserChange(BaseModel):
+    """What is left out stays."""
+
+    name: Name | None = None
+    role: Role | None = None
+    tags: Tags | None = None
+    disabled: bool | None = None
+    password: Secret | None = Field(None, description="A new one; ends all sessions of the person.")
+    second_factor: Annotated[bool | None, Field(description="false: takes it away, for who has lost their phone.")] = (
+        None
+    )
+
+
+class LastAdmin(Conflict):
+    """There must be an admin who can log in."""
+
+    code = "last_admin"
+
+
+@router.get("", operation_id="list_users", summary="Everybody who may log in")
+async def users(services: ServicesDep, user: Admin) -> Users:
+    """Oldest first."""
+    return Users(users=[shown(one) for _, one in sorted(services.auth.directory.users.items())])
+
+
+@router.post("", operation_id="create_user", summary="Add a person", status_code=201)
+async def create(services: ServicesDep, user: Admin, wanted: NewUser) -> User:
+    """The password is given to the person by some other way."""
+    email = normal_email(wanted.email)
+    services.auth.passwords.check(wanted.password, email=email)
+    hashed = await services.auth.passwords.hash(wanted.password)
+    now_ms = services.clock.now_ms()
+    new = UserRecord(0, email, wanted.name, wanted.role, now_ms, tags=wanted.tags, password_hash=hashed)
+
+    def store(connection: Connection) -> UserRecord | None:
+        stored = accounts.add_user(connection, new)
+        if stored is not None:
+            record(connection, now_ms, user, "user.create", f"user {stored.id}", after=facts(stored))
+        return stored
+
+    stored = await services.auth.directory.change(PEOPLE, store)
+    if stored is None:
+        raise Conflict("There is somebody with this email address already.", code="email_taken", field="email")
+    return shown(stored)
+
+
+@router.patch("/{user_id}", operation_id="update_user", summary="Change a person's rights")
+async def update(services: ServicesDep, user: Admin, user_id: int, wanted: UserChange) -> User:
+    """Works at once: also on who is logged in."""
+    before = _found(services, user_id)
+    values = wanted.model_dump(exclude_none=True, exclude={"password", "second_factor"})
+    if wanted.password is not None:
+        services.auth.passwords.check(wanted.password, email=before.email)
+        values["password_hash"] = await services.auth.passwords.hash(wanted.password)
+    if wanted.second_factor is False:
+        values |= {"totp_enabled": False, "totp_secret": None}
+    ends = wanted.password is not None or wanted.disabled is True
+
+    def store(connection: Connection) -> None:
+        if values:
+            accounts.update_user(connection, user_id, new_version=ends, **values)
+        if ends:
+            accounts.end_sessions(connection, user_id)
+        if not accounts.count_admins(connection):
+            raise LastAdmin
+        after = next(one for one in accounts.load_users(connection) if one.id == user_id)
+        told = {"password": "changed"} if wanted.password is not None else {}
+        record(
+            connection,
+            services.clock.now_ms(),
+            user,
+            "user.update",
+            f"user {user_id}",
+            before=facts(before),
+            after=facts(after) | told,
+        )
+
+    await services.auth.directory.change(PEOPLE, store)
+    return shown(_found(services, user_id))
+
+
+@router.delete("/{user_id}", operation_id="delete_user", summary="Remove a person", status_code=204)
+async def delete(services: ServicesDep, user: Admin, user_id: int) -> None:
+    """Ends their sessions and API tokens. What they did stays in the audit log."""
+    before = _found(services, user_id)
+
+    def store(connection: Connection) -> None:
+        accounts.delete_user(connection, user_id)
+        if not accounts.count_admins(connection):
+            raise LastAdmin
+        now_ms = services.clock.now_ms()
+        record(connection, now_ms, user, "user.delete", f"user {user_id}", before=facts(before))
+
+    await services.auth.directory.change(PEOPLE, store)
+
+
+def _found(services: Services, user_id: int) -> UserRecord:
+    user = services.auth.directory.users.get(user_id)
+    if user is None:
+        raise NotFound(f"There is no user {user_id}.", code="unknown_user", field="user_id")
+    return user

@@ -1,0 +1,213 @@
+"""Who may come in, in memory: users, logins, API tokens, agents, signing keys.
+
+Every change goes through ``change``: it raises the part's revision in the same transaction and is seen by this process
+when ``change`` returns. The other processes look at the revisions once a second, and again before they turn away
+somebody whom they do not know: what was granted elsewhere works at once, what was revoked ends within a second.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from bongsu.core.clock import Clock
+from bongsu.server.auth.signing import AccessTokens, Key, new_key
+from bongsu.server.registry import Registry
+from bongsu.server.storage import accounts, agents, auth_state
+from bongsu.server.storage.accounts import ApiTokenRecord, SessionRecord, UserRecord
+from bongsu.server.storage.agents import AgentTokenRecord
+from bongsu.server.storage.database import Database
+from bongsu.server.storage.servers import load_tags
+from bongsu.server.vault import Vault, WrongSecret
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PEOPLE, AGENTS, KEYS, SERVERS = "people", "agents", "keys", "servers"
+POLL_SECONDS = 1.0
+# Unknown tokens, however many, make us look at the database no more often than this.
+LOOK_AGAIN_SECONDS = 0.1
+KEY_PURPOSE = "signing key"
+
+
+@dataclass(slots=True)
+class Grant:
+    """An agent that may send. ``allowance``: pushes that it may make at once."""
+
+    agent_id: str
+    token_id: int
+    expires_ms: int
+    tags: dict[str, str] = field(default_factory=dict)
+    allowance: float = -1.0
+    counted_at: float = 0.0
+
+
+class Directory:
+    """One per process."""
+
+    def __init__(
+        self, database: Database, registry: Registry, vault: Vault, clock: Clock, tokens: AccessTokens
+    ) -> None:
+        self.users: dict[int, UserRecord] = {}
+        self.sessions: dict[str, SessionRecord] = {}
+        self.api_tokens: dict[bytes, ApiTokenRecord] = {}
+        self.api_tokens_used_ms: dict[int, int] = {}
+        # sha256 of the token -> its agent; what the hot path looks at.
+        self.agents: dict[bytes, Grant] = {}
+        self.tokens = tokens
+        self._database = database
+        self._registry = registry
+        self._vault = vault
+        self._clock = clock
+        self._revisions: dict[str, int] = {}
+        self._loading = asyncio.Lock()
+        self._looked_at = 0.0
+
+    @property
+    def set_up(self) -> bool:
+        """Whether there is anybody who may log in."""
+        return bool(self.users)
+
+    async def start(self) -> None:
+        """Loads everything; makes the first signing key."""
+        now_ms = self._clock.now_ms()
+        key = new_key(now_ms)
+        stored = auth_state.SigningKey(key.id, self._vault.encrypt(key.secret, KEY_PURPOSE), now_ms)
+
+        def prepare(connection: Connection) -> None:
+            agents.forget_expired_agent_tokens(connection, now_ms)
+            auth_state.add_signing_key(connection, stored, only_if_none=True)
+            for part in (PEOPLE, AGENTS, KEYS, SERVERS):
+                auth_state.bump(connection, part)
+
+        await self._database.write(prepare)
+        await self.refresh()
+        if not self.tokens.keys:
+            logger.warning("no signing key can be read with this secret key: a new one is made, people log in again")
+            await self.rotate_keys()
+
+    async def change(self, part: str, function: Callable[[Connection], T]) -> T:
+        """Runs ``function`` in a transaction that changes a part; this process knows when it returns."""
+
+        def run(connection: Connection) -> T:
+            result = function(connection)
+            auth_state.bump(connection, part)
+            return result
+
+        result = await self._database.write(run)
+        await self.refresh()
+        return result
+
+    async def refresh(self) -> None:
+        """Loads again what has changed."""
+        async with self._loading:
+            self._looked_at = asyncio.get_running_loop().time()
+            now_ms, known = self._clock.now_ms(), self._revisions
+
+            def load(connection: Connection) -> "_Loaded":
+                loaded = _Loaded(auth_state.revisions(connection))
+                changed = {part for part, revision in loaded.revisions.items() if known.get(part) != revision}
+                if PEOPLE in changed:
+                    loaded.users = accounts.load_users(connection)
+                    loaded.sessions = accounts.load_sessions(connection, now_ms)
+                    loaded.api_tokens = accounts.load_api_tokens(connection)
+                if AGENTS in changed:
+                    loaded.agents = agents.load_agent_tokens(connection)
+                if KEYS in changed:
+                    loaded.keys = auth_state.load_signing_keys(connection)
+                if SERVERS in changed:
+                    loaded.tags = load_tags(connection)
+                return loaded
+
+            self._take(await self._database.read(load))
+
+    async def look_again(self) -> None:
+        """Before somebody unknown is turned away: they may have come in by another process."""
+        loop = asyncio.get_running_loop()
+        came_at = loop.time()
+        await asyncio.sleep(max(0.0, self._looked_at + LOOK_AGAIN_SECONDS - came_at))
+        if self._looked_at < came_at:  # else another one who waited has looked for all
+            await self.refresh()
+
+    async def poll(self) -> None:
+        """Keeps up with other processes, and stores when tokens were used; until cancelled."""
+        rounds = 0
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            rounds += 1
+            # The next round tries again; a database that is away is told of elsewhere.
+            with contextlib.suppress(Exception):
+                await self.refresh()
+                if rounds % 60 == 0:
+                    await self.store_usage()
+
+    async def store_usage(self) -> None:
+        """When API tokens were last used; now and then is enough."""
+        used, self.api_tokens_used_ms = self.api_tokens_used_ms, {}
+        if used:
+            await self._database.write(lambda connection: accounts.touch_api_tokens(connection, used))
+
+    async def rotate_keys(self, *, at_once: bool = False) -> str:
+        """Signs with a new key from now on. ``at_once``: what older ones signed is not accepted any more."""
+        return await self.change(KEYS, lambda connection: rotate(connection, self._vault, self._clock, at_once=at_once))
+
+    def _take(self, loaded: "_Loaded") -> None:
+        if loaded.users is not None:
+            self.users = {user.id: user for user in loaded.users}
+            self.sessions = {session.id: session for session in loaded.sessions}
+            self.api_tokens = {token.token_hash: token for token in loaded.api_tokens}
+        if loaded.agents is not None:
+            before = self.agents
+            self.agents = {}
+            for token in loaded.agents:
+                if token.token_hash is None:
+                    continue
+                grant = before.get(token.token_hash) or Grant(token.agent_id, token.id, token.expires_ms, token.tags)
+                grant.expires_ms = token.expires_ms
+                self.agents[token.token_hash] = grant
+        if loaded.keys is not None:
+            self.tokens.keys = self._decrypted(loaded.keys)
+        if loaded.tags is not None:
+            for server_id, tags in loaded.tags.items():
+                state = self._registry.by_id.get(server_id)
+                if state is not None:
+                    state.record.own_tags = tags
+        self._revisions = loaded.revisions
+
+    def _decrypted(self, stored: list[auth_state.SigningKey]) -> list[Key]:
+        keys = []
+        for key in stored:
+            # One that was made with another secret key signs nothing any more.
+            with contextlib.suppress(WrongSecret):
+                keys.append(Key(key.id, self._vault.decrypt(key.secret, KEY_PURPOSE), key.created_ms))
+        return keys
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """None: has not changed."""
+
+    revisions: dict[str, int]
+    users: list[UserRecord] | None = None
+    sessions: list[SessionRecord] = field(default_factory=list)
+    api_tokens: list[ApiTokenRecord] = field(default_factory=list)
+    agents: list[AgentTokenRecord] | None = None
+    keys: list[auth_state.SigningKey] | None = None
+    tags: dict[int, dict[str, str]] | None = None
+
+
+def rotate(connection: Connection, vault: Vault, clock: Clock, *, at_once: bool) -> str:
+    """Stores a new signing key and returns its id. The one before stays until what it signed has expired."""
+    stored = auth_state.load_signing_keys(connection)
+    now_ms = max(clock.now_ms(), stored[0].created_ms + 1 if stored else 0)
+    key = new_key(now_ms)
+    auth_state.delete_signing_keys(connection, [old.id for old in (stored if at_once else stored[1:])])
+    auth_state.add_signing_key(
+        connection, auth_state.SigningKey(key.id, vault.encrypt(key.secret, KEY_PURPOSE), now_ms)
+    )
+    return key.id

@@ -1,0 +1,92 @@
+"""Pauses after failed logins, kept in the database: they hold for all API servers, and over a restart.
+
+By account and address first, so that a person is not locked out by what somebody else tries elsewhere; by account and
+by address alone with more patience. An account that does not exist is locked like one that does.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from bongsu.core.clock import Clock
+from bongsu.core.errors import TooMany
+from bongsu.server.auth.audit import Actor, record
+from bongsu.server.config import Lockouts
+from bongsu.server.storage.auth_state import (
+    Failures,
+    forget_failures,
+    forget_old_failures,
+    load_failures,
+    store_failures,
+)
+from bongsu.server.storage.database import Database
+
+FIRST_PAUSE_SECONDS = 2
+# Who has not failed for so long starts again from nothing.
+FORGET_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    key: str
+    allowed: int
+
+
+class Lockout:
+    """Asked before a password is looked at, told of the outcome."""
+
+    def __init__(self, database: Database, clock: Clock, limits: Lockouts) -> None:
+        self._database = database
+        self._clock = clock
+        self._limits = limits
+
+    async def check(self, email: str, address: str) -> None:
+        """Raises TooMany while the account or the address has to wait."""
+        subjects = self._subjects(email, address)
+        now_ms = self._clock.now_ms()
+        found = await self._database.read(lambda connection: load_failures(connection, [one.key for one in subjects]))
+        until_ms = max((one.locked_until_ms for one in found.values()), default=0)
+        if until_ms > now_ms:
+            seconds = -(-(until_ms - now_ms) // 1000)
+            raise TooMany(
+                f"Too many failed logins; try again in {seconds} s.", code="locked_out", retry_after_seconds=seconds
+            )
+
+    async def failed(self, email: str, address: str) -> None:
+        """Counts a failure, and locks what has failed too often."""
+        subjects, now_ms = self._subjects(email, address), self._clock.now_ms()
+
+        def count(connection: Connection) -> None:
+            forget_old_failures(connection, now_ms - FORGET_MS)
+            known = load_failures(connection, [one.key for one in subjects])
+            locked = False
+            for subject in subjects:
+                failures = (known[subject.key].failures if subject.key in known else 0) + 1
+                over = failures - subject.allowed
+                pause = min(FIRST_PAUSE_SECONDS * 2 ** min(over, 20), self._limits.longest_seconds) if over >= 0 else 0
+                locked = locked or over == 0
+                store_failures(connection, subject.key, Failures(failures, now_ms, now_ms + pause * 1000))
+            if locked:
+                record(connection, now_ms, Actor("anonymous", email, address), "login.locked_out")
+
+        await self._database.write(count)
+
+    async def succeeded(self, email: str, address: str) -> None:
+        """The account starts again from nothing; the address does not, or an attacker's own account would help them."""
+        keys = [one.key for one in self._subjects(email, address)[:2]]
+        found = await self._database.read(lambda connection: load_failures(connection, keys))
+        if found:
+            await self._database.write(lambda connection: forget_failures(connection, keys))
+
+    def _subjects(self, email: str, address: str) -> list[_Subject]:
+        limits = self._limits
+        return [
+            _Subject(_key("both", f"{email}\n{address}"), limits.account_and_address),
+            _Subject(_key("account", email), limits.account),
+            _Subject(_key("address", address), limits.address),
+        ]
+
+
+def _key(kind: str, text: str) -> str:
+    return f"{kind}:{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}"

@@ -1,0 +1,88 @@
+"""The first admin: by a link that is printed once, or from the environment where nobody is looking.
+
+``bongsu up`` makes the token and hands it to the API server in BONGSU_SETUP_TOKEN (``ps`` does not show it); an API
+server that was started alone makes its own and logs the link. It is good until somebody has used it, or a restart.
+"""
+
+import hmac
+import logging
+import os
+
+from sqlalchemy import Connection
+
+from bongsu.core.clock import Clock
+from bongsu.core.errors import Conflict, Forbidden
+from bongsu.server.auth.audit import Actor, record
+from bongsu.server.auth.directory import PEOPLE, Directory
+from bongsu.server.auth.emails import normal_email
+from bongsu.server.auth.passwords import Passwords
+from bongsu.server.auth.tokens import Prefix, new_token
+from bongsu.server.config import Settings
+from bongsu.server.storage.accounts import UserRecord, add_first_user
+
+logger = logging.getLogger(__name__)
+
+VARIABLE = "BONGSU_SETUP_TOKEN"
+
+
+class AlreadySetUp(Conflict):
+    """Bongsu is set up already; log in."""
+
+    code = "already_set_up"
+
+
+class Setup:
+    """Makes the first user."""
+
+    def __init__(self, directory: Directory, passwords: Passwords, clock: Clock) -> None:
+        self._directory = directory
+        self._passwords = passwords
+        self._clock = clock
+        given = os.environ.get(VARIABLE, "")
+        self._told_by_parent = bool(given)
+        self._token = given or new_token(Prefix.SETUP)
+
+    async def start(self, settings: Settings, url: str) -> None:
+        """Makes the admin that the settings name, or tells how to make one."""
+        if self._directory.set_up:
+            return
+        if settings.admin_email and settings.admin_password:
+            await self._first(settings.admin_email, "", settings.admin_password, Actor("system", "settings"))
+            logger.info("made the first admin, %s", settings.admin_email)
+        elif not self._told_by_parent:
+            logger.warning("nobody can log in yet. Make the first account: %s", setup_link(url, self._token))
+
+    async def finish(self, token: str, email: str, name: str, password: str, address: str) -> UserRecord:
+        """Raises Forbidden for a wrong token, AlreadySetUp when there is somebody."""
+        if self._directory.set_up:
+            raise AlreadySetUp
+        if not hmac.compare_digest(token.encode(), self._token.encode()):
+            raise Forbidden(
+                "This setup link is not valid any more; Bongsu prints a new one when it starts.",
+                code="wrong_setup_token",
+            )
+        return await self._first(email, name, password, Actor("system", "setup link", address))
+
+    async def _first(self, email: str, name: str, password: str, actor: Actor) -> UserRecord:
+        email = normal_email(email)
+        self._passwords.check(password, email=email)
+        hashed = await self._passwords.hash(password)
+        now_ms = self._clock.now_ms()
+        wanted = UserRecord(0, email, name or email.partition("@")[0], "admin", now_ms, password_hash=hashed)
+
+        def store(connection: Connection) -> UserRecord | None:
+            user = add_first_user(connection, wanted)
+            if user is not None:
+                after = {"email": user.email, "role": user.role}
+                record(connection, now_ms, actor, "user.create", f"user {user.id}", after=after)
+            return user
+
+        user = await self._directory.change(PEOPLE, store)
+        if user is None:
+            raise AlreadySetUp
+        return user
+
+
+def setup_link(url: str, token: str) -> str:
+    """With the token in the fragment, which browsers do not send: it stays out of logs."""
+    return f"{url}/setup#{token}"

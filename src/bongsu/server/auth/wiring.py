@@ -1,0 +1,76 @@
+"""What auth is made of, wired together."""
+
+import asyncio
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bongsu.core.clock import Clock
+from bongsu.core.units import parse_duration_ms
+from bongsu.server.auth.access import Authenticator
+from bongsu.server.auth.directory import Directory
+from bongsu.server.auth.enrolment import Enrolment
+from bongsu.server.auth.lockout import Lockout
+from bongsu.server.auth.passwords import Passwords
+from bongsu.server.auth.second_factor import SecondFactor
+from bongsu.server.auth.sessions import Sessions
+from bongsu.server.auth.setup import Setup
+from bongsu.server.auth.signing import AccessTokens
+from bongsu.server.config import Settings
+from bongsu.server.registry import Registry
+from bongsu.server.storage.database import Database
+from bongsu.server.vault import Vault
+
+# Where `bongsu up` wants the enrolment token of its own agent.
+LOCAL_ENROLMENT_VARIABLE = "BONGSU_LOCAL_ENROLMENT_FILE"
+
+
+@dataclass(slots=True)
+class Auth:
+    """``services.auth``."""
+
+    directory: Directory
+    authenticator: Authenticator
+    passwords: Passwords
+    sessions: Sessions
+    lockout: Lockout
+    setup: Setup
+    enrolment: Enrolment
+    second_factor: SecondFactor
+    polling: "asyncio.Task[None] | None" = None
+
+    async def start(self, settings: Settings, url: str) -> None:
+        """Loads who may come in, and makes who is missing at a first start."""
+        await self.directory.start()
+        self.passwords.prepare()
+        await self.setup.start(settings, url)
+        if os.environ.get(LOCAL_ENROLMENT_VARIABLE):
+            await self.enrolment.for_this_machine(Path(os.environ[LOCAL_ENROLMENT_VARIABLE]))
+        self.polling = asyncio.create_task(self.directory.poll(), name="auth")
+
+    async def stop(self) -> None:
+        """Stores what is only in memory."""
+        if self.polling is not None:
+            self.polling.cancel()
+            await asyncio.gather(self.polling, return_exceptions=True)
+            with contextlib.suppress(Exception):  # a full disk: last use is not worth an ugly end
+                await self.directory.store_usage()
+        self.passwords.close()
+
+
+def make_auth(settings: Settings, database: Database, registry: Registry, vault: Vault, clock: Clock) -> Auth:
+    """Nothing is read or written yet."""
+    tokens = AccessTokens(clock, parse_duration_ms(settings.sessions.access))
+    directory = Directory(database, registry, vault, clock, tokens)
+    passwords = Passwords(settings.password_hashing)
+    return Auth(
+        directory=directory,
+        authenticator=Authenticator(directory, clock.now_ms),
+        passwords=passwords,
+        sessions=Sessions(directory, database, vault, clock, settings.sessions),
+        lockout=Lockout(database, clock, settings.lockouts),
+        setup=Setup(directory, passwords, clock),
+        enrolment=Enrolment(directory, clock),
+        second_factor=SecondFactor(vault),
+    )

@@ -1,0 +1,64 @@
+"""The way in for everything but pushes: addresses, headers, rates, and nothing but the setup page before the setup."""
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bongsu.core.errors import BongsuError, Forbidden
+from bongsu.server.edge.addresses import Forwarded, rate_key
+from bongsu.server.edge.headers import with_headers
+from bongsu.server.errors import error_body, retry_after, status_of
+
+if TYPE_CHECKING:
+    from bongsu.server.services import Services
+
+# What answers before there is anybody who could log in.
+_BEFORE_SETUP = ("/api/setup", "/api/health", "/api/agents/enrol", "/api/agents/rotate")
+_NOT_THE_DASHBOARD = re.compile(r"/(api|docs|redoc|_docs|agent)(/|$)")
+
+
+class Gate:
+    """``services`` is set when the application has started."""
+
+    def __init__(self, app: ASGIApp, forwarded: Forwarded, refused: Counter[str]) -> None:
+        self._app = app
+        self._forwarded = forwarded
+        self._refused = refused
+        self.services: Services | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        self._forwarded.apply(scope)
+        send = with_headers(scope, send)
+        try:
+            await self._check(scope)
+        except BongsuError as error:
+            self._refused[error.code] += 1
+            if scope["type"] == "websocket":
+                await receive()
+                await send({"type": "websocket.close", "code": 4403, "reason": error.message[:120]})
+                return
+            body = error_body(error.code, error.message, error.field, error.limit)
+            await JSONResponse(body, status_of(error), headers=retry_after(error))(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    async def _check(self, scope: Scope) -> None:
+        path, services = scope["path"], self.services
+        if services is None:
+            return
+        if not services.auth.directory.set_up and _NOT_THE_DASHBOARD.match(path) and path not in _BEFORE_SETUP:
+            # Perhaps another process, or `bongsu user create`, has done it.
+            await services.auth.directory.look_again()
+            if not services.auth.directory.set_up:
+                raise Forbidden(
+                    "Bongsu is not set up yet: open the link that it printed at its start.", code="setup_required"
+                )
+        if path.startswith("/api/"):
+            client = scope.get("client")
+            await services.rate_limiter.address(rate_key(client[0] if client else ""))

@@ -1,0 +1,76 @@
+"""TLS with a certificate that is renewed without a restart.
+
+Every CHECK_SECONDS the files are looked at; when one of them has changed, the context takes the new pair, and new
+connections get it. A pair that cannot be used (half written, key and certificate of different pairs) changes nothing.
+"""
+
+import asyncio
+import logging
+import ssl
+from pathlib import Path
+
+from bongsu.core.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+CHECK_SECONDS = 5.0
+
+
+class Certificate:
+    """The context that connections are made with."""
+
+    def __init__(self, certificate: str, key: str) -> None:
+        if not key:
+            raise ConfigError("tls_key: a certificate needs its private key.", field="tls_key")
+        self._files = (Path(certificate), Path(key))
+        self._seen = self._state()
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
+        try:
+            self._load(self.context)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"tls_certificate: {_why(error, self._files)}", field="tls_certificate") from None
+
+    def reload(self) -> bool:
+        """Takes a new pair of files, if there is one that can be used. Whether there was."""
+        now = self._state()
+        if now == self._seen or None in now:
+            return False
+        self._seen = now
+        try:
+            # A pair that does not fit would leave the context with half of it: tried on another one first.
+            self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+            self._load(self.context)
+        except (OSError, ssl.SSLError) as error:
+            logger.error("the new certificate cannot be used, the old one stays: %s", _why(error, self._files))
+            return False
+        logger.info("took the new certificate %s", self._files[0])
+        return True
+
+    async def watch(self) -> None:
+        """Looks now and then; until cancelled."""
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            await asyncio.to_thread(self.reload)
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        context.load_cert_chain(*self._files)
+
+    def _state(self) -> tuple[tuple[int, int, int] | None, ...]:
+        return tuple(_stat(file) for file in self._files)
+
+
+def _stat(file: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = file.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _why(error: Exception, files: tuple[Path, Path]) -> str:
+    if isinstance(error, FileNotFoundError):
+        missing = next((file for file in files if not file.exists()), files[0])
+        return f"{missing} is not there."
+    return f"{files[0]} and {files[1]}: {getattr(error, 'reason', None) or error}"

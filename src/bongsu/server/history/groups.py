@@ -1,0 +1,88 @@
+"""Series across servers, labels or tags as one."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from bongsu.core.errors import InvalidInput
+from bongsu.core.series import Series
+from bongsu.server.columns import Aggregation, Points, Values
+from bongsu.server.history.query import Grouping, SeriesHistory
+
+_ACROSS: Mapping[Aggregation, Callable[[Values], Values]] = {
+    Aggregation.AVG: lambda values: np.nanmean(values, axis=0),
+    Aggregation.MIN: lambda values: np.nanmin(values, axis=0),
+    Aggregation.MAX: lambda values: np.nanmax(values, axis=0),
+    Aggregation.SUM: lambda values: np.nansum(values, axis=0),
+    Aggregation.COUNT: lambda values: np.count_nonzero(~np.isnan(values), axis=0).astype(np.float64),
+}
+
+
+def parse_grouping(across: Aggregation | None, by: Sequence[str]) -> Grouping | None:
+    """The grouping of a query; None when there is none.
+
+    Raises:
+        InvalidInput: not a way to put series together, or not a thing to group by.
+    """
+    if across is None:
+        if by:
+            raise InvalidInput("group_by needs across: avg, min, max, sum, count or a percentile.", field="across")
+        return None
+    if across not in _ACROSS and across.percentile is None:
+        raise InvalidInput(
+            f"{across} of series makes no sense: avg, min, max, sum, count, p50 ... p99.", field="across"
+        )
+    for one in by:
+        kind, _, name = one.partition(":")
+        if one != "server" and (kind not in ("tag", "label") or not name):
+            raise InvalidInput(f"group_by must be server, tag:NAME or label:NAME, not {one!r}.", field="group_by")
+    return Grouping(across, tuple(by))
+
+
+class Groups:
+    """Collects series and makes one of each group."""
+
+    def __init__(self, grouping: Grouping, tags: Mapping[int, Mapping[str, str]]) -> None:
+        self._grouping = grouping
+        self._tags = tags
+        self._members: dict[Series, list[SeriesHistory]] = {}
+
+    def add(self, one: SeriesHistory) -> None:
+        """Takes a series in."""
+        self._members.setdefault(self._group(one), []).append(one)
+
+    def _group(self, one: SeriesHistory) -> Series:
+        assert one.server_id is not None
+        labels = []
+        for by in self._grouping.by:
+            kind, _, name = by.partition(":")
+            if kind == "server":
+                labels.append(("server", str(one.server_id)))
+            elif kind == "tag":
+                labels.append((f"tag:{name}", self._tags[one.server_id].get(name, "")))
+            else:
+                labels.append((name, dict(one.series.labels).get(name, "")))
+        return Series(one.series.metric, tuple(labels), one.series.unit, one.series.kind)
+
+    def made(self) -> list[SeriesHistory]:
+        """One series a group, in the order of their names."""
+        return [self._one(series, self._members[series]) for series in sorted(self._members, key=str)]
+
+    def _one(self, series: Series, members: list[SeriesHistory]) -> SeriesHistory:
+        times = np.unique(np.concatenate([one.points.times for one in members]))
+        values, low, high = (np.full((len(members), len(times)), np.nan) for _ in range(3))
+        for row, one in enumerate(members):
+            points = one.points
+            place = np.searchsorted(times, points.times)
+            values[row, place] = points.values
+            low[row, place] = points.values if points.low is None else points.low
+            high[row, place] = points.values if points.high is None else points.high
+        points = Points(times, self._across(values), np.nanmin(low, axis=0), np.nanmax(high, axis=0))
+        return SeriesHistory(None, series, members[0].aggregation, points, len(members))
+
+    def _across(self, values: Values) -> Values:
+        across = self._grouping.across
+        if across.percentile is not None:
+            percentiles: Values = np.nanpercentile(values, across.percentile, axis=0)
+            return percentiles
+        return _ACROSS[across](values)

@@ -1,0 +1,75 @@
+"""At which resolution a query is answered: the coarsest that still gives the points asked for, and still is there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bongsu.core.buckets import nice_step
+from bongsu.core.errors import InvalidInput
+from bongsu.server.history.query import HistoryQuery, Resolution
+from bongsu.server.rollup import HOUR_MS, MINUTE_MS
+from bongsu.server.storage.archive import RAW, ROW_SPAN_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``tier``: what is read; ``step_ms``: the length of a point's bucket, None: samples as they are."""
+
+    tier: int
+    step_ms: int | None
+
+
+def make_plan(
+    query: HistoryQuery, earliest_ms: int, interval_ms: int, floors: Mapping[int, int], *, raw_only: str | None
+) -> Plan:
+    """``earliest_ms``: of what there is; ``interval_ms``: of the samples; ``raw_only``: why no rollup will do.
+
+    Raises:
+        InvalidInput: the samples that the answer needs have been given up, or the step does not fit the resolution.
+    """
+    if query.cursor is not None:
+        return Plan(query.cursor.tier, query.cursor.step_ms)
+    start_ms = max(query.start_ms, earliest_ms)
+    length_ms = max(1, query.end_ms - start_ms)
+    if query.resolution is not None:
+        plan = _named(query, query.resolution, length_ms, interval_ms)
+    else:
+        plan = _chosen(query, start_ms, length_ms, interval_ms, floors, raw_only=raw_only is not None)
+    if raw_only is not None and (plan.tier != RAW or start_ms < floors[RAW]):
+        raise InvalidInput(
+            f"{raw_only} needs the samples themselves, which are there from {max(floors[RAW], earliest_ms)} on.",
+            code="samples_given_up",
+            field="start" if plan.tier == RAW else "resolution",
+            limit=max(floors[RAW], earliest_ms),
+        )
+    return plan
+
+
+def _named(query: HistoryQuery, resolution: Resolution, length_ms: int, interval_ms: int) -> Plan:
+    tier = resolution.tier
+    if tier == RAW:
+        if query.step_ms is None and query.grouping is None and length_ms <= query.max_points * interval_ms:
+            return Plan(RAW, None)
+        return Plan(RAW, query.step_ms or nice_step(length_ms, query.max_points, at_least_ms=interval_ms))
+    step_ms = query.step_ms or nice_step(length_ms, query.max_points, at_least_ms=tier)
+    if step_ms % tier:
+        raise InvalidInput(f"step must be a multiple of {resolution} at this resolution.", field="step", limit=tier)
+    return Plan(tier, step_ms)
+
+
+def _chosen(
+    query: HistoryQuery, start_ms: int, length_ms: int, interval_ms: int, floors: Mapping[int, int], *, raw_only: bool
+) -> Plan:
+    step_ms = query.step_ms
+    if step_ms is None:
+        fits = length_ms <= query.max_points * interval_ms and start_ms >= floors[RAW]
+        if fits and query.grouping is None:
+            return Plan(RAW, None)
+        step_ms = nice_step(length_ms, query.max_points, at_least_ms=interval_ms)
+    if raw_only:
+        return Plan(RAW, step_ms)
+    tier = next((one for one in (HOUR_MS, MINUTE_MS) if step_ms % one == 0), RAW)
+    for coarser in ROW_SPAN_MS:
+        if start_ms < floors[tier] and coarser > tier:
+            tier = coarser
+            step_ms = -(-step_ms // tier) * tier
+    return Plan(tier, step_ms)

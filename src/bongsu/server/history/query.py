@@ -1,0 +1,122 @@
+"""What is asked and what is answered."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bongsu.core.series import Kind, Layout, Series
+from bongsu.server.columns import Aggregation, Points
+from bongsu.server.registry import ServerState
+from bongsu.server.rollup import HOUR_MS, MINUTE_MS
+from bongsu.server.selection import Selection
+from bongsu.server.storage.archive import RAW
+
+
+class Resolution(StrEnum):
+    """What points are made from."""
+
+    RAW = "raw"
+    MINUTE = "1m"
+    HOUR = "1h"
+
+    @property
+    def tier(self) -> int:
+        """Its tier in the archive: the length of a bucket in ms, 0 for raw."""
+        return {Resolution.RAW: RAW, Resolution.MINUTE: MINUTE_MS, Resolution.HOUR: HOUR_MS}[self]
+
+    @classmethod
+    def of(cls, tier: int) -> "Resolution":
+        """The reverse of ``tier``."""
+        return next(one for one in cls if one.tier == tier)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where the next page begins: after this series, with the step and the tier of the pages before."""
+
+    server_id: int
+    series: str
+    step_ms: int | None
+    tier: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Series of one metric that agree in all of ``by`` become one: at each time, ``across`` of their points.
+
+    ``by``: ``server``, ``tag:NAME`` or ``label:NAME``; empty: all of a metric.
+    """
+
+    across: Aggregation
+    by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """``[start_ms, end_ms)`` of the selected series in at most ``max_points`` points each."""
+
+    selection: Selection
+    start_ms: int
+    end_ms: int
+    max_points: int
+    step_ms: int | None = None
+    aggregation: Aggregation | None = None
+    limit: int = 500
+    cursor: Cursor | None = None
+    resolution: Resolution | None = None
+    grouping: Grouping | None = None
+
+    def how(self, series: Series) -> Aggregation:
+        """What a point says of this series."""
+        return self.aggregation or (Aggregation.RATE if series.kind is Kind.COUNTER else Aggregation.AVG)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One series of one server and where its values stand: (layout, position) for each layout that holds it."""
+
+    server: ServerState
+    series: Series
+    places: tuple[tuple[Layout, int], ...]
+
+    @property
+    def server_id(self) -> int:
+        """Of its server."""
+        return self.server.record.id
+
+    @property
+    def counter(self) -> bool:
+        """Whether it only rises."""
+        return self.series.kind is Kind.COUNTER
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesHistory:
+    """The points of one series, or of a group of ``members`` series (``server_id`` is None then)."""
+
+    server_id: int | None
+    series: Series
+    aggregation: Aggregation
+    points: Points
+    members: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What should be there and cannot be read. ``series`` None: nothing of this time can."""
+
+    server_id: int
+    start_ms: int
+    end_ms: int
+    series: str | None = None
+
+
+@dataclass(slots=True)
+class History:
+    """The answer. ``step_ms`` None: the stored samples as they are. ``tag``: equal answers have equal ones."""
+
+    resolution: Resolution
+    step_ms: int | None
+    series: list[SeriesHistory] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+    next: Cursor | None = None
+    tag: str | None = None

@@ -1,0 +1,148 @@
+"""Reads what the database holds of some series of one layout. Bytes out; what costs time on the CPU comes later."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from bongsu.server.columns import Times, Values
+from bongsu.server.history.query import Missing
+from bongsu.server.rollup import SeriesRollup
+from bongsu.server.storage.archive import RAW, SPAN_MS, Key, heads_between, infos_between, rollup_heads_between
+from bongsu.server.storage.blocks import CorruptBlock, Head
+from bongsu.server.storage.parts import FrameColumns, PartWanted, frame_columns, read_parts, together
+from bongsu.server.storage.rollup_blocks import SHARED, decode_series, decode_shared
+
+
+@dataclass(slots=True)
+class BlockColumns:
+    """Some columns of one block, or of one rollup row (``step_ms``)."""
+
+    key: Key
+    step_ms: int | None
+    start_ms: int
+    end_ms: int
+    checksum: int
+    head: Head
+    parts: dict[int, bytes] = field(default_factory=dict)
+
+    def part(self, position: int) -> bytes:
+        """The bytes of one column as stored; empty when they could not be read."""
+        return self.parts.get(position, b"")
+
+    def samples(self, position: int) -> tuple[Times, Values]:
+        """Of a block. Raises CorruptBlock."""
+        return self.head.times, self.head.column(position, self.part(position))
+
+    def buckets(self, position: int, *, counter: bool) -> SeriesRollup:
+        """Of a rollup row. Raises CorruptBlock."""
+        frames, first_ms, last_ms = decode_shared(self.head, self.part(SHARED))
+        part = self.part(position + 1)
+        count, stats = decode_series(self.head, position, part, frames, counter=counter)
+        return SeriesRollup(self.head.times, first_ms, last_ms, count, stats)
+
+
+@dataclass(slots=True)
+class LayoutRows:
+    """What the database holds of one layout in a range: ``rollups``, but raw where those are behind.
+
+    ``raw_spans``: starts of the spans whose raw samples count instead of their rollups.
+    """
+
+    key: Key
+    frames: FrameColumns | None = None
+    blocks: list[BlockColumns] = field(default_factory=list)
+    rollups: list[BlockColumns] = field(default_factory=list)
+    raw_spans: set[int] = field(default_factory=set)
+    missing: list[Missing] = field(default_factory=list)
+
+    def add_to(self, digest: "hashlib.blake2b") -> None:
+        """Tells this content from any other."""
+        for one in (*self.blocks, *self.rollups):
+            digest.update(f"{self.key} {one.step_ms} {one.start_ms} {one.checksum};".encode())
+        if self.frames is not None:
+            times = self.frames.times
+            digest.update(f"{self.key} {len(times)} {times[0]} {times[-1]};".encode())
+
+
+def read_layout(
+    connection: Connection, key: Key, positions: Sequence[int], tier: int, start_ms: int, end_ms: int, floor_ms: int
+) -> LayoutRows:
+    """The columns ``positions`` (ascending) of one layout in ``[start_ms, end_ms)``.
+
+    ``floor_ms``: before it raw samples have been given up. At a coarser tier than raw, spans that hold frames which
+    are not part of the rollups yet are read raw: they are the last hours, and those that late frames came into.
+    """
+    rows = LayoutRows(key, frame_columns(connection, key, start_ms, end_ms, positions))
+    if tier == RAW:
+        _open_blocks(connection, rows, start_ms, end_ms, None)
+    else:
+        pending = _pending(connection, rows, start_ms, end_ms)
+        rows.raw_spans = {span_ms for span_ms in pending if span_ms >= floor_ms}
+        if pending:
+            _open_blocks(connection, rows, min(pending), min(max(pending) + SPAN_MS, end_ms), pending)
+        _open_rollups(connection, rows, tier, start_ms, end_ms)
+    _read_columns(connection, rows.blocks, [*positions])
+    _read_columns(connection, rows.rollups, [SHARED, *(position + 1 for position in positions)])
+    return rows
+
+
+def _pending(connection: Connection, rows: LayoutRows, start_ms: int, end_ms: int) -> set[int]:
+    starts = [info.start_ms for info in infos_between(connection, rows.key, start_ms, end_ms) if not info.rolled]
+    if rows.frames is not None:
+        starts.extend(rows.frames.times.tolist())
+    return {start - start % SPAN_MS for start in starts}
+
+
+def _open_blocks(
+    connection: Connection, rows: LayoutRows, start_ms: int, end_ms: int, pending: set[int] | None
+) -> None:
+    for info, head in heads_between(connection, rows.key, start_ms, end_ms):
+        span_ms = info.start_ms - info.start_ms % SPAN_MS
+        if pending is not None and (span_ms not in pending or (info.rolled and span_ms not in rows.raw_spans)):
+            continue
+        try:
+            opened = Head.open(head, info.checksum)
+        except CorruptBlock:
+            rows.missing.append(Missing(rows.key[0], info.start_ms, info.end_ms + 1))
+            continue
+        rows.blocks.append(BlockColumns(rows.key, None, info.start_ms, info.end_ms + 1, info.checksum, opened))
+
+
+def _open_rollups(connection: Connection, rows: LayoutRows, tier: int, start_ms: int, end_ms: int) -> None:
+    for row in rollup_heads_between(connection, rows.key, tier, start_ms, end_ms):
+        try:
+            opened = row.opened()
+        except CorruptBlock:
+            rows.missing.append(Missing(rows.key[0], row.start_ms, row.end_ms))
+            continue
+        rows.rollups.append(BlockColumns(rows.key, tier, row.start_ms, row.end_ms, row.checksum, opened))
+
+
+def _read_columns(connection: Connection, sources: list[BlockColumns], positions: list[int]) -> None:
+    wanted: list[PartWanted] = []
+    targets: list[tuple[BlockColumns, list[tuple[int, int, int]]]] = []
+    for source in sources:
+        try:
+            places = [source.head.place(position) for position in positions]
+        except CorruptBlock:
+            continue  # its columns are missing, which reading them tells
+        if together(places):
+            first = places[0][0]
+            slices = [
+                (position, start - first, length) for position, (start, length) in zip(positions, places, strict=True)
+            ]
+            wanted.append(_part(source, first, places[-1][0] + places[-1][1] - first))
+            targets.append((source, slices))
+        else:
+            for position, (start, length) in zip(positions, places, strict=True):
+                wanted.append(_part(source, start, length))
+                targets.append((source, [(position, 0, length)]))
+    for (source, slices), data in zip(targets, read_parts(connection, wanted), strict=True):
+        for position, start, length in slices:
+            source.parts[position] = data[start : start + length]
+
+
+def _part(source: BlockColumns, offset: int, length: int) -> PartWanted:
+    return PartWanted(source.key, source.step_ms, source.start_ms, offset, length)

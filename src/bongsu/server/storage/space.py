@@ -1,0 +1,57 @@
+"""How much room the database takes, and giving some back."""
+
+from sqlalchemy import Connection, text
+
+# What a row takes beside its bytes on PostgreSQL: the tuple header, the key, its index entry.
+_ROW_BYTES = 100
+
+
+def used_bytes(connection: Connection) -> int:
+    """Bytes that hold something: on SQLite without free pages, on PostgreSQL without dead rows and free space."""
+    if connection.dialect.name == "sqlite":
+        return (_pragma(connection, "page_count") - _pragma(connection, "freelist_count")) * _page_size(connection)
+    total = 0
+    for table, columns in (
+        ("blocks", ("head", "data")),
+        ("rollups", ("head", "data")),
+        ("frames", ('"values"',)),
+        ("process_lists", ("data",)),
+    ):
+        lengths = " + ".join(f"octet_length({column})" for column in columns)
+        query = f"SELECT count(*) * {_ROW_BYTES} + coalesce(sum({lengths}), 0) FROM {table}"  # noqa: S608
+        total += int(connection.scalar(text(query)) or 0)
+    return total
+
+
+def file_bytes(connection: Connection) -> int:
+    """Bytes on disk: the database file on SQLite (without its log), all relations on PostgreSQL."""
+    if connection.dialect.name == "sqlite":
+        return _pragma(connection, "page_count") * _page_size(connection)
+    return int(connection.scalar(text("SELECT pg_database_size(current_database())")) or 0)
+
+
+def free_bytes(connection: Connection) -> int:
+    """Bytes of the file that hold nothing. PostgreSQL looks after its own: 0."""
+    if connection.dialect.name != "sqlite":
+        return 0
+    return _pragma(connection, "freelist_count") * _page_size(connection)
+
+
+def give_back(connection: Connection, most_bytes: int) -> None:
+    """Cuts up to ``most_bytes`` of free pages off the file. PostgreSQL's autovacuum does it there."""
+    if connection.dialect.name == "sqlite":
+        pages = most_bytes // _page_size(connection)
+        if pages > 0:  # 0 would mean all of them
+            # Each step of the statement frees one page; SQLAlchemy would take it for done after the first.
+            cursor = connection.connection.cursor()
+            cursor.execute(f"PRAGMA incremental_vacuum({pages})")
+            cursor.fetchall()
+            cursor.close()
+
+
+def _page_size(connection: Connection) -> int:
+    return _pragma(connection, "page_size")
+
+
+def _pragma(connection: Connection, name: str) -> int:
+    return int(connection.exec_driver_sql(f"PRAGMA {name}").scalar() or 0)

@@ -1,0 +1,201 @@
+"""What each tier holds: after a year on a fake clock, over a budget, and after space was given back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from bongsu.core.errors import ConfigError
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts, pack
+from bongsu.server.columns import increases
+from bongsu.server.config import load_settings
+from bongsu.server.jobs import Compactor, Retention, Sealer
+from bongsu.server.migrations import upgrade
+from bongsu.server.models import blocks, frames, rollups
+from bongsu.server.rollup import FIRST, HOUR_MS, LAST, MINUTE_MS, RESETS, Rollup, counters_of
+from bongsu.server.storage.archive import RAW, SPAN_MS, StoredRollup
+from bongsu.server.storage.blocks import Head
+from bongsu.server.storage.database import Database, open_database
+from bongsu.server.storage.frames import Batch, store
+from bongsu.server.storage.processes import encode_lists
+from bongsu.server.storage.retention import floors
+from bongsu.server.storage.rollup_blocks import decode_rollup
+from bongsu.server.storage.servers import add_server
+from bongsu.server.storage.space import file_bytes, used_bytes
+from tests.support.clock import FakeClock
+from tests.support.jobs import count, run_jobs
+from tests.support.pushes import LAYOUT, a_frame
+
+DAY_MS = 86_400_000
+STEP_MS = 600_000
+ROUND_MS = 4 * DAY_MS
+START = 1_700_000_000_000 // SPAN_MS * SPAN_MS
+COUNTERS = counters_of([series.kind for series in LAYOUT.series])
+
+
+@pytest.fixture
+async def database(database_url: str) -> "Iterator[Database]":
+    opened = open_database(database_url)
+    await opened.write(upgrade)
+    await opened.write(lambda connection: add_server(connection, AgentIdentity("a" * 8, "a"), HostFacts(), START))
+    yield opened
+    await opened.close()
+
+
+def frame_at(number: int) -> Frame:
+    """CPU a saw tooth, memory a number, a counter that starts anew every 1,000 frames."""
+    values = (number % 97 / 97, float(number), number % 1_000 * 10.0)
+    return Frame(LAYOUT.id, START + number * STEP_MS, pack(values))
+
+
+async def push(database: Database, sent: list[Frame]) -> None:
+    for first in range(0, len(sent), 500):
+        batch = Batch(1, sent[first : first + 500], [LAYOUT])
+        await database.write(lambda connection, batch=batch: store(connection, [batch], each=True))
+
+
+async def rollup_of(database: Database, step_ms: int) -> Rollup:
+    """All rows of a tier as one."""
+    columns = [rollups.c[name] for name in StoredRollup.__slots__]
+    query = select(*columns).where(rollups.c.step_ms == step_ms).order_by(rollups.c.start_ms)
+    rows = [StoredRollup(*row) for row in await database.read(lambda connection: connection.execute(query).all())]
+    parts = [decode_rollup(row.opened(), row.data, COUNTERS) for row in rows]
+    import numpy as np
+
+    names = ("times", "first_ms", "last_ms", "frames", "count")
+    joined = [np.concatenate([getattr(part, name) for part in parts]) for name in names]
+    return Rollup(*joined, np.concatenate([part.stats for part in parts], axis=1))
+
+
+async def test_a_year_leaves_in_each_tier_what_it_should_hold(database: Database, tmp_path: Path) -> None:
+    """400 days, a frame every 10 minutes, one in 40 of them days late: the jobs run every 4 days."""
+    clock = FakeClock(START)
+    per_round = ROUND_MS // STEP_MS
+    held_back: list[Frame] = []
+    number = 0
+    for turn in range(400 * DAY_MS // ROUND_MS):
+        sent = [frame_at(number + i) for i in range(per_round)]
+        number += per_round
+        held_back.extend(frame for i, frame in enumerate(sent) if (turn + i) % 40 == 7)
+        on_time = [frame for i, frame in enumerate(sent) if (turn + i) % 40 != 7]
+        late = [frame for frame in held_back if frame.time_ms < clock.now_ms() - DAY_MS]
+        held_back = [frame for frame in held_back if frame.time_ms >= clock.now_ms() - DAY_MS]
+        clock.advance(ROUND_MS / 1000)
+        await push(database, on_time + late)
+        await run_jobs(clock, tmp_path, database=database)
+    await push(database, held_back)
+    clock.advance(2 * SPAN_MS / 1000)
+    for _ in range(2):
+        await run_jobs(clock, tmp_path, database=database)
+
+    now_ms = clock.now_ms()
+    floor = {
+        RAW: (now_ms - 7 * DAY_MS) // SPAN_MS * SPAN_MS,
+        MINUTE_MS: (now_ms - 30 * DAY_MS) // SPAN_MS * SPAN_MS,
+        HOUR_MS: (now_ms - 365 * DAY_MS) // (10 * DAY_MS) * (10 * DAY_MS),
+    }
+    assert await database.read(floors) == floor
+    last_ms = START + (number - 1) * STEP_MS
+    assert await count(database, frames) == 0
+
+    stored = await database.read(lambda connection: connection.execute(select(blocks)).all())
+    times = sorted(time_ms for row in stored for time_ms in Head.open(row.head, row.checksum).times.tolist())
+    assert times == list(range(floor[RAW], last_ms + 1, STEP_MS))
+
+    minutes = await rollup_of(database, MINUTE_MS)
+    assert minutes.times.tolist() == list(range(floor[MINUTE_MS], last_ms + 1, STEP_MS))
+    assert set(minutes.frames.tolist()) == {1}
+
+    hours = await rollup_of(database, HOUR_MS)
+    assert hours.times.tolist() == list(range(floor[HOUR_MS], last_ms + 1, HOUR_MS))
+    assert set(hours.frames.tolist()) == {HOUR_MS // STEP_MS}
+    numbers = (hours.times - START) // STEP_MS
+    each = numbers[:, None] + range(HOUR_MS // STEP_MS)
+    assert hours.stats[:, :, 1].T.tolist() == [[row.sum(), row.min(), row.max(), row[-1]] for row in each.astype(float)]
+    counter = (each % 1_000 * 10.0).astype(float)
+    assert hours.stats[FIRST, :, 2].tolist() == counter[:, 0].tolist()
+    grown = hours.stats[LAST, :, 2] - hours.stats[FIRST, :, 2] + hours.stats[RESETS, :, 2]
+    assert grown.tolist() == [increases(row).sum() for row in counter]
+
+
+async def test_over_the_budget_the_oldest_raw_samples_go_first(database: Database, tmp_path: Path) -> None:
+    import random
+
+    noise = random.Random(1)
+    clock = FakeClock(START + 12 * SPAN_MS)
+    # Long values that do not compress: 600 KB a span and more.
+    sent = [
+        a_frame(START + number * 20_000, (noise.random(), noise.random(), noise.random()))
+        for number in range(10 * SPAN_MS // 20_000)
+    ]
+    await push(database, sent)
+    await run_jobs(clock, tmp_path, Sealer, Compactor, database=database)
+    used = await database.read(used_bytes)
+    starts = await database.read(lambda connection: connection.scalars(select(blocks.c.start_ms)).all())
+    assert len(starts) == 10
+    kept = await rollup_of(database, MINUTE_MS)
+    budget = used - 3 * 20_000
+    from unittest.mock import patch
+
+    with patch("bongsu.server.config.MIB", 1):
+        await run_jobs(clock, tmp_path, Retention, database=database, storage_budget=f"{budget}B")
+    left = await database.read(lambda connection: connection.scalars(select(blocks.c.start_ms)).all())
+    assert 0 < len(left) < 10
+    assert sorted(left) == sorted(starts)[-len(left) :], "the youngest are left"
+    assert await database.read(used_bytes) <= budget
+    assert (await rollup_of(database, MINUTE_MS)).times.tolist() == kept.times.tolist(), "minutes are still all there"
+    assert (await database.read(floors))[RAW] == min(left)
+
+
+async def test_what_is_not_rolled_up_yet_is_never_deleted(database: Database, tmp_path: Path) -> None:
+    clock = FakeClock(START + DAY_MS)
+    await push(database, [frame_at(number) for number in range(140)])
+    await run_jobs(clock, tmp_path, Sealer, database=database)
+    clock.advance(20 * 86_400)
+    await run_jobs(clock, tmp_path, Retention, database=database)
+    assert await count(database, blocks) > 0
+    await run_jobs(clock, tmp_path, Compactor, database=database)
+    assert await count(database, blocks) == 0, "older than raw samples are kept, it is only rolled up"
+    assert (await rollup_of(database, HOUR_MS)).frames.sum() == 140
+
+
+async def test_process_lists_have_a_retention_of_their_own(database: Database, tmp_path: Path) -> None:
+    from bongsu.core.samples import ProcessList
+    from bongsu.server.models import process_lists
+
+    clock = FakeClock(START + 10 * DAY_MS)
+    lists = encode_lists([ProcessList(START + day * DAY_MS) for day in range(10)])
+    await database.write(lambda connection: store(connection, [Batch(1, [], process_lists=lists)]))
+    await run_jobs(clock, tmp_path, Retention, database=database, retention_processes="3d")
+    assert await count(database, process_lists) == 3
+
+
+async def test_space_is_given_back(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    if database.dialect != "sqlite":
+        return  # autovacuum looks after it
+    monkeypatch.setattr("bongsu.server.jobs.retention.RESERVE_BYTES", 0)
+    clock = FakeClock(START + 10 * DAY_MS)
+    from bongsu.core.samples import Process, ProcessList
+
+    many = [Process(pid, f"program-{pid}-{pid * 7919 % 10007}", "root", pid / 7) for pid in range(100)]
+    lists = encode_lists([ProcessList(START + number * 1_000, many) for number in range(3_000)])
+    await database.write(lambda connection: store(connection, [Batch(1, [], process_lists=lists)]))
+    before = await database.read(file_bytes)
+    await run_jobs(clock, tmp_path, Retention, database=database)
+    assert before > 3_000_000
+    assert await database.read(file_bytes) < before / 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        pytest.param({"retention_raw": "40d"}, "retention_raw must not be longer", id="raw longer than minutes"),
+        pytest.param({"retention_1h": "20d"}, "nor that than retention_1h", id="minutes longer than hours"),
+        pytest.param({"storage_budget": "1MB"}, "at least 16MB", id="no room for anything"),
+        pytest.param({"storage_budget": "lots"}, "not a size", id="no size"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, str], problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        load_settings(**settings)
