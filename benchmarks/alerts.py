@@ -71,6 +71,7 @@ async def fill(database: Database, servers: int, rules: int, now_ms: int) -> Non
     await database.write(upgrade)
     layout = the_layout()
     values = capture.rows(40)
+    values[:, 100:132] = 0.5
     for number in range(servers):
         agent = AgentIdentity(f"bench-{number:06d}", f"bench-{number}", "1", INTERVAL_MS)
         frames = [Frame(layout.id, now_ms - INTERVAL_MS * (40 - index), values[index].tobytes()) for index in range(40)]
@@ -167,7 +168,7 @@ async def until_post(rounds: int) -> dict[str, float]:
             await asyncio.sleep(15)
             for number in range(rounds):
                 # At another moment of the interval each time.
-                await asyncio.sleep(7.3)
+                await asyncio.sleep(1 + number * 3.7 % 10)
                 arrived = len(hook.received)
                 frame = Frame(layout.id, clock.now_ms(), pack([0.95]))
                 batch = Batch(number + 1, [frame])

@@ -19,7 +19,7 @@ class Event(StrEnum):
 
 @dataclass(slots=True)
 class Alert:
-    """As stored. ``id`` 0: not stored yet. ``value``, ``threshold``: at the last change of state."""
+    """As stored. ``id`` 0: not stored yet. ``value``, ``threshold``: when it last changed state or was told."""
 
     id: int
     rule_id: int

@@ -6,12 +6,12 @@ A PNG, twice the size it is shown at, so that it is sharp on phones; some 10 KB.
 import datetime as dt
 import io
 from collections.abc import Callable
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from bongsu.alerts.windows import Times, Values
+from bongsu.alerts.zones import zone_of
 
 WIDTH, HEIGHT = 1104, 400
 LEFT, RIGHT, TOP, BOTTOM = 164, 20, 24, 60
@@ -57,7 +57,7 @@ def draw(
         pen.text((LEFT - 10, y(value)), format_value(value), fill=INK, font=font, anchor="rm")
     for step in range(4):
         moment = times[0] + (times[-1] - times[0]) * step / 3
-        text = dt.datetime.fromtimestamp(moment / 1000, ZoneInfo(zone)).strftime("%H:%M")
+        text = dt.datetime.fromtimestamp(moment / 1000, zone_of(zone)).strftime("%H:%M")
         anchor = "lm" if step == 0 else "rm" if step == 3 else "mm"
         pen.text((x(moment), HEIGHT - BOTTOM / 2), text, fill=INK, font=font, anchor=anchor)
     if since_ms is not None and times[0] <= since_ms <= times[-1]:

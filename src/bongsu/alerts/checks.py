@@ -15,9 +15,14 @@ MOST_SAMPLES = 20_000_000
 
 
 def check_rule(
-    rule: Rule, servers: Iterable[Server], layouts: dict[int, list[Layout]], channels: set[str]
+    rule: Rule,
+    servers: Iterable[Server],
+    layouts: dict[int, list[Layout]],
+    channels: set[str],
+    *,
+    before: Rule | None = None,
 ) -> list[str]:
-    """Warnings.
+    """Warnings. ``before``: the rule that is changed; a metric that it had may be kept.
 
     Raises:
         InvalidInput: it would watch too much, or a counter or gauge in a way that has no meaning.
@@ -52,7 +57,8 @@ def check_rule(
                 limit=MOST_SAMPLES,
             )
         known = {series.metric for one in layouts.values() for layout in one for series in layout.series}
-        if known and condition.metric not in known:
+        old = before.series_condition.metric if before is not None and before.series_condition is not None else None
+        if known and condition.metric not in known and condition.metric != old:
             raise InvalidInput(
                 f"No server has ever sent {condition.metric!r}. Is it misspelt?",
                 code="unknown_metric",

@@ -18,6 +18,7 @@ from bongsu.alerts.pipeline.dedupe import WINDOW_MS
 from bongsu.alerts.ports import Changes, Source, Store
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import Key, Move, Reason, State, Stored, Table, Transition
+from bongsu.alerts.windows import Values
 
 Id = tuple[int, Key]  # rule id, key
 
@@ -40,6 +41,7 @@ class Cycle:
         self._known: dict[int, Rule] = {}
         self._policies: dict[int, Policy] = {}
         self._tables: dict[int, Table] = {}
+        self._values: dict[int, Values] = {}
         self._alerts: dict[Id, Alert] = {}
         # Resolved, and not told yet.
         self._owing: list[Alert] = []
@@ -108,8 +110,10 @@ class Cycle:
         touched: dict[int, Alert] = {}  # by identity: new ones have no id yet
         self._end_unwatched(now_ms, changes, touched)
         for rule_id, policy in self._policies.items():
-            table, moves = advance(policy, self._tables[rule_id], measure(self.fleet, rule_id, now_ms), now_ms)
+            readings = measure(self.fleet, rule_id, now_ms)
+            table, moves = advance(policy, self._tables[rule_id], readings, now_ms)
             self._tables[rule_id] = table
+            self._values[rule_id] = readings.values
             for move in moves:
                 self._apply(rule_id, move, now_ms, changes, touched)
         await self._notify(now_ms, changes, touched)
@@ -199,6 +203,9 @@ class Cycle:
                     alert.escalated = offer.step
                 else:
                     self._told[alert.rule_id, alert.key] = now_ms
+        self._refresh_values(
+            [offer.alert for one in routed for offer in one.offers if offer.event is not Event.RESOLVED]
+        )
         for offer in context.dropped:
             # An escalation to nobody must not come again at each cycle; nor may a repeat.
             touched[id(offer.alert)] = offer.alert
@@ -208,6 +215,15 @@ class Cycle:
             elif offer.event is Event.REPEATED:
                 offer.alert.notified_ms = now_ms
         self._owing = [alert for alert in self._owing if alert.owes]
+
+    def _refresh_values(self, alerts: list[Alert]) -> None:
+        """What is told is the value as it is now, not as it was when the alert fired."""
+        for rule_id in {alert.rule_id for alert in alerts}:
+            now = dict(zip(self._tables[rule_id].keys, self._values[rule_id].tolist(), strict=True))
+            for alert in alerts:
+                if alert.rule_id == rule_id and alert.key in now:
+                    value = number(now[alert.key])
+                    alert.value = alert.value if value is None else value
 
     def _down(self) -> dict[int, Alert]:
         return {

@@ -151,7 +151,14 @@ class Fleet:
                 watch.segments.append(Segment(ring, np.array([track for _, _, track in found], np.intp)))
             watch.server_places = np.array([self._places[key.server_id] for key in watch.keys], np.intp)
             self.watches[number] = watch
+        self._forget()
         self._plan()
+
+    def _forget(self) -> None:
+        """Rings that no rule looks at any more, and tracks of servers that are no more."""
+        used = {segment.ring for watch in self.watches.values() for segment in watch.segments}
+        self._rings = {key: ring for key, ring in self._rings.items() if ring in used}
+        self._tracks = {key: track for key, track in self._tracks.items() if key[0] in used and key[1] in self.servers}
 
     def _selected(
         self, number: int, rule: Rule, server: Server, chosen: dict[tuple[int, int], list[Series]]

@@ -3,12 +3,12 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from zoneinfo import ZoneInfo
 
 from bongsu.alerts.alert import Alert, Event
 from bongsu.alerts.conditions import Change, Forecast, NoData, Operator, ServerDown, Threshold
 from bongsu.alerts.rules import Rule, Severity
 from bongsu.alerts.texts import TEXTS, Language
+from bongsu.alerts.zones import zone_of
 from bongsu.core.samples import Process
 from bongsu.core.units import format_bytes, format_duration
 
@@ -89,7 +89,7 @@ def format_value(value: float | None, unit: str) -> str:
 
 def format_time(time_ms: int, zone: str) -> str:
     """``2026-07-31 03:12:04 KST``."""
-    moment = dt.datetime.fromtimestamp(time_ms / 1000, ZoneInfo(zone))
+    moment = dt.datetime.fromtimestamp(time_ms / 1000, zone_of(zone))
     return moment.strftime("%Y-%m-%d %H:%M:%S ") + (moment.tzname() or zone)
 
 

@@ -2,28 +2,22 @@
 
 import datetime as dt
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo
+from typing import Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bongsu.alerts.alert import Alert
 from bongsu.alerts.durations import Duration, ms
 from bongsu.alerts.rules import Scope, Severity
+from bongsu.alerts.zones import TimeZone, zone_of
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError("is no time zone: use a name such as Asia/Seoul or UTC") from None
-    return name
-
-
-TimeZone = Annotated[str, AfterValidator(_zone), Field(max_length=64, examples=["Asia/Seoul"])]
+# The last moment that a date can be made of.
+LATEST_MS = 253_402_300_799_000
+# PostgreSQL has no text with a NUL in it.
+NO_NUL = r"^[^\x00]*$"
 
 
 class _Part(BaseModel):
@@ -50,7 +44,7 @@ class Weekly(_Part):
 
     def covers(self, now_ms: int) -> int | None:
         """When the window that ``now_ms`` falls in ends; None outside of every window."""
-        zone = ZoneInfo(self.timezone)
+        zone = zone_of(self.timezone)
         now = dt.datetime.fromtimestamp(now_ms / 1000, zone)
         length = dt.timedelta(milliseconds=ms(self.duration))
         hour, minute = map(int, self.start.split(":"))
@@ -66,7 +60,7 @@ class Weekly(_Part):
         return max(ends, default=None)
 
 
-def _unix_ms(wall: dt.datetime, zone: ZoneInfo) -> int:
+def _unix_ms(wall: dt.datetime, zone: dt.tzinfo) -> int:
     return round(wall.replace(tzinfo=zone).timestamp() * 1000)
 
 
@@ -74,13 +68,13 @@ class Silence(_Part):
     """What is silenced and when: between two moments, weekly, or weekly between two moments."""
 
     kind: Literal["silence", "maintenance"] = "silence"
-    comment: str = Field("", max_length=1_000)
+    comment: str = Field("", max_length=1_000, pattern=NO_NUL)
     scope: Scope = Scope()
     rules: list[str] = Field([], max_length=100, description="Patterns of rule names; empty: every rule.")
     severities: list[Severity] = Field([], description="Empty: every severity.")
     series: str = Field("", max_length=1_000, description="A pattern of the series as text; empty: every series.")
-    starts_ms: int = Field(0, ge=0, le=2**53)
-    ends_ms: int | None = Field(None, ge=0, le=2**53, description="null: without an end; weekly windows only.")
+    starts_ms: int = Field(0, ge=0, le=LATEST_MS)
+    ends_ms: int | None = Field(None, ge=0, le=LATEST_MS, description="null: without an end; weekly windows only.")
     weekly: Weekly | None = None
 
     @model_validator(mode="after")

@@ -85,7 +85,8 @@ def configure_logging() -> None:
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    for name in ("uvicorn.error", "alembic"):
+    # httpx says the address of every request, and those of webhooks are secrets.
+    for name in ("uvicorn.error", "alembic", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

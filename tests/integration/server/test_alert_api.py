@@ -62,6 +62,27 @@ async def test_a_rule_that_cannot_work_is_refused(
         )
 
 
+async def test_a_rule_whose_metric_is_not_sent_here_can_still_be_changed(tmp_path: Path) -> None:
+    swap = {"name": "Swap", "condition": {"type": "threshold", "metric": "swap_usage_ratio", "value": 0.9}}
+    async with running_app(tmp_path) as app:
+        made = await make(app, "rules", swap)
+        assert made["warnings"] == ["No server is in its scope now."], "nothing is known yet"
+        await send_cpu(app, 0.5)
+        off = await app.client.put(f"/api/alerts/rules/{made['id']}", json=swap | {"enabled": False})
+        assert (off.status_code, off.json()["warnings"]) == (200, ["No server in its scope sends such a series."])
+        assert (await app.client.post("/api/alerts/rules", json=swap | {"name": "Other"})).status_code == 400
+
+
+async def test_text_that_no_database_holds_is_refused(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        now = app.clock.now_ms()
+        silence = await app.client.post("/api/alerts/silences", json={"ends_ms": now + 1, "comment": "a\0b"})
+        assert silence.status_code == 422
+        assert (await app.client.post("/api/alerts/1/acknowledge", json={"comment": "\0"})).status_code == 422
+        assert (await app.client.get("/api/alerts/history", params={"rule": "\0"})).status_code == 422
+        assert (await app.client.post("/api/alerts/silences", json={"ends_ms": 2**53})).status_code == 422
+
+
 async def test_more_than_10_000_series_are_refused(tmp_path: Path) -> None:
     from bongsu.core.series import Layout
 

@@ -57,6 +57,35 @@ EXPECTED: dict[str, tuple[str, bool]] = {
     "GET /api/servers/{server_id}/processes": (VIEWER, True),
     "GET /api/metrics/current": (VIEWER, True),
     "GET /api/metrics/history": (VIEWER, True),
+    "GET /api/metrics/catalog": (VIEWER, True),
+    "GET /api/metrics/completeness": (VIEWER, True),
+    "GET /api/alerts/rules": (VIEWER, True),
+    "GET /api/alerts/rules/export": (VIEWER, True),
+    "POST /api/alerts/rules": (OPERATOR, True),
+    "POST /api/alerts/rules/preview": (OPERATOR, True),
+    "GET /api/alerts/rules/{id}": (VIEWER, True),
+    "PUT /api/alerts/rules/{id}": (OPERATOR, True),
+    "DELETE /api/alerts/rules/{id}": (OPERATOR, True),
+    "GET /api/alerts/silences": (VIEWER, True),
+    "POST /api/alerts/silences": (OPERATOR, True),
+    "GET /api/alerts/silences/{id}": (VIEWER, True),
+    "PUT /api/alerts/silences/{id}": (OPERATOR, True),
+    "DELETE /api/alerts/silences/{id}": (OPERATOR, True),
+    "GET /api/alerts/channels": (ADMIN, True),
+    "POST /api/alerts/channels": (ADMIN, True),
+    "GET /api/alerts/channels/{id}": (ADMIN, True),
+    "PUT /api/alerts/channels/{id}": (ADMIN, True),
+    "DELETE /api/alerts/channels/{id}": (ADMIN, True),
+    "POST /api/alerts/channels/{id}/test": (ADMIN, True),
+    "GET /api/alerts/active": (VIEWER, True),
+    "GET /api/alerts/history": (VIEWER, True),
+    "GET /api/alerts/notifications": (VIEWER, True),
+    "POST /api/alerts/notifications/{id}/send-again": (OPERATOR, True),
+    "GET /api/alerts/{id}": (VIEWER, True),
+    "POST /api/alerts/{id}/acknowledge": (OPERATOR, True),
+    # By a token of its own, for one alert.
+    "GET /api/alerts/acknowledge": (ANYONE, True),
+    "POST /api/alerts/acknowledge": (ANYONE, True),
 }
 # Path of a WebSocket -> the least role.
 EXPECTED_WEBSOCKETS: dict[str, str] = {}
@@ -97,7 +126,7 @@ def test_every_route_is_in_the_document() -> None:
 async def ask(app: RunningApp, endpoint: str, token: str | None) -> int:
     method, _, path = endpoint.partition(" ")
     path = path.replace("{server_id}", "1").replace("{session_id}", "none").replace("{user_id}", "999999999")
-    path = path.replace("{token_id}", "999999999")
+    path = path.replace("{token_id}", "999999999").replace("{id}", "999999999")
     client = app.client
     client.headers.pop("Authorization", None)
     headers = {"X-Bongsu": "1"} | ({"Authorization": f"Bearer {token}"} if token else {})

@@ -142,6 +142,21 @@ def test_windows_wait_for_what_is_stored() -> None:
     assert fleet.spans_ms(1) == {0: 64 * 10_000}
 
 
+def test_what_no_rule_looks_at_is_forgotten() -> None:
+    rules = [
+        a_rule({"type": "threshold", "metric": "cpu_usage_ratio", "value": 1, "window": window})
+        for window in ("5m", "1h")
+    ]
+    fleet = a_fleet(*rules)
+    assert fleet.spans_ms(1) == {0: 512 * 10_000}
+    fleet.set_rules({0: rules[0]})
+    assert fleet.spans_ms(1) == {0: 64 * 10_000}
+    send(fleet, 1, 0, 0.5, 0, 0, 0)
+    assert measure(fleet, 0, NOW).values.tolist()[0] == 0.5
+    fleet.set_servers([fleet.servers[1]], {1: [LAYOUT]})
+    assert [key.server_id for key in fleet.watches[0].keys] == [1]
+
+
 FULL = {
     "type": "forecast",
     "metric": "filesystem_usage_ratio",

@@ -101,7 +101,7 @@ export type AlertInfo = {
     /**
      * Value
      *
-     * At the last change of state.
+     * When it last changed state, or was told.
      */
     value: number | null;
     /**

@@ -7,6 +7,7 @@ which only a status is kept, as the rest may hold the address with its token.
 import asyncio
 import logging
 import re
+import threading
 
 from pydantic import Field, SecretStr
 
@@ -26,12 +27,15 @@ class AppriseConfig(ChannelConfig):
 
 
 class _Statuses(logging.Handler):
+    """The statuses that Apprise logs in this thread."""
+
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
+        self._thread = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
-        match = re.search(r"error=(\d{3})\b", record.getMessage())
+        match = record.thread == self._thread and re.search(r"error=(\d{3})\b", record.getMessage())
         if match:
             self.found.append(match[1])
 
@@ -66,13 +70,12 @@ class AppriseChannel(Channel):
         statuses = _Statuses()
         logger = logging.getLogger("apprise")
         logger.addHandler(statuses)
-        # Its own lines hold addresses, and those hold tokens.
-        propagated, logger.propagate = logger.propagate, False
+        # Its own lines hold addresses, and those hold tokens: they go nowhere else, from now on.
+        logger.propagate = False
         try:
             body = message.plain.partition("\n")[2].lstrip("\n")
             sent = service.notify(title=message.title, body=body, notify_type=kind)
         finally:
-            logger.propagate = propagated
             logger.removeHandler(statuses)
         name = str(service.service_name)
         if not sent:

@@ -10,8 +10,8 @@ from bongsu.alerts.channels import CHANNELS, Channel, ChannelConfig
 from bongsu.alerts.pipeline import ChannelInfo
 from bongsu.alerts.rulebook import first_problem
 from bongsu.alerts.rules import Name, Severity
-from bongsu.alerts.silences import TimeZone
 from bongsu.alerts.texts import Language
+from bongsu.alerts.zones import TimeZone
 from bongsu.core.errors import InvalidInput
 from bongsu.server.storage.alert_channels import StoredChannel
 from bongsu.server.vault import Vault

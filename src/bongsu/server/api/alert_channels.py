@@ -17,7 +17,7 @@ from bongsu.server.alerting.channels import (
     secrets_of,
     settings_of,
 )
-from bongsu.server.api.dependencies import Admin, ServicesDep, Viewer
+from bongsu.server.api.dependencies import Admin, ServicesDep
 from bongsu.server.auth.audit import record
 from bongsu.server.storage.alert_channels import (
     StoredChannel,
@@ -80,7 +80,7 @@ def _info(stored: StoredChannel, vault: Vault) -> ChannelInfo:
 
 
 @router.get("", operation_id="list_channels", summary="All channels")
-async def channels(services: ServicesDep, user: Viewer) -> Channels:
+async def channels(services: ServicesDep, user: Admin) -> Channels:
     """By name."""
     found = await services.database.read(load_channels)
     return Channels(channels=[_info(stored, services.vault) for stored in found])
@@ -101,7 +101,7 @@ async def create(services: ServicesDep, user: Admin, channel: ChannelSettings) -
 
 
 @router.get("/{id}", operation_id="get_channel", summary="One channel")
-async def one(services: ServicesDep, user: Viewer, id: ChannelId) -> ChannelInfo:
+async def one(services: ServicesDep, user: Admin, id: ChannelId) -> ChannelInfo:
     """Without its secrets."""
     return _info(await services.database.read(lambda connection: find_channel(connection, id)), services.vault)
 

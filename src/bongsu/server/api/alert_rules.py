@@ -50,13 +50,13 @@ class PreviewRequest(BaseModel):
     end: str = "now"
 
 
-async def _warnings(services: Services, rule: Rule) -> list[str]:
+async def _warnings(services: Services, rule: Rule, before: Rule | None = None) -> list[str]:
     """Raises InvalidInput where the rule cannot work."""
     states = services.registry.by_id.values()
     servers = [Server(one.record.id, one.record.agent.name, one.record.tags, one.interval_ms, 0, 0) for one in states]
     layouts = {one.record.id: list(one.layouts.values()) for one in states}
     channels = {one.name for one in await services.database.read(load_channels)}
-    return check_rule(rule, servers, layouts, channels)
+    return check_rule(rule, servers, layouts, channels, before=before)
 
 
 def _facts(rule: Rule) -> dict[str, Any]:
@@ -130,7 +130,8 @@ async def one(services: ServicesDep, user: Viewer, id: RuleId) -> RuleInfo:
 async def change(services: ServicesDep, user: Operator, id: RuleId, rule: Rule) -> RuleInfo:
     """The whole rule. Alerts of series that it no longer covers end; the others go on."""
     user.check_sees_all()
-    warnings = await _warnings(services, rule)
+    before = await services.database.read(lambda connection: find_rule(connection, id))
+    warnings = await _warnings(services, rule, before.rule)
     now_ms = services.clock.now_ms()
 
     def store(connection: Connection) -> StoredRule:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from bongsu.alerts.alert import Alert, Event
 from bongsu.alerts.message import MOST_PROCESSES, build, format_value
 from bongsu.alerts.rules import Rule, Severity
+from bongsu.alerts.silences import NO_NUL
 from bongsu.alerts.texts import Language
 from bongsu.core.errors import NotFound
 from bongsu.server.alerting.explain import Explainer
@@ -50,7 +51,7 @@ class AlertInfo(BaseModel):
     since_ms: int = Field(description="When the condition began to hold.")
     fired_ms: int | None
     resolved_ms: int | None
-    value: float | None = Field(description="At the last change of state.")
+    value: float | None = Field(description="When it last changed state, or was told.")
     threshold: float | None
     no_data: bool = Field(description="It fires because there is no data.")
     flapping: bool = Field(description="It came and went; it ends after 15 minutes of quiet.")
@@ -134,7 +135,7 @@ class AlertRecord(BaseModel):
 class Acknowledge(BaseModel):
     """Who looks after it may say so."""
 
-    comment: str = Field("", max_length=1_000)
+    comment: str = Field("", max_length=1_000, pattern=NO_NUL)
 
 
 def alert_info(alert: Alert) -> AlertInfo:
@@ -181,7 +182,7 @@ async def history(
     user: Viewer,
     start: Annotated[str, Query(description="Unix ms, ISO 8601, or relative: -6h, -7d.")] = "-7d",
     end: Annotated[str, Query(description="As `start`; not included.")] = "now",
-    rule: Annotated[str | None, Query(description="Name of a rule.")] = None,
+    rule: Annotated[str | None, Query(max_length=100, pattern=NO_NUL, description="Name of a rule.")] = None,
     server: Annotated[list[int], Query(description="Server ids.")] = [],
     severity: Annotated[list[Severity], Query()] = [],
     state: Annotated[list[AlertState], Query()] = [],

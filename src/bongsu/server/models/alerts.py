@@ -50,7 +50,7 @@ alerts = Table(
     Column("since_ms", BigInteger, nullable=False),
     Column("fired_ms", BigInteger),
     Column("resolved_ms", BigInteger),
-    # At the last change of state; null: none.
+    # When it last changed state or was told; null: none.
     Column("value", Float),
     Column("threshold", Float),
     Column("no_data", Boolean, nullable=False),
@@ -66,13 +66,12 @@ alerts = Table(
     # The last decision, so that each is recorded once and not at every cycle.
     Column("decided", String(200), nullable=False),
 )
-# One alert of a rule and series at a time. What is pending or firing is a small part of the table.
+# What is pending or firing is a small part of the table. Without the series, which may be longer than an index entry
+# can be; that there is one alert of a series at a time is kept by the lease of its server's shard.
 Index(
     "ix_alerts_active",
     alerts.c.rule_id,
     alerts.c.server_id,
-    alerts.c.series,
-    unique=True,
     sqlite_where=alerts.c.resolved_ms.is_(None),
     postgresql_where=alerts.c.resolved_ms.is_(None),
 )

@@ -102,7 +102,12 @@ def queue_notifications(connection: Connection, drafts: Sequence[Draft], now_ms:
         connection.execute(insert(alert_notification_alerts), links)
     told = list({alert.id: alert for draft in drafts for alert in draft.alerts}.values())
     for alert in told:
-        marks = {"notified_ms": alert.notified_ms, "escalated": alert.escalated, "owes": alert.owes}
+        marks = {
+            "value": alert.value,
+            "notified_ms": alert.notified_ms,
+            "escalated": alert.escalated,
+            "owes": alert.owes,
+        }
         connection.execute(update(alerts).where(alerts.c.id == alert.id).values(marks))
 
 

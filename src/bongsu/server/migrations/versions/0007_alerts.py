@@ -63,8 +63,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_alerts_active",
         "alerts",
-        ["rule_id", "server_id", "series"],
-        unique=True,
+        ["rule_id", "server_id"],
         sqlite_where=active,
         postgresql_where=active,
     )

@@ -1,0 +1,267 @@
+"""The queue of notifications: retries, slow channels, dead letters, and a worker that is killed while it sends."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bongsu.server.alerting.delivery import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, MOST_ATTEMPTS, backoff
+from bongsu.server.config import Settings
+from bongsu.server.jobs.alerts import AlertDelivery, AlertEvaluation, AlertRetention
+from bongsu.server.storage.database import open_database
+from tests.integration.server.alerting import a_rule, a_webhook, make, send_cpu, watching
+from tests.support.app import running_app
+from tests.support.endpoints import endpoint
+from tests.support.processes import wait_for
+from tests.support.smtp import mail_server
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+async def test_what_a_busy_service_asks_for_is_honoured(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+            hook.answers = [(429, {"Retry-After": "90"}, "slow down"), (500, {}, "oops")]
+            await send_cpu(app, 0.95)
+            await a_rule(app)
+            await a_webhook(app, hook.url)
+            await watcher.look()
+            (one,) = (await app.get("/api/alerts/notifications", state="queued"))["notifications"]
+            assert one["due_ms"] == app.clock.now_ms() + 90_000
+            app.clock.advance(89)
+            await watcher.deliver()
+            assert len(hook.received) == 1
+            app.clock.advance(1)
+            await watcher.deliver()
+            assert len(hook.received) == 2
+            app.clock.advance(LONGEST_WAIT_SECONDS)
+            await watcher.deliver()
+            (one,) = (await app.get("/api/alerts/notifications"))["notifications"]
+            assert (one["state"], one["attempts"]) == ("sent", 3)
+            assert [entry["outcome"] for entry in one["log"]] == ["failed", "failed", "sent"]
+            assert "429: slow down" in one["log"][0]["detail"]
+            assert len({request.json["id"] for request in hook.received}) == 1, "a receiver can tell a repetition"
+
+
+@pytest.mark.parametrize(
+    ("attempts", "asked", "expected"),
+    [
+        pytest.param(1, None, FIRST_WAIT_SECONDS, id="15 s"),
+        pytest.param(2, None, 30.0, id="30 s"),
+        pytest.param(5, None, 240.0, id="4 m"),
+        pytest.param(11, None, LONGEST_WAIT_SECONDS, id="half an hour at most"),
+        pytest.param(1, timedelta(minutes=5), 300.0, id="the vendor's wish, if it is longer"),
+        pytest.param(5, timedelta(seconds=1), 240.0, id="ours, if it is longer"),
+    ],
+)
+def test_backoff(attempts: int, asked: timedelta | None, expected: float) -> None:
+    assert backoff(attempts, asked, 0.5) == pytest.approx(expected)
+
+
+async def test_dead_letters_are_kept_and_can_be_sent_again(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+            hook.usual = (503, {}, "away")
+            await send_cpu(app, 0.95)
+            await a_rule(app)
+            await a_webhook(app, hook.url)
+            await watcher.look()
+            for _ in range(MOST_ATTEMPTS + 3):
+                app.clock.advance(LONGEST_WAIT_SECONDS * 1.2)
+                await watcher.deliver()
+            assert len(hook.received) == MOST_ATTEMPTS
+            (dead,) = (await app.get("/api/alerts/notifications", state="dead"))["notifications"]
+            assert "after 12 attempts" in dead["log"][-1]["detail"]
+            hook.usual = (200, {}, "ok")
+            again = await app.client.post(f"/api/alerts/notifications/{dead['id']}/send-again")
+            assert again.json()["state"] == "queued"
+            await watcher.deliver()
+            assert (await app.get("/api/alerts/notifications", state="dead"))["notifications"] == []
+            twice = await app.client.post(f"/api/alerts/notifications/{dead['id']}/send-again")
+            assert (twice.status_code, twice.json()["error"]["code"]) == (409, "not_dead")
+            assert (await app.client.post("/api/alerts/notifications/99/send-again")).status_code == 404
+
+
+async def test_what_will_never_work_is_given_up_at_once(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+            hook.usual = (404, {}, "no such hook")
+            await send_cpu(app, 0.95)
+            await a_rule(app)
+            await a_webhook(app, hook.url)
+            await watcher.look()
+            (dead,) = (await app.get("/api/alerts/notifications", state="dead"))["notifications"]
+            assert dead["attempts"] == 1
+
+
+async def test_a_slow_channel_delays_no_other(tmp_path: Path) -> None:
+    let_go = threading.Event()
+    with endpoint() as slow, mail_server() as box:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+            slow.before = let_go.wait  # type: ignore[assignment]
+            await send_cpu(app, 0.95)
+            await a_rule(app)
+            await a_webhook(app, slow.url)
+            config = {
+                "host": "127.0.0.1",
+                "port": box.port,
+                "security": "none",
+                "sender": "a@example.com",
+                "to": ["b@example.com"],
+            }
+            await make(
+                app,
+                "channels",
+                {
+                    "name": "mail",
+                    "type": "email",
+                    "default": True,
+                    "language": "ko",
+                    "timezone": "Asia/Seoul",
+                    "config": config,
+                },
+            )
+            await watcher.shares.renew()
+            await watcher.cycle.run(watcher.shares.mine, app.clock.now_ms())
+            await watcher.delivery.start_due()
+            async with asyncio.timeout(60):
+                while not box.mails:
+                    await asyncio.sleep(0.01)
+            states = {
+                one["channel_name"]: one["state"]
+                for one in (await app.get("/api/alerts/notifications"))["notifications"]
+            }
+            assert states["hook"] == "sending"
+            let_go.set()
+            await watcher.delivery.settle()
+            assert box.mails[0]["Subject"] == "[경보] CPU: web-1"
+            assert len(slow.received) == 1
+
+
+KILLED = """
+import asyncio, sys
+from pathlib import Path
+import httpx
+from bongsu.core.clock import SystemClock
+from bongsu.server.alerting.delivery import Delivery
+from bongsu.server.config import Settings
+from bongsu.server.storage.database import open_database
+from bongsu.server.vault import open_vault
+from tests.support.clock import FakeClock
+
+async def main():
+    folder = Path(sys.argv[1])
+    settings = Settings(data_dir=folder)
+    database = open_database(settings.effective_database_url)
+    async with httpx.AsyncClient() as http:
+        delivery = Delivery(settings, database, FakeClock(int(sys.argv[2])), open_vault(folder), http)
+        await delivery.start_due()
+        await delivery.settle()
+
+asyncio.run(main())
+"""
+
+
+async def test_kill_9_between_sending_and_recording_sends_again_and_says_so(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+            arrived, never = threading.Event(), threading.Event()
+            hook.before = lambda: (arrived.set(), never.wait())[0]  # type: ignore[assignment,func-returns-value]
+            await send_cpu(app, 0.95)
+            await a_rule(app)
+            await a_webhook(app, hook.url)
+            await watcher.shares.renew()
+            await watcher.cycle.run(watcher.shares.mine, app.clock.now_ms())
+            command = [sys.executable, "-c", KILLED, str(tmp_path), str(app.clock.now_ms())]
+            process = await asyncio.to_thread(
+                subprocess.Popen, command, cwd=REPOSITORY, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}
+            )
+            await asyncio.to_thread(wait_for, arrived.is_set, "the request of the process that will be killed")
+            process.send_signal(signal.SIGKILL)
+            assert await asyncio.to_thread(process.wait) == -signal.SIGKILL
+            hook.before = None
+            never.set()
+            (one,) = (await app.get("/api/alerts/notifications"))["notifications"]
+            assert (one["state"], one["log"]) == ("sending", [])
+            await watcher.deliver()
+            assert len(hook.received) == 1, "the lease of the one that died is still in force"
+            app.clock.advance(30)
+            await watcher.deliver()
+            assert [request.json["possibly_repeated"] for request in hook.received] == [False, True]
+            assert hook.received[0].json["id"] == hook.received[1].json["id"]
+            (one,) = (await app.get("/api/alerts/notifications"))["notifications"]
+            assert (one["state"], one["possibly_repeated"], one["log"][0]["outcome"]) == (
+                "sent",
+                True,
+                "sent, possibly a repeat",
+            )
+
+
+async def test_a_cycle_that_fails_to_store_loses_nothing(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+            await send_cpu(app, 0.95)
+            await a_rule(app)
+            await a_webhook(app, hook.url)
+            await watcher.shares.renew()
+            await watcher.shares.give_up()
+            mine = frozenset(range(16))
+            watcher.shares.mine = mine
+            with pytest.raises(Exception, match="took over"):
+                await watcher.cycle.run(mine, app.clock.now_ms())
+            assert (await app.get("/api/alerts/active"))["alerts"] == []
+            await watcher.look()
+            assert len(hook.received) == 1
+
+
+async def test_the_jobs_of_the_worker(tmp_path: Path) -> None:
+    with endpoint() as hook, endpoint() as beat:
+        async with running_app(tmp_path) as app:
+            settings = Settings(data_dir=tmp_path, alert_heartbeat_url=f"{beat.url}/ping/t0ken")
+            database = open_database(settings.effective_database_url)
+            evaluation = AlertEvaluation(settings, database, app.clock)
+            stopping = asyncio.Event()
+            await send_cpu(app, 0.95)
+            await a_webhook(app, hook.url)
+            await evaluation.run(stopping)
+            names = [one["rule"]["name"] for one in (await app.get("/api/alerts/rules"))["rules"]]
+            assert "Server down" in names
+            await a_rule(app)
+            app.clock.advance(10)
+            await send_cpu(app, 0.95)
+            await evaluation.run(stopping)
+            delivery = asyncio.create_task(AlertDelivery(settings, database, app.clock).run(stopping))
+            async with asyncio.timeout(60):
+                while not hook.received:
+                    await asyncio.sleep(0.01)
+            stopping.set()
+            await delivery
+            await evaluation.close()
+            assert [request.path for request in beat.received] == ["/ping/t0ken"], "once a minute, not at each cycle"
+            app.clock.advance(10)
+            await send_cpu(app, 0.5)
+            await evaluation.run(asyncio.Event())
+            app.clock.advance(366 * 86_400)
+            await AlertRetention(settings, database, app.clock).run(asyncio.Event())
+            assert (await app.get("/api/alerts/history", start="-800d"))["alerts"] == []
+            await database.close()
+
+
+async def test_a_bad_rules_file_ends_no_alerts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    bad = tmp_path / "alerts.yml"
+    bad.write_text("rules:\n- {name: a, condition: {type: server_down}, fore: 1m}\n")
+    async with running_app(tmp_path) as app:
+        await send_cpu(app, 0.95)
+        await a_rule(app)
+        settings = Settings(data_dir=tmp_path, alert_rules_file=str(bad))
+        database = open_database(settings.effective_database_url)
+        await AlertEvaluation(settings, database, app.clock).run(asyncio.Event())
+        await database.close()
+        assert len((await app.get("/api/alerts/active"))["alerts"]) == 1
+    assert f"{bad}: rules[0] (a).fore" in caplog.text

@@ -1,0 +1,112 @@
+"""The rules that come with Bongsu: quiet on a healthy machine, loud on a sick one; and everything they ask for exists."""
+
+from pathlib import Path
+
+import pytest
+
+from bongsu.agent.collectors import COLLECTORS
+from bongsu.alerts.checks import check_rule
+from bongsu.alerts.conditions import CLOCK_SKEW
+from bongsu.alerts.cycle import number
+from bongsu.alerts.engine import Policy, advance
+from bongsu.alerts.fleet import Fleet, Server
+from bongsu.alerts.measure import measure
+from bongsu.alerts.rulebook import load_rules
+from bongsu.alerts.rules import Rule
+from bongsu.alerts.state import Move, Table
+from bongsu.core.samples import Frame, pack
+from bongsu.core.series import Kind, Layout, Series
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+TEXT = (REPOSITORY / "config/alerts.yml").read_text()
+RULES = {rule.name: rule for rule in load_rules(TEXT)}
+NOW = 1_750_000_000_000
+
+ROOT = (("device", "/dev/sda1"), ("fstype", "ext4"), ("mountpoint", "/"))
+SERIES = {
+    "cpu": Series("cpu_usage_ratio", (), "ratio"),
+    "load": Series("load_15m"),
+    "memory": Series("memory_usage_ratio", (), "ratio"),
+    "swap": Series("swap_usage_ratio", (), "ratio"),
+    "swap_in": Series("swap_in_bytes_total", (), "bytes", Kind.COUNTER),
+    "disk": Series("filesystem_usage_ratio", ROOT, "ratio"),
+    "inodes": Series("filesystem_inodes_usage_ratio", ROOT, "ratio"),
+    "errors": Series("network_receive_errors_total", (("interface", "eth0"),), "", Kind.COUNTER),
+}
+LAYOUT = Layout.of(tuple(SERIES.values()))
+WELL = {"cpu": 0.3, "load": 1.0, "memory": 0.6, "swap": 0.1, "swap_in": 0.0, "disk": 0.5, "inodes": 0.2, "errors": 0.0}
+
+
+def test_what_comes_with_the_package_is_the_example() -> None:
+    assert (REPOSITORY / "src/bongsu/alerts/rules.yml").read_text() == TEXT
+
+
+def test_every_rule_is_justified_in_the_documentation() -> None:
+    documentation = (REPOSITORY / "docs/alerts.md").read_text()
+    assert [name for name in RULES if f"| {name} |" not in documentation] == []
+
+
+def test_every_metric_is_one_that_agents_send() -> None:
+    sent = {metric.name for collector in COLLECTORS for metric in collector.metrics} | {CLOCK_SKEW}
+    asked = {rule.series_condition.metric for rule in RULES.values() if rule.series_condition}
+    assert asked <= sent
+
+
+def test_no_rule_is_warned_of() -> None:
+    server = Server(1, "web-1", {}, 10_000, 0, NOW)
+    for rule in RULES.values():
+        assert check_rule(rule, [server], {1: [LAYOUT]}, set()) == []
+
+
+def minutes_until_it_fires(
+    rule: Rule, hours: float, *, skew: float = 0.0, silent_after: float | None = None, **sick: tuple[float, float]
+) -> list[float]:
+    """Minutes at which the rule fires, of a machine that is well but for ``name=(level, growth an hour)``."""
+    fleet = Fleet()
+    fleet.set_servers([Server(1, "web-1", {}, 60_000, 0, NOW)], {1: [LAYOUT]})
+    fleet.set_rules({1: rule})
+    fleet.fill(1, {})
+    policy, table, fired = Policy.of(rule), Table.of(fleet.watches[1].keys, NOW), []
+    for minute in range(round(hours * 60)):
+        now_ms = NOW + minute * 60_000
+        levels = WELL | {name: level + growth * minute / 60 for name, (level, growth) in sick.items()}
+        if silent_after is None or minute < silent_after:
+            frame = Frame(LAYOUT.id, now_ms + round(skew * 1000), pack([levels[name] for name in SERIES]))
+            fleet.take([(1, frame)], now_ms)
+        table, moves = advance(policy, table, measure(fleet, 1, now_ms), now_ms)
+        fired += [float(minute) for move in moves if move.move is Move.FIRED]
+    return fired
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_healthy_day_is_quiet(name: str) -> None:
+    assert minutes_until_it_fires(RULES[name], 24, disk=(0.5, 0.001), errors=(0, 20), swap_in=(0, 50e6)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "sick", "first", "last"),
+    [
+        pytest.param("Server down", {"silent_after": 60}, 69, 72, id="ten intervals of a minute and 30 s"),
+        pytest.param("CPU busy", {"cpu": (0.99, 0)}, 15, 21, id="busy for 15 minutes"),
+        pytest.param("Load high", {"load": (20, 0)}, 10, 21, id="load"),
+        pytest.param("Memory short", {"memory": (0.97, 0)}, 5, 11, id="memory"),
+        pytest.param("Swapping", {"swap_in": (0, 3600 * 4e6)}, 10, 22, id="4 MB/s from swap"),
+        pytest.param("Swap full", {"swap": (0.95, 0)}, 30, 41, id="swap"),
+        pytest.param("Disk space low", {"disk": (0.92, 0)}, 10, 11, id="disk"),
+        pytest.param("Disk space nearly gone", {"disk": (0.98, 0)}, 2, 3, id="disk nearly gone"),
+        pytest.param("Inodes low", {"inodes": (0.95, 0)}, 10, 11, id="inodes"),
+        # 0.7 + 0.02 an hour: 13.6 hours are left when half of the history, 6 hours, has been seen.
+        pytest.param("Disk full within a day", {"disk": (0.7, 0.02)}, 360, 420, id="forecast"),
+        pytest.param("Network errors", {"errors": (0, 3600 * 5)}, 10, 22, id="5 errors a second"),
+        pytest.param("Clock ahead", {"skew": 20.0}, 10, 21, id="20 s ahead"),
+        pytest.param("Clock behind", {"skew": -90.0}, 10, 21, id="90 s behind"),
+    ],
+)  # fmt: skip
+def test_a_sick_machine_is_not(name: str, sick: dict, first: float, last: float) -> None:
+    fired = minutes_until_it_fires(RULES[name], 10, **sick)
+    assert len(fired) == 1
+    assert first <= fired[0] <= last
+
+
+def test_numbers_that_are_none_are_not_stored() -> None:
+    assert [number(value) for value in (1.5, float("inf"), float("nan"))] == [1.5, None, None]
