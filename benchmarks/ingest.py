@@ -159,12 +159,17 @@ def cpu_seconds(pid: int) -> float:
 
 
 async def drive(
-    port: int, tokens: list[str], frames: int, seconds: float, every_seconds: float = 0.0
+    port: int,
+    tokens: list[str],
+    frames: int,
+    seconds: float,
+    every_seconds: float = 0.0,
+    start_ms: int | None = None,
 ) -> list[Connection]:
     """All agents at once until the time is up; each sends when it was answered, or every so often."""
     loop = asyncio.get_running_loop()
     rows = [row.tobytes() for row in capture.rows(1_500)]
-    start_ms = int(time.time() * 1000) - 6 * 86_400_000
+    start_ms = int(time.time() * 1000) - 6 * 86_400_000 if start_ms is None else start_ms
     stop_at = time.perf_counter() + seconds
     connections = []
     for agent, token in enumerate(tokens):

@@ -1,130 +1,223 @@
-"""The archive of a real capture on SQLite: bytes a sample, sealing rate, history queries through the API.
+"""The archive of a real capture on SQLite: bytes a sample, rate of sealing and rollups, history queries over HTTP.
 
-Makes ``--servers`` servers x 7 days of frames every 10 s as blocks, as the sealer makes them, and asks ``bongsu
-server`` over loopback. Every server starts at another row of the capture, so that no two are alike. Compression is
-measured on the capture itself as well, without the repetition that fills 7 days.
+Makes ``--servers`` servers x ``--days`` days of samples every 10 s, as the worker would have left them, and asks
+``bongsu server`` over loopback: idle, and while 15,000 samples/s come in from as many agents and the worker seals.
+Compression is measured on the capture itself as well, without the repetition that fills days, and in whole files that
+hold raw samples alone.
 """
 
 import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
-from sqlalchemy import insert
+import uvloop
 
 from benchmarks import capture
-from benchmarks.access import make_tokens
-from benchmarks.ingest import running_server
+from benchmarks.access import ENVIRONMENT, make_tokens
+from benchmarks.archive import DAY_MS, INTERVAL_MS, make
+from benchmarks.ingest import CLIENT_CORE, agent_id, drive, running_server
 from benchmarks.report import parser, report
+from bongsu.core.clock import SystemClock
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts
-from bongsu.server.jobs.sealer import FRAMES_PER_BLOCK, make_block
+from bongsu.server.config import Settings
+from bongsu.server.jobs import Compactor, Sealer
 from bongsu.server.migrations import upgrade
-from bongsu.server.models import blocks
-from bongsu.server.storage.archive import StoredBlock
+from bongsu.server.storage.archive import SPAN_MS
 from bongsu.server.storage.blocks import encode_block
 from bongsu.server.storage.database import SqliteDatabase
 from bongsu.server.storage.frames import Batch, store
 from bongsu.server.storage.servers import add_server
 
-INTERVAL_MS = 10_000
-DAY_MS = 86_400_000
+
+def changing() -> np.ndarray:
+    """(150,) which series of the capture ever change."""
+    values = capture.load()[1]
+    return (values != values[0]).any(axis=0)
 
 
 def compression() -> dict[str, float]:
-    """Bytes a sample of one block of the capture, and how fast it is made."""
-    values = capture.rows(FRAMES_PER_BLOCK)
-    times = np.arange(FRAMES_PER_BLOCK, dtype=np.int64) * INTERVAL_MS
-    changing = (values != values[0]).any(axis=0)
-    encode_block(times, values)
-    rounds = 20
-    began = time.process_time()
-    for _ in range(rounds):
-        data = encode_block(times, values)
-    took = time.process_time() - began
+    """Bytes a sample of blocks of the capture."""
+    results: dict[str, float] = {"changing_series": float(changing().sum())}
+    values = capture.load()[1]
+    for count in (720, 1_500):
+        times = np.arange(count, dtype=np.int64) * INTERVAL_MS
+        for name, part in (("all", values[:count]), ("changing", values[:count, changing()])):
+            packed = encode_block(times, np.ascontiguousarray(part))
+            results[f"block_of_{count}.{name}_bytes_per_sample"] = (len(packed.head) + len(packed.data)) / part.size
+    return results
+
+
+def raw_files(folder: Path, now_ms: int) -> dict[str, float]:
+    """Whole files of 20 servers x 7 days of raw samples, nothing of them unsealed."""
+    results = {}
+    end_ms = now_ms - now_ms % SPAN_MS
+    for name, columns in (("all", None), ("changing", changing())):
+        path = folder / f"raw-{name}.db"
+        samples = make(path, 20, 7, end_ms, columns, rollups=False)
+        results[f"raw_file.{name}_bytes_per_sample"] = path.stat().st_size / samples
+        path.unlink()
+    return results
+
+
+def pipeline(folder: Path) -> dict[str, float]:
+    """The worker's CPU time from frames to blocks, minutes and hours: 20 servers, one span."""
+    servers, per_span = 20, SPAN_MS // INTERVAL_MS
+    start_ms = 1_750_000_000_000 // SPAN_MS * SPAN_MS
+    layout = capture.layout()
+
+    class Later(SystemClock):
+        def now_ms(self) -> int:
+            return start_ms + 2 * SPAN_MS
+
+    async def run() -> float:
+        database = SqliteDatabase(folder / "pipeline.db")
+        await database.write(upgrade)
+        for number in range(servers):
+            values = capture.rows(per_span, number * 37)
+            frames = [
+                Frame(layout.id, start_ms + index * INTERVAL_MS, row.tobytes()) for index, row in enumerate(values)
+            ]
+            agent = AgentIdentity(agent_id(number), f"bench-{number}", "1", INTERVAL_MS)
+            batch = Batch(number + 1, frames, [layout])
+            await database.write(lambda connection, agent=agent: add_server(connection, agent, HostFacts(), start_ms))
+            await database.write(lambda connection, batch=batch: store(connection, [batch]))
+        settings = Settings(data_dir=folder)
+        began = time.process_time()
+        for job in (Sealer, Compactor):
+            await job(settings, database, Later()).run(asyncio.Event())
+        took = time.process_time() - began
+        await database.close()
+        return took
+
+    return {"seal_and_roll_up_samples_per_second_per_core": servers * per_span * capture.SERIES / asyncio.run(run())}
+
+
+@contextlib.contextmanager
+def worker(data_dir: Path) -> Iterator[None]:
+    """``bongsu server --role worker`` on the clients' core."""
+    environment = os.environ | ENVIRONMENT | {"BONGSU_DATA_DIR": str(data_dir), "BONGSU_LOG_LEVEL": "WARNING"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bongsu.cli", "server", "--role", "worker"],
+        env=environment,
+        preexec_fn=lambda: os.sched_setaffinity(0, {CLIENT_CORE}),
+    )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def queries(client: httpx.Client, servers: int, days: float, now_ms: int, rounds: int) -> dict[str, list[float]]:
+    """Name -> how long each took, in ms. The kinds take turns, so that what disturbs disturbs all."""
+    metric = capture.layout().series[20].metric  # cpu: a number that changes with every sample
+    week = {"metric": metric, "start": now_ms - int(days * DAY_MS), "end": now_ms, "max_points": 1_000}
+    took: dict[str, list[float]] = {}
+    for number in range(rounds):
+        shift = number * 60_000
+        some = [(number * 7 + i * 13) % servers + 1 for i in range(min(20, servers))]
+        day = {"metric": metric, "server": some, "start": now_ms - DAY_MS - shift, "end": now_ms - shift}
+        one = week | {"server": some[0]}
+        for name, parameters in (
+            ("one_series_7_days_raw", one | {"resolution": "raw"}),
+            ("one_series_7_days", one),
+            ("20_servers_24_hours", day),
+            ("20_servers_24_hours_raw", day | {"resolution": "raw"}),
+        ):
+            began = time.perf_counter()
+            response = client.get("/api/metrics/history", params=parameters)
+            took.setdefault(name, []).append((time.perf_counter() - began) * 1000)
+            if response.status_code != 200 or not response.json()["series"]:
+                raise RuntimeError(response.text[:500])
+    return took
+
+
+def percentiles(took: dict[str, list[float]], suffix: str = "") -> dict[str, float]:
+    """p50 and p99 of each kind."""
     return {
-        "bytes_per_sample_all_series": len(data) / values.size,
-        "bytes_per_sample_changing_series": len(encode_block(times, values[:, changing])) / values[:, changing].size,
-        "changing_series": float(changing.sum()),
-        "seal_samples_per_second_per_core": rounds * values.size / took,
+        f"{name}{suffix}.p{percent}_ms": float(np.percentile(times, percent))
+        for name, times in took.items()
+        for percent in (50, 99)
     }
 
 
-async def fill(path: Path, servers: int, days: int, now_ms: int) -> int:
-    """Stores the archive and one frame a server. Returns the number of samples."""
-    database = SqliteDatabase(path)
-    await database.write(upgrade)
-    layout = capture.layout()
-    count = days * DAY_MS // INTERVAL_MS
-    start_ms = (now_ms - days * DAY_MS) // INTERVAL_MS * INTERVAL_MS
-    times = start_ms + np.arange(count, dtype=np.int64) * INTERVAL_MS
-    for number in range(servers):
-        values = capture.rows(count, start=number * 37)
-        agent = AgentIdentity(f"bench-{number:06d}", f"bench-{number}", "1", INTERVAL_MS)
-        record = await database.write(
-            lambda connection, agent=agent: add_server(connection, agent, HostFacts(), start_ms)
-        )
-        made = [
-            make_block(record.id, layout.id, times[i : i + FRAMES_PER_BLOCK], values[i : i + FRAMES_PER_BLOCK])
-            for i in range(0, count, FRAMES_PER_BLOCK)
-        ]
-        newest = Frame(layout.id, int(times[-1]) + INTERVAL_MS, values[-1].tobytes())
-        rows = [{name: getattr(block, name) for name in StoredBlock.__slots__} for block in made]
+def under_load(client: httpx.Client, port: int, tokens: list[str], options, now_ms: int) -> dict[str, list[float]]:
+    """The same queries while every server sends a frame every 10 s."""
+    failed: list[BaseException] = []
 
-        def write(connection, rows=rows, record=record, newest=newest) -> None:
-            connection.execute(insert(blocks), rows)
-            store(connection, [Batch(record.id, [newest], [layout])])
+    def send() -> None:
+        try:
+            uvloop.run(drive(port, tokens, 1, options.load_seconds, 10.0, start_ms=int(time.time() * 1000)))
+        except BaseException as error:
+            failed.append(error)
 
-        await database.write(write)
-    await database.close()
-    return servers * (count + 1) * capture.SERIES
-
-
-def percentiles(name: str, client: httpx.Client, parameters: list[dict[str, object]]) -> dict[str, float]:
-    """p50 and p99 of GET /api/metrics/history in ms."""
-    took = []
-    for one in parameters:
-        began = time.perf_counter()
-        response = client.get("/api/metrics/history", params=one)
-        took.append((time.perf_counter() - began) * 1000)
-        if response.status_code != 200 or not response.json()["series"]:
-            raise RuntimeError(response.text[:500])
-    return {f"{name}_p50_ms": float(np.percentile(took, 50)), f"{name}_p99_ms": float(np.percentile(took, 99))}
+    fleet = threading.Thread(target=send)
+    fleet.start()
+    time.sleep(15)  # first contact of all of them is over
+    rounds = max(20, int((options.load_seconds - 20) / 0.3))
+    took: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        if not fleet.is_alive():
+            break
+        for name, times in queries(client, options.servers, options.days, now_ms, 1).items():
+            took.setdefault(name, []).extend(times)
+    fleet.join()
+    if failed:
+        raise failed[0]
+    return took
 
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--servers", type=int, default=20)
-    arguments.add_argument("--days", type=int, default=7)
+    arguments.add_argument("--servers", type=int, default=1_000)
+    arguments.add_argument("--days", type=float, default=7)
+    arguments.add_argument("--rounds", type=int, default=100)
+    arguments.add_argument("--load-seconds", type=float, default=90)
+    arguments.add_argument("--folder", type=Path, help="where to make the database (default: a temporary folder)")
     options = arguments.parse_args()
-    results = compression()
     now_ms = int(time.time() * 1000)
-    metric = capture.layout().series[20].metric  # cpu: a number that changes with every sample
-    with tempfile.TemporaryDirectory(prefix="bongsu-bench-") as folder:
-        path = Path(folder) / "bongsu.db"
-        samples = asyncio.run(fill(path, options.servers, options.days, now_ms))
-        results |= {
-            "servers": float(options.servers),
-            "samples": float(samples),
-            "file_bytes": float(path.stat().st_size),
-            "file_bytes_per_sample": path.stat().st_size / samples,
-        }
-        viewer, _ = make_tokens(Path(folder), ())
+    folder = Path(tempfile.mkdtemp(prefix="bongsu-bench-", dir=options.folder))
+    try:
+        results = compression() | pipeline(folder) | raw_files(folder, now_ms)
+        path = folder / "bongsu.db"
         began = time.perf_counter()
-        with running_server(Path(folder)) as (port, _), httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        samples = make(path, options.servers, options.days, now_ms)
+        viewer, tokens = make_tokens(folder, map(agent_id, range(options.servers)))
+        results |= {
+            "archive.servers": float(options.servers),
+            "archive.raw_samples": float(samples),
+            "archive.made_in_seconds": time.perf_counter() - began,
+            "archive.file_bytes": float(path.stat().st_size),
+            "archive.file_bytes_per_raw_sample": path.stat().st_size / samples,
+        }
+        os.sched_setaffinity(0, {CLIENT_CORE})
+        began = time.perf_counter()
+        headers = {"Authorization": f"Bearer {viewer}"}
+        with (
+            running_server(folder) as (port, _),
+            httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client,
+        ):
             results["start_to_ready_seconds"] = time.perf_counter() - began
-            client.headers["Authorization"] = f"Bearer {viewer}"
-            one = {"metric": metric, "start": now_ms - options.days * DAY_MS, "end": now_ms, "max_points": 1000}
-            results |= percentiles(
-                "one_series_7_days", client, [one | {"server": i % options.servers + 1} for i in range(100)]
-            )
-            many = {"metric": metric, "max_points": 500, "server": list(range(1, min(20, options.servers) + 1))}
-            results |= percentiles(
-                "20_servers_24_hours",
-                client,
-                [many | {"start": now_ms - DAY_MS - i * 60_000, "end": now_ms - i * 60_000} for i in range(40)],
-            )
+            queries(client, options.servers, options.days, now_ms, 3)
+            results |= percentiles(queries(client, options.servers, options.days, now_ms, options.rounds))
+            if options.load_seconds:
+                with worker(folder):
+                    took = under_load(client, port, list(tokens.values()), options, now_ms)
+                results |= percentiles(took, "_under_load")
+                results["queries_under_load"] = float(sum(map(len, took.values())))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     report("storage", results, as_json=options.json)
 
 

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -134,52 +133,6 @@ def test_once_as_json_and_prometheus_text(start) -> None:
     assert any(line.startswith('cpu_time_seconds_total{mode="user"} ') for line in lines)
 
 
-# A day in seconds: the real scheduler, sender and disk buffer, with a clock that waits for nobody.
-DAY = textwrap.dedent("""
-    import sys
-    sys.path.insert(0, sys.argv[4])
-    from bongsu.agent.backlog import Backlog
-    from bongsu.agent.collectors.base import Gauge, Reading
-    from bongsu.agent.scheduler import Scheduler
-    from bongsu.agent.sender import Sender
-    from bongsu.agent.stats import Stats
-    from bongsu.agent.transport import Transport
-    from bongsu.core.samples import AgentIdentity, HostFacts
-    from tests.unit.agent.fakes import FakeClock, FakeSay
-    import threading
-
-    folder, url, start_ms = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    clock, say, stats = FakeClock(start_ms), FakeSay(), Stats()
-
-    class Ramp:
-        name = "ramp"
-        metrics = tuple(Gauge(f"ramp_{number}", ".") for number in range(150))
-        def collect(self):
-            for number in range(150):
-                yield Reading(f"ramp_{number}", number)
-
-    backlog = Backlog(folder, max_bytes=512 * 1024**2, max_age_ms=7 * 86_400_000, clock=clock, say=say)
-    sender = Sender(Transport([url]), backlog, identity=AgentIdentity("id", "name"), facts=HostFacts, stats=stats,
-                    say=say, share=lambda: 0.01)
-    sender.start()
-
-    def sink(frame, layout):
-        sender.put(frame, layout)
-        print(frame.time_ms, flush=True)
-
-    class Ticks:
-        def wait(self, seconds):
-            clock.advance(seconds)
-            return sys.argv[5] != "0" and clock.now_ms() > int(sys.argv[5])
-
-    Scheduler([(Ramp(), 0)], interval_ms=10_000, sink=sink, say=say, stats=stats, clock=clock,
-              boot_clock=clock.monotonic).run(Ticks())
-    print("day over", flush=True)
-    sys.stdin.read()
-    sender.stop(2.0)
-""")
-
-
 def test_a_day_without_a_server_and_a_kill_in_the_middle_lose_nothing(api: ApiServer, tmp_path: Path) -> None:
     port = api.port
     api.close()
@@ -187,9 +140,13 @@ def test_a_day_without_a_server_and_a_kill_in_the_middle_lose_nothing(api: ApiSe
     end_ms = start_ms + 86_400_000
 
     def agent(since_ms: int) -> subprocess.Popen[str]:
-        words = [str(tmp_path / "buffer"), f"http://127.0.0.1:{port}", str(since_ms), str(ROOT), str(end_ms)]
+        words = [str(tmp_path / "buffer"), f"http://127.0.0.1:{port}", str(since_ms), str(end_ms), ""]
         return subprocess.Popen(
-            [sys.executable, "-c", DAY, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "tests.support.agent_day", *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
         )
 
     sampled: list[int] = []

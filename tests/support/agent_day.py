@@ -1,0 +1,71 @@
+"""A day in seconds: an agent's real scheduler, sender and disk buffer, with a clock that waits for nobody.
+
+``python -m tests.support.agent_day FOLDER URL START_MS END_MS TOKEN``: prints the time of each frame that it sampled,
+``day over`` at the end, and then sends until its standard input closes.
+"""
+
+import sys
+
+from bongsu.agent.backlog import Backlog
+from bongsu.agent.collectors.base import Gauge, Reading
+from bongsu.agent.scheduler import Scheduler
+from bongsu.agent.sender import Sender
+from bongsu.agent.stats import Stats
+from bongsu.agent.transport import Transport
+from bongsu.core.samples import AgentIdentity, HostFacts
+from tests.unit.agent.fakes import FakeClock, FakeSay
+
+AGENT_ID = "agent-of-a-day"
+INTERVAL_MS = 10_000
+
+
+class Ramp:
+    """150 gauges that stand still."""
+
+    name = "ramp"
+    metrics = tuple(Gauge(f"ramp_{number}", ".") for number in range(150))
+
+    def collect(self):
+        for number in range(150):
+            yield Reading(f"ramp_{number}", number)
+
+
+def main(folder: str, url: str, start_ms: int, end_ms: int, token: str) -> None:
+    clock, say, stats = FakeClock(start_ms), FakeSay(), Stats()
+    backlog = Backlog(folder, max_bytes=512 * 1024**2, max_age_ms=7 * 86_400_000, clock=clock, say=say)
+    sender = Sender(
+        Transport([url], token=token),
+        backlog,
+        identity=AgentIdentity(AGENT_ID, "name", "", INTERVAL_MS),
+        facts=HostFacts,
+        stats=stats,
+        say=say,
+        share=lambda: 0.01,
+    )
+    sender.start()
+
+    def sink(frame, layout):
+        sender.put(frame, layout)
+        print(frame.time_ms, flush=True)
+
+    class Ticks:
+        def wait(self, seconds):
+            clock.advance(seconds)
+            return clock.now_ms() > end_ms
+
+    Scheduler(
+        [(Ramp(), 0)],
+        interval_ms=INTERVAL_MS,
+        sink=sink,
+        say=say,
+        stats=stats,
+        clock=clock,
+        boot_clock=clock.monotonic,
+    ).run(Ticks())
+    print("day over", flush=True)
+    sys.stdin.read()
+    sender.stop(2.0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
