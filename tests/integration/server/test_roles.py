@@ -3,13 +3,17 @@
 What is compared is whether one is let in: 401, 403, or anything else.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
 
 from bongsu.server.app import Application
+from bongsu.server.auth.access import seconds_left, websocket_principal
+from bongsu.server.auth.principal import Role
 from bongsu.server.config import Settings
 from tests.support.app import RunningApp, api_token, running_app
 from tests.support.people import add_person, person_token
@@ -190,7 +194,92 @@ async def test_servers_that_are_not_theirs_do_not_exist(tmp_path: Path, kind: st
         ):
             response = await app.client.get(path)
             assert (response.status_code, response.json()["error"]["code"]) == (404, "unknown_server"), path
+        query = "/api/metrics/completeness?server=2", "/api/metrics/catalog?server=2"
+        assert [(await app.client.get(path)).status_code for path in query] == [404, 404]
+        assert (await app.client.get("/api/alerts/active")).json()["alerts"] == []
         app.client.headers["Authorization"] = admin
         await app.client.put("/api/servers/1/tags", json={"tags": {}})
         app.client.headers["Authorization"] = f"Bearer {token}"
         assert (await app.get("/api/servers"))["servers"] == [], "a change works at once"
+
+
+async def test_a_token_that_contradicts_its_owner_sees_nothing(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        for name, team in (("web-1", "a"), ("web-2", "b")):
+            await app.push(a_push([a_frame(app.clock.now_ms())], name=name))
+            number = 1 if team == "a" else 2
+            await app.client.put(f"/api/servers/{number}/tags", json={"tags": {"team": team}})
+        owner = await add_person(app, "operator", tags={"team": "a"})
+        app.client.headers["Authorization"] = (
+            f"Bearer {await api_token(app.services, owner.id, 'operator', {'team': 'b'})}"
+        )
+        assert (await app.get("/api/servers"))["servers"] == []
+
+
+async def test_who_sees_some_servers_decides_nothing_about_all(tmp_path: Path) -> None:
+    """Rules, silences and what was told are about all servers; an alert of another team's server does not exist."""
+    async with running_app(tmp_path) as app:
+        await app.push(a_push([a_frame(app.clock.now_ms())]))
+        owner = await add_person(app, "operator", tags={"team": "a"})
+        app.client.headers["Authorization"] = f"Bearer {await person_token(app, owner)}"
+        rule = {"name": "cpu", "condition": {"type": "threshold", "metric": "cpu_usage_ratio", "above": 0.9}}
+        silence = {"comment": "x", "ends_ms": app.clock.now_ms() + 1_000}
+        for method, path, body in (
+            ("POST", "/api/alerts/rules", rule),
+            ("DELETE", "/api/alerts/rules/1", None),
+            ("POST", "/api/alerts/silences", silence),
+            ("GET", "/api/alerts/notifications", None),
+        ):
+            answer = await app.client.request(method, path, json=body)
+            assert answer.status_code in (403, 422), path
+            if answer.status_code == 403:
+                assert answer.json()["error"]["code"] == "restricted", path
+        assert (await app.client.post("/api/alerts/1/acknowledge", json={})).status_code == 404
+
+
+class Socket:
+    """The other end of a WebSocket, as an ASGI server would be."""
+
+    def __init__(self, *messages: dict[str, Any]) -> None:
+        self._in = [{"type": "websocket.connect"}, *messages]
+        self.out: list[dict[str, Any]] = []
+
+    async def receive(self) -> dict[str, Any]:
+        return self._in.pop(0) if self._in else {"type": "websocket.disconnect", "code": 1001}
+
+    async def send(self, message: dict[str, Any]) -> None:
+        self.out.append(message)
+
+
+@pytest.mark.parametrize(
+    ("first", "closed"),
+    [
+        pytest.param("viewer", None, id="a token that is good"),
+        pytest.param("expired", 4401, id="a token that has expired"),
+        pytest.param("garbage", 4401, id="a token that is none"),
+        pytest.param("agent", 4401, id="the token of an agent"),
+        pytest.param("no token", 4401, id="a message without a token"),
+        pytest.param("no json", 4401, id="no message that can be read"),
+        pytest.param("nobody", 4403, id="a lesser role"),
+    ],
+)
+async def test_a_websocket_needs_a_token_first(tmp_path: Path, first: str, closed: int | None) -> None:
+    async with running_app(tmp_path) as app:
+        user = await add_person(app, "viewer")
+        token = {"agent": await app.agent_token("agent-web-1"), "garbage": "x.y.z"}.get(first)
+        token = token or await person_token(app, user)
+        if first == "expired":
+            app.clock.advance(16 * 60)
+        text = json.dumps({"type": "auth"} | ({} if first == "no token" else {"token": token}))
+        socket = Socket({"type": "websocket.receive", "text": "{" if first == "no json" else text})
+        scope = {"type": "websocket", "app": app.application.api, "headers": [], "client": ("127.0.0.1", 1)}
+        websocket = WebSocket(scope, socket.receive, socket.send)
+        found = await websocket_principal(websocket, Role.admin if first == "nobody" else Role.viewer)
+        codes = [message["code"] for message in socket.out if message["type"] == "websocket.close"]
+        assert codes == ([] if closed is None else [closed])
+        if closed is None:
+            assert found is not None
+            assert found.user_id == user.id
+            assert 0 < (seconds_left(found, app.clock.now_ms()) or 0) <= 15 * 60
+        else:
+            assert found is None

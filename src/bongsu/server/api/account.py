@@ -79,7 +79,7 @@ Me = Annotated[Principal, Depends(person)]
 @router.get("", operation_id="get_account", summary="Who one is")
 async def account(services: ServicesDep, user: Annotated[Principal, Depends(require(Role.viewer))]) -> User:
     """Of an API token: its owner, with the role and the tags that the token has."""
-    return shown(_own(services, user)).model_copy(update={"role": user.role, "tags": user.tags})
+    return shown(_own(services, user)).model_copy(update={"role": user.role, "tags": dict(user.tags)})
 
 
 @router.patch("", operation_id="update_account", summary="Change one's name")

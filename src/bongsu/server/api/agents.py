@@ -116,7 +116,7 @@ async def create(services: ServicesDep, user: Admin, wanted: NewEnrolment) -> Cr
         lifetime_ms=wanted.hours * HOUR_MS,
         uses=1 if agent_id else wanted.uses or ANY_NUMBER,
         # Who sees only some servers lets in only such.
-        tags={**wanted.tags, **user.tags},
+        tags={**wanted.tags, **dict(user.tags)},
         agent_id=agent_id,
     )
     return CreatedEnrolmentToken(**_shown(services, stored).model_dump(), token=token)

@@ -13,7 +13,7 @@ from bongsu.alerts.silences import NO_NUL
 from bongsu.alerts.texts import Language
 from bongsu.core.errors import NotFound
 from bongsu.server.alerting.explain import Explainer
-from bongsu.server.api.dependencies import Operator, ServicesDep, Viewer
+from bongsu.server.api.dependencies import Operator, ServerId, ServicesDep, Viewer
 from bongsu.server.auth.audit import record
 from bongsu.server.auth.principal import Principal
 from bongsu.server.services import Services
@@ -160,7 +160,7 @@ async def active(
     services: ServicesDep,
     user: Viewer,
     state: Annotated[Literal["pending", "firing"] | None, Query(description="Both when left out.")] = None,
-    server: Annotated[list[int], Query(description="Server ids.")] = [],
+    server: Annotated[list[ServerId], Query(description="Server ids.")] = [],
     severity: Annotated[list[Severity], Query()] = [],
 ) -> Alerts:
     """The most urgent first."""
@@ -183,7 +183,7 @@ async def history(
     start: Annotated[str, Query(description="Unix ms, ISO 8601, or relative: -6h, -7d.")] = "-7d",
     end: Annotated[str, Query(description="As `start`; not included.")] = "now",
     rule: Annotated[str | None, Query(max_length=100, pattern=NO_NUL, description="Name of a rule.")] = None,
-    server: Annotated[list[int], Query(description="Server ids.")] = [],
+    server: Annotated[list[ServerId], Query(description="Server ids.")] = [],
     severity: Annotated[list[Severity], Query()] = [],
     state: Annotated[list[AlertState], Query()] = [],
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,

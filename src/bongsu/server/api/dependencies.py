@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Query
+from pydantic import Field
 
 from bongsu.server.auth.access import require, services_of
 from bongsu.server.auth.principal import Principal, Role
@@ -13,6 +14,8 @@ ServicesDep = Annotated[Services, Depends(services_of)]
 Viewer = Annotated[Principal, Depends(require(Role.viewer))]
 Operator = Annotated[Principal, Depends(require(Role.operator))]
 Admin = Annotated[Principal, Depends(require(Role.admin))]
+# As wide as its column.
+ServerId = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 def _selection(

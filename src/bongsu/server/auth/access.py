@@ -59,7 +59,7 @@ class Authenticator:
             user.email,
             Role(user.role),
             address,
-            user.tags,
+            frozenset(user.tags.items()),
             claims.session_id,
             claims.expires_ms,
         )
@@ -84,7 +84,8 @@ class Authenticator:
             f"{stored.name} ({owner.email})",
             role,
             address,
-            {**stored.tags, **owner.tags},
+            # Both must hold; where they contradict each other, there is no such server.
+            frozenset(stored.tags.items()) | frozenset(owner.tags.items()),
             expires_ms=stored.expires_ms,
         )
 

@@ -1,7 +1,7 @@
 """Who asks, and what they may do."""
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bongsu.core.errors import Forbidden
 from bongsu.server.registry import Registry
@@ -40,7 +40,7 @@ class Principal:
     name: str
     role: Role
     address: str = ""
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: frozenset[tuple[str, str]] = frozenset()
     session_id: str = ""
     expires_ms: int = 0  # 0: never
 
@@ -61,7 +61,7 @@ class Principal:
 
     def may_see(self, record: ServerRecord) -> bool:
         """Whether a server exists for them."""
-        return self.tags.items() <= record.own_tags.items()
+        return self.tags <= record.own_tags.items()
 
     def view(self, registry: Registry) -> Registry:
         """The servers that exist for them: the registry itself, or one with only those (50 us for 1,000 servers)."""
