@@ -226,7 +226,7 @@ def test_two_agents_with_one_identity_are_noticed(api: ApiServer, sending) -> No
 
 
 def test_a_clock_that_is_off_is_said(api: ApiServer, sending) -> None:
-    api.answers.append((200, {}, encode_result(PushResult(1, server_time_ms=NOW_MS + 600_000))))
+    api.answers.append((200, {}, encode_result(PushResult(1, server_time_ms=SystemClock().now_ms() + 600_000))))
     one = sending(api.url)
     one.put(NOW_MS)
     wait_for(lambda: one.say.lines)
