@@ -1,18 +1,21 @@
 """What each tier holds: after a year on a fake clock, over a budget, and after space was given back."""
 
-from collections.abc import Iterator
+import random
+from collections.abc import AsyncIterator
 from pathlib import Path
+from unittest.mock import patch
 
+import numpy as np
 import pytest
 from sqlalchemy import select
 
 from bongsu.core.errors import ConfigError
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts, pack
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, pack
 from bongsu.server.columns import increases
 from bongsu.server.config import load_settings
 from bongsu.server.jobs import Compactor, Retention, Sealer
 from bongsu.server.migrations import upgrade
-from bongsu.server.models import blocks, frames, rollups
+from bongsu.server.models import blocks, frames, process_lists, rollups
 from bongsu.server.rollup import FIRST, HOUR_MS, LAST, MINUTE_MS, RESETS, Rollup, counters_of
 from bongsu.server.storage.archive import RAW, SPAN_MS, StoredRollup
 from bongsu.server.storage.blocks import Head
@@ -35,7 +38,7 @@ COUNTERS = counters_of([series.kind for series in LAYOUT.series])
 
 
 @pytest.fixture
-async def database(database_url: str) -> "Iterator[Database]":
+async def database(database_url: str) -> AsyncIterator[Database]:
     opened = open_database(database_url)
     await opened.write(upgrade)
     await opened.write(lambda connection: add_server(connection, AgentIdentity("a" * 8, "a"), HostFacts(), START))
@@ -61,7 +64,6 @@ async def rollup_of(database: Database, step_ms: int) -> Rollup:
     query = select(*columns).where(rollups.c.step_ms == step_ms).order_by(rollups.c.start_ms)
     rows = [StoredRollup(*row) for row in await database.read(lambda connection: connection.execute(query).all())]
     parts = [decode_rollup(row.opened(), row.data, COUNTERS) for row in rows]
-    import numpy as np
 
     names = ("times", "first_ms", "last_ms", "frames", "count")
     joined = [np.concatenate([getattr(part, name) for part in parts]) for name in names]
@@ -120,7 +122,6 @@ async def test_a_year_leaves_in_each_tier_what_it_should_hold(database: Database
 
 
 async def test_over_the_budget_the_oldest_raw_samples_go_first(database: Database, tmp_path: Path) -> None:
-    import random
 
     noise = random.Random(1)
     clock = FakeClock(START + 12 * SPAN_MS)
@@ -136,7 +137,6 @@ async def test_over_the_budget_the_oldest_raw_samples_go_first(database: Databas
     assert len(starts) == 10
     kept = await rollup_of(database, MINUTE_MS)
     budget = used - 3 * 20_000
-    from unittest.mock import patch
 
     with patch("bongsu.server.config.MIB", 1):
         await run_jobs(clock, tmp_path, Retention, database=database, storage_budget=f"{budget}B")
@@ -161,8 +161,6 @@ async def test_what_is_not_rolled_up_yet_is_never_deleted(database: Database, tm
 
 
 async def test_process_lists_have_a_retention_of_their_own(database: Database, tmp_path: Path) -> None:
-    from bongsu.core.samples import ProcessList
-    from bongsu.server.models import process_lists
 
     clock = FakeClock(START + 10 * DAY_MS)
     lists = encode_lists([ProcessList(START + day * DAY_MS) for day in range(10)])
@@ -176,7 +174,6 @@ async def test_space_is_given_back(tmp_path: Path, database: Database, monkeypat
         return  # autovacuum looks after it
     monkeypatch.setattr("bongsu.server.jobs.retention.RESERVE_BYTES", 0)
     clock = FakeClock(START + 10 * DAY_MS)
-    from bongsu.core.samples import Process, ProcessList
 
     many = [Process(pid, f"program-{pid}-{pid * 7919 % 10007}", "root", pid / 7) for pid in range(100)]
     lists = encode_lists([ProcessList(START + number * 1_000, many) for number in range(3_000)])

@@ -177,9 +177,8 @@ class SqliteDatabase:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Reader]:
         with self._reader.begin() as connection:
-            connection.exec_driver_sql(
-                "SELECT count(*) FROM sqlite_master"
-            ).scalar()  # begins here, not at the first read
+            # The moment is this one, not that of the first read.
+            connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
             yield _Snapshot(connection)
 
     def read_now(self, function: Callable[[Connection], T]) -> T:
