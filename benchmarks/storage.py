@@ -164,7 +164,9 @@ def under_load(client: httpx.Client, port: int, tokens: list[str], options, now_
 
     fleet = threading.Thread(target=send)
     fleet.start()
-    time.sleep(15)  # first contact of all of them is over
+    # First contact of all of them is over: it sends their layouts, which later requests do not.
+    while fleet.is_alive() and client.get("/api/health").json()["ingest"]["frames_total"] < len(tokens):
+        time.sleep(0.2)
     rounds = max(20, int((options.load_seconds - 20) / 0.3))
     took: dict[str, list[float]] = {}
     for _ in range(rounds):

@@ -40,8 +40,9 @@ COUNTERS = counters_of([series.kind for series in LAYOUT.series])
 
 # Runs the worker's jobs over and over, on a clock that stands still, until it is killed or there is nothing to do.
 WORK = """
-import asyncio, sys
+import asyncio, os, sys
 from bongsu.server.config import Settings
+from bongsu.server.jobs import retention
 from bongsu.server.jobs import Compactor, Retention, Sealer
 from bongsu.server.storage.database import open_database
 from tests.support.clock import FakeClock
@@ -49,6 +50,7 @@ from tests.support.clock import FakeClock
 async def work():
     settings, clock = Settings(retention_raw=sys.argv[2]), FakeClock(int(sys.argv[1]))
     database = open_database(settings.effective_database_url)
+    retention.ROWS_PER_TRANSACTION = int(os.environ.get("BONGSU_TEST_ROWS", retention.ROWS_PER_TRANSACTION))
     print("working", flush=True)
     for job in (Sealer, Compactor, Retention):
         await job(settings, database, clock).run(asyncio.Event())
@@ -150,9 +152,17 @@ async def test_killed_while_sealing_and_rolling_up(database: Database) -> None:
     await everything_is_there_once(database)
 
 
-async def test_killed_while_giving_up(database: Database, tmp_path: Path) -> None:
+async def test_killed_while_giving_up(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await run_jobs(FakeClock(LATER_MS), tmp_path, Sealer, Compactor, database=database)
-    await killed_again_and_again(str(LATER_MS), "1h")
+    # One block a transaction, so that there are moments between them to be killed at.
+    monkeypatch.setenv("BONGSU_TEST_ROWS", "1")
+    left: set[int] = set()
+    kills = 0
+    while not await asyncio.to_thread(killed_after, 0.05 * (kills + 1), "-c", WORK, str(LATER_MS), "1h"):
+        kills += 1
+        assert kills < 500
+        left.add(await count(database, blocks))
+    assert any(0 < blocks_left < SERVERS * SPANS for blocks_left in left), "it was killed in the middle of deleting"
     assert await count(database, blocks) == 0
     await everything_is_there_once(database)
 

@@ -249,3 +249,21 @@ async def test_values_that_are_not_numbers_are_null_in_json(tmp_path: Path) -> N
         # No value of the CPU, an infinite one of memory, and growth needs two values.
         history = await app.get("/api/metrics/history", end=NOW + 1)
         assert [(series["metric"], series["values"]) for series in history["series"]] == [("memory_used_bytes", [None])]
+
+
+async def test_labels_without_end_are_refused_and_what_is_there_goes_on(tmp_path: Path) -> None:
+    """A label with a value for everything, such as a request's number: each push brings new series."""
+    async with running_app(tmp_path, limits=Limits(series_per_server=1_000)) as app:
+        assert (await app.push(a_push([a_frame(NOW)]))).status_code == 200
+        statuses = []
+        for turn in range(20):
+            series = [Series("requests_total", (("id", str(turn * 500 + number)),), "") for number in range(500)]
+            layout = Layout.of(tuple(series))
+            push = a_push([a_frame(NOW + turn, [1.0] * 500, layout)], layouts=[layout])
+            answer = await app.post(json_form.encode_push(push), "application/json")
+            statuses.append(answer.status_code)
+        error = answer.json()["error"]
+        assert statuses == [200] + [413] * 19, "10,000 values, of which 500 fit"
+        assert (error["limit"], "series" in error["message"]) == (1_000, True)
+        assert (await app.push(a_push([a_frame(NOW + 50_000)]))).status_code == 200
+        assert sum((await app.get("/api/health"))["ingest"]["rejected_total"].values()) == 19

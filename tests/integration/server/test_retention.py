@@ -170,8 +170,6 @@ async def test_process_lists_have_a_retention_of_their_own(database: Database, t
 
 
 async def test_space_is_given_back(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    if database.dialect != "sqlite":
-        return  # autovacuum looks after it
     monkeypatch.setattr("bongsu.server.jobs.retention.RESERVE_BYTES", 0)
     clock = FakeClock(START + 10 * DAY_MS)
 
@@ -180,8 +178,13 @@ async def test_space_is_given_back(tmp_path: Path, database: Database, monkeypat
     await database.write(lambda connection: store(connection, [Batch(1, [], process_lists=lists)]))
     before = await database.read(file_bytes)
     await run_jobs(clock, tmp_path, Retention, database=database)
+    assert await count(database, process_lists) == 0
     assert before > 3_000_000
-    assert await database.read(file_bytes) < before / 2
+    if database.dialect == "sqlite":
+        assert await database.read(file_bytes) < before / 2
+    else:
+        # Dead rows count no more; the file is autovacuum's to look after.
+        assert await database.read(used_bytes) == 0
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, func, select, tuple_
 
-from bongsu.core.series import Layout
 from bongsu.server.models import blocks, frames, layouts, rollups
 from bongsu.server.storage.blocks import CorruptBlock, Head
 from bongsu.server.storage.database import Database
@@ -52,8 +51,6 @@ def _layouts(connection: Connection) -> tuple[dict[tuple[int, int], int], list[s
             problems.append(f"server {server_id}: layout {layout_id} cannot be read")
             continue
         widths[server_id, layout_id] = len(series)
-        if Layout.of(series).id != layout_id and not series:
-            problems.append(f"server {server_id}: layout {layout_id} is empty")
     return widths, problems
 
 
