@@ -6,11 +6,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from bongsu.server.auth.queries.accounts import ApiTokenRecord, UserRecord, add_api_token, add_user
+from bongsu.server.auth.queries.agents import AgentTokenRecord, add_agent_token
 from bongsu.server.auth.tokens import Prefix, digest, new_token
-from bongsu.server.migrations import upgrade
-from bongsu.server.storage.accounts import ApiTokenRecord, UserRecord, add_api_token, add_user
-from bongsu.server.storage.agents import AgentTokenRecord, add_agent_token
-from bongsu.server.storage.database import open_database
+from bongsu.server.database.database import open_database
+from bongsu.server.database.migrations import upgrade
 
 # Busy agents push hundreds of times a second.
 ENVIRONMENT = {

@@ -24,17 +24,17 @@ from bongsu.alerts.rulebook import parse_rule
 from bongsu.core.clock import SystemClock
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, pack
 from bongsu.core.series import Layout, Series
-from bongsu.server.alerting.channels import ChannelSettings, check_config, encode
-from bongsu.server.alerting.source import DatabaseSource
-from bongsu.server.alerting.store import DatabaseStore
+from bongsu.server.alerts.channels import ChannelSettings, check_config, encode
+from bongsu.server.alerts.queries.channels import store_channel
+from bongsu.server.alerts.queries.rules import add_rule
+from bongsu.server.alerts.source import DatabaseSource
+from bongsu.server.alerts.store import DatabaseStore
 from bongsu.server.config import Limits
-from bongsu.server.leases import Shares
-from bongsu.server.migrations import upgrade
-from bongsu.server.storage.alert_channels import store_channel
-from bongsu.server.storage.alert_rules import add_rule
-from bongsu.server.storage.database import Database, SqliteDatabase
+from bongsu.server.database.database import Database, SqliteDatabase
+from bongsu.server.database.migrations import upgrade
+from bongsu.server.database.shares import Shares
+from bongsu.server.fleet.servers import add_server
 from bongsu.server.storage.frames import Batch, store
-from bongsu.server.storage.servers import add_server
 from bongsu.server.vault import open_vault
 from tests.support.endpoints import endpoint
 

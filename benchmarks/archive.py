@@ -14,15 +14,15 @@ from sqlalchemy import Connection
 from benchmarks import capture
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts
 from bongsu.core.series import Layout
-from bongsu.server.compaction import compact
-from bongsu.server.jobs.compactor import GRACE_MS, STAGGER_MS
-from bongsu.server.jobs.sealer import MAX_AGE_MS, seal
-from bongsu.server.migrations import upgrade
-from bongsu.server.rollup import HOUR_MS
+from bongsu.server.database.database import SqliteDatabase
+from bongsu.server.database.migrations import upgrade
+from bongsu.server.fleet.servers import add_server
 from bongsu.server.storage.archive import ROW_SPAN_MS, SPAN_MS, BlockInfo, StoredBlock, StoredRollup
-from bongsu.server.storage.database import SqliteDatabase
+from bongsu.server.storage.compaction import compact
+from bongsu.server.storage.compactor import GRACE_MS, STAGGER_MS
 from bongsu.server.storage.frames import Batch, store
-from bongsu.server.storage.servers import add_server
+from bongsu.server.storage.rollup import HOUR_MS
+from bongsu.server.storage.sealer import MAX_AGE_MS, seal
 
 INTERVAL_MS = 10_000
 DAY_MS = 86_400_000

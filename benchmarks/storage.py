@@ -31,13 +31,14 @@ from benchmarks.report import parser, report
 from bongsu.core.clock import SystemClock
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts
 from bongsu.server.config import Settings
-from bongsu.server.jobs import Compactor, Sealer
-from bongsu.server.migrations import upgrade
+from bongsu.server.database.database import SqliteDatabase
+from bongsu.server.database.migrations import upgrade
+from bongsu.server.fleet.servers import add_server
 from bongsu.server.storage.archive import SPAN_MS
 from bongsu.server.storage.blocks import encode_block
-from bongsu.server.storage.database import SqliteDatabase
+from bongsu.server.storage.compactor import Compactor
 from bongsu.server.storage.frames import Batch, store
-from bongsu.server.storage.servers import add_server
+from bongsu.server.storage.sealer import Sealer
 
 
 def changing() -> np.ndarray:

@@ -37,25 +37,25 @@ def _agent(argv: Sequence[str]) -> int:
 
 
 def _db(argv: Sequence[str]) -> int:
-    from bongsu.server.db import main
+    from bongsu.server.commands.db import main
 
     return main(argv)
 
 
 def _user(argv: Sequence[str]) -> int:
-    from bongsu.server.users_cli import main
+    from bongsu.server.commands.user import main
 
     return main(argv)
 
 
 def _rules(argv: Sequence[str]) -> int:
-    from bongsu.server.rules_cli import main
+    from bongsu.server.commands.rules import main
 
     return main(argv)
 
 
 def _auth(argv: Sequence[str]) -> int:
-    from bongsu.server.users_cli import auth_main
+    from bongsu.server.commands.user import auth_main
 
     return auth_main(argv)
 

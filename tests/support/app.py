@@ -16,11 +16,11 @@ from bongsu.core.samples import Push
 from bongsu.server.app import Application
 from bongsu.server.auth.audit import Actor
 from bongsu.server.auth.directory import PEOPLE
+from bongsu.server.auth.queries.accounts import ApiTokenRecord, add_api_token
 from bongsu.server.auth.tokens import Prefix, digest, new_token
 from bongsu.server.config import Limits, PasswordSettings, RateLimits, Settings
+from bongsu.server.ingest.validation import check_agent_id
 from bongsu.server.services import Services
-from bongsu.server.storage.accounts import ApiTokenRecord, add_api_token
-from bongsu.server.validation import check_agent_id
 from bongsu.wire import json_form, protobuf
 from tests.support.clock import FakeClock
 

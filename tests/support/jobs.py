@@ -7,8 +7,11 @@ from typing import Any
 from sqlalchemy import Table, func, select
 
 from bongsu.server.config import Settings
-from bongsu.server.jobs import Compactor, Job, Retention, Sealer
-from bongsu.server.storage.database import Database, open_database
+from bongsu.server.database.database import Database, open_database
+from bongsu.server.job import Job
+from bongsu.server.storage.compactor import Compactor
+from bongsu.server.storage.retention_job import Retention
+from bongsu.server.storage.sealer import Sealer
 from tests.support.app import RunningApp
 from tests.support.clock import FakeClock
 

@@ -1,7 +1,7 @@
 """People of a running application."""
 
 from bongsu.server.auth.directory import PEOPLE
-from bongsu.server.storage.accounts import UserRecord, add_user
+from bongsu.server.auth.queries.accounts import UserRecord, add_user
 from tests.support.app import RunningApp
 
 

@@ -17,28 +17,28 @@ from bongsu import __version__
 from bongsu.core.clock import Clock, SystemClock
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
-from bongsu.server import errors, static
-from bongsu.server.api import ROUTERS
+from bongsu.server import errors
+from bongsu.server.api import ROUTERS, pages
 from bongsu.server.api.schemas import ErrorBody
 from bongsu.server.auth.wiring import Auth, make_auth
 from bongsu.server.config import Settings, local_url
+from bongsu.server.database.database import Database, open_database
+from bongsu.server.database.in_use import using_database
+from bongsu.server.database.migrations import upgrade
 from bongsu.server.edge.addresses import Forwarded, rate_key
 from bongsu.server.edge.gate import Gate
+from bongsu.server.edge.hosts import LOOPBACK_HOSTS, AllowedHosts
 from bongsu.server.edge.rates import RateLimiter
+from bongsu.server.fleet.registry import Newest, Registry
+from bongsu.server.fleet.servers import ServerRecord, load_servers, touch_servers
 from bongsu.server.history import HistoryReader
-from bongsu.server.hosts import LOOPBACK_HOSTS, AllowedHosts
-from bongsu.server.ingest import Ingest
-from bongsu.server.ingest_openapi import PUSH_OPENAPI
-from bongsu.server.migrations import upgrade
-from bongsu.server.registry import Newest, Registry
+from bongsu.server.ingest.endpoint import Ingest
+from bongsu.server.ingest.openapi import PUSH_OPENAPI
 from bongsu.server.services import Services
 from bongsu.server.storage.archive import newest_block, oldest_samples
 from bongsu.server.storage.blocks import CorruptBlock
-from bongsu.server.storage.database import Database, open_database
 from bongsu.server.storage.frames import newest_frames
-from bongsu.server.storage.in_use import using_database
 from bongsu.server.storage.layouts import load_layouts
-from bongsu.server.storage.servers import ServerRecord, load_servers, touch_servers
 from bongsu.server.vault import open_vault
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class Application:
             self.api.add_middleware(AllowedHosts, hosts=hosts)
         for router in ROUTERS:
             self.api.include_router(router)
-        static.install(self.api)
+        pages.install(self.api)
         self.api.openapi = self._openapi  # type: ignore[method-assign]
         self._gate = Gate(self.api, Forwarded(settings.trusted_proxies), self.refused)
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from bongsu.core.clock import Clock
 from bongsu.server.config import Settings
+from bongsu.server.database.database import Database
+from bongsu.server.fleet.registry import Registry
 from bongsu.server.history import HistoryReader
-from bongsu.server.ingest import Ingest
-from bongsu.server.registry import Registry
-from bongsu.server.storage.database import Database
+from bongsu.server.ingest.endpoint import Ingest
 from bongsu.server.vault import Vault
 
 if TYPE_CHECKING:

@@ -4,13 +4,20 @@ import asyncio
 import logging
 
 from bongsu.core.clock import Clock, SystemClock
+from bongsu.server.alerts.jobs import AlertDelivery, AlertEvaluation, AlertRetention
 from bongsu.server.config import Settings
-from bongsu.server.jobs import JOBS, Job
-from bongsu.server.migrations import upgrade
-from bongsu.server.storage.database import Database, open_database
-from bongsu.server.storage.in_use import using_database
+from bongsu.server.database.database import Database, open_database
+from bongsu.server.database.in_use import using_database
+from bongsu.server.database.migrations import upgrade
+from bongsu.server.job import Job
+from bongsu.server.storage.compactor import Compactor
+from bongsu.server.storage.retention_job import Retention
+from bongsu.server.storage.sealer import Sealer
 
 logger = logging.getLogger(__name__)
+
+# A job is a file beside its subject and a line here.
+JOBS: tuple[type[Job], ...] = (Sealer, Compactor, Retention, AlertEvaluation, AlertDelivery, AlertRetention)
 
 
 class Worker:

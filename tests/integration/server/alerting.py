@@ -11,12 +11,12 @@ import httpx
 from bongsu.alerts.cycle import Cycle
 from bongsu.alerts.ports import Changes
 from bongsu.core.samples import Process, ProcessList, Push
-from bongsu.server.alerting.delivery import Delivery
-from bongsu.server.alerting.source import DatabaseSource
-from bongsu.server.alerting.store import DatabaseStore
+from bongsu.server.alerts.delivery import Delivery
+from bongsu.server.alerts.source import DatabaseSource
+from bongsu.server.alerts.store import DatabaseStore
 from bongsu.server.config import Settings
-from bongsu.server.leases import Shares
-from bongsu.server.storage.database import Database, open_database
+from bongsu.server.database.database import Database, open_database
+from bongsu.server.database.shares import Shares
 from bongsu.server.vault import open_vault
 from tests.support.app import RunningApp
 from tests.support.pushes import a_frame, a_push

@@ -11,8 +11,8 @@ import yaml
 
 from bongsu.alerts.rulebook import load_rules
 from bongsu.core.series import Series
-from bongsu.server import rules_cli
-from bongsu.server.storage.alert_rules import import_rules
+from bongsu.server.alerts.queries.rules import import_rules
+from bongsu.server.commands import rules
 from tests.integration.server.alerting import CPU_RULE, a_rule, a_webhook, make, send_cpu, watching
 from tests.support.app import running_app
 from tests.support.endpoints import endpoint
@@ -155,16 +155,16 @@ async def test_a_file_never_overrides_what_people_did(tmp_path: Path) -> None:
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pack = str(REPOSITORY / "config/alerts.yml")
     data = ["--data-dir", str(tmp_path)]
-    assert rules_cli.main(["check", pack]) == 0
-    assert rules_cli.main(["import", pack, *data]) == 0
+    assert rules.main(["check", pack]) == 0
+    assert rules.main(["import", pack, *data]) == 0
     assert "created: Server down" in capsys.readouterr().out
     exported = tmp_path / "out.yml"
-    assert rules_cli.main(["export", "--output", str(exported), *data]) == 0
+    assert rules.main(["export", "--output", str(exported), *data]) == 0
     assert sorted(load_rules(exported.read_text()), key=lambda rule: rule.name) == sorted(
         load_rules(Path(pack).read_text()), key=lambda rule: rule.name
     )
     exported.write_text("rules:\n- {name: a, condition: {type: server_down}, fore: 5m}\n")
-    assert rules_cli.main(["check", str(exported)]) == 2
+    assert rules.main(["check", str(exported)]) == 2
     assert "rules[0] (a).fore" in capsys.readouterr().err
 
 

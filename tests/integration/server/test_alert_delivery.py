@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bongsu.server.alerting.delivery import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, MOST_ATTEMPTS, backoff
+from bongsu.server.alerts.delivery import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, MOST_ATTEMPTS, backoff
+from bongsu.server.alerts.jobs import AlertDelivery, AlertEvaluation, AlertRetention
 from bongsu.server.config import Settings
-from bongsu.server.jobs.alerts import AlertDelivery, AlertEvaluation, AlertRetention
-from bongsu.server.storage.database import open_database
+from bongsu.server.database.database import open_database
 from tests.integration.server.alerting import a_rule, a_webhook, make, send_cpu, watching
 from tests.support.app import running_app
 from tests.support.endpoints import endpoint

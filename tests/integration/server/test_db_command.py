@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, update
 
-from bongsu.server.db import main
-from bongsu.server.jobs import Compactor, Sealer
-from bongsu.server.jobs.compactor import GRACE_MS, STAGGER_MS
-from bongsu.server.models import blocks, frames, metadata, rollups
+from bongsu.server.commands.db import main
+from bongsu.server.database.database import open_database
+from bongsu.server.database.in_use import using
+from bongsu.server.database.tables import blocks, frames, metadata, rollups
 from bongsu.server.storage.archive import SPAN_MS
-from bongsu.server.storage.database import open_database
-from bongsu.server.storage.in_use import using
+from bongsu.server.storage.compactor import GRACE_MS, STAGGER_MS, Compactor
+from bongsu.server.storage.sealer import Sealer
 from tests.support.app import running_app
 from tests.support.clock import FakeClock
 from tests.support.jobs import run_jobs
@@ -219,7 +219,7 @@ async def test_copy_moves_everything_and_goes_on_where_it_was_interrupted(
     target = await asyncio.to_thread(new_postgres_database)
     monkeypatch.setattr("bongsu.server.storage.copy._ROWS", {"blocks": 1, "rollups": 1})
     monkeypatch.setattr("bongsu.server.storage.copy._OTHER_ROWS", 2)
-    from bongsu.server.storage import copy
+    from bongsu.server.database import copy
 
     inserted = 0
     real = copy._insert

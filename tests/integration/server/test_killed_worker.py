@@ -16,17 +16,18 @@ import pytest
 from sqlalchemy import Connection, select, text
 
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, pack
-from bongsu.server.jobs import Compactor, Sealer
-from bongsu.server.migrations import current_revision, revisions, upgrade
-from bongsu.server.models import blocks, frames, rollups
-from bongsu.server.rollup import HOUR_MS, MINUTE_MS, Rollup, counters_of
+from bongsu.server.database.database import Database, open_database
+from bongsu.server.database.migrations import current_revision, revisions, upgrade
+from bongsu.server.database.tables import blocks, frames, rollups
+from bongsu.server.fleet.servers import add_server
 from bongsu.server.storage.archive import SPAN_MS, StoredRollup
 from bongsu.server.storage.blocks import Head
 from bongsu.server.storage.check import check_database
-from bongsu.server.storage.database import Database, open_database
+from bongsu.server.storage.compactor import Compactor
 from bongsu.server.storage.frames import Batch, store
+from bongsu.server.storage.rollup import HOUR_MS, MINUTE_MS, Rollup, counters_of
 from bongsu.server.storage.rollup_blocks import decode_rollup
-from bongsu.server.storage.servers import add_server
+from bongsu.server.storage.sealer import Sealer
 from tests.support.clock import FakeClock
 from tests.support.jobs import count, run_jobs
 from tests.support.pushes import LAYOUT
@@ -234,7 +235,7 @@ async def test_every_revision_is_upgraded_with_what_it_holds(database_url: str, 
         from alembic import command
         from alembic.config import Config
 
-        from bongsu.server import migrations
+        from bongsu.server.database import migrations
 
         config = Config()
         config.set_main_option("script_location", str(Path(migrations.__file__).parent))

@@ -9,11 +9,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
-from bongsu.server import migrations
-from bongsu.server.db import main
-from bongsu.server.migrations import DatabaseTooNew, revisions, upgrade
-from bongsu.server.models import metadata
-from bongsu.server.storage.database import open_database
+from bongsu.server.commands.db import main
+from bongsu.server.database import migrations
+from bongsu.server.database.database import open_database
+from bongsu.server.database.migrations import DatabaseTooNew, revisions, upgrade
+from bongsu.server.database.tables import metadata
 
 
 async def test_migrations_equal_the_models(database_url: str) -> None:

@@ -11,21 +11,23 @@ from sqlalchemy import select
 
 from bongsu.core.errors import ConfigError
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, pack
-from bongsu.server.columns import increases
 from bongsu.server.config import load_settings
-from bongsu.server.jobs import Compactor, Retention, Sealer
-from bongsu.server.migrations import upgrade
-from bongsu.server.models import blocks, frames, process_lists, rollups
-from bongsu.server.rollup import FIRST, HOUR_MS, LAST, MINUTE_MS, RESETS, Rollup, counters_of
+from bongsu.server.database.database import Database, open_database
+from bongsu.server.database.migrations import upgrade
+from bongsu.server.database.space import file_bytes, used_bytes
+from bongsu.server.database.tables import blocks, frames, process_lists, rollups
+from bongsu.server.fleet.servers import add_server
 from bongsu.server.storage.archive import RAW, SPAN_MS, StoredRollup
 from bongsu.server.storage.blocks import Head
-from bongsu.server.storage.database import Database, open_database
+from bongsu.server.storage.columns import increases
+from bongsu.server.storage.compactor import Compactor
 from bongsu.server.storage.frames import Batch, store
 from bongsu.server.storage.processes import encode_lists
 from bongsu.server.storage.retention import floors
+from bongsu.server.storage.retention_job import Retention
+from bongsu.server.storage.rollup import FIRST, HOUR_MS, LAST, MINUTE_MS, RESETS, Rollup, counters_of
 from bongsu.server.storage.rollup_blocks import decode_rollup
-from bongsu.server.storage.servers import add_server
-from bongsu.server.storage.space import file_bytes, used_bytes
+from bongsu.server.storage.sealer import Sealer
 from tests.support.clock import FakeClock
 from tests.support.jobs import count, run_jobs
 from tests.support.pushes import LAYOUT, a_frame

@@ -11,8 +11,8 @@ import pytest
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
+from bongsu.server.api.access import seconds_left, websocket_principal
 from bongsu.server.app import Application
-from bongsu.server.auth.access import seconds_left, websocket_principal
 from bongsu.server.auth.principal import Role
 from bongsu.server.config import Settings
 from tests.support.app import RunningApp, api_token, running_app

@@ -8,8 +8,13 @@ import pytest
 from sqlalchemy import func, select, update
 
 from bongsu.server.config import Settings
-from bongsu.server.jobs.base import Job
-from bongsu.server.jobs.sealer import (
+from bongsu.server.database.database import open_database
+from bongsu.server.database.migrations import upgrade
+from bongsu.server.database.tables import blocks, frames
+from bongsu.server.job import Job
+from bongsu.server.storage.archive import SPAN_MS, FramesChanged, Unsealed, oldest_frames, replace_frames
+from bongsu.server.storage.frames import Batch, store
+from bongsu.server.storage.sealer import (
     AGAIN_MS,
     FRAMES_PER_BLOCK,
     LEAVE_MS,
@@ -19,11 +24,6 @@ from bongsu.server.jobs.sealer import (
     Sealer,
     due,
 )
-from bongsu.server.migrations import upgrade
-from bongsu.server.models import blocks, frames
-from bongsu.server.storage.archive import SPAN_MS, FramesChanged, Unsealed, oldest_frames, replace_frames
-from bongsu.server.storage.database import open_database
-from bongsu.server.storage.frames import Batch, store
 from tests.support.app import RunningApp, running_app
 from tests.support.pushes import LAYOUT, a_frame, a_push, a_ramp
 

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bongsu.server.columns import Aggregation, aggregate, present
-from bongsu.server.rollup import (
+from bongsu.server.storage.blocks import CorruptBlock, Head
+from bongsu.server.storage.columns import Aggregation, aggregate, present
+from bongsu.server.storage.rollup import (
     HOUR_MS,
     MINUTE_MS,
     Rollup,
@@ -17,7 +18,6 @@ from bongsu.server.rollup import (
     fuller,
     of_frames,
 )
-from bongsu.server.storage.blocks import CorruptBlock, Head
 from bongsu.server.storage.rollup_blocks import decode_rollup, encode_rollup
 
 NAN = float("nan")

@@ -7,9 +7,9 @@ import pytest
 from pydantic import BaseModel
 
 from bongsu.core.errors import ConfigError, InvalidInput
+from bongsu.server.api.timerange import parse_range, parse_time_ms
 from bongsu.server.config import Settings, load_settings
-from bongsu.server.storage.database import open_database
-from bongsu.server.timerange import parse_range, parse_time_ms
+from bongsu.server.database.database import open_database
 
 NOW = 1_750_000_000_000
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -5,11 +5,6 @@ from fastapi import APIRouter
 from bongsu.server.api import (
     account,
     agents,
-    alert_acknowledge,
-    alert_channels,
-    alert_rules,
-    alert_silences,
-    alerts,
     api_tokens,
     audit,
     auth,
@@ -24,6 +19,7 @@ from bongsu.server.api import (
     setup,
     users,
 )
+from bongsu.server.api.alerts import acknowledge, alerts, channels, rules, silences
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
@@ -41,10 +37,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     install.router,
     history.router,
     completeness.router,
-    alert_rules.router,
-    alert_silences.router,
-    alert_channels.router,
-    alert_acknowledge.router,
+    rules.router,
+    silences.router,
+    channels.router,
+    acknowledge.router,
     # Last: its /api/alerts/{id} would take the others' paths.
     alerts.router,
 )

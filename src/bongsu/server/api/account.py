@@ -8,16 +8,16 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from bongsu.core.errors import Conflict, InvalidInput, NotFound
+from bongsu.server.api.access import person, require
+from bongsu.server.api.browser import Few
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.people import Name, Secret, User, shown
-from bongsu.server.auth.access import person, require
 from bongsu.server.auth.audit import record
-from bongsu.server.auth.browser import Few
 from bongsu.server.auth.directory import PEOPLE
 from bongsu.server.auth.principal import Principal, Role
+from bongsu.server.auth.queries import accounts
+from bongsu.server.auth.queries.accounts import UserRecord
 from bongsu.server.services import Services
-from bongsu.server.storage import accounts
-from bongsu.server.storage.accounts import UserRecord
 
 router = APIRouter(prefix="/api/account", tags=["account"])
 

@@ -7,18 +7,18 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from bongsu.core.errors import NotFound, Unauthenticated
+from bongsu.server.api.access import address_of, require
+from bongsu.server.api.browser import Few
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.people import Name, Tags
-from bongsu.server.auth.access import address_of, require
 from bongsu.server.auth.audit import record
-from bongsu.server.auth.browser import Few
 from bongsu.server.auth.directory import AGENTS, SERVERS
 from bongsu.server.auth.principal import Principal, Role
-from bongsu.server.registry import ServerState
+from bongsu.server.auth.queries import agents
+from bongsu.server.auth.queries.agents import ANY_NUMBER, EnrolmentRecord
+from bongsu.server.fleet.registry import ServerState
+from bongsu.server.fleet.servers import set_tags
 from bongsu.server.services import Services
-from bongsu.server.storage import agents
-from bongsu.server.storage.agents import ANY_NUMBER, EnrolmentRecord
-from bongsu.server.storage.servers import set_tags
 
 router = APIRouter(prefix="/api", tags=["agents"])
 

@@ -7,16 +7,16 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from bongsu.core.errors import Forbidden, NotFound
+from bongsu.server.api.access import person
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.people import Name, Tags
-from bongsu.server.auth.access import person
 from bongsu.server.auth.audit import record
 from bongsu.server.auth.directory import PEOPLE
 from bongsu.server.auth.principal import Principal, Role
+from bongsu.server.auth.queries import accounts
+from bongsu.server.auth.queries.accounts import ApiTokenRecord
 from bongsu.server.auth.tokens import Prefix, digest, new_token
 from bongsu.server.services import Services
-from bongsu.server.storage import accounts
-from bongsu.server.storage.accounts import ApiTokenRecord
 
 router = APIRouter(prefix="/api/tokens", tags=["API tokens"])
 

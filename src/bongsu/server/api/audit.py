@@ -5,11 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
+from bongsu.server.api.access import require
 from bongsu.server.api.dependencies import ServicesDep
-from bongsu.server.auth.access import require
+from bongsu.server.api.timerange import parse_range
 from bongsu.server.auth.principal import Principal, Role
-from bongsu.server.storage.audit import load_entries
-from bongsu.server.timerange import parse_range
+from bongsu.server.auth.queries.audit import load_entries
 
 router = APIRouter(prefix="/api/audit", tags=["audit log"])
 

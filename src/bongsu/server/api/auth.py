@@ -5,15 +5,15 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from bongsu.core.errors import InvalidInput, Unauthenticated
+from bongsu.server.api.access import address_of
+from bongsu.server.api.browser import ByScript, Few, FromThisSite, cookie_of, delete_cookie, set_cookie
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.people import LoggedIn, Secret, logged_in
-from bongsu.server.auth.access import address_of
-from bongsu.server.auth.browser import ByScript, Few, FromThisSite, cookie_of, delete_cookie, set_cookie
 from bongsu.server.auth.directory import PEOPLE
 from bongsu.server.auth.emails import normal_email
+from bongsu.server.auth.queries import accounts
+from bongsu.server.auth.queries.accounts import UserRecord
 from bongsu.server.services import Services
-from bongsu.server.storage import accounts
-from bongsu.server.storage.accounts import UserRecord
 
 router = APIRouter(prefix="/api/auth", tags=["log in"])
 

@@ -9,12 +9,12 @@ from sqlalchemy import Connection
 
 from bongsu.server.api.dependencies import ServicesDep, Viewer
 from bongsu.server.api.servers import state_at
-from bongsu.server.completeness import Completeness, Runs, judge, read_runs
-from bongsu.server.registry import ServerState
-from bongsu.server.selection import Selection
+from bongsu.server.api.timerange import parse_range
+from bongsu.server.fleet.registry import ServerState
+from bongsu.server.fleet.selection import Selection
+from bongsu.server.fleet.servers import load_intervals
+from bongsu.server.history.completeness import Completeness, Runs, judge, read_runs
 from bongsu.server.storage.retention import floors
-from bongsu.server.storage.servers import load_intervals
-from bongsu.server.timerange import parse_range
 
 router = APIRouter(prefix="/api/metrics", tags=["metrics"])
 

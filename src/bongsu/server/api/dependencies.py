@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import Depends, Query
 from pydantic import Field
 
-from bongsu.server.auth.access import require, services_of
+from bongsu.server.api.access import require, services_of
 from bongsu.server.auth.principal import Principal, Role
-from bongsu.server.selection import Selection, parse_filters
+from bongsu.server.fleet.selection import Selection, parse_filters
 from bongsu.server.services import Services
 
 ServicesDep = Annotated[Services, Depends(services_of)]

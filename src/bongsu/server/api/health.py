@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from bongsu import __version__
+from bongsu.server.api.access import anyone
 from bongsu.server.api.dependencies import ServicesDep
-from bongsu.server.auth.access import anyone
 from bongsu.server.auth.principal import Principal
 
 router = APIRouter(prefix="/api", tags=["health"])

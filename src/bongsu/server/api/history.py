@@ -11,17 +11,16 @@ from pydantic import BaseModel, Field
 
 from bongsu.core.errors import InvalidInput
 from bongsu.core.units import parse_duration_ms
-from bongsu.server import export
+from bongsu.server.api.access import require
 from bongsu.server.api.dependencies import SelectionDep, ServicesDep
 from bongsu.server.api.metrics import json_response, series_info
 from bongsu.server.api.schemas import SeriesInfo
-from bongsu.server.auth.access import require
+from bongsu.server.api.timerange import parse_range
 from bongsu.server.auth.principal import Principal, Role
-from bongsu.server.columns import Aggregation
-from bongsu.server.history import Cursor, History, HistoryQuery, Resolution
+from bongsu.server.history import Cursor, History, HistoryQuery, Resolution, export
 from bongsu.server.history.groups import parse_grouping
 from bongsu.server.storage.archive import TIERS
-from bongsu.server.timerange import parse_range
+from bongsu.server.storage.columns import Aggregation
 
 router = APIRouter(prefix="/api/metrics", tags=["metrics"])
 

@@ -9,12 +9,12 @@ from pydantic import BaseModel, Field
 
 from bongsu.core.samples import unpack
 from bongsu.core.series import Kind, Series, family_of
+from bongsu.server.api.access import require
 from bongsu.server.api.dependencies import SelectionDep, ServicesDep
 from bongsu.server.api.schemas import SeriesInfo
-from bongsu.server.auth.access import require
 from bongsu.server.auth.principal import Principal, Role
-from bongsu.server.registry import ServerState
-from bongsu.server.selection import Selection
+from bongsu.server.fleet.registry import ServerState
+from bongsu.server.fleet.selection import Selection
 
 router = APIRouter(prefix="/api/metrics", tags=["metrics"])
 

@@ -4,9 +4,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from bongsu.core.errors import NotFound
+from bongsu.server.api.access import address_of
+from bongsu.server.api.browser import COOKIE_PATH, Few, set_cookie
 from bongsu.server.api.dependencies import ServicesDep
-from bongsu.server.auth.access import address_of
-from bongsu.server.auth.browser import COOKIE_PATH, Few, set_cookie
 from bongsu.server.auth.oidc import COOKIE, COOKIE_SECONDS, OidcFailed, OpenId, local_path
 from bongsu.server.services import Services
 

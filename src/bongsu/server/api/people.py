@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field
 
 from bongsu.server.auth.principal import Role
+from bongsu.server.auth.queries.accounts import UserRecord
 from bongsu.server.auth.sessions import Login
-from bongsu.server.storage.accounts import UserRecord
 
 MOST_TAGS = 16
 _TAG_CHARACTERS = 256

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from bongsu.core.errors import NotFound
+from bongsu.server.api.access import require
 from bongsu.server.api.dependencies import ServicesDep
-from bongsu.server.auth.access import require
+from bongsu.server.api.timerange import parse_time_ms
 from bongsu.server.auth.principal import Principal, Role
 from bongsu.server.storage.processes import processes_at
-from bongsu.server.timerange import parse_time_ms
 
 router = APIRouter(prefix="/api", tags=["servers"])
 

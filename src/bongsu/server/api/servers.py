@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
+from bongsu.server.api.access import require
 from bongsu.server.api.dependencies import ServicesDep
-from bongsu.server.auth.access import require
 from bongsu.server.auth.principal import Principal, Role
-from bongsu.server.registry import CLOCK_JUMP_MS, ServerState
+from bongsu.server.fleet.registry import CLOCK_JUMP_MS, ServerState
 
 router = APIRouter(prefix="/api", tags=["servers"])
 

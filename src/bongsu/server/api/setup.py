@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from bongsu.server.api.access import address_of
+from bongsu.server.api.browser import Few, FromThisSite, set_cookie
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.people import LoggedIn, Secret, Text, logged_in
-from bongsu.server.auth.access import address_of
-from bongsu.server.auth.browser import Few, FromThisSite, set_cookie
 
 router = APIRouter(prefix="/api/setup", tags=["setup"])
 

@@ -7,16 +7,16 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from bongsu.core.errors import Conflict, NotFound
+from bongsu.server.api.access import admin_person
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.people import Name, Secret, Tags, User, facts, shown
-from bongsu.server.auth.access import admin_person
 from bongsu.server.auth.audit import record
 from bongsu.server.auth.directory import PEOPLE
 from bongsu.server.auth.emails import normal_email
 from bongsu.server.auth.principal import Principal, Role
+from bongsu.server.auth.queries import accounts
+from bongsu.server.auth.queries.accounts import UserRecord
 from bongsu.server.services import Services
-from bongsu.server.storage import accounts
-from bongsu.server.storage.accounts import UserRecord
 
 router = APIRouter(prefix="/api/users", tags=["users"])
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from bongsu.server.auth.principal import Principal
-from bongsu.server.storage.audit import Facts, add_entry
+from bongsu.server.auth.queries.audit import Facts, add_entry
 
 
 @dataclass(frozen=True, slots=True)

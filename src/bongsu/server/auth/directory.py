@@ -15,13 +15,13 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from bongsu.core.clock import Clock
+from bongsu.server.auth.queries import accounts, agents, state
+from bongsu.server.auth.queries.accounts import ApiTokenRecord, SessionRecord, UserRecord
+from bongsu.server.auth.queries.agents import AgentTokenRecord
 from bongsu.server.auth.signing import AccessTokens, Key, new_key
-from bongsu.server.registry import Registry
-from bongsu.server.storage import accounts, agents, auth_state
-from bongsu.server.storage.accounts import ApiTokenRecord, SessionRecord, UserRecord
-from bongsu.server.storage.agents import AgentTokenRecord
-from bongsu.server.storage.database import Database
-from bongsu.server.storage.servers import load_tags
+from bongsu.server.database.database import Database
+from bongsu.server.fleet.registry import Registry
+from bongsu.server.fleet.servers import load_tags
 from bongsu.server.vault import Vault, WrongSecret
 
 logger = logging.getLogger(__name__)
@@ -77,13 +77,13 @@ class Directory:
         """Loads everything; makes the first signing key."""
         now_ms = self._clock.now_ms()
         key = new_key(now_ms)
-        stored = auth_state.SigningKey(key.id, self._vault.encrypt(key.secret, KEY_PURPOSE), now_ms)
+        stored = state.SigningKey(key.id, self._vault.encrypt(key.secret, KEY_PURPOSE), now_ms)
 
         def prepare(connection: Connection) -> None:
             agents.forget_expired_agent_tokens(connection, now_ms)
-            auth_state.add_signing_key(connection, stored, only_if_none=True)
+            state.add_signing_key(connection, stored, only_if_none=True)
             for part in (PEOPLE, AGENTS, KEYS, SERVERS):
-                auth_state.bump(connection, part)
+                state.bump(connection, part)
 
         await self._database.write(prepare)
         await self.refresh()
@@ -96,7 +96,7 @@ class Directory:
 
         def run(connection: Connection) -> T:
             result = function(connection)
-            auth_state.bump(connection, part)
+            state.bump(connection, part)
             return result
 
         result = await self._database.write(run)
@@ -110,7 +110,7 @@ class Directory:
             now_ms, known = self._clock.now_ms(), self._revisions
 
             def load(connection: Connection) -> "_Loaded":
-                loaded = _Loaded(auth_state.revisions(connection))
+                loaded = _Loaded(state.revisions(connection))
                 changed = {part for part, revision in loaded.revisions.items() if known.get(part) != revision}
                 if PEOPLE in changed:
                     loaded.users = accounts.load_users(connection)
@@ -119,7 +119,7 @@ class Directory:
                 if AGENTS in changed:
                     loaded.agents = agents.load_agent_tokens(connection)
                 if KEYS in changed:
-                    loaded.keys = auth_state.load_signing_keys(connection)
+                    loaded.keys = state.load_signing_keys(connection)
                 if SERVERS in changed:
                     loaded.tags = load_tags(connection)
                 return loaded
@@ -179,7 +179,7 @@ class Directory:
                     state.record.own_tags = tags
         self._revisions = loaded.revisions
 
-    def _decrypted(self, stored: list[auth_state.SigningKey]) -> list[Key]:
+    def _decrypted(self, stored: list[state.SigningKey]) -> list[Key]:
         keys = []
         for key in stored:
             # One that was made with another secret key signs nothing any more.
@@ -197,17 +197,15 @@ class _Loaded:
     sessions: list[SessionRecord] = field(default_factory=list)
     api_tokens: list[ApiTokenRecord] = field(default_factory=list)
     agents: list[AgentTokenRecord] | None = None
-    keys: list[auth_state.SigningKey] | None = None
+    keys: list[state.SigningKey] | None = None
     tags: dict[int, dict[str, str]] | None = None
 
 
 def rotate(connection: Connection, vault: Vault, clock: Clock, *, at_once: bool) -> str:
     """Stores a new signing key and returns its id. The one before stays until what it signed has expired."""
-    stored = auth_state.load_signing_keys(connection)
+    stored = state.load_signing_keys(connection)
     now_ms = max(clock.now_ms(), stored[0].created_ms + 1 if stored else 0)
     key = new_key(now_ms)
-    auth_state.delete_signing_keys(connection, [old.id for old in (stored if at_once else stored[1:])])
-    auth_state.add_signing_key(
-        connection, auth_state.SigningKey(key.id, vault.encrypt(key.secret, KEY_PURPOSE), now_ms)
-    )
+    state.delete_signing_keys(connection, [old.id for old in (stored if at_once else stored[1:])])
+    state.add_signing_key(connection, state.SigningKey(key.id, vault.encrypt(key.secret, KEY_PURPOSE), now_ms))
     return key.id

@@ -15,10 +15,10 @@ from bongsu.core.errors import Conflict, InvalidInput, Unauthenticated
 from bongsu.server.auth.audit import Actor, record
 from bongsu.server.auth.directory import AGENTS, Directory
 from bongsu.server.auth.principal import Principal
+from bongsu.server.auth.queries import agents
+from bongsu.server.auth.queries.agents import ANY_NUMBER, AgentTokenRecord, EnrolmentRecord
 from bongsu.server.auth.tokens import Prefix, digest, new_token
-from bongsu.server.storage import agents
-from bongsu.server.storage.agents import ANY_NUMBER, AgentTokenRecord, EnrolmentRecord
-from bongsu.server.validation import check_agent_id
+from bongsu.server.ingest.validation import check_agent_id
 
 # How long a rotated token is still good: the agent has it until the answer with the new one is on its disk.
 ROTATED_MS = 600_000

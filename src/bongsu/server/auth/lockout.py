@@ -12,15 +12,15 @@ from sqlalchemy import Connection
 from bongsu.core.clock import Clock
 from bongsu.core.errors import TooMany
 from bongsu.server.auth.audit import Actor, record
-from bongsu.server.config import Lockouts
-from bongsu.server.storage.auth_state import (
+from bongsu.server.auth.queries.state import (
     Failures,
     forget_failures,
     forget_old_failures,
     load_failures,
     store_failures,
 )
-from bongsu.server.storage.database import Database
+from bongsu.server.config import Lockouts
+from bongsu.server.database.database import Database
 
 FIRST_PAUSE_SECONDS = 2
 # Who has not failed for so long starts again from nothing.

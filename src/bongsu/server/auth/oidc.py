@@ -23,9 +23,9 @@ from bongsu.core.errors import BongsuError, Unauthenticated
 from bongsu.server.auth.audit import Actor, record
 from bongsu.server.auth.directory import PEOPLE, Directory
 from bongsu.server.auth.emails import normal_email
+from bongsu.server.auth.queries import accounts
+from bongsu.server.auth.queries.accounts import UserRecord
 from bongsu.server.config import Oidc
-from bongsu.server.storage import accounts
-from bongsu.server.storage.accounts import UserRecord
 from bongsu.server.vault import Vault
 
 logger = logging.getLogger(__name__)

@@ -4,8 +4,8 @@ import enum
 from dataclasses import dataclass
 
 from bongsu.core.errors import Forbidden
-from bongsu.server.registry import Registry
-from bongsu.server.storage.servers import ServerRecord
+from bongsu.server.fleet.registry import Registry
+from bongsu.server.fleet.servers import ServerRecord
 
 
 class Role(enum.StrEnum):

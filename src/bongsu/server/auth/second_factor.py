@@ -2,7 +2,7 @@
 
 import pyotp
 
-from bongsu.server.storage.accounts import UserRecord
+from bongsu.server.auth.queries.accounts import UserRecord
 from bongsu.server.vault import Vault
 
 PURPOSE = "second factor"

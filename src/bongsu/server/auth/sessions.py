@@ -18,10 +18,10 @@ from bongsu.core.errors import Unauthenticated
 from bongsu.core.units import parse_duration_ms
 from bongsu.server.auth.audit import Actor, record
 from bongsu.server.auth.directory import PEOPLE, Directory
+from bongsu.server.auth.queries import accounts
+from bongsu.server.auth.queries.accounts import SessionRecord, UserRecord
 from bongsu.server.config import SessionSettings
-from bongsu.server.storage import accounts
-from bongsu.server.storage.accounts import SessionRecord, UserRecord
-from bongsu.server.storage.database import Database
+from bongsu.server.database.database import Database
 from bongsu.server.vault import Vault
 
 GRACE_MS = 10_000

@@ -16,9 +16,9 @@ from bongsu.server.auth.audit import Actor, record
 from bongsu.server.auth.directory import PEOPLE, Directory
 from bongsu.server.auth.emails import normal_email
 from bongsu.server.auth.passwords import Passwords
+from bongsu.server.auth.queries.accounts import UserRecord, add_first_user
 from bongsu.server.auth.tokens import Prefix, new_token
 from bongsu.server.config import Settings
-from bongsu.server.storage.accounts import UserRecord, add_first_user
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bongsu.core.clock import Clock
 from bongsu.core.units import parse_duration_ms
-from bongsu.server.auth.access import Authenticator
+from bongsu.server.api.access import Authenticator
 from bongsu.server.auth.directory import Directory
 from bongsu.server.auth.enrolment import Enrolment
 from bongsu.server.auth.lockout import Lockout
@@ -19,8 +19,8 @@ from bongsu.server.auth.sessions import Sessions
 from bongsu.server.auth.setup import Setup
 from bongsu.server.auth.signing import AccessTokens
 from bongsu.server.config import Settings
-from bongsu.server.registry import Registry
-from bongsu.server.storage.database import Database
+from bongsu.server.database.database import Database
+from bongsu.server.fleet.registry import Registry
 from bongsu.server.vault import Vault
 
 if TYPE_CHECKING:

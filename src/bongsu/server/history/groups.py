@@ -6,8 +6,8 @@ import numpy as np
 
 from bongsu.core.errors import InvalidInput
 from bongsu.core.series import Series
-from bongsu.server.columns import Aggregation, Points, Values
 from bongsu.server.history.query import Grouping, SeriesHistory
+from bongsu.server.storage.columns import Aggregation, Points, Values
 
 _ACROSS: Mapping[Aggregation, Callable[[Values], Values]] = {
     Aggregation.AVG: lambda values: np.nanmean(values, axis=0),

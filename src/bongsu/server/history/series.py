@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from bongsu.core.series import Layout
-from bongsu.server.columns import Points, Times, Values, aggregate, present
 from bongsu.server.history.plan import Plan
 from bongsu.server.history.query import HistoryQuery, Missing, Wanted
 from bongsu.server.history.sources import BlockColumns, LayoutRows
-from bongsu.server.rollup import SeriesRollup, aggregate_rollup
 from bongsu.server.storage.archive import RAW, SPAN_MS, Key
 from bongsu.server.storage.blocks import CorruptBlock
+from bongsu.server.storage.columns import Points, Times, Values, aggregate, present
+from bongsu.server.storage.rollup import SeriesRollup, aggregate_rollup
 
 Rows = Mapping[Key, LayoutRows]
 

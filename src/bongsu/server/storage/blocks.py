@@ -29,7 +29,7 @@ import numpy.typing as npt
 from pcodec import ChunkConfig, standalone
 
 from bongsu.core.errors import BongsuError
-from bongsu.server.columns import Times, Values
+from bongsu.server.storage.columns import Times, Values
 
 _HEAD = struct.Struct("<2sIII")
 _MAGIC = b"B2"

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, func, select, tuple_
 
-from bongsu.server.models import blocks, frames, layouts, rollups
+from bongsu.server.database.database import Database
+from bongsu.server.database.tables import blocks, frames, layouts, rollups
 from bongsu.server.storage.blocks import CorruptBlock, Head
-from bongsu.server.storage.database import Database
 from bongsu.server.storage.layouts import decode_series
 
 # Rows of blocks read at a time: some 20 MB.

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, select
 
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
-from bongsu.server.columns import Times, Values
-from bongsu.server.models import frames
-from bongsu.server.storage.dialect import FrameRow, insert_frames
+from bongsu.server.database.dialect import FrameRow, insert_frames
+from bongsu.server.database.tables import frames
+from bongsu.server.storage.columns import Times, Values
 from bongsu.server.storage.layouts import store_layout
 from bongsu.server.storage.processes import StoredList, store_process_lists
 

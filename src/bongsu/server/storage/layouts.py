@@ -7,8 +7,8 @@ from functools import lru_cache
 from sqlalchemy import Connection, select
 
 from bongsu.core.series import Kind, Layout, Series
-from bongsu.server.models import layouts
-from bongsu.server.storage.dialect import insert_or_ignore
+from bongsu.server.database.dialect import insert_or_ignore
+from bongsu.server.database.tables import layouts
 
 # 1,000 servers with 150 series each share most of them: without this, their series alone would take 45 MB.
 _series: dict[Series, Series] = {}

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, select
 
 from bongsu.core.samples import Process, ProcessList
-from bongsu.server.models import process_lists, servers
-from bongsu.server.storage.dialect import insert_or_ignore
+from bongsu.server.database.dialect import insert_or_ignore
+from bongsu.server.database.tables import process_lists, servers
 
 StoredList = tuple[int, bytes]  # time in ms, data
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, func, select, tuple_, update
 
-from bongsu.server.models import blocks, rollups, tiers
+from bongsu.server.database.dialect import insert_or_ignore
+from bongsu.server.database.tables import blocks, rollups, tiers
 from bongsu.server.storage.archive import TIERS, Key
-from bongsu.server.storage.dialect import insert_or_ignore
 
 
 def floors(connection: Connection) -> dict[int, int]:

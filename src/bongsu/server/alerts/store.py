@@ -1,0 +1,92 @@
+"""The store of alerts: ``alerts.ports.Store`` on the database."""
+
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import Connection
+
+from bongsu.alerts.engine import FLAP_WINDOW_MS
+from bongsu.alerts.pipeline import ChannelInfo
+from bongsu.alerts.pipeline.dedupe import WINDOW_MS
+from bongsu.alerts.ports import Acknowledgement, Changes, Remembered
+from bongsu.alerts.rules import Rule
+from bongsu.alerts.silences import Silence
+from bongsu.server.alerts.channels import info_of
+from bongsu.server.alerts.queries.alerts import (
+    acknowledgements,
+    queue_notifications,
+    remember,
+    remove_alerts,
+    store_alerts,
+    store_decisions,
+)
+from bongsu.server.alerts.queries.channels import load_channels
+from bongsu.server.alerts.queries.rules import load_rules, rules_version
+from bongsu.server.alerts.queries.silences import load_silences
+from bongsu.server.database.database import Database
+from bongsu.server.database.leases import check
+from bongsu.server.database.shares import Shares
+
+# A hundred alerts take some 4 ms: ingest does not wait longer for the write lock.
+ALERTS_PER_TRANSACTION = 100
+
+
+class DatabaseStore:
+    """Writes only while the worker's leases are its own."""
+
+    def __init__(self, database: Database, shares: Shares) -> None:
+        self._database = database
+        self._shares = shares
+        self._version: tuple[int, int, int] | None = None
+
+    async def rules(self) -> Mapping[int, Rule] | None:
+        version = await self._database.read(rules_version)
+        if version == self._version:
+            return None
+        found = await self._database.read(load_rules)
+        self._version = version
+        return {stored.id: stored.rule for stored in found if stored.rule.enabled}
+
+    async def channels(self) -> Mapping[str, ChannelInfo]:
+        return {stored.name: info_of(stored) for stored in await self._database.read(load_channels)}
+
+    async def silences(self, now_ms: int) -> Mapping[int, Silence]:
+        found = await self._database.read(lambda connection: load_silences(connection, now_ms))
+        return {stored.id: stored.silence for stored in found}
+
+    async def remembered(self, shards: Collection[int], now_ms: int) -> Remembered:
+        return await self._database.read(
+            lambda connection: remember(connection, shards, now_ms - WINDOW_MS, now_ms - FLAP_WINDOW_MS)
+        )
+
+    async def acknowledgements(self) -> Mapping[int, Acknowledgement]:
+        return await self._database.read(acknowledgements)
+
+    async def commit(self, changes: Changes, now_ms: int) -> None:
+        names, owner = self._shares.names(), self._shares.owner
+        # Until the drafts are stored with their marks, what is stored says that the alerts are still owed.
+        marks = [(alert, alert.notified_ms, alert.escalated, alert.owes) for alert in changes.changed]
+        queued = {id(alert) for draft in changes.drafts for alert in draft.alerts}
+        few = len(changes.changed) <= ALERTS_PER_TRANSACTION
+        for start in range(0, len(changes.changed), ALERTS_PER_TRANSACTION) if not few else ():
+            part = changes.changed[start : start + ALERTS_PER_TRANSACTION]
+            for alert in part:
+                if id(alert) in queued:
+                    alert.notified_ms, alert.owes = None, alert.state == "resolved"
+
+            def store_part(connection: Connection, part=part) -> None:  # type: ignore[no-untyped-def]
+                check(connection, names, owner)
+                store_alerts(connection, part)
+
+            await self._database.write(store_part)
+        for alert, notified_ms, escalated, owes in marks:
+            alert.notified_ms, alert.escalated, alert.owes = notified_ms, escalated, owes
+
+        def store_rest(connection: Connection) -> None:
+            check(connection, names, owner)
+            if few:
+                store_alerts(connection, changes.changed)
+            remove_alerts(connection, changes.withdrawn)
+            store_decisions(connection, changes.decisions)
+            queue_notifications(connection, changes.drafts, now_ms)
+
+        await self._database.write(store_rest)

@@ -1,0 +1,56 @@
+"""/api/alerts/acknowledge: the link in a message. Needs no account; the link's token is for one alert."""
+
+from html import escape
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import HTMLResponse
+
+from bongsu.server.alerts.acknowledge import read_token
+from bongsu.server.alerts.queries.alerts import acknowledge, find_alert
+from bongsu.server.api.dependencies import ServicesDep
+
+router = APIRouter(prefix="/api/alerts/acknowledge", tags=["alerts"])
+
+Token = Annotated[str, Query(max_length=200, description="As in the link.")]
+
+# No script, no picture, nothing from elsewhere; the address with its token goes to nobody as a referrer.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "form-action 'self'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+PAGE = """<!doctype html><html><head><meta charset="utf-8"><title>Bongsu</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>
+:root{{color-scheme:light dark}}
+body{{font:16px/1.5 system-ui,sans-serif;max-width:32rem;margin:3rem auto;padding:0 1rem}}
+button{{font:inherit;font-weight:bold;padding:.75rem 1.5rem;border:0;border-radius:.5rem;background:#1d4ed8;color:#fff}}
+</style></head><body><h1>{title}</h1><p>{text}</p>{form}</body></html>"""
+
+
+def _page(title: str, text: str, form: str = "") -> HTMLResponse:
+    return HTMLResponse(PAGE.format(title=escape(title), text=escape(text), form=form), headers=HEADERS)
+
+
+@router.get(
+    "", operation_id="show_acknowledge", summary="The page behind a message's link", response_class=HTMLResponse
+)
+async def show(services: ServicesDep, token: Token) -> HTMLResponse:
+    """Changes nothing: scanners of mail follow links."""
+    number = read_token(services.vault, token, services.clock.now_ms())
+    alert = await services.database.read(lambda connection: find_alert(connection, number))
+    title = f"{alert.rule_name}: {alert.server_name}"
+    if alert.acknowledged_ms is not None or alert.state == "resolved":
+        return _page(title, "확인 처리되었거나 이미 해소된 경보입니다. · Acknowledged or over already.")
+    form = f'<form method="post" action="?token={escape(token)}"><button>확인 처리 · Acknowledge</button></form>'
+    return _page(title, alert.series, form)
+
+
+@router.post("", operation_id="acknowledge_by_link", summary="Acknowledge by link", response_class=HTMLResponse)
+async def press(services: ServicesDep, token: Token) -> HTMLResponse:
+    """The button of the page."""
+    now_ms = services.clock.now_ms()
+    number = read_token(services.vault, token, now_ms)
+    alert = await services.database.write(lambda connection: acknowledge(connection, number, "link", "", now_ms))
+    return _page(f"{alert.rule_name}: {alert.server_name}", "확인 처리했습니다. · Acknowledged.")

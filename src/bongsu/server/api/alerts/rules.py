@@ -1,0 +1,157 @@
+"""/api/alerts/rules."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Path
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+from starlette.responses import PlainTextResponse
+
+from bongsu.alerts.checks import check_rule
+from bongsu.alerts.fleet import Server
+from bongsu.alerts.rulebook import dump_rules
+from bongsu.alerts.rules import Rule
+from bongsu.server.alerts.preview import Preview, run_preview
+from bongsu.server.alerts.queries.channels import load_channels
+from bongsu.server.alerts.queries.rules import StoredRule, add_rule, change_rule, delete_rule, find_rule, load_rules
+from bongsu.server.api.dependencies import Operator, ServicesDep, Viewer
+from bongsu.server.api.timerange import parse_range
+from bongsu.server.auth.audit import record
+from bongsu.server.services import Services
+
+router = APIRouter(prefix="/api/alerts/rules", tags=["alerts"])
+
+RuleId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+class RuleInfo(BaseModel):
+    """A rule as stored."""
+
+    id: int
+    rule: Rule
+    from_file: bool = Field(description="It came from the rules file.")
+    edited: bool = Field(description="It came from the file and was changed since; the file leaves it alone.")
+    created_ms: int
+    updated_ms: int
+    warnings: list[str] = Field(description="What may keep it from working as meant.")
+
+
+class Rules(BaseModel):
+    """All rules."""
+
+    rules: list[RuleInfo]
+
+
+class PreviewRequest(BaseModel):
+    """A rule that need not be stored, and the time to look back at."""
+
+    rule: Rule
+    start: str = Field("-24h", description="Unix ms, ISO 8601, or relative: -6h, -7d.")
+    end: str = "now"
+
+
+async def _warnings(services: Services, rule: Rule, before: Rule | None = None) -> list[str]:
+    """Raises InvalidInput where the rule cannot work."""
+    states = services.registry.by_id.values()
+    servers = [Server(one.record.id, one.record.agent.name, one.record.tags, one.interval_ms, 0, 0) for one in states]
+    layouts = {one.record.id: list(one.layouts.values()) for one in states}
+    channels = {one.name for one in await services.database.read(load_channels)}
+    return check_rule(rule, servers, layouts, channels, before=before)
+
+
+def _facts(rule: Rule) -> dict[str, Any]:
+    return rule.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def _info(stored: StoredRule, warnings: list[str]) -> RuleInfo:
+    return RuleInfo(
+        id=stored.id,
+        rule=stored.rule,
+        from_file=bool(stored.imported),
+        edited=stored.edited,
+        created_ms=stored.created_ms,
+        updated_ms=stored.updated_ms,
+        warnings=warnings,
+    )
+
+
+@router.get("", operation_id="list_alert_rules", summary="All rules")
+async def rules(services: ServicesDep, user: Viewer) -> Rules:
+    """By name. `warnings` are given when a rule is stored, not here."""
+    return Rules(rules=[_info(stored, []) for stored in await services.database.read(load_rules)])
+
+
+@router.get(
+    "/export",
+    operation_id="export_alert_rules",
+    summary="All rules as YAML",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"application/yaml": {}}}},
+)
+async def export(services: ServicesDep, user: Viewer) -> PlainTextResponse:
+    """In the form of `config/alerts.yml`: what is exported is what `bongsu rules import` reads."""
+    found = await services.database.read(load_rules)
+    text = dump_rules([stored.rule for stored in found])
+    return PlainTextResponse(text, media_type="application/yaml")
+
+
+@router.post("", operation_id="create_alert_rule", summary="Make a rule", status_code=201)
+async def create(services: ServicesDep, user: Operator, rule: Rule) -> RuleInfo:
+    """Refused when the name is taken, or when it cannot work: an unknown metric, more than 10,000 series."""
+    user.check_sees_all()
+    warnings = await _warnings(services, rule)
+    now_ms = services.clock.now_ms()
+
+    def add(connection: Connection) -> StoredRule:
+        stored = find_rule(connection, add_rule(connection, rule, now_ms))
+        record(connection, now_ms, user, "rule.create", f"rule {stored.id}", after=_facts(rule))
+        return stored
+
+    return _info(await services.database.write(add), warnings)
+
+
+@router.post("/preview", operation_id="preview_alert_rule", summary="When would this rule have fired?")
+async def preview(services: ServicesDep, user: Operator, request: Annotated[PreviewRequest, Body()]) -> Preview:
+    """Runs the rule over stored history with the same engine, before it is stored. At most 31 days and 1,500 looks, so
+    over a long range it looks less often than in life."""
+    user.check_sees_all()
+    warnings = await _warnings(services, request.rule)
+    start_ms, end_ms = parse_range(request.start, request.end, services.clock.now_ms())
+    return await run_preview(services, request.rule, start_ms, end_ms, warnings)
+
+
+@router.get("/{id}", operation_id="get_alert_rule", summary="One rule")
+async def one(services: ServicesDep, user: Viewer, id: RuleId) -> RuleInfo:
+    """As stored."""
+    return _info(await services.database.read(lambda connection: find_rule(connection, id)), [])
+
+
+@router.put("/{id}", operation_id="change_alert_rule", summary="Change a rule")
+async def change(services: ServicesDep, user: Operator, id: RuleId, rule: Rule) -> RuleInfo:
+    """The whole rule. Alerts of series that it no longer covers end; the others go on."""
+    user.check_sees_all()
+    before = await services.database.read(lambda connection: find_rule(connection, id))
+    warnings = await _warnings(services, rule, before.rule)
+    now_ms = services.clock.now_ms()
+
+    def store(connection: Connection) -> StoredRule:
+        before = find_rule(connection, id).rule
+        change_rule(connection, id, rule, now_ms)
+        record(connection, now_ms, user, "rule.update", f"rule {id}", before=_facts(before), after=_facts(rule))
+        return find_rule(connection, id)
+
+    return _info(await services.database.write(store), warnings)
+
+
+@router.delete("/{id}", operation_id="delete_alert_rule", summary="Delete a rule", status_code=204)
+async def delete(services: ServicesDep, user: Operator, id: RuleId) -> None:
+    """Its alerts end. A rule of the rules file stays deleted over restarts."""
+    user.check_sees_all()
+    now_ms = services.clock.now_ms()
+
+    def store(connection: Connection) -> None:
+        before = find_rule(connection, id).rule
+        delete_rule(connection, id, now_ms)
+        record(connection, now_ms, user, "rule.delete", f"rule {id}", before=_facts(before))
+
+    await services.database.write(store)

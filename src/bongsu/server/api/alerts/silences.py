@@ -1,0 +1,124 @@
+"""/api/alerts/silences: silences and maintenance windows."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+
+from bongsu.alerts.silences import Silence
+from bongsu.core.errors import InvalidInput
+from bongsu.server.alerts.queries.silences import (
+    StoredSilence,
+    add_silence,
+    change_silence,
+    delete_silence,
+    find_silence,
+    load_silences,
+)
+from bongsu.server.api.dependencies import Operator, ServicesDep, Viewer
+from bongsu.server.auth.audit import record
+
+router = APIRouter(prefix="/api/alerts/silences", tags=["alerts"])
+
+SilenceId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+class SilenceInfo(BaseModel):
+    """A silence as stored."""
+
+    id: int
+    silence: Silence
+    active_until_ms: int | None = Field(description="When it ends, if it is in force now; null when it is not.")
+    created_by: str
+    created_ms: int
+
+
+class Silences(BaseModel):
+    """Silences, the newest first."""
+
+    silences: list[SilenceInfo]
+
+
+def _info(stored: StoredSilence, now_ms: int) -> SilenceInfo:
+    return SilenceInfo(
+        id=stored.id,
+        silence=stored.silence,
+        active_until_ms=stored.silence.until(now_ms),
+        created_by=stored.created_by,
+        created_ms=stored.created_ms,
+    )
+
+
+def _facts(silence: Silence) -> dict[str, Any]:
+    return silence.model_dump(mode="json", exclude_defaults=True)
+
+
+def _check(silence: Silence, now_ms: int) -> None:
+    if silence.ends_ms is not None and silence.ends_ms <= now_ms:
+        raise InvalidInput("ends_ms is over already.", field="ends_ms")
+
+
+@router.get("", operation_id="list_silences", summary="Silences and maintenance windows")
+async def silences(
+    services: ServicesDep,
+    user: Viewer,
+    over: Annotated[bool, Query(description="Those that are over as well.")] = False,
+) -> Silences:
+    """Those that are in force or will be."""
+    now_ms = services.clock.now_ms()
+    found = await services.database.read(lambda connection: load_silences(connection, None if over else now_ms))
+    return Silences(silences=[_info(stored, now_ms) for stored in found])
+
+
+@router.post("", operation_id="create_silence", summary="Silence alerts for some time", status_code=201)
+async def create(services: ServicesDep, user: Operator, silence: Silence) -> SilenceInfo:
+    """Alerts go on, and are recorded; nobody is told. What still fires at the end is told then."""
+    user.check_sees_all()
+    now_ms = services.clock.now_ms()
+    _check(silence, now_ms)
+
+    def store(connection: Connection) -> StoredSilence:
+        stored = add_silence(connection, silence, user.name, now_ms)
+        record(connection, now_ms, user, "silence.create", f"silence {stored.id}", after=_facts(silence))
+        return stored
+
+    return _info(await services.database.write(store), now_ms)
+
+
+@router.get("/{id}", operation_id="get_silence", summary="One silence")
+async def one(services: ServicesDep, user: Viewer, id: SilenceId) -> SilenceInfo:
+    """As stored."""
+    stored = await services.database.read(lambda connection: find_silence(connection, id))
+    return _info(stored, services.clock.now_ms())
+
+
+@router.put("/{id}", operation_id="change_silence", summary="Change a silence")
+async def change(services: ServicesDep, user: Operator, id: SilenceId, silence: Silence) -> SilenceInfo:
+    """The whole of it."""
+    user.check_sees_all()
+    now_ms = services.clock.now_ms()
+    _check(silence, now_ms)
+
+    def store(connection: Connection) -> StoredSilence:
+        before = find_silence(connection, id).silence
+        record(
+            connection, now_ms, user, "silence.update", f"silence {id}", before=_facts(before), after=_facts(silence)
+        )
+        return change_silence(connection, id, silence)
+
+    return _info(await services.database.write(store), now_ms)
+
+
+@router.delete("/{id}", operation_id="delete_silence", summary="End a silence", status_code=204)
+async def delete(services: ServicesDep, user: Operator, id: SilenceId) -> None:
+    """At once: what still fires is told at the next look."""
+    user.check_sees_all()
+    now_ms = services.clock.now_ms()
+
+    def store(connection: Connection) -> None:
+        before = find_silence(connection, id).silence
+        delete_silence(connection, id)
+        record(connection, now_ms, user, "silence.delete", f"silence {id}", before=_facts(before))
+
+    await services.database.write(store)

@@ -1,0 +1,86 @@
+"""The refresh cookie, and what keeps other sites from using it.
+
+The cookie is SameSite=Strict and goes to /api/auth alone. Whatever acts by it also needs a header that no form can
+send, and an Origin that is ours; so does what logs somebody in, or a page elsewhere could log a visitor in as somebody
+else.
+"""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Header, Request, Response
+
+from bongsu.core.errors import Forbidden
+from bongsu.server.api.access import address_of, services_of
+from bongsu.server.auth.sessions import Login
+from bongsu.server.edge.addresses import rate_key
+
+COOKIE_PATH = "/api/auth"
+HINT = "bongsu_logged_in"
+
+
+def from_this_site(request: Request) -> None:
+    """A dependency. Raises Forbidden for a request that a page of another site makes."""
+    origin = request.headers.get("origin")
+    if origin is None or origin in services_of(request).settings.cors_origins:
+        return
+    # The host alone: behind a proxy that ends TLS the scheme may be another one.
+    if urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
+        raise Forbidden("This request comes from a page of another site.", code="cross_site", field="Origin")
+
+
+def by_script(
+    request: Request,
+    x_bongsu: Annotated[str, Header(description="Anything; what a form of another site cannot send.")] = "",
+) -> None:
+    """A dependency of what the cookie is enough for. Raises Forbidden."""
+    from_this_site(request)
+    if not x_bongsu:
+        raise Forbidden("The header X-Bongsu is missing.", code="cross_site", field="X-Bongsu")
+
+
+async def few(request: Request) -> None:
+    """A dependency of what passwords and one-time tokens are tried on. Raises TooMany."""
+    services = services_of(request)
+    await services.rate_limiter.login(rate_key(address_of(request)))
+
+
+FromThisSite = Depends(from_this_site)
+ByScript = Depends(by_script)
+Few = Depends(few)
+
+
+def set_cookie(request: Request, response: Response, login: Login) -> None:
+    """The refresh token for the next time. Nothing when it has not changed."""
+    if login.refresh_token is None:
+        return
+    response.set_cookie(
+        services_of(request).auth.sessions.cookie,
+        login.refresh_token,
+        max_age=login.refresh_seconds,
+        path=COOKIE_PATH,
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+    # Says nothing but that there is one: a page without it need not ask.
+    response.set_cookie(
+        HINT, "1", max_age=login.refresh_seconds, secure=request.url.scheme == "https", samesite="strict"
+    )
+
+
+def delete_cookie(request: Request, response: Response) -> None:
+    """Forgets it."""
+    response.delete_cookie(
+        services_of(request).auth.sessions.cookie,
+        path=COOKIE_PATH,
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+    response.delete_cookie(HINT, secure=request.url.scheme == "https", samesite="strict")
+
+
+def cookie_of(request: Request) -> str:
+    """The refresh token; empty: none."""
+    return request.cookies.get(services_of(request).auth.sessions.cookie, "")

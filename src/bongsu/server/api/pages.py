@@ -1,0 +1,151 @@
+"""The dashboard and the documentation of the API, served from the package: nothing is loaded from elsewhere."""
+
+import base64
+import hashlib
+import re
+import zlib
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+
+from bongsu.server.edge.headers import policy
+
+FOLDER = Path(__file__).parent.parent / "static"
+_DOCUMENTATION = ("swagger-ui-bundle.js", "swagger-ui.css", "redoc.standalone.js")
+
+# Their names hold a hash of their content.
+_IMMUTABLE = "public, max-age=31536000, immutable"
+_REVALIDATE = "no-cache"
+# The one style that the script of ReDoc 2.5 writes as text; a browser test finds it if another version writes another.
+_REDOC_STYLE = "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"
+_NOT_BUILT = """<!doctype html><meta charset="utf-8"><title>Bongsu</title>
+<body><h1>The dashboard is not built</h1>
+<p>The API server runs: see <a href="/api/health">/api/health</a>. <code>make dashboard</code> builds the
+dashboard.</p>"""
+
+
+def install(app: FastAPI, folder: Path = FOLDER) -> None:
+    """Adds /docs, /redoc and, for every other path, the dashboard."""
+
+    @app.get("/docs", include_in_schema=False)
+    async def swagger_ui() -> HTMLResponse:
+        page = get_swagger_ui_html(
+            openapi_url="/api/openapi.json",
+            title="Bongsu API",
+            swagger_js_url="/_docs/swagger-ui-bundle.js",
+            swagger_css_url="/_docs/swagger-ui.css",
+            swagger_favicon_url="/favicon.svg",
+        )
+        return _with_policy(page)
+
+    @app.get("/redoc", include_in_schema=False)
+    async def redoc() -> HTMLResponse:
+        page = get_redoc_html(
+            openapi_url="/api/openapi.json",
+            title="Bongsu API",
+            redoc_js_url="/_docs/redoc.standalone.js",
+            redoc_favicon_url="/favicon.svg",
+            with_google_fonts=False,
+        )
+        return _with_policy(page, worker_src="blob:")
+
+    @app.get("/_docs/{name}", include_in_schema=False)
+    async def documentation(request: Request, name: str) -> Response:
+        if name not in _DOCUMENTATION:
+            raise HTTPException(404, f"There is no /_docs/{name}.")
+        content = _documentation(name)
+        headers = {"Cache-Control": _REVALIDATE, "ETag": f'"{zlib.crc32(content):08x}"'}
+        if request.headers.get("if-none-match") == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(content, headers=headers, media_type=_media_type(Path(name)))
+
+    @app.get("/{path:path}", include_in_schema=False)
+    async def dashboard(request: Request, path: str) -> Response:
+        if path == "api" or path.startswith("api/"):
+            raise HTTPException(404, f"There is no /{path}.")
+        file = _inside(folder, path)
+        if file is not None and file.is_file():
+            return _file(request, file)
+        # Any other path is a page of the dashboard; a missing file is not.
+        if "." in path.rpartition("/")[2] or path.startswith("_nuxt/"):
+            raise HTTPException(404, f"There is no /{path}.")
+        index = folder / "index.html"
+        return _file(request, index) if index.is_file() else HTMLResponse(_NOT_BUILT, 503)
+
+
+def _with_policy(page: HTMLResponse, **changed: str) -> HTMLResponse:
+    """Lets exactly the scripts and styles run that FastAPI writes into the page, by their hash."""
+    html = bytes(page.body)
+    page.headers["Content-Security-Policy"] = policy(
+        script_src=" ".join(["'self'", *_hashes(b"script", html)]),
+        # An empty <style>, too: ReDoc fills it by script, rule by rule.
+        style_src=" ".join(["'self'", *_hashes(b"style", html), _hash(b""), _REDOC_STYLE]),
+        **changed,
+    ).decode()
+    return page
+
+
+def _hashes(tag: bytes, html: bytes) -> list[str]:
+    return [_hash(content) for content in re.findall(rb"<%b>(.*?)</%b>" % (tag, tag), html, re.DOTALL)]
+
+
+def _hash(content: bytes) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}'"
+
+
+@cache
+def _documentation(name: str) -> bytes:
+    """A file of Swagger UI or ReDoc."""
+    package = find_spec("fastapi_offline")
+    if package is None or package.origin is None:
+        raise HTTPException(404, f"There is no /_docs/{name}.")
+    content = (Path(package.origin).parent / "static" / name).read_bytes()
+    # The one thing that ReDoc would load from the network.
+    return content.replace(b"https://cdn.redoc.ly/redoc/logo-mini.svg", b"/favicon.svg")
+
+
+def _inside(folder: Path, path: str) -> Path | None:
+    """The file of a URL path, never one outside of ``folder``."""
+    if "\0" in path:
+        return None
+    file = (folder / path).resolve()
+    return file if file.is_relative_to(folder.resolve()) else None
+
+
+def _file(request: Request, file: Path) -> Response:
+    headers = {"Cache-Control": _IMMUTABLE if "_nuxt" in file.parts else _REVALIDATE, "Vary": "Accept-Encoding"}
+    packed = file.with_name(file.name + ".gz")
+    if "gzip" in request.headers.get("accept-encoding", "") and packed.is_file():
+        response = FileResponse(packed, headers=headers | {"Content-Encoding": "gzip"}, media_type=_media_type(file))
+    else:
+        response = FileResponse(file, headers=headers, media_type=_media_type(file))
+    response.set_stat_headers(response.stat_result or (packed if response.path == packed else file).stat())
+    if request.headers.get("if-none-match") == response.headers["etag"]:
+        return Response(status_code=304, headers={"ETag": response.headers["etag"], **headers})
+    return response
+
+
+_MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".webmanifest": "application/manifest+json",
+    ".ico": "image/x-icon",
+    ".png": "image/png",
+    ".txt": "text/plain; charset=utf-8",
+}
+
+
+def _media_type(file: Path) -> str:
+    # Not from the machine's own registry: on some Windows machines it calls JavaScript plain text.
+    return _MEDIA_TYPES.get(file.suffix, "application/octet-stream")

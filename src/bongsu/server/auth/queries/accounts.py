@@ -1,0 +1,190 @@
+"""Users, their sessions and API tokens."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, text, update
+
+from bongsu.server.database.dialect import insert_or_ignore
+from bongsu.server.database.tables import api_tokens, sessions, users
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """A person as stored."""
+
+    id: int
+    email: str
+    name: str
+    role: str
+    created_ms: int
+    last_login_ms: int = 0
+    tags: dict[str, str] = field(default_factory=dict)
+    disabled: bool = False
+    version: int = 0
+    password_hash: str | None = field(default=None, repr=False)
+    totp_secret: bytes | None = field(default=None, repr=False)
+    totp_enabled: bool = False
+    totp_step: int = 0
+    oidc_subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A login."""
+
+    id: str
+    user_id: int
+    generation: int
+    rotated_ms: int
+    created_ms: int
+    expires_ms: int
+    address: str
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiTokenRecord:
+    """A token that a program uses in its owner's name."""
+
+    id: int
+    user_id: int
+    name: str
+    token_hash: bytes = field(repr=False)
+    scope: str
+    created_ms: int
+    expires_ms: int
+    last_used_ms: int
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+def _with_tags(row: Row[Any]) -> dict[str, Any]:
+    return {**row._mapping, "tags": json.loads(row._mapping["tags"])}
+
+
+def load_users(connection: Connection) -> list[UserRecord]:
+    """All users, oldest first."""
+    return [UserRecord(**_with_tags(row)) for row in connection.execute(select(users).order_by(users.c.id))]
+
+
+def add_user(connection: Connection, record: UserRecord) -> UserRecord | None:
+    """Stores a new user (``id`` is given by the database); None when the email address is taken."""
+    values = {name: getattr(record, name) for name in UserRecord.__slots__ if name != "id"}
+    values["tags"] = json.dumps(record.tags)
+    if connection.execute(insert_or_ignore(connection, users).values(values)).rowcount == 0:
+        return None
+    return user_by_email(connection, record.email)
+
+
+def add_first_user(connection: Connection, record: UserRecord) -> UserRecord | None:
+    """Stores the first user; None when there is one already."""
+    if connection.dialect.name == "postgresql":
+        # Two that come at once do so one after the other; SQLite's write lock does that by itself.
+        connection.execute(text("SELECT pg_advisory_xact_lock(8601)"))
+    if connection.scalar(select(func.count()).select_from(users)):
+        return None
+    return add_user(connection, record)
+
+
+def user_by_email(connection: Connection, email: str) -> UserRecord | None:
+    """The user with this address, in lower case."""
+    row = connection.execute(select(users).where(users.c.email == email)).first()
+    return UserRecord(**_with_tags(row)) if row else None
+
+
+def update_user(connection: Connection, user_id: int, *, new_version: bool = False, **values: Any) -> None:
+    """Changes columns of a user. ``new_version``: everything that was handed out to them ends."""
+    if "tags" in values:
+        values["tags"] = json.dumps(values["tags"])
+    if new_version:
+        values["version"] = users.c.version + 1
+    connection.execute(update(users).where(users.c.id == user_id).values(values))
+
+
+def count_admins(connection: Connection) -> int:
+    """Admins that can log in."""
+    admins = select(func.count()).select_from(users).where(users.c.role == "admin", users.c.disabled.is_(False))
+    return connection.scalar(admins) or 0
+
+
+def delete_user(connection: Connection, user_id: int) -> None:
+    """Removes a user and all that was handed out to them."""
+    connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+    connection.execute(delete(api_tokens).where(api_tokens.c.user_id == user_id))
+    connection.execute(delete(users).where(users.c.id == user_id))
+
+
+def take_totp_step(connection: Connection, user_id: int, step: int) -> bool:
+    """Marks a code's time step as used; False when it, or a later one, was used before."""
+    taken = connection.execute(
+        update(users).where(users.c.id == user_id, users.c.totp_step < step).values(totp_step=step)
+    )
+    return taken.rowcount == 1
+
+
+def load_sessions(connection: Connection, now_ms: int) -> list[SessionRecord]:
+    """The sessions that have not expired."""
+    rows = connection.execute(select(sessions).where(sessions.c.expires_ms > now_ms))
+    return [SessionRecord(**row._mapping) for row in rows]
+
+
+def add_session(connection: Connection, record: SessionRecord) -> None:
+    """Stores a new session, and forgets those that have expired."""
+    connection.execute(delete(sessions).where(sessions.c.expires_ms <= record.created_ms))
+    connection.execute(insert(sessions).values({name: getattr(record, name) for name in SessionRecord.__slots__}))
+
+
+def session(connection: Connection, session_id: str) -> SessionRecord | None:
+    """A session by its id."""
+    row = connection.execute(select(sessions).where(sessions.c.id == session_id)).first()
+    return SessionRecord(**row._mapping) if row else None
+
+
+def rotate_session(
+    connection: Connection, session_id: str, generation: int, now_ms: int, expires_ms: int, address: str
+) -> bool:
+    """The next refresh token becomes the good one; False when another request was quicker."""
+    mine = (sessions.c.id == session_id) & (sessions.c.generation == generation)
+    values = {"generation": generation + 1, "rotated_ms": now_ms, "expires_ms": expires_ms, "address": address}
+    return connection.execute(update(sessions).where(mine).values(values)).rowcount == 1
+
+
+def end_session(connection: Connection, session_id: str, user_id: int | None = None) -> bool:
+    """Removes a session (of a user, if given); whether there was one."""
+    mine = sessions.c.id == session_id
+    if user_id is not None:
+        mine &= sessions.c.user_id == user_id
+    return connection.execute(delete(sessions).where(mine)).rowcount == 1
+
+
+def end_sessions(connection: Connection, user_id: int, but: str = "") -> None:
+    """Removes all sessions of a user but one."""
+    connection.execute(delete(sessions).where(sessions.c.user_id == user_id, sessions.c.id != but))
+
+
+def load_api_tokens(connection: Connection) -> list[ApiTokenRecord]:
+    """All API tokens, oldest first."""
+    rows = connection.execute(select(api_tokens).order_by(api_tokens.c.id))
+    return [ApiTokenRecord(**_with_tags(row)) for row in rows]
+
+
+def add_api_token(connection: Connection, record: ApiTokenRecord) -> ApiTokenRecord:
+    """Stores a new token (``id`` is given by the database)."""
+    values = {name: getattr(record, name) for name in ApiTokenRecord.__slots__ if name != "id"}
+    values["tags"] = json.dumps(record.tags)
+    connection.execute(insert(api_tokens).values(values))
+    row = connection.execute(select(api_tokens).where(api_tokens.c.token_hash == record.token_hash)).one()
+    return ApiTokenRecord(**_with_tags(row))
+
+
+def delete_api_token(connection: Connection, token_id: int) -> None:
+    """Ends a token."""
+    connection.execute(delete(api_tokens).where(api_tokens.c.id == token_id))
+
+
+def touch_api_tokens(connection: Connection, last_used_ms: dict[int, int]) -> None:
+    """Stores when tokens were last used; never turns it back."""
+    for token_id, time_ms in last_used_ms.items():
+        mine = (api_tokens.c.id == token_id) & (api_tokens.c.last_used_ms < time_ms)
+        connection.execute(update(api_tokens).where(mine).values(last_used_ms=time_ms))

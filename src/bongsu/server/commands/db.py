@@ -1,0 +1,163 @@
+"""``bongsu db``: care of the database."""
+
+import argparse
+import asyncio
+import contextlib
+import datetime as dt
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+
+from bongsu.core.errors import BongsuError
+from bongsu.core.units import format_bytes
+from bongsu.server.config import Settings, load_settings
+from bongsu.server.database.backup import backup, restore
+from bongsu.server.database.copy import Progress, copy_database
+from bongsu.server.database.database import Database, open_database
+from bongsu.server.database.in_use import using_database
+from bongsu.server.database.migrations import upgrade
+from bongsu.server.database.space import file_bytes
+from bongsu.server.storage.check import check_database
+from bongsu.server.storage.retention import floors
+from bongsu.server.storage.stats import TierStats, tier_stats
+
+
+def main(argv: Sequence[str]) -> int:
+    """Returns the exit status: 0 well, 1 something is wrong with the data, 2 it could not be done."""
+    options = _parser().parse_args(list(argv))
+    try:
+        settings = load_settings(options.config, data_dir=options.data_dir)
+        status: int = asyncio.run(options.run(settings, options))
+    except BongsuError as error:
+        print(f"bongsu db: {error.message}", file=sys.stderr)
+        return 2
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bongsu db", description="Care of the database.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--config", type=Path, metavar="FILE", help="settings, see config/server.yml")
+    shared.add_argument("--data-dir", type=Path, metavar="DIR", help="where everything is kept")
+
+    def add(name: str, run: Callable[..., object], text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, parents=[shared], help=text, description=text)
+        made.set_defaults(run=run)
+        return made
+
+    add("upgrade", _upgrade, "make the tables, or bring them up to date (the API server does it as well)")
+    stats = add("stats", _stats, "what each tier holds: rows, bytes, bytes a sample, oldest and newest")
+    stats.add_argument("--json", action="store_true", help="one JSON object")
+    add("check", _check, "verify every checksum; names what is damaged")
+    one = add("backup", _backup, "write a backup of this moment, while Bongsu runs")
+    one.add_argument("file", type=Path, metavar="FILE")
+    one = add("restore", _restore, "put a backup in the place of the database, while Bongsu does not run")
+    one.add_argument("file", type=Path, metavar="FILE")
+    one = add("copy", _copy, "move to another database, such as from SQLite to PostgreSQL; goes on if interrupted")
+    one.add_argument("--from", dest="source", metavar="URL", help="default: the database of the settings")
+    one.add_argument("--to", dest="target", metavar="URL", required=True, help="such as postgresql://user@host/bongsu")
+    return parser
+
+
+@contextlib.asynccontextmanager
+async def _opened(url: str) -> AsyncIterator[Database]:
+    database = open_database(url)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def _upgrade(settings: Settings, _options: argparse.Namespace) -> int:
+    async with _opened(settings.effective_database_url) as database:
+        before, after = await database.write(upgrade)
+    if before == after:
+        print(f"The database is up to date (revision {after}).")
+    else:
+        print(f"The database was upgraded from {before or 'empty'} to revision {after}.")
+    return 0
+
+
+async def _stats(settings: Settings, options: argparse.Namespace) -> int:
+    async with _opened(settings.effective_database_url) as database:
+        tiers = await database.read(tier_stats)
+        size = await database.read(file_bytes)
+        known = await database.read(floors)
+    if options.json:
+        fields = [{name: getattr(tier, name) for name in (*TierStats.__slots__, "bytes_per_sample")} for tier in tiers]
+        print(json.dumps({"bytes": size, "tiers": fields, "given_up_before_ms": {str(k): v for k, v in known.items()}}))
+        return 0
+    print(f"{'tier':<10} {'rows':>9} {'samples':>15} {'size':>10} {'bytes/sample':>12}  {'oldest':<16}  newest (UTC)")
+    for tier in tiers:
+        each = "" if tier.bytes_per_sample is None else f"{tier.bytes_per_sample:.3f}"
+        samples = f"{tier.samples:,}" if tier.samples else ""
+        print(
+            f"{tier.name:<10} {tier.rows:>9,} {samples:>15} {format_bytes(tier.bytes):>10} {each:>12}  "
+            f"{_moment(tier.oldest_ms):<16}  {_moment(tier.newest_ms)}"
+        )
+    print(f"\nWhole database: {format_bytes(size)}, with keys, indexes and free pages.")
+    return 0
+
+
+def _moment(time_ms: int | None) -> str:
+    return "" if time_ms is None else f"{dt.datetime.fromtimestamp(time_ms / 1000, dt.UTC):%Y-%m-%d %H:%M}"
+
+
+async def _check(settings: Settings, _options: argparse.Namespace) -> int:
+    problems = 0
+    async with _opened(settings.effective_database_url) as database:
+        async for problem in check_database(database):
+            problems += 1
+            print(problem)
+    print(f"{problems} problems found." if problems else "Everything is as it was stored.")
+    return 1 if problems else 0
+
+
+async def _backup(settings: Settings, options: argparse.Namespace) -> int:
+    async with _opened(settings.effective_database_url) as database:
+        with _progress() as progress:
+            await backup(database, options.file, progress)
+    print(f"{options.file}: {format_bytes(options.file.stat().st_size)}.")
+    print("Keep a copy of secret.key as well: stored passwords and keys cannot be read without it.")
+    return 0
+
+
+async def _restore(settings: Settings, options: argparse.Namespace) -> int:
+    with _progress() as progress:
+        before = await restore(options.file, settings.effective_database_url, progress)
+    print(f"{options.file} was restored." + (f" The database before it: {before}" if before else ""))
+    return 0
+
+
+async def _copy(settings: Settings, options: argparse.Namespace) -> int:
+    source_url = options.source or settings.effective_database_url
+    async with _opened(source_url) as source, _opened(options.target) as target:
+        with using_database(source, alone=True), using_database(target, alone=True), _progress() as progress:
+            copied = await copy_database(source, target, progress)
+    print(f"{copied:,} rows copied; the target holds what the source does. Set BONGSU_DATABASE_URL to it.")
+    return 0
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar a table for who is looking, silence for a file or a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda _table, _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+
+        def show(table: str, done: int, total: int) -> None:
+            if table not in tasks:
+                if not total:
+                    return
+                tasks[table] = bars.add_task(table, total=total)
+            bars.update(tasks[table], completed=done)
+
+        yield show

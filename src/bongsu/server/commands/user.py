@@ -1,0 +1,226 @@
+"""``bongsu user`` and ``bongsu auth``: people and keys without a browser, beside a running API server or before one.
+
+A password is asked for on the terminal, or read from standard input or BONGSU_PASSWORD: never from the command line,
+which ``ps`` shows to everybody. A running API server knows of a change within a second.
+"""
+
+import argparse
+import asyncio
+import getpass
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from bongsu.core.clock import SystemClock
+from bongsu.core.errors import BongsuError, Conflict, NotFound
+from bongsu.server.auth.audit import Actor, record
+from bongsu.server.auth.directory import KEYS, PEOPLE, rotate
+from bongsu.server.auth.emails import normal_email
+from bongsu.server.auth.passwords import Passwords
+from bongsu.server.auth.principal import Role
+from bongsu.server.auth.queries import accounts
+from bongsu.server.auth.queries.accounts import UserRecord
+from bongsu.server.auth.queries.state import bump
+from bongsu.server.config import Settings, load_settings
+from bongsu.server.database.database import open_database
+from bongsu.server.database.migrations import upgrade
+from bongsu.server.vault import open_vault
+
+T = TypeVar("T")
+
+ACTOR = Actor("system", "command line")
+
+
+def main(argv: Sequence[str], program: str = "user") -> int:
+    """Returns the exit status."""
+    options = (_user_parser() if program == "user" else _auth_parser()).parse_args(list(argv))
+    try:
+        settings = load_settings(options.config, data_dir=options.data_dir)
+        options.run(settings, options)
+    except BongsuError as error:
+        print(f"bongsu {program}: {error.message}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def auth_main(argv: Sequence[str]) -> int:
+    """Returns the exit status."""
+    return main(argv, "auth")
+
+
+def _common() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, metavar="FILE", help="settings, see config/server.yml")
+    common.add_argument("--data-dir", type=Path, metavar="DIR", help="where everything is kept")
+    return common
+
+
+def _user_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bongsu user", description="People who may log in.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    common = _common()
+
+    def add(name: str, run: Callable[[Settings, argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, parents=[common], help=text)
+        one.set_defaults(run=run)
+        return one
+
+    create = add("create", _create, "add a person; asks for the password")
+    create.add_argument("email")
+    create.add_argument("--name", default="")
+    create.add_argument("--role", choices=[role.value for role in Role], default=Role.viewer.value)
+    add("list", _list, "everybody who may log in")
+    add("password", _password, "set a new password; ends the person's sessions").add_argument("email")
+    role = add("role", _role, "change what a person may do")
+    role.add_argument("email")
+    role.add_argument("role", choices=[role.value for role in Role])
+    add("disable", _disable, "let a person log in no more").add_argument("email")
+    add("enable", _enable, "let them in again").add_argument("email")
+    add("delete", _delete, "remove a person").add_argument("email")
+    text = "take the second factor away, for who has lost their phone"
+    add("reset-second-factor", _reset_second_factor, text).add_argument("email")
+    return parser
+
+
+def _auth_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bongsu auth", description="Keys that logins hang on.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    one = commands.add_parser("rotate-keys", parents=[_common()], help="sign access tokens with a new key from now on")
+    one.add_argument("--at-once", action="store_true", help="accept nothing more that the older keys signed")
+    one.set_defaults(run=_rotate_keys)
+    return parser
+
+
+def _run(settings: Settings, function: Callable[[Connection], T], part: str = PEOPLE) -> T:
+    """Runs ``function`` in a transaction on tables that are up to date, and tells running API servers."""
+
+    def change(connection: Connection) -> T:
+        upgrade(connection)
+        result = function(connection)
+        bump(connection, part)
+        return result
+
+    async def run() -> T:
+        database = open_database(settings.effective_database_url)
+        try:
+            return await database.write(change)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+def _new_password(settings: Settings, email: str) -> str:
+    """Asks for a password, and returns its hash."""
+    password = os.environ.get("BONGSU_PASSWORD", "")
+    if not password and sys.stdin.isatty():
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Again: ") != password:
+            raise Conflict("The two passwords are not the same.")
+    elif not password:
+        password = sys.stdin.readline().rstrip("\r\n")
+    passwords = Passwords(settings.password_hashing)
+    try:
+        passwords.check(password, email=email)
+        return asyncio.run(passwords.hash(password))
+    finally:
+        passwords.close()
+
+
+def _user(connection: Connection, email: str) -> UserRecord:
+    user = accounts.user_by_email(connection, normal_email(email))
+    if user is None:
+        raise NotFound(f"There is nobody with the address {email}.")
+    return user
+
+
+def _create(settings: Settings, options: argparse.Namespace) -> None:
+    email = normal_email(options.email)
+    hashed = _new_password(settings, email)
+    now_ms = SystemClock().now_ms()
+    name = options.name or email.partition("@")[0]
+    wanted = UserRecord(0, email, name, options.role, now_ms, password_hash=hashed)
+
+    def store(connection: Connection) -> UserRecord | None:
+        user = accounts.add_user(connection, wanted)
+        if user is not None:
+            after = {"email": email, "role": user.role}
+            record(connection, now_ms, ACTOR, "user.create", f"user {user.id}", after=after)
+        return user
+
+    if _run(settings, store) is None:
+        raise Conflict(f"There is somebody with the address {email} already.")
+    print(f"{email} may log in, as {options.role}.")
+
+
+def _list(settings: Settings, options: argparse.Namespace) -> None:
+    for user in _run(settings, accounts.load_users):
+        notes = [*(["disabled"] if user.disabled else []), *(["second factor"] if user.totp_enabled else [])]
+        print(f"{user.email:40} {user.role:9} {user.name}{'  (' + ', '.join(notes) + ')' if notes else ''}")
+
+
+def _change(settings: Settings, email: str, told: dict[str, object], *, ends: bool = False, **values: object) -> None:
+    now_ms = SystemClock().now_ms()
+
+    def store(connection: Connection) -> None:
+        user = _user(connection, email)
+        accounts.update_user(connection, user.id, new_version=ends, **values)
+        if ends:
+            accounts.end_sessions(connection, user.id)
+        if not accounts.count_admins(connection):
+            raise Conflict("There must be an admin who can log in.")
+        record(connection, now_ms, ACTOR, "user.update", f"user {user.id}", after=told)
+
+    _run(settings, store)
+    print(f"{normal_email(email)}: changed.")
+
+
+def _password(settings: Settings, options: argparse.Namespace) -> None:
+    hashed = _new_password(settings, normal_email(options.email))
+    _change(settings, options.email, {"password": "changed"}, ends=True, password_hash=hashed)
+
+
+def _role(settings: Settings, options: argparse.Namespace) -> None:
+    _change(settings, options.email, {"role": options.role}, role=options.role)
+
+
+def _disable(settings: Settings, options: argparse.Namespace) -> None:
+    _change(settings, options.email, {"disabled": True}, ends=True, disabled=True)
+
+
+def _enable(settings: Settings, options: argparse.Namespace) -> None:
+    _change(settings, options.email, {"disabled": False}, disabled=False)
+
+
+def _reset_second_factor(settings: Settings, options: argparse.Namespace) -> None:
+    _change(settings, options.email, {"second_factor": False}, totp_enabled=False, totp_secret=None)
+
+
+def _delete(settings: Settings, options: argparse.Namespace) -> None:
+    now_ms = SystemClock().now_ms()
+
+    def store(connection: Connection) -> None:
+        user = _user(connection, options.email)
+        accounts.delete_user(connection, user.id)
+        if not accounts.count_admins(connection):
+            raise Conflict("There must be an admin who can log in.")
+        before = {"email": user.email, "role": user.role}
+        record(connection, now_ms, ACTOR, "user.delete", f"user {user.id}", before=before)
+
+    _run(settings, store)
+    print(f"{options.email}: removed.")
+
+
+def _rotate_keys(settings: Settings, options: argparse.Namespace) -> None:
+    vault = open_vault(settings.data_dir, settings.secret_key)
+
+    def store(connection: Connection) -> str:
+        key = rotate(connection, vault, SystemClock(), at_once=options.at_once)
+        record(connection, SystemClock().now_ms(), ACTOR, "auth.rotate_keys", f"key {key}")
+        return key
+
+    print(f"Access tokens are signed with a new key, {_run(settings, store, KEYS)}.")

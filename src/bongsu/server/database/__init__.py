@@ -1,0 +1,1 @@
+"""The database by URL: engines, tables, migrations, backups, and the leases that workers share work by."""

@@ -1,0 +1,101 @@
+"""Copies a database into another, of whatever engine, table by table and row by row in the order of their keys.
+
+Interrupted at any point, it goes on after the last row that arrived. The source must not change meanwhile.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Integer, Table, func, select, text, tuple_
+
+from bongsu.core.errors import BongsuError
+from bongsu.server.database.database import Database, Reader
+from bongsu.server.database.dialect import insert_or_ignore
+from bongsu.server.database.migrations import current_revision, revisions, upgrade
+from bongsu.server.database.tables import metadata
+
+# Rows a transaction: a block of a span has 170 KB.
+_ROWS = {"blocks": 50, "rollups": 50}
+_OTHER_ROWS = 500
+
+Progress = Callable[[str, int, int], None]  # table, rows done, rows in all
+
+
+class CopyFailed(BongsuError):
+    """The copy is not what it was made from."""
+
+    code = "copy_failed"
+
+
+async def copy_database(source: Reader, target: Database, progress: Progress) -> int:
+    """Copies everything. Returns the number of rows that were missing.
+
+    Raises:
+        CopyFailed: the source is of another version, or the target held other rows and now has more than the source.
+    """
+    revision = await source.read(current_revision)
+    if revision != revisions()[-1]:
+        raise CopyFailed(
+            f"The source has revision {revision}, this version {revisions()[-1]}: bongsu db upgrade first."
+        )
+    await target.write(upgrade)
+    copied = 0
+    for table in metadata.sorted_tables:
+        total = await source.read(partial(_count, table=table))
+        done = await target.read(partial(_count, table=table))
+        last = await target.read(partial(_last, table=table))
+        progress(table.name, done, total)
+        while rows := await source.read(partial(_page, table=table, last=last)):
+            await target.write(partial(_insert, table=table, rows=rows))
+            last = tuple(rows[-1][column.key] for column in table.primary_key)
+            done += len(rows)
+            copied += len(rows)
+            progress(table.name, done, total)
+        there = await target.read(partial(_count, table=table))
+        if there != total:
+            raise CopyFailed(
+                f"{table.name}: {total} rows in the source, {there} in the target. Copy into an empty one."
+            )
+    await target.write(_continue_numbers)
+    return copied
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return connection.scalar(select(func.count()).select_from(table)) or 0
+
+
+def _last(connection: Connection, table: Table) -> tuple[Any, ...] | None:
+    key = list(table.primary_key)
+    row = connection.execute(select(*key).order_by(*(column.desc() for column in key)).limit(1)).first()
+    return None if row is None else tuple(row)
+
+
+def _page(connection: Connection, table: Table, last: tuple[Any, ...] | None) -> list[dict[str, Any]]:
+    key = list(table.primary_key)
+    query = select(table).order_by(*key).limit(_ROWS.get(table.name, _OTHER_ROWS))
+    if last is not None:
+        query = query.where(tuple_(*key) > last)
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    connection.execute(insert_or_ignore(connection, table), rows)
+
+
+def _continue_numbers(connection: Connection) -> None:
+    """PostgreSQL numbers new rows from a sequence, which knows nothing of those that brought their number along."""
+    if connection.dialect.name != "postgresql":
+        return
+    for table in metadata.sorted_tables:
+        (column, *more) = table.primary_key
+        if more or not isinstance(column.type, Integer):
+            continue
+        name, id_ = table.name, column.name
+        connection.execute(
+            text(
+                f"SELECT setval(sequence, (SELECT max({id_}) FROM {name})) "  # noqa: S608
+                f"FROM pg_get_serial_sequence('{name}', '{id_}') AS sequence "
+                f"WHERE sequence IS NOT NULL AND EXISTS (SELECT FROM {name})"
+            )
+        )

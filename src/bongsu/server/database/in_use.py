@@ -1,0 +1,51 @@
+"""Whether somebody works with a SQLite database: a lock on a file beside it, which ends with its process.
+
+Reading a file that others write is no problem; putting another one in its place is.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from bongsu.core.errors import BongsuError
+from bongsu.server.database.database import Database, SqliteDatabase
+
+try:
+    import fcntl
+except ImportError:  # Windows; there a file that is open cannot be replaced anyway
+    fcntl = None  # type: ignore[assignment]
+
+
+class InUse(BongsuError):
+    """Bongsu runs on this database; stop it first."""
+
+    code = "database_in_use"
+
+
+def using_database(database: Database, *, alone: bool = False) -> AbstractContextManager[None]:
+    """``using`` where the database is a file; a database server looks after itself."""
+    return using(database.path, alone=alone) if isinstance(database, SqliteDatabase) else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def using(database: Path, *, alone: bool = False) -> Iterator[None]:
+    """Holds the lock: shared with others, or ``alone``.
+
+    Raises:
+        InUse: others use the database, or somebody uses it alone.
+    """
+    if fcntl is None:
+        yield
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(database.with_name(database.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InUse(f"{database} is in use: stop Bongsu first.") from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,56 @@
+"""The tables. One MetaData for all engines; migrations must equal it (a test compares them)."""
+
+from bongsu.server.database.tables.accounts import (
+    api_tokens,
+    auth_revisions,
+    login_failures,
+    sessions,
+    signing_keys,
+    users,
+)
+from bongsu.server.database.tables.agents import agent_tokens, enrolment_tokens
+from bongsu.server.database.tables.alerts import (
+    alert_channels,
+    alert_decisions,
+    alert_notification_alerts,
+    alert_notifications,
+    alert_rules,
+    alert_silences,
+    alerts,
+)
+from bongsu.server.database.tables.audit import audit_log
+from bongsu.server.database.tables.base import metadata
+from bongsu.server.database.tables.blocks import blocks, rollups, tiers
+from bongsu.server.database.tables.frames import frames, layouts
+from bongsu.server.database.tables.leases import leases
+from bongsu.server.database.tables.processes import process_lists
+from bongsu.server.database.tables.servers import intervals, servers
+
+__all__ = [
+    "agent_tokens",
+    "alert_channels",
+    "alert_decisions",
+    "alert_notification_alerts",
+    "alert_notifications",
+    "alert_rules",
+    "alert_silences",
+    "alerts",
+    "api_tokens",
+    "audit_log",
+    "auth_revisions",
+    "blocks",
+    "enrolment_tokens",
+    "frames",
+    "intervals",
+    "layouts",
+    "leases",
+    "login_failures",
+    "metadata",
+    "process_lists",
+    "rollups",
+    "servers",
+    "sessions",
+    "signing_keys",
+    "tiers",
+    "users",
+]

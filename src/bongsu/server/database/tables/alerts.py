@@ -1,0 +1,148 @@
+"""Rules, alerts, the decisions about them, notifications, silences and channels."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
+
+from bongsu.server.database.tables.base import metadata
+
+alert_rules = Table(
+    "alert_rules",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    # JSON, as in the API and in config/alerts.yml.
+    Column("document", Text, nullable=False),
+    # Hash of the document as it last came from a file; empty: made by a person. The document differs from it where a
+    # person changed the rule, and then no file changes it again.
+    Column("imported", String(64), nullable=False),
+    # A rule from a file that a person deleted stays deleted; the row remembers it.
+    Column("deleted", Boolean, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("rule_id", Integer, nullable=False),
+    Column("rule_name", String(100), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("server_id", Integer, nullable=False),
+    Column("server_name", String(255), nullable=False),
+    # As text; empty for the server as a whole. A label's value may be long.
+    Column("series", Text, nullable=False),
+    # pending, firing or resolved.
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("fired_ms", BigInteger),
+    Column("resolved_ms", BigInteger),
+    # When it last changed state or was told; null: none.
+    Column("value", Float),
+    Column("threshold", Float),
+    Column("no_data", Boolean, nullable=False),
+    Column("flapping", Boolean, nullable=False),
+    Column("acknowledged_ms", BigInteger),
+    Column("acknowledged_by", String(255), nullable=False),
+    Column("acknowledged_comment", Text, nullable=False),
+    # When a notification was last queued, and how many steps of the escalation were.
+    Column("notified_ms", BigInteger),
+    Column("escalated", Integer, nullable=False),
+    # Resolved, and those who were told of it have yet to be told that it is over.
+    Column("owes", Boolean, nullable=False),
+    # The last decision, so that each is recorded once and not at every cycle.
+    Column("decided", String(200), nullable=False),
+)
+# What is pending or firing is a small part of the table. Without the series, which may be longer than an index entry
+# can be; that there is one alert of a series at a time is kept by the lease of its server's shard.
+Index(
+    "ix_alerts_active",
+    alerts.c.rule_id,
+    alerts.c.server_id,
+    sqlite_where=alerts.c.resolved_ms.is_(None),
+    postgresql_where=alerts.c.resolved_ms.is_(None),
+)
+Index("ix_alerts_owes", alerts.c.owes, sqlite_where=alerts.c.owes, postgresql_where=alerts.c.owes)
+Index("ix_alerts_since", alerts.c.since_ms)
+
+alert_decisions = Table(
+    "alert_decisions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("alert_id", Integer, nullable=False, index=True),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("event", String(16), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+alert_notifications = Table(
+    "alert_notifications",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("channel_id", Integer, nullable=False),
+    Column("channel_name", String(100), nullable=False),
+    Column("event", String(16), nullable=False),
+    Column("rule_name", String(100), nullable=False),
+    Column("priority", Integer, nullable=False),
+    # queued, sending, sent, dead or dropped.
+    Column("state", String(16), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("sent_ms", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    # JSON list of what each attempt came to.
+    Column("log", Text, nullable=False),
+    # A worker ended between sending and recording: it may have arrived before.
+    Column("repeated", Boolean, nullable=False),
+    Column("claimed_by", String(64), nullable=False),
+)
+Index("ix_alert_notifications_due", alert_notifications.c.state, alert_notifications.c.due_ms)
+
+alert_notification_alerts = Table(
+    "alert_notification_alerts",
+    metadata,
+    Column("notification_id", Integer, nullable=False),
+    Column("alert_id", Integer, nullable=False, index=True),
+    PrimaryKeyConstraint("notification_id", "alert_id"),
+)
+
+alert_silences = Table(
+    "alert_silences",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # JSON: what is silenced and when.
+    Column("document", Text, nullable=False),
+    # After this it is history; null: without an end.
+    Column("ends_ms", BigInteger),
+    Column("created_by", String(255), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+alert_channels = Table(
+    "alert_channels",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("type", String(32), nullable=False),
+    # JSON: what everybody may see.
+    Column("document", Text, nullable=False),
+    # JSON of what nobody may see, encrypted (vault, purpose "channels").
+    Column("secrets", LargeBinary, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+)

@@ -1,0 +1,31 @@
+"""Layouts, and the frames that are the write-ahead log of the archive.
+
+``server_id`` stands first in every key: Citus distributes by it.
+"""
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, PrimaryKeyConstraint, Table
+
+from bongsu.server.database.tables.base import metadata
+
+layouts = Table(
+    "layouts",
+    metadata,
+    Column("server_id", Integer, nullable=False),
+    Column("layout_id", BigInteger, nullable=False),
+    # zlib of the JSON list of series: 150 series are 1.5 KB instead of 15.
+    Column("series", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("server_id", "layout_id"),
+)
+
+# On SQLite a rowid table with an index beside it: frames of many servers are then appended to the same few pages,
+# where a clustered key would touch (and log) one page a frame.
+frames = Table(
+    "frames",
+    metadata,
+    Column("server_id", Integer, nullable=False),
+    Column("layout_id", BigInteger, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    # Doubles, little-endian, in layout order.
+    Column("values", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("server_id", "layout_id", "time_ms"),
+)

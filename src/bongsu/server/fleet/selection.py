@@ -1,0 +1,88 @@
+"""Which series a query means: servers, metrics, families and labels, all of them optional."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from re import DOTALL, IGNORECASE, escape, fullmatch
+
+from bongsu.core.errors import InvalidInput, NotFound
+from bongsu.core.series import Layout, Series, family_of
+from bongsu.server.fleet.registry import Registry, ServerState
+
+
+def _like(text: str, pattern: str) -> bool:
+    """Whether a text is this, or fits this with ``*`` for anything. Any case; no other wildcards."""
+    return fullmatch(".*".join(map(escape, pattern.split("*"))), text, IGNORECASE | DOTALL) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFilter:
+    """``value`` may hold ``*``. What has no such label, or tag, has it empty."""
+
+    name: str
+    value: str
+    negated: bool = False
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether these labels are meant."""
+        return _like(labels.get(self.name, ""), self.value) is not self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Within one field any value may match (or); all fields must (and)."""
+
+    server_ids: tuple[int, ...] = ()
+    metrics: frozenset[str] = frozenset()
+    families: frozenset[str] = frozenset()
+    labels: tuple[LabelFilter, ...] = ()
+    names: tuple[str, ...] = ()
+    tags: tuple[LabelFilter, ...] = ()
+
+    def matches(self, series: Series) -> bool:
+        """Whether a series is meant, whatever its server."""
+        return (
+            (not self.metrics or series.metric in self.metrics)
+            and (not self.families or family_of(series.metric) in self.families)
+            and all(one.matches(dict(series.labels)) for one in self.labels)
+        )
+
+    def positions(self, layout: Layout) -> list[int]:
+        """Where in a frame of this layout the values of meant series stand."""
+        if not (self.metrics or self.families or self.labels):
+            return list(range(len(layout.series)))
+        return [position for position, series in enumerate(layout.series) if self.matches(series)]
+
+    def servers(self, registry: Registry) -> Iterator[ServerState]:
+        """The servers meant, by id.
+
+        Raises:
+            NotFound: one that was asked for by id is not there.
+        """
+        for server_id in sorted(set(self.server_ids or registry.by_id)):
+            state = registry.by_id.get(server_id)
+            if state is None:
+                raise NotFound(f"There is no server {server_id}.", code="unknown_server", field="server")
+            if self._means(state):
+                yield state
+
+    def _means(self, state: ServerState) -> bool:
+        if self.names and not any(_like(state.record.agent.name, name) for name in self.names):
+            return False
+        return all(one.matches(state.record.tags) for one in self.tags) if self.tags else True
+
+
+def parse_filters(texts: Sequence[str], *, field: str) -> tuple[LabelFilter, ...]:
+    """``device=eth0``, ``device!=lo``, ``mountpoint=/srv/*``.
+
+    Raises:
+        InvalidInput: without an equals sign.
+    """
+    filters = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        negated = name.endswith("!")
+        name = name.removesuffix("!")
+        if not equals or not name:
+            raise InvalidInput(f"{field} must be name=value or name!=value, not {text!r}.", field=field)
+        filters.append(LabelFilter(name, value, negated))
+    return tuple(filters)

@@ -1,0 +1,127 @@
+"""The server records."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from sqlalchemy import Connection, Row, select, update
+
+from bongsu.core.samples import AgentIdentity, HostFacts
+from bongsu.server.database.dialect import insert_or_ignore
+from bongsu.server.database.tables import intervals, servers
+
+
+@dataclass(slots=True)
+class ServerRecord:
+    """A monitored machine as stored."""
+
+    id: int
+    agent: AgentIdentity
+    host: HostFacts
+    first_seen_ms: int
+    last_seen_ms: int
+    # What people set; beats what the agent says of itself where both name a tag.
+    own_tags: dict[str, str] = field(default_factory=dict)
+    # The agent's clock minus the API server's, and when it last jumped (0: never).
+    clock_offset_ms: int = 0
+    clock_jump_ms: int = 0
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tag name -> value."""
+        return self.agent.tags | self.own_tags
+
+
+def _record(row: Row[tuple[object, ...]]) -> ServerRecord:
+    values = row._mapping
+    return ServerRecord(
+        values["id"],
+        AgentIdentity(
+            values["agent_id"],
+            values["name"],
+            values["agent_version"],
+            values["interval_ms"],
+            json.loads(values["agent_tags"]),
+        ),
+        HostFacts(**{name: values[name] for name in HostFacts.__slots__}),
+        values["first_seen_ms"],
+        values["last_seen_ms"],
+        json.loads(values["tags"]),
+        values["clock_offset_ms"],
+        values["clock_jump_ms"],
+    )
+
+
+def load_servers(connection: Connection) -> list[ServerRecord]:
+    """All servers, oldest first."""
+    return [_record(row) for row in connection.execute(select(servers).order_by(servers.c.id))]
+
+
+def load_tags(connection: Connection) -> dict[int, dict[str, str]]:
+    """Server id -> what people set."""
+    return {server_id: json.loads(tags) for server_id, tags in connection.execute(select(servers.c.id, servers.c.tags))}
+
+
+def set_tags(connection: Connection, server_id: int, tags: dict[str, str]) -> None:
+    """Stores what people set."""
+    values = {"tags": json.dumps(tags, ensure_ascii=False)}
+    connection.execute(update(servers).where(servers.c.id == server_id).values(values))
+
+
+def add_server(
+    connection: Connection, agent: AgentIdentity, host: HostFacts, now_ms: int, tags: dict[str, str] | None = None
+) -> ServerRecord:
+    """The record of a new agent; the one that is there when another process was quicker."""
+    values = {
+        "tags": json.dumps(tags or {}, ensure_ascii=False),
+        "agent_id": agent.agent_id,
+        "first_seen_ms": now_ms,
+        "last_seen_ms": now_ms,
+        **_said(agent, host),
+    }
+    connection.execute(insert_or_ignore(connection, servers).values(values))
+    record = _record(connection.execute(select(servers).where(servers.c.agent_id == agent.agent_id)).one())
+    _note_interval(connection, record.id, 0, record.agent.interval_ms)
+    return record
+
+
+def _said(agent: AgentIdentity, host: HostFacts) -> dict[str, object]:
+    return {
+        "name": agent.name,
+        "agent_version": agent.version,
+        "interval_ms": agent.interval_ms,
+        "agent_tags": json.dumps(agent.tags, ensure_ascii=False),
+        **asdict(host),
+    }
+
+
+def update_server(connection: Connection, server_id: int, agent: AgentIdentity, host: HostFacts, now_ms: int) -> None:
+    """Stores what an agent says of itself now."""
+    mine = servers.c.id == server_id
+    if connection.scalar(select(servers.c.interval_ms).where(mine)) != agent.interval_ms:
+        _note_interval(connection, server_id, now_ms, agent.interval_ms)
+    connection.execute(update(servers).where(mine).values(_said(agent, host)))
+
+
+def _note_interval(connection: Connection, server_id: int, since_ms: int, interval_ms: int) -> None:
+    row = {"server_id": server_id, "since_ms": since_ms, "interval_ms": interval_ms}
+    connection.execute(insert_or_ignore(connection, intervals).values(row))
+
+
+def load_intervals(connection: Connection, server_ids: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
+    """Server id -> (since when, interval), both in ms, oldest first."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    query = select(intervals).where(intervals.c.server_id.in_(server_ids)).order_by(intervals.c.since_ms)
+    for server_id, since_ms, interval_ms in connection.execute(query):
+        found.setdefault(server_id, []).append((since_ms, interval_ms))
+    return found
+
+
+def touch_servers(connection: Connection, seen: Sequence[ServerRecord]) -> None:
+    """Stores when servers were last heard of, and their clocks; never turns the time back."""
+    for record in seen:
+        later = servers.c.last_seen_ms < record.last_seen_ms
+        clock = {"clock_offset_ms": record.clock_offset_ms, "clock_jump_ms": record.clock_jump_ms}
+        connection.execute(update(servers).where(servers.c.id == record.id).values(clock))
+        newer = {"last_seen_ms": record.last_seen_ms}
+        connection.execute(update(servers).where(servers.c.id == record.id, later).values(newer))

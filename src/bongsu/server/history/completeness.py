@@ -1,0 +1,176 @@
+"""What we can prove we did not lose: frames stored, frames expected, and the gaps between them.
+
+A frame is expected an interval after the one before it. Frames are looked at as runs: a raw frame is a run of one, a
+rollup bucket a run from its first to its last frame. Between and within runs there is room for so many frames more;
+that many are missing. So what jitters is not taken for lost, and what is stored twice counts once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection
+
+from bongsu.server.storage.archive import RAW, Key, heads_between, rollup_heads_between
+from bongsu.server.storage.blocks import CorruptBlock, Head
+from bongsu.server.storage.columns import Times
+from bongsu.server.storage.frames import times_between
+from bongsu.server.storage.parts import PartWanted, read_parts
+from bongsu.server.storage.rollup import HOUR_MS, MINUTE_MS, Counts
+from bongsu.server.storage.rollup_blocks import SHARED, decode_shared
+
+MOST_GAPS = 100
+EDGE_INTERVALS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Frames that should be between two times and are not."""
+
+    start_ms: int
+    end_ms: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """Of one server in ``[start_ms, end_ms)``, which is cut to the time that it was watched. ``gaps``: the longest."""
+
+    server_id: int
+    start_ms: int
+    end_ms: int
+    stored: int
+    missing: int
+    gaps: list[Gap]
+
+    @property
+    def expected(self) -> int:
+        """Frames that there should be."""
+        return self.stored + self.missing
+
+    @property
+    def ratio(self) -> float | None:
+        """Stored of expected; None when none is expected."""
+        return self.stored / self.expected if self.expected else None
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """``first_ms``, ``last_ms``, ``frames``: (n,) each, ordered by ``first_ms``."""
+
+    first_ms: Times
+    last_ms: Times
+    frames: Counts
+
+
+Intervals = Sequence[tuple[int, int]]  # (since when, interval), both in ms, oldest first
+
+
+def read_runs(connection: Connection, keys: Sequence[Key], start_ms: int, end_ms: int, floors: dict[int, int]) -> Runs:
+    """The frames of one server (``keys``: its layouts), raw where they still are, else by the minute or the hour."""
+    edges = [max(start_ms, min(floors[tier], end_ms)) for tier in (HOUR_MS, MINUTE_MS, RAW)]
+    # hours, minutes, raw: each from its floor to the floor of the next finer one
+    bounds = [*edges, end_ms]
+    parts = []
+    for tier, first, last in zip((HOUR_MS, MINUTE_MS), bounds, bounds[1:], strict=False):
+        if first < last:
+            parts.append(_rollup_runs(connection, keys, tier, first, last))
+    if bounds[2] < end_ms:
+        times = _raw_times(connection, keys, bounds[2], end_ms)
+        parts.append(Runs(times, times, np.ones(len(times), np.int64)))
+    joined = [np.concatenate([getattr(part, name) for part in parts]) for name in Runs.__slots__] if parts else []
+    if not joined:
+        nothing = np.empty(0, np.int64)
+        return Runs(nothing, nothing, nothing)
+    order = np.argsort(joined[0], kind="stable")
+    return Runs(*(column[order] for column in joined))
+
+
+def _raw_times(connection: Connection, keys: Sequence[Key], start_ms: int, end_ms: int) -> Times:
+    found = [np.empty(0, np.int64)]
+    for key in keys:
+        for info, head in heads_between(connection, key, start_ms, end_ms):
+            try:
+                found.append(Head.open(head, info.checksum).times)
+            except CorruptBlock:
+                continue  # what cannot be read is lost
+        found.append(np.array(times_between(connection, key, start_ms, end_ms), np.int64))
+    times = np.unique(np.concatenate(found))
+    return times[(times >= start_ms) & (times < end_ms)]
+
+
+def _rollup_runs(connection: Connection, keys: Sequence[Key], tier: int, start_ms: int, end_ms: int) -> Runs:
+    heads: list[Head] = []
+    wanted: list[PartWanted] = []
+    for key in keys:
+        for row in rollup_heads_between(connection, key, tier, start_ms, end_ms):
+            try:
+                head = row.opened()
+                wanted.append(PartWanted(key, tier, row.start_ms, *head.place(SHARED)))
+                heads.append(head)
+            except CorruptBlock:
+                continue
+    columns: list[list[npt.NDArray[np.int64]]] = [[np.empty(0, np.int64)] for _ in range(4)]
+    for head, part in zip(heads, read_parts(connection, wanted), strict=True):
+        try:
+            frames, first, last = decode_shared(head, part)
+        except CorruptBlock:
+            continue
+        for column, values in zip(columns, (head.times, first, last, frames), strict=True):
+            column.append(values)
+    times, first, last, frames = (np.concatenate(column) for column in columns)
+    inside = (times >= start_ms - start_ms % tier) & (times < end_ms)
+    return _one_a_bucket(times[inside], first[inside], last[inside], frames[inside])
+
+
+def _one_a_bucket(times: Times, first: Times, last: Times, frames: Counts) -> Runs:
+    """Layouts that follow each other within a bucket add up; of those that go side by side the fuller one counts."""
+    if not len(times):
+        return Runs(first, last, frames)
+    order = np.lexsort((first, times))
+    times, first, last, frames = times[order], first[order], last[order], frames[order]
+    starts = np.flatnonzero(np.diff(times, prepend=times[0] - 1))
+    if len(starts) == len(times):
+        return Runs(first, last, frames)
+    follows = np.append(False, (first[1:] > last[:-1]) & (times[1:] == times[:-1]))
+    summed = np.add.reduceat(frames, starts)
+    fullest = np.maximum.reduceat(frames, starts)
+    ends = np.append(starts[1:], len(times))
+    one_after_the_other = np.add.reduceat(follows.astype(np.int64), starts) == ends - starts - 1
+    return Runs(
+        np.minimum.reduceat(first, starts),
+        np.maximum.reduceat(last, starts),
+        np.where(one_after_the_other, summed, fullest),
+    )
+
+
+def judge(server_id: int, runs: Runs, start_ms: int, end_ms: int, intervals: Intervals) -> Completeness:
+    """Counts what is stored and what is missing in ``[start_ms, end_ms)``, the time that the server was watched."""
+    since = np.array([since for since, _ in intervals], np.int64)
+    lengths = np.array([length for _, length in intervals], np.int64)
+
+    def interval_at(times: Times) -> Counts:
+        return lengths[np.clip(np.searchsorted(since, times, side="right") - 1, 0, len(since) - 1)]
+
+    if not len(runs.frames):
+        edge = np.array([start_ms], np.int64)
+        missing = int((end_ms - start_ms) // interval_at(edge)[0])
+        gaps = [Gap(start_ms, end_ms, missing)] if missing else []
+        return Completeness(server_id, start_ms, end_ms, 0, missing, gaps)
+    froms = np.append(start_ms, np.maximum.accumulate(runs.last_ms))
+    tos = np.append(runs.first_ms, end_ms)
+    room = np.maximum(tos - froms, 0) / interval_at(froms)
+    # Between two frames, one less than there are intervals. At the edges of the range it is not known where the frame
+    # beyond would be, so a frame that may have been a little early or late is not counted.
+    between = np.maximum(np.rint(room).astype(np.int64) - 1, 0)
+    between[[0, -1]] = np.maximum(np.floor(room[[0, -1]] - EDGE_INTERVALS).astype(np.int64), 0)
+    spans = (runs.last_ms - runs.first_ms) / interval_at(runs.first_ms)
+    within = np.maximum(np.rint(spans).astype(np.int64) + 1 - runs.frames, 0)
+    gaps = [Gap(int(froms[i]), int(tos[i]), int(between[i])) for i in np.flatnonzero(between)]
+    gaps += [Gap(int(runs.first_ms[i]), int(runs.last_ms[i]), int(within[i])) for i in np.flatnonzero(within)]
+    longest = sorted(gaps, key=lambda gap: gap.missing, reverse=True)[:MOST_GAPS]
+    missing = int(between.sum() + within.sum())
+    return Completeness(
+        server_id, start_ms, end_ms, int(runs.frames.sum()), missing, sorted(longest, key=lambda gap: gap.start_ms)
+    )

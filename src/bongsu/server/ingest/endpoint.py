@@ -1,0 +1,325 @@
+"""POST /api/metrics: the way of a frame from the socket to the disk.
+
+An ASGI endpoint of its own, below FastAPI. The frames of many requests are written in one transaction (group commit);
+a request is answered when its own are on disk. Nothing of a request is stored unless all of it is valid.
+"""
+
+import asyncio
+import logging
+import zlib
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+
+from starlette.types import Receive, Scope, Send
+
+from bongsu.core.clock import Clock
+from bongsu.core.errors import (
+    BongsuError,
+    Forbidden,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    UnknownLayouts,
+    UnsupportedEncoding,
+)
+from bongsu.core.samples import HostFacts, Push, PushError, PushResult
+from bongsu.server.auth.directory import Directory, Grant
+from bongsu.server.config import Limits
+from bongsu.server.database.database import Database
+from bongsu.server.errors import retry_after, status_of
+from bongsu.server.fleet.registry import Registry, ServerState, differs
+from bongsu.server.fleet.servers import add_server, update_server
+from bongsu.server.ingest.group_commit import GroupCommit
+from bongsu.server.ingest.validation import (
+    check_agent,
+    check_agent_id,
+    check_frames,
+    check_layouts,
+    check_process_lists,
+    check_sizes,
+)
+from bongsu.server.storage.frames import Batch
+from bongsu.server.storage.layouts import intern_layout
+from bongsu.server.storage.processes import StoredList, encode_lists
+from bongsu.wire import json_form, protobuf
+
+logger = logging.getLogger(__name__)
+
+
+class Counters:
+    """What ingest has done since the start; shown by /api/health."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.samples = 0
+        self.duplicates = 0
+        self.rejected: Counter[str] = Counter()
+
+
+class ClientGone(Exception):
+    """The client hung up before its request was complete."""
+
+
+class Ingest:
+    """Takes frames in. One per process."""
+
+    def __init__(
+        self,
+        database: Database,
+        registry: Registry,
+        limits: Limits,
+        clock: Clock,
+        directory: Directory,
+        *,
+        pushed: Callable[[Grant], None],
+        refused: Callable[[Scope], Awaitable[None]],
+    ) -> None:
+        """``pushed`` and ``refused`` count what an agent sends, and what comes without a valid token: they raise
+        TooMany."""
+        self.counters = Counters()
+        # Why frames cannot be stored at the moment, and since when.
+        self.problem: tuple[Unavailable, int] | None = None
+        self._database = database
+        self._registry = registry
+        self._limits = limits
+        self._clock = clock
+        self._directory = directory
+        self._pushed = pushed
+        self._refused = refused
+        self._commits = GroupCommit(
+            database, queue_bytes=limits.queue_bytes, committed=self._committed, failed=self._failed
+        )
+        self._records = asyncio.Lock()
+
+    @property
+    def queued_bytes(self) -> int:
+        """Values that wait for the disk."""
+        return self._commits.queued_bytes
+
+    def start(self) -> None:
+        """Begins to write; needs a running event loop."""
+        self._commits.start()
+
+    async def stop(self) -> None:
+        """Writes what is queued and ends."""
+        await self._commits.stop()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI endpoint."""
+        content_type = encoding = authorization = b""
+        length: int | None = None
+        for name, value in scope["headers"]:
+            if name == b"content-type":
+                content_type = value.partition(b";")[0].strip().lower()
+            elif name == b"authorization":
+                authorization = value
+            elif name == b"content-encoding":
+                encoding = value.strip().lower()
+            elif name == b"content-length" and value.isdigit():
+                length = int(value)
+        form = json_form if content_type == b"application/json" else protobuf
+        headers: dict[str, str] = {}
+        try:
+            if content_type not in (b"application/x-protobuf", b"application/json"):
+                form = json_form
+                raise UnsupportedEncoding(
+                    "Content-Type must be application/x-protobuf or application/json.", field="Content-Type"
+                )
+            # A dictionary in memory: a token that is revoked is good for nothing at the next request.
+            grant = self._directory.agents.get(sha256(authorization[7:]).digest())
+            if grant is None or grant.expires_ms:
+                grant = await self._unknown(authorization, scope)
+            self._pushed(grant)
+            body = await self._body(receive, encoding, length)
+            push = form.decode_push(body)
+            if push.agent.agent_id != grant.agent_id:
+                check_agent_id(push.agent.agent_id, field="agent.agent_id")
+                raise Forbidden("This token belongs to another agent.", code="wrong_agent", field="agent.agent_id")
+            result = await self.push(push, grant.tags)
+            status = 200
+        except ClientGone:
+            return
+        except BongsuError as error:
+            status = status_of(error)
+            headers = retry_after(error)
+            self.counters.rejected[error.code] += 1
+            result = PushResult(
+                unknown_layouts=error.layout_ids if isinstance(error, UnknownLayouts) else [],
+                server_time_ms=self._clock.now_ms(),
+                error=PushError(error.code, error.message, error.field, error.limit),
+            )
+        except Exception:
+            logger.exception("POST /api/metrics failed")
+            status = 500
+            self.counters.rejected["internal_error"] += 1
+            result = PushResult(
+                error=PushError("internal_error", "This is a bug in the API server; its log says more.")
+            )
+        answer = form.encode_result(result)
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [
+                    (b"content-type", form.CONTENT_TYPE.encode()),
+                    (b"content-length", str(len(answer)).encode()),
+                    *((name.lower().encode(), value.encode()) for name, value in headers.items()),
+                ],
+            }
+        )
+        await send({"type": "http.response.body", "body": answer})
+
+    async def _unknown(self, authorization: bytes, scope: Scope) -> Grant:
+        """The grant of a token that was given a moment ago by another process, or that ends soon."""
+        scheme, _, token = authorization.partition(b" ")
+        hashed = sha256(token).digest()
+        grant = self._directory.agents.get(hashed)
+        if grant is None and scheme.lower() == b"bearer" and token:
+            await self._refused(scope)
+            await self._directory.look_again()
+            grant = self._directory.agents.get(hashed)
+        if grant is None:
+            raise Unauthenticated(
+                "This agent is not enrolled, or its token was revoked: a person must enrol it (Add server).",
+                code="invalid_token" if token else "unauthenticated",
+                field="Authorization",
+            )
+        if grant.expires_ms and grant.expires_ms <= self._clock.now_ms():
+            raise Unauthenticated("The token has expired.", code="expired_token", field="Authorization")
+        return grant
+
+    async def _body(self, receive: Receive, encoding: bytes, length: int | None) -> bytes:
+        limit = self._limits.body_bytes
+        if encoding not in (b"", b"identity", b"gzip"):
+            raise UnsupportedEncoding("Content-Encoding must be gzip or absent.", field="Content-Encoding")
+        if length is not None and length > limit:
+            raise _too_large(limit)
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        if message.get("more_body"):
+            body = await _rest(receive, body, limit)
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        if len(body) > limit:
+            raise _too_large(limit)
+        return gunzip(body, limit) if encoding == b"gzip" else body
+
+    async def push(self, push: Push, tags: dict[str, str] | None = None) -> PushResult:
+        """Stores a push (``tags``: those of its server, if it is new), and returns when it is on disk.
+
+        Raises:
+            BongsuError: why nothing of it was stored.
+        """
+        now_ms = self._clock.now_ms()
+        state = self._registry.by_agent_id.get(push.agent.agent_id)
+        check_sizes(push, self._limits)
+        layouts = check_layouts(push, state, self._limits) if push.layouts else []
+        sizes = state.sizes if state is not None else {}
+        if layouts:
+            sizes = sizes | {layout.id: 8 * len(layout.series) for layout in layouts}
+        size_bytes = check_frames(push.frames, sizes, self._limits, now_ms)
+        processes: list[StoredList] = []
+        if push.process_lists:
+            check_process_lists(push.process_lists, self._limits, now_ms)
+            # 90 us each: an agent that was cut off for long replays many, for which the event loop has no time
+            processes = await asyncio.to_thread(encode_lists, push.process_lists)
+            size_bytes += sum(len(data) for _, data in processes)
+        if state is None or differs(state.record, push.agent, push.host):
+            check_agent(push.agent, push.host)
+            state = await self._record(push, tags, now_ms)
+        if push.sent_ms and state.heard_clock(push.sent_ms, now_ms):
+            offset = state.record.clock_offset_ms / 1000
+            logger.warning("the clock of %s jumped: it is %+.0f s off ours", state.record.agent.name, offset)
+        accepted = 0
+        if push.frames or layouts or processes:
+            accepted = await self._commits.commit(
+                Batch(state.record.id, push.frames, [intern_layout(layout) for layout in layouts], processes),
+                size_bytes,
+            )
+        return PushResult(accepted, len(push.frames) - accepted, server_time_ms=now_ms)
+
+    async def _record(self, push: Push, tags: dict[str, str] | None, now_ms: int) -> ServerState:
+        async with self._records:
+            state = self._registry.by_agent_id.get(push.agent.agent_id)
+            if state is None:
+                host = push.host or HostFacts()
+                record = await self._database.write(
+                    lambda connection: add_server(connection, push.agent, host, now_ms, tags)
+                )
+                logger.info("new server %d: %s", record.id, record.agent.name)
+                return self._registry.add(record)
+            if differs(state.record, push.agent, push.host):
+                record = state.record
+                host = push.host or record.host
+                await self._database.write(
+                    lambda connection: update_server(connection, record.id, push.agent, host, now_ms)
+                )
+                record.agent, record.host = push.agent, host
+            return state
+
+    def _committed(self, batches: list[Batch], counts: list[int]) -> None:
+        counters = self.counters
+        for batch, count in zip(batches, counts, strict=True):
+            state = self._registry.by_id[batch.server_id]
+            for layout in batch.layouts:
+                state.add_layout(layout)
+            values = 0
+            for frame in batch.frames:
+                state.saw(frame)
+                values += len(frame.values) >> 3
+            # Frames of one request are alike; of a part that was stored already it is an estimate.
+            counters.samples += values if count == len(batch.frames) else values * count // len(batch.frames)
+            counters.frames += count
+            counters.duplicates += len(batch.frames) - count
+        if self.problem is not None:
+            logger.warning("frames are stored again")
+            self.problem = None
+
+    def _failed(self, error: Unavailable | None) -> None:
+        if error is not None and self.problem is None:
+            logger.error("frames cannot be stored: %s Agents are told to wait.", error.message)
+            self.problem = (error, self._clock.now_ms())
+
+
+async def _rest(receive: Receive, first: bytes, limit: int) -> bytes:
+    """A body that comes in pieces."""
+    parts, size, more = [first], len(first), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise _too_large(limit)
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {limit} bytes.", code="body_too_large", field="body", limit=limit)
+
+
+def gunzip(body: bytes, limit: int) -> bytes:
+    """The decompressed body, never growing past ``limit`` bytes.
+
+    Raises:
+        TooLarge: it would.
+        UnsupportedEncoding: it is not gzip, or is cut off.
+    """
+    stream = zlib.decompressobj(wbits=31)
+    try:
+        plain = stream.decompress(body, limit + 1)
+    except zlib.error:
+        raise UnsupportedEncoding("The body is not gzip.", code="malformed_body", field="body") from None
+    if len(plain) > limit:
+        raise TooLarge(
+            f"The body is larger than {limit} bytes after decompression.",
+            code="body_too_large",
+            field="body",
+            limit=limit,
+        )
+    if not stream.eof or stream.unused_data:
+        raise UnsupportedEncoding("The gzip body is cut off or followed by more.", code="malformed_body", field="body")
+    return plain

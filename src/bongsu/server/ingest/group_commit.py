@@ -1,0 +1,125 @@
+"""Frames of many requests in one transaction: each request goes on when its own frames are on disk.
+
+One transaction costs a sync of the disk, some milliseconds, whether it holds one frame or a thousand. While one
+commit runs the next one collects, so the latency of a request is at most two commits and PERIOD_SECONDS.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from bongsu.core.errors import BongsuError, Unavailable
+from bongsu.server.database.database import Database
+from bongsu.server.storage.frames import Batch, SomeStoredAlready, store
+
+logger = logging.getLogger(__name__)
+
+# A commit begins this long after the one before it began, or as soon as so many requests wait: at 100 requests/s two or
+# three share a sync, at 5,000/s nobody waits. Measured with 64 busy connections: always waiting 4 ms costs 35 %.
+PERIOD_SECONDS = 0.02
+ENOUGH_BATCHES = 16
+# One transaction's frames; more than this wait for the next, so that no transaction grows past some tens of
+# milliseconds.
+MAX_BATCHES = 2_048
+
+
+class GroupCommit:
+    """Writes batches in groups. ``committed(batches)`` is called on the event loop after each commit."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        queue_bytes: int,
+        committed: Callable[[list[Batch], list[int]], None],
+        failed: Callable[[Unavailable | None], None],
+    ) -> None:
+        self._database = database
+        self._queue_limit = queue_bytes
+        self._committed = committed
+        self._failed = failed
+        self._queue: list[tuple[Batch, asyncio.Future[int]]] = []
+        self._queued_bytes = 0
+        self._arrived = asyncio.Event()
+        self._enough = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def queued_bytes(self) -> int:
+        """Values that wait for the disk."""
+        return self._queued_bytes
+
+    def start(self) -> None:
+        """Begins to write; needs a running event loop."""
+        self._task = asyncio.create_task(self._run(), name="group-commit")
+
+    async def stop(self) -> None:
+        """Writes what is queued and ends."""
+        while self._queue:
+            await asyncio.wait([future for _, future in self._queue])
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def commit(self, batch: Batch, size_bytes: int) -> int:
+        """Returns the number of new frames when the batch is on disk.
+
+        Raises:
+            Unavailable: the queue is full, or the disk is. Nothing of the batch was stored.
+        """
+        if self._queued_bytes + size_bytes > self._queue_limit:
+            raise Unavailable("More frames wait for the disk than the limit allows.", code="queue_full")
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._queue.append((batch, future))
+        self._queued_bytes += size_bytes
+        self._arrived.set()
+        if len(self._queue) >= ENOUGH_BATCHES:
+            self._enough.set()
+        try:
+            return await future
+        finally:
+            self._queued_bytes -= size_bytes
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time() - PERIOD_SECONDS
+        while True:
+            await self._arrived.wait()
+            wait = began + PERIOD_SECONDS - loop.time()
+            if wait > 0 and len(self._queue) < ENOUGH_BATCHES:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._enough.wait(), wait)
+            began = loop.time()
+            group, self._queue = self._queue[:MAX_BATCHES], self._queue[MAX_BATCHES:]
+            if not self._queue:
+                self._arrived.clear()
+            self._enough.clear()
+            await self._write(group)
+
+    async def _write(self, group: list[tuple[Batch, asyncio.Future[int]]]) -> None:
+        batches = [batch for batch, _ in group]
+        try:
+            try:
+                counts = await self._database.write(lambda connection: store(connection, batches))
+            except SomeStoredAlready:
+                counts = await self._database.write(lambda connection: store(connection, batches, each=True))
+        except BongsuError as error:
+            self._failed(error if isinstance(error, Unavailable) else None)
+            _fail(group, error)
+        except Exception as error:
+            logger.exception("%d requests could not be stored", len(group))
+            self._failed(None)
+            _fail(group, error)
+        else:
+            self._committed(batches, counts)
+            for (_, future), count in zip(group, counts, strict=True):
+                if not future.done():  # cancelled: nobody waits any more
+                    future.set_result(count)
+
+
+def _fail(group: list[tuple[Batch, asyncio.Future[int]]], error: Exception) -> None:
+    for _, future in group:
+        if not future.done():
+            future.set_exception(error)

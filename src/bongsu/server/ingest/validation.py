@@ -1,0 +1,242 @@
+"""What a push may be. Each check names the field and the limit."""
+
+import math
+import re
+from collections.abc import Iterable
+
+from bongsu.core.errors import Conflict, InvalidInput, TooLarge, UnknownLayouts
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, Push
+from bongsu.core.series import Layout, Series
+from bongsu.server.config import Limits
+from bongsu.server.fleet.registry import ServerState
+
+_METRIC = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,127}")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")
+_UNIT = re.compile(r"[a-zA-Z0-9_/%]{0,31}")
+_AGENT_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+# Columns are this wide; nobody names a machine longer.
+_TEXT_BYTES = 255
+_SIGNED_64 = 2**63 - 1
+MOST_TAGS = 16
+
+
+def check_agent_id(agent_id: str, *, field: str = "agent_id") -> None:
+    """Raises InvalidInput when it has not the form that we store."""
+    if not _AGENT_ID.fullmatch(agent_id):
+        raise InvalidInput(
+            f"{field} must be 8 to 64 letters, digits, dots, dashes or underscores.", field=field, limit=64
+        )
+
+
+def check_agent(agent: AgentIdentity, host: HostFacts | None) -> None:
+    """Raises InvalidInput when the agent does not say who it is in the form we store."""
+    check_agent_id(agent.agent_id, field="agent.agent_id")
+    if not agent.name.strip():
+        raise InvalidInput("agent.name must not be empty.", field="agent.name")
+    texts = {"agent.name": agent.name, "agent.version": agent.version[:64]}
+    if host is not None:
+        texts |= {f"host.{name}": getattr(host, name) for name in ("hostname", "os", "kernel", "cpu_model")}
+        if len(host.architecture) > 64:
+            raise InvalidInput("host.architecture is longer than 64 characters.", field="host.architecture", limit=64)
+        for name in ("cpu_count", "memory_total_bytes", "boot_time_ms"):
+            limit = 2**31 - 1 if name == "cpu_count" else _SIGNED_64
+            if not 0 <= getattr(host, name) <= limit:
+                raise InvalidInput(f"host.{name} must be from 0 to {limit}.", field=f"host.{name}", limit=limit)
+    if len(agent.tags) > MOST_TAGS:
+        raise TooLarge(
+            f"agent.tags has {len(agent.tags)} tags; the limit is {MOST_TAGS}.", field="agent.tags", limit=MOST_TAGS
+        )
+    for name, value in agent.tags.items():
+        if not _LABEL.fullmatch(name):
+            raise InvalidInput(
+                "agent.tags: a name must be up to 64 letters, digits and underscores.", field="agent.tags", limit=64
+            )
+        texts[f"agent.tags.{name}"] = value
+    if len(agent.version) > 64:
+        raise InvalidInput("agent.version is longer than 64 characters.", field="agent.version", limit=64)
+    if agent.interval_ms > 86_400_000:
+        raise InvalidInput("agent.interval_ms is longer than a day.", field="agent.interval_ms", limit=86_400_000)
+    for field, text in texts.items():
+        if len(text.encode()) > _TEXT_BYTES:
+            raise InvalidInput(f"{field} is longer than {_TEXT_BYTES} bytes.", field=field, limit=_TEXT_BYTES)
+        if "\0" in text:  # PostgreSQL has no such text
+            raise InvalidInput(f"{field} holds a NUL character.", field=field)
+
+
+def check_sizes(push: Push, limits: Limits) -> None:
+    """Raises TooLarge when there are too many of something."""
+    for field, count, limit in (
+        ("frames", len(push.frames), limits.frames_per_request),
+        ("layouts", len(push.layouts), limits.layouts_per_request),
+        ("process_lists", len(push.process_lists), limits.process_lists_per_request),
+    ):
+        if count > limit:
+            raise TooLarge(f"{count} {field} in one request; the limit is {limit}.", field=field, limit=limit)
+
+
+def check_layouts(push: Push, state: ServerState | None, limits: Limits) -> list[Layout]:
+    """The layouts of the push that are new to the server.
+
+    Raises:
+        InvalidInput: a layout or a series that cannot be stored.
+        Conflict: an id that stands for other content already.
+    """
+    new: dict[int, Layout] = {}
+    for index, layout in enumerate(push.layouts):
+        field = f"layouts[{index}]"
+        known = new.get(layout.id) or (state.layouts.get(layout.id) if state else None)
+        if known is not None:
+            if known.series != layout.series:
+                raise Conflict(
+                    f"Layout {layout.id} is stored with other series: give other content another id.",
+                    code="layout_conflict",
+                    field=f"{field}.id",
+                )
+            continue
+        _check_layout(layout, field, limits)
+        new[layout.id] = layout
+    if new:
+        _check_series_of_server(new.values(), state, limits)
+    return list(new.values())
+
+
+def _check_series_of_server(new: Iterable[Layout], state: ServerState | None, limits: Limits) -> None:
+    """A label whose values never end (a request id, say) makes a new layout each time, and a new series for good."""
+    known = {series for layout in state.layouts.values() for series in layout.series} if state else set()
+    known.update(series for layout in new for series in layout.series)
+    if len(known) > limits.series_per_server:
+        raise TooLarge(
+            f"The server would have {len(known)} different series; the limit is {limits.series_per_server}. "
+            "Is there a label that is new each time?",
+            code="too_many_series",
+            field="layouts",
+            limit=limits.series_per_server,
+        )
+
+
+def _check_layout(layout: Layout, field: str, limits: Limits) -> None:
+    if not 0 < layout.id <= _SIGNED_64:
+        raise InvalidInput(f"{field}.id must be from 1 to 2^63 - 1.", field=f"{field}.id", limit=_SIGNED_64)
+    count = len(layout.series)
+    if not 0 < count <= limits.series_per_layout:
+        raise TooLarge(
+            f"{field} has {count} series; a layout has 1 to {limits.series_per_layout}.",
+            field=f"{field}.series",
+            limit=limits.series_per_layout,
+        )
+    seen: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
+    for position, series in enumerate(layout.series):
+        place = f"{field}.series[{position}]"
+        _check_series(series, place, limits)
+        key = (series.metric, series.labels)
+        if key in seen:
+            raise InvalidInput(f"{place}: {series} stands twice in this layout.", code="duplicate_series", field=place)
+        seen.add(key)
+
+
+def _check_series(series: Series, place: str, limits: Limits) -> None:
+    if not _METRIC.fullmatch(series.metric):
+        raise InvalidInput(
+            f"{place}.metric must be up to 128 letters, digits and underscores and not start with a digit.",
+            field=f"{place}.metric",
+            limit=128,
+        )
+    if not _UNIT.fullmatch(series.unit):
+        raise InvalidInput(
+            f"{place}.unit must be up to 31 letters, digits, _, / or %.", field=f"{place}.unit", limit=31
+        )
+    if len(series.labels) > limits.labels_per_series:
+        raise TooLarge(
+            f"{place} has {len(series.labels)} labels; the limit is {limits.labels_per_series}.",
+            field=f"{place}.labels",
+            limit=limits.labels_per_series,
+        )
+    for name, value in series.labels:
+        if not _LABEL.fullmatch(name):
+            raise InvalidInput(
+                f"{place}.labels: a label name must be up to 64 letters, digits and underscores.",
+                field=f"{place}.labels",
+                limit=64,
+            )
+        if len(value.encode()) > limits.label_bytes or "\0" in value:
+            raise InvalidInput(
+                f"{place}.labels.{name} must be text of at most {limits.label_bytes} bytes.",
+                field=f"{place}.labels.{name}",
+                limit=limits.label_bytes,
+            )
+
+
+def check_frames(frames: list[Frame], sizes: dict[int, int], limits: Limits, now_ms: int) -> int:
+    """Checks every frame against its layout (``sizes``: layout id -> bytes). Returns the bytes of all values.
+
+    Raises:
+        UnknownLayouts: frames of layouts that the server does not know.
+        InvalidInput: a frame of the wrong length, or with an impossible time.
+    """
+    latest = now_ms + limits.ahead_seconds * 1000
+    total = 0
+    for index, frame in enumerate(frames):
+        size = sizes.get(frame.layout_id)
+        if size != len(frame.values):
+            raise _wrong_frame(index, frame, size, frames, sizes)
+        if not 0 < frame.time_ms <= latest:
+            raise _wrong_time(f"frames[{index}].time_ms", frame.time_ms, limits, now_ms)
+        total += size
+    return total
+
+
+def _wrong_frame(
+    index: int, frame: Frame, size: int | None, frames: list[Frame], sizes: dict[int, int]
+) -> UnknownLayouts | InvalidInput:
+    if size is None:
+        unknown = list(dict.fromkeys(one.layout_id for one in frames if one.layout_id not in sizes))
+        return UnknownLayouts(unknown, field=f"frames[{index}].layout_id")
+    field = f"frames[{index}].values"
+    count = f"{len(frame.values) / 8:g}"
+    return InvalidInput(
+        f"{field} has {count} values; layout {frame.layout_id} has {size // 8} series.",
+        code="wrong_frame_length",
+        field=field,
+        limit=size // 8,
+    )
+
+
+def check_process_lists(lists: list[ProcessList], limits: Limits, now_ms: int) -> None:
+    """Raises TooLarge or InvalidInput for a list that cannot be stored."""
+    latest = now_ms + limits.ahead_seconds * 1000
+    for index, one in enumerate(lists):
+        field = f"process_lists[{index}]"
+        if not 0 < one.time_ms <= latest:
+            raise _wrong_time(f"{field}.time_ms", one.time_ms, limits, now_ms)
+        if len(one.processes) > limits.processes_per_list:
+            raise TooLarge(
+                f"{field} has {len(one.processes)} processes; the limit is {limits.processes_per_list}.",
+                field=f"{field}.processes",
+                limit=limits.processes_per_list,
+            )
+        for position, process in enumerate(one.processes):
+            _check_process(process, f"{field}.processes[{position}]", limits)
+
+
+def _check_process(process: Process, place: str, limits: Limits) -> None:
+    for name, text in (("name", process.name), ("user", process.user)):
+        if len(text.encode()) > limits.process_name_bytes:
+            raise InvalidInput(
+                f"{place}.{name} is longer than {limits.process_name_bytes} bytes.",
+                field=f"{place}.{name}",
+                limit=limits.process_name_bytes,
+            )
+    if not (math.isfinite(process.cpu_ratio) and process.cpu_ratio >= 0):
+        raise InvalidInput(f"{place}.cpu_ratio must be a number from 0 up.", field=f"{place}.cpu_ratio")
+
+
+def _wrong_time(field: str, time_ms: int, limits: Limits, now_ms: int) -> InvalidInput:
+    if time_ms <= 0:
+        return InvalidInput(f"{field} must be Unix milliseconds, not {time_ms}.", code="invalid_time", field=field)
+    return InvalidInput(
+        f"{field} is {(time_ms - now_ms) / 1000:.0f} s in the future; the limit is {limits.ahead_seconds} s. "
+        "Is the agent's clock right?",
+        code="time_ahead",
+        field=field,
+        limit=limits.ahead_seconds,
+    )

@@ -1,0 +1,165 @@
+"""Turns the blocks of one span into as few as possible, and into rollups. Computes only: rows in, rows out."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from bongsu.core.series import Layout
+from bongsu.server.storage.archive import RAW, ROW_SPAN_MS, Key, StoredBlock, StoredRollup, make_block
+from bongsu.server.storage.blocks import CorruptBlock, Head, encode_columns, pack_parts
+from bongsu.server.storage.columns import Times
+from bongsu.server.storage.rollup import HOUR_MS, MINUTE_MS, Rollup, coarser, combined, counters_of, fuller, of_frames
+from bongsu.server.storage.rollup_blocks import decode_rollup, encode_rollup
+
+logger = logging.getLogger(__name__)
+
+# A span of 5 s, 5 MB of values for 150 series. Larger blocks save nothing more, but take longer to read one series of.
+MAX_FRAMES = 8_640
+# Values in memory at a time: 8 MB, whatever the interval and the number of series.
+MAX_VALUES = 1_000_000
+
+
+@dataclass(slots=True)
+class Compacted:
+    """What takes the place of the blocks ``read``. ``rollups``: rows, and the checksum of the row each replaces."""
+
+    read: list[StoredBlock]
+    made: list[StoredBlock] = field(default_factory=list)
+    rollups: list[tuple[StoredRollup, int | None]] = field(default_factory=list)
+
+
+def compact(
+    key: Key,
+    layout: Layout,
+    span_ms: int,
+    stored: Sequence[StoredBlock],
+    minutes: StoredRollup | None,
+    hours: StoredRollup | None,
+    floors: dict[int, int],
+) -> Compacted:
+    """Compacts the blocks ``stored``, all of one span that starts at ``span_ms``.
+
+    While the raw samples of the span are all there, its rollups are made of all of them. Once they have been given up
+    (``floors``), late frames are added to what the rollups hold, and then given up as well. A block that cannot be
+    read stays as it is, for ``bongsu db check`` to find, and so does what the rollups hold of it.
+    """
+    counters = counters_of([series.kind for series in layout.series])
+    given_up = span_ms < floors[RAW]
+    heads = [(block, _opened(block, layout)) for block in stored]
+    result = Compacted(list(stored))
+    if not given_up:
+        result.made = [_as_rolled(block) for block, head in heads if head is None]
+    sources = [(block, head) for block, head in heads if head is not None and not (given_up and block.info.rolled)]
+    if not sources:
+        return result
+    times, order = _order([head.times for _, head in sources])
+    fine: list[Rollup] = []
+    parts: list[list[bytes]] = [[] for _ in range(0, len(times), MAX_FRAMES)]
+    # One block is not encoded again.
+    again = not given_up and len(sources) > 1
+    each = max(1, MAX_VALUES // len(times))
+    for first in range(0, len(layout.series), each):
+        positions = range(first, min(first + each, len(layout.series)))
+        values = np.concatenate([head.columns(block.data, positions) for block, head in sources])[order]
+        fine.append(of_frames(times, values, counters[first : positions.stop], MINUTE_MS))
+        if again:
+            for number, part in enumerate(parts):
+                rows = values[number * MAX_FRAMES : (number + 1) * MAX_FRAMES]
+                part.extend(encode_columns(np.ascontiguousarray(rows.T)))
+    if again:
+        result.made += [
+            _block(key, times[number * MAX_FRAMES : (number + 1) * MAX_FRAMES], part)
+            for number, part in enumerate(parts)
+        ]
+    elif not given_up:
+        result.made.append(_as_rolled(sources[0][0]))
+    _roll(result, key, span_ms, _beside(fine), minutes, hours, counters, floors, add=given_up)
+    return result
+
+
+def _opened(block: StoredBlock, layout: Layout) -> Head | None:
+    try:
+        head = block.opened()
+        head.check(block.data)
+    except CorruptBlock:
+        logger.error("server %d: the block at %d is corrupt", block.info.server_id, block.info.start_ms)
+        return None
+    return head if head.width == len(layout.series) else None
+
+
+def _as_rolled(block: StoredBlock) -> StoredBlock:
+    return StoredBlock(replace(block.info, rolled=True), block.head, block.data)
+
+
+def _order(times: list[Times]) -> tuple[Times, npt.NDArray[np.int64]]:
+    """All times ascending, each once, and where they stand in the concatenation."""
+    return np.unique(np.concatenate(times), return_index=True)
+
+
+def _beside(rollups: list[Rollup]) -> Rollup:
+    """Rollups of other series over the same frames as one."""
+    first = rollups[0]
+    return Rollup(
+        first.times,
+        first.first_ms,
+        first.last_ms,
+        first.frames,
+        np.concatenate([one.count for one in rollups], axis=1),
+        np.concatenate([one.stats for one in rollups], axis=2),
+    )
+
+
+def _roll(
+    result: Compacted,
+    key: Key,
+    span_ms: int,
+    fine: Rollup,
+    minutes: StoredRollup | None,
+    hours: StoredRollup | None,
+    counters: npt.NDArray[np.bool_],
+    floors: dict[int, int],
+    *,
+    add: bool,
+) -> None:
+    """Adds the rollup rows to the result."""
+    kept = span_ms >= floors[MINUTE_MS]
+    if kept:
+        old = _read(minutes, counters)
+        if old is not None:
+            fine = combined(old, fine, counters) if add else fuller(old, fine)
+        result.rollups.append((_rollup_row(key, MINUTE_MS, span_ms, fine, counters), _checksum(minutes)))
+    row_ms = span_ms - span_ms % ROW_SPAN_MS[HOUR_MS]
+    if row_ms < floors[HOUR_MS]:
+        return
+    coarse = coarser(fine, counters, HOUR_MS)
+    old = _read(hours, counters)
+    if old is not None:
+        coarse = fuller(old, coarse) if kept else combined(old, coarse, counters)
+    result.rollups.append((_rollup_row(key, HOUR_MS, row_ms, coarse, counters), _checksum(hours)))
+
+
+def _read(row: StoredRollup | None, counters: npt.NDArray[np.bool_]) -> Rollup | None:
+    if row is None:
+        return None
+    try:
+        return decode_rollup(row.opened(), row.data, counters)
+    except CorruptBlock:
+        logger.error("server %d: the rollup of %d ms at %d is corrupt", row.server_id, row.step_ms, row.start_ms)
+        return None
+
+
+def _checksum(row: StoredRollup | None) -> int | None:
+    return None if row is None else row.checksum
+
+
+def _rollup_row(key: Key, step_ms: int, start_ms: int, rollup: Rollup, counters: npt.NDArray[np.bool_]) -> StoredRollup:
+    packed = encode_rollup(rollup, counters)
+    end_ms = int(rollup.times[-1]) + step_ms
+    return StoredRollup(*key, step_ms, start_ms, end_ms, len(rollup.times), packed.checksum, packed.head, packed.data)
+
+
+def _block(key: Key, times: Times, parts: list[bytes]) -> StoredBlock:
+    return make_block(key, int(times[0]), int(times[-1]), len(times), pack_parts(times, parts), rolled=True)

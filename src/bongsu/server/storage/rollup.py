@@ -1,0 +1,342 @@
+"""Rollups: what is kept of the samples of a bucket once they are gone. numpy in, numpy out.
+
+A gauge keeps count, sum, min, max and last; a counter count, first, last and resets: what was lost by falling back to
+0, so that it grew by ``last - first + resets`` within the bucket. Growth from one bucket to the next is what lies
+between the last of the one and the first of the other, so each bucket stands for itself: made again, or corrected by
+late frames, it changes no neighbour. Hours are made of minutes and come out as if they were made of the samples.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bongsu.core.series import Kind
+from bongsu.server.storage.columns import Aggregation, Points, Times, Values
+
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+
+Counts = npt.NDArray[np.int64]
+# Rows of ``Rollup.stats`` beside the counts.
+TOTAL, LOW, HIGH, LAST = range(4)  # of a gauge
+FIRST, RESETS = TOTAL, LOW  # of a counter; its last is LAST, and HIGH is not used
+STATS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """m buckets of k series.
+
+    ``times``: (m,) int64 ms, starts, ascending; ``first_ms``, ``last_ms``: (m,) times of the first and the last frame
+    in each; ``frames``: (m,); ``count``: (m, k) samples; ``stats``: (STATS, m, k) float64, NaN where count is 0.
+    """
+
+    times: Times
+    first_ms: Times
+    last_ms: Times
+    frames: Counts
+    count: Counts
+    stats: npt.NDArray[np.float64]
+
+    def part(self, rows: "slice | npt.NDArray[np.bool_] | npt.NDArray[np.int64]") -> "Rollup":
+        """Some of the buckets."""
+        return Rollup(
+            self.times[rows],
+            self.first_ms[rows],
+            self.last_ms[rows],
+            self.frames[rows],
+            self.count[rows],
+            self.stats[:, rows],
+        )
+
+
+def counters_of(kinds: Sequence[Kind]) -> npt.NDArray[np.bool_]:
+    """(k,) which series are counters."""
+    return np.array([kind is Kind.COUNTER for kind in kinds], bool)
+
+
+def _starts(times: Times, step_ms: int) -> tuple[Times, Counts]:
+    """Bucket starts (m,), and where in ``times`` each bucket begins (m,)."""
+    buckets = times - times % step_ms
+    first = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1))
+    return buckets[first], first
+
+
+def of_frames(times: Times, values: Values, counters: npt.NDArray[np.bool_], step_ms: int) -> Rollup:
+    """Buckets of raw frames. ``times``: (n,), n >= 1; ``values``: (n, k), NaN = no value."""
+    starts, first = _starts(times, step_ms)
+    frames = np.diff(first, append=len(times))
+    there = ~np.isnan(values)
+    count = np.add.reduceat(there, first, axis=0, dtype=np.int64)
+    early = values[first]
+    last = values[first + frames - 1]
+    full = bool(there.all())
+    if not full:
+        order = np.arange(len(times))[:, None]
+        early = _taken(values, np.minimum.reduceat(np.where(there, order, len(times)), first, axis=0), count)
+        last = _taken(values, np.maximum.reduceat(np.where(there, order, -1), first, axis=0), count)
+    stats = np.empty((STATS, len(starts), values.shape[1]))
+    gauges = ~counters
+    stats[LAST] = last
+    stats[HIGH][:, counters] = np.nan
+    mine = values[:, gauges]
+    if full:
+        stats[TOTAL][:, gauges] = np.add.reduceat(mine, first, axis=0)
+        stats[LOW][:, gauges] = np.minimum.reduceat(mine, first, axis=0)
+        stats[HIGH][:, gauges] = np.maximum.reduceat(mine, first, axis=0)
+    else:
+        total = np.add.reduceat(np.where(there[:, gauges], mine, 0.0), first, axis=0)
+        stats[TOTAL][:, gauges] = np.where(count[:, gauges] > 0, total, np.nan)
+        stats[LOW][:, gauges] = np.fmin.reduceat(mine, first, axis=0)
+        stats[HIGH][:, gauges] = np.fmax.reduceat(mine, first, axis=0)
+    stats[FIRST][:, counters] = early[:, counters]
+    stats[RESETS][:, counters] = _resets(values[:, counters], first, there[:, counters], full=full)
+    return Rollup(starts, times[first], times[first + frames - 1], frames, count, stats)
+
+
+def _taken(values: Values, rows: Counts, count: Counts) -> Values:
+    """values[rows[i, j], j], NaN where the count is 0."""
+    inside = np.clip(rows, 0, len(values) - 1)
+    return np.where(count > 0, np.take_along_axis(values, inside, axis=0), np.nan)
+
+
+def _resets(values: Values, first: Counts, there: npt.NDArray[np.bool_], *, full: bool) -> Values:
+    """(m, c) what counters lost by falling back, within each bucket."""
+    lost = np.zeros(values.shape)
+    if full:
+        before = values[:-1]
+        np.subtract(0, np.minimum(np.diff(values, axis=0), 0), out=lost[1:])
+        lost[1:] = np.where(lost[1:] > 0, before, 0.0)
+        lost[first] = 0.0
+        return np.add.reduceat(lost, first, axis=0)
+    # The sample before need not be in the row above.
+    bucket = np.zeros(len(values), np.int64)
+    bucket[first] = 1
+    bucket = np.cumsum(bucket)
+    for column in range(values.shape[1]):
+        rows = np.flatnonzero(there[:, column])
+        one = values[rows, column]
+        fell = np.flatnonzero((np.diff(one) < 0) & (np.diff(bucket[rows]) == 0))
+        lost[rows[fell + 1], column] = one[fell]
+    return np.add.reduceat(lost, first, axis=0)
+
+
+def coarser(rollup: Rollup, counters: npt.NDArray[np.bool_], step_ms: int) -> Rollup:
+    """The same samples in longer buckets, of which the shorter ones are whole parts."""
+    starts, first = _starts(rollup.times, step_ms)
+    ends = np.append(first[1:], len(rollup.times)) - 1
+    count = np.add.reduceat(rollup.count, first, axis=0)
+    stats = np.empty((STATS, len(starts), rollup.count.shape[1]))
+    some = rollup.count > 0
+    order = np.arange(len(rollup.times))[:, None]
+    none = len(rollup.times)
+    first_there = np.minimum.reduceat(np.where(some, order, none), first, axis=0)
+    last_there = np.maximum.reduceat(np.where(some, order, -1), first, axis=0)
+    stats[LAST] = _taken(rollup.stats[LAST], last_there, count)
+    total = np.add.reduceat(np.where(some, rollup.stats[TOTAL], 0.0), first, axis=0)
+    stats[TOTAL] = np.where(count > 0, total, np.nan)
+    stats[LOW] = np.fmin.reduceat(rollup.stats[LOW], first, axis=0)
+    stats[HIGH] = np.fmax.reduceat(rollup.stats[HIGH], first, axis=0)
+    for column in np.flatnonzero(counters):
+        rows = np.flatnonzero(some[:, column])
+        lost = np.zeros(len(rollup.times))
+        firsts, lasts = rollup.stats[FIRST][rows, column], rollup.stats[LAST][rows, column]
+        lost[rows] = rollup.stats[RESETS][rows, column]
+        hour = np.searchsorted(first, rows, side="right")
+        fell = np.flatnonzero((firsts[1:] < lasts[:-1]) & (np.diff(hour) == 0))
+        lost[rows[fell + 1]] += lasts[fell]
+        stats[RESETS][:, column] = np.where(count[:, column] > 0, np.add.reduceat(lost, first), np.nan)
+    stats[FIRST][:, counters] = _taken(rollup.stats[FIRST], first_there, count)[:, counters]
+    stats[HIGH][:, counters] = np.nan
+    return Rollup(
+        starts,
+        rollup.first_ms[first],
+        rollup.last_ms[ends],
+        np.add.reduceat(rollup.frames, first),
+        count,
+        stats,
+    )
+
+
+def fuller(old: Rollup, new: Rollup) -> Rollup:
+    """The buckets of both; of one that both have, the one of more frames, the new one where they have as many."""
+    _, here, there = np.intersect1d(old.times, new.times, return_indices=True)
+    keep = old.frames[here] > new.frames[there]
+    return _sorted(
+        old.part(np.delete(np.arange(len(old.times)), here[~keep])),
+        new.part(np.delete(np.arange(len(new.times)), there[keep])),
+    )
+
+
+def combined(old: Rollup, new: Rollup, counters: npt.NDArray[np.bool_]) -> Rollup:
+    """The buckets of both; of one that both have, the samples of both together.
+
+    Exact but for a counter whose old and new samples alternate within one bucket: whether it fell back between them
+    cannot be told any more.
+    """
+    both, here, there = np.intersect1d(old.times, new.times, return_indices=True)
+    if not len(both):
+        return _sorted(old, new)
+    one, other = old.part(here), new.part(there)
+    swap = other.first_ms < one.first_ms
+    early, late = _swapped(one, other, swap), _swapped(other, one, swap)
+    count = early.count + late.count
+    stats = np.empty_like(early.stats)
+    sum_of = _either(early, late, TOTAL, np.add)
+    stats[LAST] = np.where(late.count > 0, late.stats[LAST], early.stats[LAST])
+    stats[TOTAL] = np.where(counters, np.where(early.count > 0, early.stats[FIRST], late.stats[FIRST]), sum_of)
+    fell = (early.count > 0) & (late.count > 0) & (late.stats[FIRST] < early.stats[LAST])
+    resets = _either(early, late, RESETS, np.add) + np.where(fell, early.stats[LAST], 0.0)
+    stats[LOW] = np.where(counters, resets, np.fmin(early.stats[LOW], late.stats[LOW]))
+    stats[HIGH] = np.fmax(early.stats[HIGH], late.stats[HIGH])
+    merged = Rollup(
+        both,
+        np.minimum(one.first_ms, other.first_ms),
+        np.maximum(one.last_ms, other.last_ms),
+        one.frames + other.frames,
+        count,
+        stats,
+    )
+    rest = _sorted(old.part(~np.isin(old.times, both)), new.part(~np.isin(new.times, both)))
+    return _sorted(rest, merged)
+
+
+def _swapped(one: Rollup, other: Rollup, swap: npt.NDArray[np.bool_]) -> Rollup:
+    rows = swap[:, None]
+    return Rollup(
+        one.times,
+        np.where(swap, other.first_ms, one.first_ms),
+        np.where(swap, other.last_ms, one.last_ms),
+        np.where(swap, other.frames, one.frames),
+        np.where(rows, other.count, one.count),
+        np.where(rows[None], other.stats, one.stats),
+    )
+
+
+def _either(one: Rollup, other: Rollup, stat: int, join: Callable[[Values, Values], Values]) -> Values:
+    """``join`` of a statistic where both have samples, else that of the one that has."""
+    joined = join(one.stats[stat], other.stats[stat])
+    return np.where(one.count == 0, other.stats[stat], np.where(other.count == 0, one.stats[stat], joined))
+
+
+def _sorted(one: Rollup, other: Rollup) -> Rollup:
+    times, first_ms, last_ms, frames, count = (
+        np.concatenate([getattr(one, name), getattr(other, name)])
+        for name in ("times", "first_ms", "last_ms", "frames", "count")
+    )
+    joined = Rollup(times, first_ms, last_ms, frames, count, np.concatenate([one.stats, other.stats], axis=1))
+    return joined.part(np.argsort(times, kind="stable"))
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRollup:
+    """Buckets of one series: (m,) each, ``stats``: (STATS, m), ordered by ``times`` and then ``first_ms``.
+
+    A bucket may stand more than once: its samples came in two layouts, or some of them came late.
+    """
+
+    times: Times
+    first_ms: Times
+    last_ms: Times
+    count: Counts
+    stats: Values
+
+    @classmethod
+    def of_samples(cls, times: Times, values: Values, step_ms: int, *, counter: bool) -> "SeriesRollup":
+        """Buckets of raw samples; n >= 1."""
+        made = of_frames(times, values[:, None], np.array([counter]), step_ms)
+        return cls(made.times, made.first_ms, made.last_ms, made.count[:, 0], made.stats[:, :, 0])
+
+    @classmethod
+    def joined(cls, parts: "Sequence[SeriesRollup]") -> "SeriesRollup":
+        """Several as one, in order; at least one."""
+        if len(parts) == 1:
+            return parts[0]
+        times, first_ms, last_ms, count = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("times", "first_ms", "last_ms", "count")
+        )
+        order = np.lexsort((first_ms, times))
+        stats = np.concatenate([part.stats for part in parts], axis=1)
+        return cls(times[order], first_ms[order], last_ms[order], count[order], stats[:, order])
+
+    def where(self, rows: npt.NDArray[np.bool_]) -> "SeriesRollup":
+        """Some of the buckets."""
+        return SeriesRollup(
+            self.times[rows], self.first_ms[rows], self.last_ms[rows], self.count[rows], self.stats[:, rows]
+        )
+
+
+def aggregate_rollup(
+    series: SeriesRollup, how: Aggregation, start_ms: int, end_ms: int, step_ms: int, *, counter: bool
+) -> Points:
+    """What ``columns.aggregate`` says of the samples, from their rollup; ``step_ms`` is a multiple of its own.
+
+    Buckets count whole: those that begin in ``[start_ms, end_ms)``. A bucket before the range tells what a counter had
+    when it began. Extremes of a rate are those of the buckets, not of the samples in them.
+    """
+    series = series.where(series.count > 0)
+    spans = None
+    if how in (Aggregation.RATE, Aggregation.INCREASE):
+        series, growth, spans = _growth(series, counter=counter)
+        inside = (series.times >= start_ms) & (series.times < end_ms)
+        growth, spans = growth[inside], spans[inside]
+        each = low = high = growth / spans if how is Aggregation.RATE else growth
+        series = series.where(inside)
+    else:
+        series = series.where((series.times >= start_ms) & (series.times < end_ms))
+        each = growth = series.stats[LAST]
+        low, high = (each, each) if counter else (series.stats[LOW], series.stats[HIGH])
+    times = series.times
+    if not len(times):
+        return Points(times, each)
+    starts, first = _starts(times, step_ms)
+    match how:
+        case Aggregation.AVG:
+            points = np.add.reduceat(series.stats[TOTAL], first) / np.add.reduceat(series.count, first)
+        case Aggregation.MIN:
+            points = np.minimum.reduceat(low, first)
+        case Aggregation.MAX:
+            points = np.maximum.reduceat(high, first)
+        case Aggregation.SUM:
+            points = np.add.reduceat(series.stats[TOTAL], first)
+        case Aggregation.LAST:
+            points = each[np.append(first[1:], len(times)) - 1]
+        case Aggregation.COUNT:
+            points = np.add.reduceat(series.count, first).astype(np.float64)
+        case Aggregation.RATE:
+            assert spans is not None
+            points = np.add.reduceat(growth, first) / np.add.reduceat(spans, first)
+        case Aggregation.INCREASE:
+            points = np.add.reduceat(growth, first)
+        case _:
+            raise ValueError(f"a rollup does not know the {how}")
+    return Points(starts, points, np.minimum.reduceat(low, first), np.maximum.reduceat(high, first))
+
+
+def _growth(series: SeriesRollup, *, counter: bool) -> tuple[SeriesRollup, Values, Values]:
+    """The buckets at whose end there is growth, how much, and over how many seconds. What lies between two buckets
+    belongs to the later one, as growth between two samples belongs to the later sample."""
+    last = series.stats[LAST]
+    spans = np.diff(series.last_ms, prepend=series.first_ms[:1]) / 1000
+    if counter:
+        first = series.stats[FIRST]
+        between = first[1:] - last[:-1]
+        growth = last - first + series.stats[RESETS]
+        growth[1:] += np.where(between < 0, first[1:], between)
+        grown = spans > 0
+    else:
+        growth = np.diff(last, prepend=last[:1])
+        grown = np.arange(len(last)) > 0
+    return series.where(grown), growth[grown], spans[grown]
+
+
+# What a rollup of a counter, or of anything, does not tell.
+_RAW_ONLY_COUNTER = frozenset({Aggregation.AVG, Aggregation.MIN, Aggregation.MAX, Aggregation.SUM})
+
+
+def needs_raw(how: Aggregation, *, counter: bool) -> bool:
+    """Whether only the samples themselves tell this."""
+    return how.percentile is not None or (counter and how in _RAW_ONLY_COUNTER)

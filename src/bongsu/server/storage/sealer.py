@@ -1,0 +1,128 @@
+"""Seals frames into blocks.
+
+A layout's frames are sealed FRAMES_PER_BLOCK at a time, or when the oldest has waited MAX_AGE_MS: an interval of many
+seconds, a server that went away, frames that came late. Computing happens outside of transactions; each block is one
+short transaction that puts the block in and takes its frames out, so a kill at any point leaves either the frames or
+the block. Frames that the archive holds already (sent again after they were sealed) are only taken out.
+"""
+
+import asyncio
+import logging
+import math
+
+import numpy as np
+
+from bongsu.core.clock import Clock
+from bongsu.core.samples import Frame
+from bongsu.server.config import Settings
+from bongsu.server.database.database import Database
+from bongsu.server.job import Job
+from bongsu.server.storage.archive import (
+    SPAN_MS,
+    BlockInfo,
+    FramesChanged,
+    Key,
+    StoredBlock,
+    Unsealed,
+    heads_between,
+    make_block,
+    oldest_frames,
+    replace_frames,
+    unsealed,
+)
+from bongsu.server.storage.blocks import CorruptBlock, Head, encode_block
+from bongsu.server.storage.columns import Times, Values
+from bongsu.server.storage.frames import columns_of
+
+logger = logging.getLogger(__name__)
+
+# 12 minutes at 1 s. Blocks are small because they do not stay: once their span is over, one takes their place
+# (jobs/compactor.py). Until then a row takes 20 times the room of a sealed frame.
+FRAMES_PER_BLOCK = 720
+# 180 frames at 10 s.
+MAX_AGE_MS = 30 * 60_000
+# Servers that started together do not all seal together: each waits for up to so much more.
+STAGGER_FRAMES = 120
+STAGGER_MS = 10 * 60_000
+# Frames that come one by one, half an hour late, are not sealed one by one.
+AGAIN_MS = 10 * 60_000
+# Whoever is a little late still finds rows.
+LEAVE_MS = 60_000
+
+
+def due(one: Unsealed, now_ms: int, last_ms: float = -math.inf) -> bool:
+    """Whether frames of this layout are to be sealed now. ``last_ms``: when it was last done for their age."""
+    # Knuth's multiplicative hash: neighbouring ids land far apart.
+    spread = (one.server_id * 2_654_435_761) % 2**32
+    if one.count >= FRAMES_PER_BLOCK + spread % STAGGER_FRAMES:
+        return True
+    return one.oldest_ms < now_ms - MAX_AGE_MS - spread % STAGGER_MS and last_ms <= now_ms - AGAIN_MS
+
+
+def seal(key: Key, times: Times, values: Values) -> StoredBlock:
+    """A block row of these frames."""
+    packed = encode_block(times, values)
+    return make_block(key, int(times[0]), int(times[-1]), len(times), packed, rolled=False)
+
+
+class Sealer(Job):
+    """Frames to blocks."""
+
+    name = "sealer"
+    every_seconds = 15
+
+    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+        super().__init__(settings, database, clock)
+        # When a layout was last sealed for the age of its frames.
+        self._sealed_ms: dict[Key, int] = {}
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        for one in await self.database.read(unsealed):
+            now_ms = self.clock.now_ms()
+            key = (one.server_id, one.layout_id)
+            if not due(one, now_ms, self._sealed_ms.get(key, -math.inf)):
+                continue
+            waited = one.oldest_ms < now_ms - MAX_AGE_MS
+            if waited:
+                self._sealed_ms[key] = now_ms
+            left = one.count
+            while not stopping.is_set() and (left >= FRAMES_PER_BLOCK or (waited and left > 0)):
+                before_ms = now_ms - LEAVE_MS if left < FRAMES_PER_BLOCK else None
+                sealed = await self._seal(one, before_ms)
+                if not sealed:
+                    break
+                left -= sealed
+
+    async def _seal(self, one: Unsealed, before_ms: int | None) -> int:
+        """Seals the oldest frames of one layout. Returns how many rows that took out."""
+        key = (one.server_id, one.layout_id)
+        frames = await self.database.read(
+            lambda connection: oldest_frames(connection, *key, FRAMES_PER_BLOCK, before_ms)
+        )
+        if not frames:
+            return 0
+        span_end_ms = frames[0].time_ms - frames[0].time_ms % SPAN_MS + SPAN_MS
+        frames = [frame for frame in frames if frame.time_ms < span_end_ms]
+        overlapping = await self.database.read(
+            lambda connection: heads_between(connection, key, frames[0].time_ms, frames[-1].time_ms + 1)
+        )
+        block = _block_of_new(key, frames, overlapping)
+        try:
+            await self.database.write(lambda connection: replace_frames(connection, *key, frames, block))
+        except FramesChanged:
+            # A late frame came into the span meanwhile; the next round takes it along.
+            return 0
+        return len(frames)
+
+
+def _block_of_new(key: Key, frames: list[Frame], overlapping: list[tuple[BlockInfo, bytes]]) -> StoredBlock | None:
+    times, values = columns_of([frame.time_ms for frame in frames], [frame.values for frame in frames])
+    for info, head in overlapping:
+        try:
+            there = np.isin(times, Head.open(head, info.checksum).times)
+        except CorruptBlock:
+            # What it held cannot be read any more; better twice than not at all.
+            logger.error("server %d: the block at %d is corrupt", info.server_id, info.start_ms)
+            continue
+        times, values = times[~there], values[~there]
+    return seal(key, times, values) if len(times) else None
