@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from bongsu.alerts.windows import Times, Values
 from bongsu.alerts.zones import zone_of
+from bongsu.arrays import Times, Values
 
 WIDTH, HEIGHT = 1104, 400
 LEFT, RIGHT, TOP, BOTTOM = 164, 20, 24, 60

@@ -18,7 +18,7 @@ from bongsu.alerts.pipeline.dedupe import WINDOW_MS
 from bongsu.alerts.ports import Changes, Source, Store
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import Key, Move, Reason, State, Stored, Table, Transition
-from bongsu.alerts.windows import Values
+from bongsu.arrays import Values
 
 Id = tuple[int, Key]  # rule id, key
 

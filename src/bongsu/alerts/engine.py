@@ -20,7 +20,7 @@ from bongsu.alerts.conditions import Forecast, NoData, Operator, ServerDown
 from bongsu.alerts.durations import ms
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import Key, Move, Readings, Reason, State, Table, Transition
-from bongsu.alerts.windows import Flags, Values
+from bongsu.arrays import Flags, Values
 
 # An alert that came the fourth time within the hour will come a fifth time.
 FLAP_COUNT = 4

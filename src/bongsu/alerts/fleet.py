@@ -14,7 +14,8 @@ from bongsu.alerts.conditions import CLOCK_SKEW, Change, Forecast, ServerDown, T
 from bongsu.alerts.durations import ms
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import Key
-from bongsu.alerts.windows import DEFAULT_INTERVAL_MS, Indices, Ring, Times, Values
+from bongsu.alerts.windows import DEFAULT_INTERVAL_MS, Ring
+from bongsu.arrays import Indices, Times, Values
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout, Series
 

@@ -8,7 +8,7 @@ or a cleaned-up directory within the window, up to 29 % of the points, does not 
 import numpy as np
 import numpy.typing as npt
 
-from bongsu.alerts.windows import Times, Values
+from bongsu.arrays import Times, Values
 
 # Pairs of 72 points: 2,556 slopes a series; 2,000 series take 0.2 s in chunks of this many.
 CHUNK = 256

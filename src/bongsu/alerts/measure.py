@@ -7,7 +7,7 @@ from bongsu.alerts.durations import ms
 from bongsu.alerts.fleet import DOWN_AFTER, FORECAST_POINTS, LATE_AFTER, SLACK_MS, Fleet, Segment, Watch
 from bongsu.alerts.forecast import fit, time_left_ms
 from bongsu.alerts.state import Readings
-from bongsu.alerts.windows import Flags, Times, Values
+from bongsu.arrays import Flags, Times, Values
 
 
 def measure(fleet: Fleet, number: int, now_ms: int) -> Readings:

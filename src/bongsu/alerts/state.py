@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bongsu.alerts.windows import Flags, Times, Values
+from bongsu.arrays import Flags, Times, Values
 
 
 class State(IntEnum):

@@ -6,14 +6,9 @@ missing (NaN) are not kept.
 """
 
 import numpy as np
-import numpy.typing as npt
 
 from bongsu.alerts.conditions import Function
-
-Times = npt.NDArray[np.int64]
-Values = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
-Flags = npt.NDArray[np.bool_]
+from bongsu.arrays import Flags, Indices, Times, Values
 
 # A server that is not said to have an interval.
 DEFAULT_INTERVAL_MS = 10_000

@@ -17,9 +17,9 @@ from bongsu.server.database.migrations import upgrade
 from bongsu.server.database.space import file_bytes, used_bytes
 from bongsu.server.database.tables import blocks, frames, process_lists, rollups
 from bongsu.server.fleet.servers import add_server
+from bongsu.server.history.aggregation import increases
 from bongsu.server.storage.archive import RAW, SPAN_MS, StoredRollup
 from bongsu.server.storage.blocks import Head
-from bongsu.server.storage.columns import increases
 from bongsu.server.storage.compactor import Compactor
 from bongsu.server.storage.frames import Batch, store
 from bongsu.server.storage.processes import encode_lists

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bongsu.server.storage.columns import Aggregation, aggregate, increases
+from bongsu.server.history.aggregation import Aggregation, aggregate, increases
 
 NAN = float("nan")
 

@@ -20,7 +20,7 @@ from bongsu.server.fleet.registry import Registry
 from bongsu.server.fleet.selection import Selection
 from bongsu.server.fleet.servers import load_servers
 from bongsu.server.history import HistoryQuery, HistoryReader, SeriesHistory
-from bongsu.server.storage.columns import Aggregation
+from bongsu.server.history.aggregation import Aggregation
 from bongsu.server.storage.layouts import load_layouts
 from bongsu.server.storage.processes import processes_at
 

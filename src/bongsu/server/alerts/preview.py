@@ -12,14 +12,15 @@ from bongsu.alerts.fleet import DOWN_AFTER, FORECAST_POINTS, LATE_AFTER, SLACK_M
 from bongsu.alerts.measure import changed, seconds_left
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import Key, Move, Readings, Table
-from bongsu.alerts.windows import Times, Values, rolling
+from bongsu.alerts.windows import rolling
+from bongsu.arrays import Times, Values
 from bongsu.core.buckets import nice_step
 from bongsu.core.errors import InvalidInput
 from bongsu.server.fleet.registry import ServerState
 from bongsu.server.fleet.selection import Selection
 from bongsu.server.history import HistoryQuery
+from bongsu.server.history.aggregation import Aggregation
 from bongsu.server.services import Services
-from bongsu.server.storage.columns import Aggregation
 
 LONGEST_MS = 31 * 86_400_000
 MOST_LOOKS = 1_500

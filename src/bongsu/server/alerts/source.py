@@ -11,7 +11,7 @@ from collections.abc import Collection
 import numpy as np
 
 from bongsu.alerts.fleet import Fleet, Server
-from bongsu.alerts.windows import Times, Values
+from bongsu.arrays import Times, Values
 from bongsu.core.errors import BongsuError
 from bongsu.core.series import Layout, Series
 from bongsu.server.alerts.queries.samples import Stream, frames_after, layout_keys, newest_times
@@ -22,7 +22,7 @@ from bongsu.server.fleet.registry import Registry
 from bongsu.server.fleet.selection import Selection
 from bongsu.server.fleet.servers import load_servers
 from bongsu.server.history import HistoryQuery, HistoryReader
-from bongsu.server.storage.columns import Aggregation
+from bongsu.server.history.aggregation import Aggregation
 from bongsu.server.storage.layouts import load_layouts
 
 # Names, tags and intervals that people change count after this long.

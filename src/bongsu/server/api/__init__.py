@@ -19,7 +19,7 @@ from bongsu.server.api import (
     setup,
     users,
 )
-from bongsu.server.api.alerts import acknowledge, alerts, channels, rules, silences
+from bongsu.server.api.alerts import acknowledge, alerts, channels, notifications, rules, silences
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
@@ -40,6 +40,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     rules.router,
     silences.router,
     channels.router,
+    notifications.router,
     acknowledge.router,
     # Last: its /api/alerts/{id} would take the others' paths.
     alerts.router,

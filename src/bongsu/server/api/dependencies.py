@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Path, Query
 from pydantic import Field
 
 from bongsu.server.api.access import require, services_of
@@ -16,6 +16,8 @@ Operator = Annotated[Principal, Depends(require(Role.operator))]
 Admin = Annotated[Principal, Depends(require(Role.admin))]
 # As wide as its column.
 ServerId = Annotated[int, Field(ge=1, le=2**31 - 1)]
+RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+PageCursor = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="`next` of the page before.")]
 
 
 def _selection(

@@ -18,9 +18,9 @@ from bongsu.server.api.schemas import SeriesInfo
 from bongsu.server.api.timerange import parse_range
 from bongsu.server.auth.principal import Principal, Role
 from bongsu.server.history import Cursor, History, HistoryQuery, Resolution, export
+from bongsu.server.history.aggregation import Aggregation
 from bongsu.server.history.groups import parse_grouping
 from bongsu.server.storage.archive import TIERS
-from bongsu.server.storage.columns import Aggregation
 
 router = APIRouter(prefix="/api/metrics", tags=["metrics"])
 

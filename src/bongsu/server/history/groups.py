@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from bongsu.arrays import Values
 from bongsu.core.errors import InvalidInput
 from bongsu.core.series import Series
+from bongsu.server.history.aggregation import Aggregation, Points
 from bongsu.server.history.query import Grouping, SeriesHistory
-from bongsu.server.storage.columns import Aggregation, Points, Values
 
 _ACROSS: Mapping[Aggregation, Callable[[Values], Values]] = {
     Aggregation.AVG: lambda values: np.nanmean(values, axis=0),

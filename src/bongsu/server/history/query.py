@@ -6,8 +6,8 @@ from enum import StrEnum
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.server.fleet.registry import ServerState
 from bongsu.server.fleet.selection import Selection
+from bongsu.server.history.aggregation import Aggregation, Points
 from bongsu.server.storage.archive import RAW
-from bongsu.server.storage.columns import Aggregation, Points
 from bongsu.server.storage.rollup import HOUR_MS, MINUTE_MS
 
 

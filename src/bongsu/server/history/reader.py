@@ -16,11 +16,11 @@ from bongsu.server.fleet.registry import DEFAULT_INTERVAL_MS, Registry
 from bongsu.server.history.groups import Groups
 from bongsu.server.history.plan import Plan, make_plan
 from bongsu.server.history.query import Cursor, History, HistoryQuery, Missing, Resolution, SeriesHistory, Wanted
+from bongsu.server.history.rollups import needs_raw
 from bongsu.server.history.series import Rows, points_of
 from bongsu.server.history.sources import read_layout
 from bongsu.server.storage.archive import RAW, Key
 from bongsu.server.storage.retention import floors
-from bongsu.server.storage.rollup import needs_raw
 
 logger = logging.getLogger(__name__)
 

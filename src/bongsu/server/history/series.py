@@ -4,14 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from bongsu.arrays import Times, Values
 from bongsu.core.series import Layout
+from bongsu.server.history.aggregation import Points, aggregate, present
 from bongsu.server.history.plan import Plan
 from bongsu.server.history.query import HistoryQuery, Missing, Wanted
+from bongsu.server.history.rollups import SeriesRollup, aggregate_rollup
 from bongsu.server.history.sources import BlockColumns, LayoutRows
 from bongsu.server.storage.archive import RAW, SPAN_MS, Key
 from bongsu.server.storage.blocks import CorruptBlock
-from bongsu.server.storage.columns import Points, Times, Values, aggregate, present
-from bongsu.server.storage.rollup import SeriesRollup, aggregate_rollup
 
 Rows = Mapping[Key, LayoutRows]
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from bongsu.arrays import Times, Values
 from bongsu.server.history.query import Missing
+from bongsu.server.history.rollups import SeriesRollup
 from bongsu.server.storage.archive import RAW, SPAN_MS, Key, heads_between, infos_between, rollup_heads_between
 from bongsu.server.storage.blocks import CorruptBlock, Head
-from bongsu.server.storage.columns import Times, Values
 from bongsu.server.storage.parts import FrameColumns, PartWanted, frame_columns, read_parts, together
-from bongsu.server.storage.rollup import SeriesRollup
 from bongsu.server.storage.rollup_blocks import SHARED, decode_series, decode_shared
 
 

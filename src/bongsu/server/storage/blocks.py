@@ -28,8 +28,8 @@ import numpy as np
 import numpy.typing as npt
 from pcodec import ChunkConfig, standalone
 
+from bongsu.arrays import Times, Values
 from bongsu.core.errors import BongsuError
-from bongsu.server.storage.columns import Times, Values
 
 _HEAD = struct.Struct("<2sIII")
 _MAGIC = b"B2"

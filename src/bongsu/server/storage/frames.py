@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection, select
 
+from bongsu.arrays import Times, Values
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
 from bongsu.server.database.dialect import FrameRow, insert_frames
 from bongsu.server.database.tables import frames
-from bongsu.server.storage.columns import Times, Values
 from bongsu.server.storage.layouts import store_layout
 from bongsu.server.storage.processes import StoredList, store_process_lists
 

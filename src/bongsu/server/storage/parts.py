@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from bongsu.arrays import Times, Values
 from bongsu.server.database.tables import frames
 from bongsu.server.storage.archive import Key
-from bongsu.server.storage.columns import Times, Values
 from bongsu.server.storage.frames import columns_of
 
 # Reading a part costs as much as some 8 KB read in one go.

@@ -20,9 +20,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from bongsu.arrays import Counts, Values
 from bongsu.server.storage.blocks import CorruptBlock, Head, Packed, decode_column, encode_columns, pack_parts
-from bongsu.server.storage.columns import Values
-from bongsu.server.storage.rollup import FIRST, HIGH, LAST, LOW, RESETS, STATS, TOTAL, Counts, Rollup
+from bongsu.server.storage.rollup import FIRST, HIGH, LAST, LOW, RESETS, STATS, TOTAL, Rollup
 
 _FLAT, _GAUGE, _COUNTER, _GAUGE_DIFFERENCE, _COUNTER_DIFFERENCE = range(5)
 _EXACT = 2.0**53

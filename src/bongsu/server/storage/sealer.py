@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from bongsu.arrays import Times, Values
 from bongsu.core.clock import Clock
 from bongsu.core.samples import Frame
 from bongsu.server.config import Settings
@@ -31,7 +32,6 @@ from bongsu.server.storage.archive import (
     unsealed,
 )
 from bongsu.server.storage.blocks import CorruptBlock, Head, encode_block
-from bongsu.server.storage.columns import Times, Values
 from bongsu.server.storage.frames import columns_of
 
 logger = logging.getLogger(__name__)

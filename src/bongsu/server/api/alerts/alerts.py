@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
@@ -20,9 +20,13 @@ from bongsu.server.alerts.queries.alerts import (
     alert_history,
     find_alert,
 )
-from bongsu.server.alerts.queries.notifications import list_notifications, send_again
+from bongsu.server.alerts.queries.notifications import list_notifications
 from bongsu.server.alerts.queries.rules import find_rule
-from bongsu.server.api.dependencies import Operator, ServerId, ServicesDep, Viewer
+from bongsu.server.api.alerts.notifications import (
+    NotificationInfo,
+    notification_info,
+)
+from bongsu.server.api.dependencies import Operator, PageCursor, RowId, ServerId, ServicesDep, Viewer
 from bongsu.server.api.timerange import parse_range
 from bongsu.server.auth.audit import record
 from bongsu.server.auth.principal import Principal
@@ -30,9 +34,7 @@ from bongsu.server.services import Services
 
 router = APIRouter(prefix="/api/alerts", tags=["alerts"])
 
-AlertId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 AlertState = Literal["pending", "firing", "resolved"]
-Cursor = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="`next` of the page before.")]
 
 
 class AlertInfo(BaseModel):
@@ -78,38 +80,6 @@ class DecisionInfo(BaseModel):
     detail: str
 
 
-class Attempt(BaseModel):
-    """One try to send."""
-
-    time_ms: int
-    outcome: str
-    detail: str = Field(description="What the channel's service answered.")
-
-
-class NotificationInfo(BaseModel):
-    """A message to a channel."""
-
-    id: int
-    channel_id: int
-    channel_name: str
-    event: Event
-    rule_name: str
-    state: Literal["queued", "sending", "sent", "dead", "dropped"]
-    created_ms: int
-    due_ms: int
-    sent_ms: int | None
-    attempts: int
-    possibly_repeated: bool = Field(description="A worker ended while it sent it: it may have arrived twice.")
-    log: list[Attempt]
-
-
-class Notifications(BaseModel):
-    """A page of notifications, the newest first."""
-
-    notifications: list[NotificationInfo]
-    next: str | None
-
-
 class TopProcess(BaseModel):
     """A process that took much at that moment."""
 
@@ -150,11 +120,6 @@ def _visible(alert: Alert, user: Principal, services: Services) -> Alert:
     return alert
 
 
-def _notification(one: Any) -> NotificationInfo:
-    values = {name: getattr(one, name) for name in NotificationInfo.model_fields if name != "possibly_repeated"}
-    return NotificationInfo(**values, possibly_repeated=one.repeated)
-
-
 @router.get("/active", operation_id="list_active_alerts", summary="What fires, or is about to")
 async def active(
     services: ServicesDep,
@@ -187,7 +152,7 @@ async def history(
     severity: Annotated[list[Severity], Query()] = [],
     state: Annotated[list[AlertState], Query()] = [],
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
-    cursor: Cursor = None,
+    cursor: PageCursor = None,
 ) -> Alerts:
     """Alerts that began in the range, the newest first, those that still fire as well."""
     start_ms, end_ms = parse_range(start, end, services.clock.now_ms())
@@ -213,49 +178,11 @@ async def history(
     return Alerts(alerts=[alert_info(one) for one in page], next=str(page[-1].id) if len(found) > limit else None)
 
 
-@router.get("/notifications", operation_id="list_alert_notifications", summary="What was sent, waits, or was given up")
-async def notifications(
-    services: ServicesDep,
-    user: Viewer,
-    state: Annotated[
-        list[Literal["queued", "sending", "sent", "dead", "dropped"]], Query(description="dead: given up.")
-    ] = [],
-    channel: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
-    cursor: Cursor = None,
-) -> Notifications:
-    """With what each attempt came to."""
-    user.check_sees_all()
-    found = await services.database.read(
-        lambda connection: list_notifications(
-            connection, states=state, channel_id=channel, before_id=cursor, limit=limit + 1
-        )
-    )
-    page = found[:limit]
-    following = str(page[-1].id) if len(found) > limit else None
-    return Notifications(notifications=[_notification(one) for one in page], next=following)
-
-
-@router.post(
-    "/notifications/{id}/send-again", operation_id="send_alert_notification_again", summary="Send a dead letter again"
-)
-async def again(services: ServicesDep, user: Operator, id: AlertId) -> NotificationInfo:
-    """Back into the queue, with all attempts before it."""
-    user.check_sees_all()
-    now_ms = services.clock.now_ms()
-
-    def store(connection: Connection) -> Any:
-        record(connection, now_ms, user, "notification.send_again", f"notification {id}")
-        return send_again(connection, id, now_ms)
-
-    return _notification(await services.database.write(store))
-
-
 @router.get("/{id}", operation_id="get_alert", summary="All about one alert")
 async def one(
     services: ServicesDep,
     user: Viewer,
-    id: AlertId,
+    id: RowId,
     language: Annotated[Language, Query(description="Of `summary`.")] = "en",
 ) -> AlertRecord:
     """Why it fires, what ran at that moment, who was told and what their service answered, or why nobody was."""
@@ -296,12 +223,12 @@ async def one(
             DecisionInfo(time_ms=time_ms, event=Event(event), stage=stage, outcome=outcome, detail=detail)
             for time_ms, event, stage, outcome, detail in decisions
         ],
-        notifications=[_notification(one) for one in sent],
+        notifications=[notification_info(one) for one in sent],
     )
 
 
 @router.post("/{id}/acknowledge", operation_id="acknowledge_alert", summary="Say that you look after it")
-async def acknowledge_one(services: ServicesDep, user: Operator, id: AlertId, request: Acknowledge) -> AlertInfo:
+async def acknowledge_one(services: ServicesDep, user: Operator, id: RowId, request: Acknowledge) -> AlertInfo:
     """It is not repeated and does not escalate any more. The first one to say so is recorded."""
     now_ms = services.clock.now_ms()
 

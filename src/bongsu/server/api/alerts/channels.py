@@ -1,9 +1,9 @@
 """/api/alerts/channels: where notifications go."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import httpx
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
@@ -17,13 +17,11 @@ from bongsu.server.alerts.queries.channels import (
     load_channels,
     store_channel,
 )
-from bongsu.server.api.dependencies import Admin, ServicesDep
+from bongsu.server.api.dependencies import Admin, RowId, ServicesDep
 from bongsu.server.auth.audit import record
 from bongsu.server.vault import Vault, WrongSecret
 
 router = APIRouter(prefix="/api/alerts/channels", tags=["alerts"])
-
-ChannelId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 class ChannelInfo(BaseModel):
@@ -94,13 +92,13 @@ async def create(services: ServicesDep, user: Admin, channel: ChannelSettings) -
 
 
 @router.get("/{id}", operation_id="get_channel", summary="One channel")
-async def one(services: ServicesDep, user: Admin, id: ChannelId) -> ChannelInfo:
+async def one(services: ServicesDep, user: Admin, id: RowId) -> ChannelInfo:
     """Without its secrets."""
     return _info(await services.database.read(lambda connection: find_channel(connection, id)), services.vault)
 
 
 @router.put("/{id}", operation_id="change_channel", summary="Change a channel")
-async def change(services: ServicesDep, user: Admin, id: ChannelId, channel: ChannelSettings) -> ChannelInfo:
+async def change(services: ServicesDep, user: Admin, id: RowId, channel: ChannelSettings) -> ChannelInfo:
     """The whole of it, but secret settings that are left out stay as they are."""
     now_ms = services.clock.now_ms()
 
@@ -121,7 +119,7 @@ async def change(services: ServicesDep, user: Admin, id: ChannelId, channel: Cha
 
 
 @router.delete("/{id}", operation_id="delete_channel", summary="Delete a channel", status_code=204)
-async def delete(services: ServicesDep, user: Admin, id: ChannelId) -> None:
+async def delete(services: ServicesDep, user: Admin, id: RowId) -> None:
     """What still waits for it is dropped, and says so."""
     now_ms = services.clock.now_ms()
 
@@ -134,7 +132,7 @@ async def delete(services: ServicesDep, user: Admin, id: ChannelId) -> None:
 
 
 @router.post("/{id}/test", operation_id="test_channel", summary="Send a test message")
-async def test(services: ServicesDep, user: Admin, id: ChannelId) -> TestResult:
+async def test(services: ServicesDep, user: Admin, id: RowId) -> TestResult:
     """At once, and once: the answer is what the channel's service said."""
     stored = await services.database.read(lambda connection: find_channel(connection, id))
     settings = settings_of(stored)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path
+from fastapi import APIRouter, Body
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse
@@ -14,14 +14,12 @@ from bongsu.alerts.rules import Rule
 from bongsu.server.alerts.preview import Preview, run_preview
 from bongsu.server.alerts.queries.channels import load_channels
 from bongsu.server.alerts.queries.rules import StoredRule, add_rule, change_rule, delete_rule, find_rule, load_rules
-from bongsu.server.api.dependencies import Operator, ServicesDep, Viewer
+from bongsu.server.api.dependencies import Operator, RowId, ServicesDep, Viewer
 from bongsu.server.api.timerange import parse_range
 from bongsu.server.auth.audit import record
 from bongsu.server.services import Services
 
 router = APIRouter(prefix="/api/alerts/rules", tags=["alerts"])
-
-RuleId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 class RuleInfo(BaseModel):
@@ -121,13 +119,13 @@ async def preview(services: ServicesDep, user: Operator, request: Annotated[Prev
 
 
 @router.get("/{id}", operation_id="get_alert_rule", summary="One rule")
-async def one(services: ServicesDep, user: Viewer, id: RuleId) -> RuleInfo:
+async def one(services: ServicesDep, user: Viewer, id: RowId) -> RuleInfo:
     """As stored."""
     return _info(await services.database.read(lambda connection: find_rule(connection, id)), [])
 
 
 @router.put("/{id}", operation_id="change_alert_rule", summary="Change a rule")
-async def change(services: ServicesDep, user: Operator, id: RuleId, rule: Rule) -> RuleInfo:
+async def change(services: ServicesDep, user: Operator, id: RowId, rule: Rule) -> RuleInfo:
     """The whole rule. Alerts of series that it no longer covers end; the others go on."""
     user.check_sees_all()
     before = await services.database.read(lambda connection: find_rule(connection, id))
@@ -144,7 +142,7 @@ async def change(services: ServicesDep, user: Operator, id: RuleId, rule: Rule) 
 
 
 @router.delete("/{id}", operation_id="delete_alert_rule", summary="Delete a rule", status_code=204)
-async def delete(services: ServicesDep, user: Operator, id: RuleId) -> None:
+async def delete(services: ServicesDep, user: Operator, id: RowId) -> None:
     """Its alerts end. A rule of the rules file stays deleted over restarts."""
     user.check_sees_all()
     now_ms = services.clock.now_ms()

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
@@ -16,12 +16,10 @@ from bongsu.server.alerts.queries.silences import (
     find_silence,
     load_silences,
 )
-from bongsu.server.api.dependencies import Operator, ServicesDep, Viewer
+from bongsu.server.api.dependencies import Operator, RowId, ServicesDep, Viewer
 from bongsu.server.auth.audit import record
 
 router = APIRouter(prefix="/api/alerts/silences", tags=["alerts"])
-
-SilenceId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 class SilenceInfo(BaseModel):
@@ -87,14 +85,14 @@ async def create(services: ServicesDep, user: Operator, silence: Silence) -> Sil
 
 
 @router.get("/{id}", operation_id="get_silence", summary="One silence")
-async def one(services: ServicesDep, user: Viewer, id: SilenceId) -> SilenceInfo:
+async def one(services: ServicesDep, user: Viewer, id: RowId) -> SilenceInfo:
     """As stored."""
     stored = await services.database.read(lambda connection: find_silence(connection, id))
     return _info(stored, services.clock.now_ms())
 
 
 @router.put("/{id}", operation_id="change_silence", summary="Change a silence")
-async def change(services: ServicesDep, user: Operator, id: SilenceId, silence: Silence) -> SilenceInfo:
+async def change(services: ServicesDep, user: Operator, id: RowId, silence: Silence) -> SilenceInfo:
     """The whole of it."""
     user.check_sees_all()
     now_ms = services.clock.now_ms()
@@ -111,7 +109,7 @@ async def change(services: ServicesDep, user: Operator, id: SilenceId, silence: 
 
 
 @router.delete("/{id}", operation_id="delete_silence", summary="End a silence", status_code=204)
-async def delete(services: ServicesDep, user: Operator, id: SilenceId) -> None:
+async def delete(services: ServicesDep, user: Operator, id: RowId) -> None:
     """At once: what still fires is told at the next look."""
     user.check_sees_all()
     now_ms = services.clock.now_ms()

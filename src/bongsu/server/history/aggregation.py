@@ -1,4 +1,4 @@
-"""Arithmetic on the samples of one series: numpy in, numpy out. NaN = no value."""
+"""What one point of a bucket says of the samples in it: aggregations of one series. numpy in, numpy out."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,8 +6,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-Times = npt.NDArray[np.int64]
-Values = npt.NDArray[np.float64]
+from bongsu.arrays import Times, Values
 
 
 class Aggregation(StrEnum):
