@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from benchmarks import capture
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts
 from bongsu.core.series import Layout
+from bongsu.core.units import DAY_MS, HOUR_MS, MINUTE_MS
 from bongsu.server.database.database import SqliteDatabase
 from bongsu.server.database.migrations import upgrade
 from bongsu.server.fleet.servers import add_server
@@ -21,13 +22,11 @@ from bongsu.server.storage.archive import ROW_SPAN_MS, SPAN_MS, BlockInfo, Store
 from bongsu.server.storage.compaction import compact
 from bongsu.server.storage.compactor import GRACE_MS, STAGGER_MS
 from bongsu.server.storage.frames import Batch, store
-from bongsu.server.storage.rollup import HOUR_MS
 from bongsu.server.storage.sealer import MAX_AGE_MS, seal
 
 INTERVAL_MS = 10_000
-DAY_MS = 86_400_000
 DISTINCT = 20
-FLOORS = {0: 0, 60_000: 0, HOUR_MS: 0}
+FLOORS = {0: 0, MINUTE_MS: 0, HOUR_MS: 0}
 
 _BLOCK = (
     "INSERT INTO blocks (server_id, layout_id, start_ms, end_ms, frames, rolled, checksum, head, data) "

@@ -28,6 +28,7 @@ from benchmarks import capture
 from benchmarks.access import ENVIRONMENT, make_tokens
 from benchmarks.report import parser, report
 from bongsu.core.samples import AgentIdentity, Frame, Push
+from bongsu.core.units import DAY_MS
 from bongsu.wire import protobuf
 
 SERVER_CORE, CLIENT_CORE = 0, 1
@@ -169,7 +170,7 @@ async def drive(
     """All agents at once until the time is up; each sends when it was answered, or every so often."""
     loop = asyncio.get_running_loop()
     rows = [row.tobytes() for row in capture.rows(1_500)]
-    start_ms = int(time.time() * 1000) - 6 * 86_400_000 if start_ms is None else start_ms
+    start_ms = int(time.time() * 1000) - 6 * DAY_MS if start_ms is None else start_ms
     stop_at = time.perf_counter() + seconds
     connections = []
     for agent, token in enumerate(tokens):

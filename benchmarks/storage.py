@@ -25,11 +25,12 @@ import uvloop
 
 from benchmarks import capture
 from benchmarks.access import ENVIRONMENT, make_tokens
-from benchmarks.archive import DAY_MS, INTERVAL_MS, make
+from benchmarks.archive import INTERVAL_MS, make
 from benchmarks.ingest import CLIENT_CORE, agent_id, drive, running_server
 from benchmarks.report import parser, report
 from bongsu.core.clock import SystemClock
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts
+from bongsu.core.units import DAY_MS, MINUTE_MS
 from bongsu.server.config import Settings
 from bongsu.server.database.database import SqliteDatabase
 from bongsu.server.database.migrations import upgrade
@@ -126,7 +127,7 @@ def queries(client: httpx.Client, servers: int, days: float, now_ms: int, rounds
     week = {"metric": metric, "start": now_ms - int(days * DAY_MS), "end": now_ms, "max_points": 1_000}
     took: dict[str, list[float]] = {}
     for number in range(rounds):
-        shift = number * 60_000
+        shift = number * MINUTE_MS
         some = [(number * 7 + i * 13) % servers + 1 for i in range(min(20, servers))]
         day = {"metric": metric, "server": some, "start": now_ms - DAY_MS - shift, "end": now_ms - shift}
         one = week | {"server": some[0]}

@@ -7,10 +7,11 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bongsu.alerts.durations import Duration, ms
+from bongsu.core.units import DAY_MS, HOUR_MS, MINUTE_MS
 
 # Longer windows belong to a forecast or a chart: at 10 s this is 2,160 samples a series in memory.
-LONGEST_WINDOW_MS = 6 * 3_600_000
-LONGEST_HISTORY_MS = 30 * 86_400_000
+LONGEST_WINDOW_MS = 6 * HOUR_MS
+LONGEST_HISTORY_MS = 30 * DAY_MS
 
 # Made by the worker at each cycle for every server; not stored, so a preview has none.
 CLOCK_SKEW = "server_clock_skew_seconds"
@@ -130,7 +131,7 @@ class Forecast(_OfSeries):
     def _sensible(self) -> Self:
         if not 600_000 <= ms(self.history) <= LONGEST_HISTORY_MS:
             raise ValueError("history must be from 10m to 30d")
-        if not 60_000 <= ms(self.within) <= 365 * 86_400_000:
+        if not MINUTE_MS <= ms(self.within) <= 365 * DAY_MS:
             raise ValueError("within must be from 1m to 365d")
         if self.recovery_within is not None and ms(self.recovery_within) < ms(self.within):
             raise ValueError("recovery_within is shorter than within: the alert would end while it should begin")
@@ -150,7 +151,7 @@ class NoData(_OfSeries):
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        if not 1_000 <= ms(self.after) <= 86_400_000:
+        if not 1_000 <= ms(self.after) <= DAY_MS:
             raise ValueError("after must be from 1s to 24h")
         return self
 
@@ -163,7 +164,7 @@ class ServerDown(_Condition):
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        if ms(self.grace) > 86_400_000:
+        if ms(self.grace) > DAY_MS:
             raise ValueError("grace is longer than a day")
         return self
 

@@ -21,10 +21,11 @@ from bongsu.alerts.durations import ms
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import Key, Move, Readings, Reason, State, Table, Transition
 from bongsu.arrays import Flags, Values
+from bongsu.core.units import HOUR_MS
 
 # An alert that came the fourth time within the hour will come a fifth time.
 FLAP_COUNT = 4
-FLAP_WINDOW_MS = 3_600_000
+FLAP_WINDOW_MS = HOUR_MS
 FLAP_CALM_MS = 900_000
 
 

@@ -14,13 +14,12 @@ from bongsu.alerts.conditions import CLOCK_SKEW, Change, Forecast, ServerDown, T
 from bongsu.alerts.durations import ms
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import Key
-from bongsu.alerts.windows import DEFAULT_INTERVAL_MS, Ring
+from bongsu.alerts.windows import Ring
 from bongsu.arrays import Indices, Times, Values
+from bongsu.core.liveness import DEFAULT_INTERVAL_MS, DOWN_AFTER
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout, Series
 
-# In intervals, as the API tells late from down (a test compares): one late frame is a busy network, ten are an outage.
-LATE_AFTER, DOWN_AFTER = 3, 10
 # Beside three intervals: what a frame takes from its reading to the disk.
 SLACK_MS = 5_000
 FORECAST_POINTS = 72

@@ -4,10 +4,11 @@ import numpy as np
 
 from bongsu.alerts.conditions import Change, Forecast, NoData, ServerDown, Threshold
 from bongsu.alerts.durations import ms
-from bongsu.alerts.fleet import DOWN_AFTER, FORECAST_POINTS, LATE_AFTER, SLACK_MS, Fleet, Segment, Watch
+from bongsu.alerts.fleet import FORECAST_POINTS, SLACK_MS, Fleet, Segment, Watch
 from bongsu.alerts.forecast import fit, time_left_ms
 from bongsu.alerts.state import Readings
 from bongsu.arrays import Flags, Times, Values
+from bongsu.core.liveness import DOWN_AFTER, LATE_AFTER
 
 
 def measure(fleet: Fleet, number: int, now_ms: int) -> Readings:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from bongsu.alerts.conditions import Condition, SeriesCondition, ServerDown
 from bongsu.alerts.durations import Duration, ms
 from bongsu.core.series import Series
+from bongsu.core.units import DAY_MS
 
 
 class Severity(StrEnum):
@@ -103,7 +104,7 @@ class Rule(_Part):
             ("recover_for", self.recover_for),
             ("no_data.after", self.no_data.after),
         ):
-            if ms(text) > 86_400_000:
+            if ms(text) > DAY_MS:
                 raise ValueError(f"{field} is longer than a day")
         if 0 < ms(self.repeat) < 300_000:
             raise ValueError("repeat must be 0s or at least 5m")

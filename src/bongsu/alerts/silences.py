@@ -10,6 +10,7 @@ from bongsu.alerts.alert import Alert
 from bongsu.alerts.durations import Duration, ms
 from bongsu.alerts.rules import Scope, Severity
 from bongsu.alerts.zones import TimeZone, zone_of
+from bongsu.core.units import DAY_MS, MINUTE_MS
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -38,7 +39,7 @@ class Weekly(_Part):
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
-        if not 60_000 <= ms(self.duration) <= 7 * 86_400_000:
+        if not MINUTE_MS <= ms(self.duration) <= 7 * DAY_MS:
             raise ValueError("duration must be from 1m to 7d")
         return self
 

@@ -9,9 +9,7 @@ import numpy as np
 
 from bongsu.alerts.conditions import Function
 from bongsu.arrays import Flags, Indices, Times, Values
-
-# A server that is not said to have an interval.
-DEFAULT_INTERVAL_MS = 10_000
+from bongsu.core.liveness import DEFAULT_INTERVAL_MS
 
 
 class Ring:

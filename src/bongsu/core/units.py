@@ -4,14 +4,18 @@ import re
 
 from bongsu.core.errors import InvalidInput
 
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
 _DURATION_MS = {
     "ms": 1,
     "s": 1_000,
-    "m": 60_000,
-    "h": 3_600_000,
-    "d": 86_400_000,
-    "w": 604_800_000,
-    "y": 31_536_000_000,
+    "m": MINUTE_MS,
+    "h": HOUR_MS,
+    "d": DAY_MS,
+    "w": 7 * DAY_MS,
+    "y": 365 * DAY_MS,
 }
 _SIZE_BYTES = {
     "": 1,

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from bongsu.core.errors import ConfigError, InvalidInput
-from bongsu.core.units import parse_duration_ms, parse_size_bytes
+from bongsu.core.units import MINUTE_MS, parse_duration_ms, parse_size_bytes
 
 MIB = 1024 * 1024
 
@@ -47,7 +47,7 @@ Size = Annotated[str, AfterValidator(_size)]
 
 def _alert_interval(text: str) -> str:
     # Leases last 18 s at least and twice the interval; a longer one would hand shards over while they are looked at.
-    if not 1_000 <= parse_duration_ms(text) <= 60_000:
+    if not 1_000 <= parse_duration_ms(text) <= MINUTE_MS:
         raise ValueError("must be from 1s to 1m")
     return text
 

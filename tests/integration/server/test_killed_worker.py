@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import Connection, select, text
 
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, pack
+from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.database.database import Database, open_database
 from bongsu.server.database.migrations import current_revision, revisions, upgrade
 from bongsu.server.database.tables import blocks, frames, rollups
@@ -25,7 +26,7 @@ from bongsu.server.storage.blocks import Head
 from bongsu.server.storage.check import check_database
 from bongsu.server.storage.compactor import Compactor
 from bongsu.server.storage.frames import Batch, store
-from bongsu.server.storage.rollup import HOUR_MS, MINUTE_MS, Rollup, counters_of
+from bongsu.server.storage.rollup import Rollup, counters_of
 from bongsu.server.storage.rollup_blocks import decode_rollup
 from bongsu.server.storage.sealer import Sealer
 from tests.support.clock import FakeClock

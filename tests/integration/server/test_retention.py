@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from bongsu.core.errors import ConfigError
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, pack
+from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.config import load_settings
 from bongsu.server.database.database import Database, open_database
 from bongsu.server.database.migrations import upgrade
@@ -25,7 +26,7 @@ from bongsu.server.storage.frames import Batch, store
 from bongsu.server.storage.processes import encode_lists
 from bongsu.server.storage.retention import floors
 from bongsu.server.storage.retention_job import Retention
-from bongsu.server.storage.rollup import FIRST, HOUR_MS, LAST, MINUTE_MS, RESETS, Rollup, counters_of
+from bongsu.server.storage.rollup import FIRST, LAST, RESETS, Rollup, counters_of
 from bongsu.server.storage.rollup_blocks import decode_rollup
 from bongsu.server.storage.sealer import Sealer
 from tests.support.clock import FakeClock

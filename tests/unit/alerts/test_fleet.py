@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-from bongsu.alerts.fleet import DOWN_AFTER, LATE_AFTER, Fleet, Server
+from bongsu.alerts.fleet import Fleet, Server
 from bongsu.alerts.measure import measure
 from bongsu.alerts.rulebook import parse_rule
 from bongsu.alerts.rules import Rule
 from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Kind, Layout, Series
-from bongsu.server.api import servers
 
 NOW = 1_750_000_000_000
 CPU = Series("cpu_usage_ratio", (), "ratio")
@@ -35,10 +34,6 @@ def a_fleet(*rules: Rule, count: int = 2, layouts: tuple[Layout, ...] = (LAYOUT,
 def send(fleet: Fleet, server_id: int, second: int, *values: float, layout: Layout = LAYOUT) -> None:
     frame = Frame(layout.id, NOW + second * 1000, pack(values))
     fleet.take([(server_id, frame)], NOW + second * 1000)
-
-
-def test_state_limits_are_those_of_the_api() -> None:
-    assert (LATE_AFTER, DOWN_AFTER) == (servers.LATE_AFTER, servers.DOWN_AFTER)
 
 
 def test_a_threshold_over_all_series_of_all_servers() -> None:

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.history.aggregation import Aggregation, aggregate, present
 from bongsu.server.history.rollups import SeriesRollup, aggregate_rollup
 from bongsu.server.storage.blocks import CorruptBlock, Head
-from bongsu.server.storage.rollup import HOUR_MS, MINUTE_MS, Rollup, coarser, combined, fuller, of_frames
+from bongsu.server.storage.rollup import Rollup, coarser, combined, fuller, of_frames
 from bongsu.server.storage.rollup_blocks import decode_rollup, encode_rollup
 
 NAN = float("nan")

@@ -8,10 +8,11 @@ import hashlib
 import hmac
 
 from bongsu.core.errors import InvalidInput
+from bongsu.core.units import DAY_MS
 from bongsu.server.vault import Vault
 
 PURPOSE = "acknowledge"
-VALID_MS = 7 * 86_400_000
+VALID_MS = 7 * DAY_MS
 
 
 def _signature(vault: Vault, text: str) -> str:

@@ -14,6 +14,7 @@ from bongsu.alerts.message import MOST_PROCESSES, Explanation, format_value
 from bongsu.alerts.rules import Rule
 from bongsu.core.errors import BongsuError
 from bongsu.core.series import Kind
+from bongsu.core.units import HOUR_MS
 from bongsu.server.config import Limits
 from bongsu.server.database.database import Database
 from bongsu.server.fleet.registry import Registry
@@ -24,7 +25,6 @@ from bongsu.server.history.aggregation import Aggregation
 from bongsu.server.storage.layouts import load_layouts
 from bongsu.server.storage.processes import processes_at
 
-HOUR_MS = 3_600_000
 CHART_POINTS = 240
 # A process list is taken once a minute; one that is older was of another moment.
 LIST_AGE_MS = 300_000

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from bongsu.alerts.conditions import CLOCK_SKEW, Change, Forecast, NoData, ServerDown, Threshold
 from bongsu.alerts.durations import ms
 from bongsu.alerts.engine import Policy, advance
-from bongsu.alerts.fleet import DOWN_AFTER, FORECAST_POINTS, LATE_AFTER, SLACK_MS
+from bongsu.alerts.fleet import FORECAST_POINTS, SLACK_MS
 from bongsu.alerts.measure import changed, seconds_left
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import Key, Move, Readings, Table
@@ -16,13 +16,15 @@ from bongsu.alerts.windows import rolling
 from bongsu.arrays import Times, Values
 from bongsu.core.buckets import nice_step
 from bongsu.core.errors import InvalidInput
+from bongsu.core.liveness import DOWN_AFTER, LATE_AFTER
+from bongsu.core.units import DAY_MS, HOUR_MS
 from bongsu.server.fleet.registry import ServerState
 from bongsu.server.fleet.selection import Selection
 from bongsu.server.history import HistoryQuery
 from bongsu.server.history.aggregation import Aggregation
 from bongsu.server.services import Services
 
-LONGEST_MS = 31 * 86_400_000
+LONGEST_MS = 31 * DAY_MS
 MOST_LOOKS = 1_500
 # A fit of 72 points at each of 1,500 looks takes a second or so for 20 series.
 MOST_FORECAST_LOOKS = 200
@@ -131,7 +133,7 @@ def _back_ms(rule: Rule) -> int:
         return ms(condition.window) + ms(condition.over)
     if isinstance(condition, Forecast):
         return ms(condition.history)
-    return ms(condition.after) if isinstance(condition, NoData) else 3_600_000
+    return ms(condition.after) if isinstance(condition, NoData) else HOUR_MS
 
 
 def _look_back(rule: Rule, columns: dict[Key, Column], states: dict[int, ServerState], ends: Times) -> list[Firing]:

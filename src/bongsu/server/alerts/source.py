@@ -14,6 +14,7 @@ from bongsu.alerts.fleet import Fleet, Server
 from bongsu.arrays import Times, Values
 from bongsu.core.errors import BongsuError
 from bongsu.core.series import Layout, Series
+from bongsu.core.units import DAY_MS, MINUTE_MS
 from bongsu.server.alerts.queries.samples import Stream, frames_after, layout_keys, newest_times
 from bongsu.server.config import Limits
 from bongsu.server.database.database import Database
@@ -26,14 +27,14 @@ from bongsu.server.history.aggregation import Aggregation
 from bongsu.server.storage.layouts import load_layouts
 
 # Names, tags and intervals that people change count after this long.
-REFRESH_MS = 60_000
+REFRESH_MS = MINUTE_MS
 # A layout that has sent nothing for so long is looked at only where its server sends nothing else.
 ACTIVE_MS = 900_000
 # At a start windows are filled for this long in each cycle; 1,000 servers take two or three.
 FILL_SECONDS = 4.0
 FILL_SERVERS = 10
 # Series of a layout that no frame came of for a day are not watched after a start.
-DORMANT_MS = 86_400_000
+DORMANT_MS = DAY_MS
 
 
 class DatabaseSource:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from bongsu.core.errors import NotFound, Unauthenticated
+from bongsu.core.units import HOUR_MS
 from bongsu.server.api.access import address_of, require
 from bongsu.server.api.browser import Few
 from bongsu.server.api.dependencies import ServicesDep
@@ -22,7 +23,6 @@ from bongsu.server.services import Services
 
 router = APIRouter(prefix="/api", tags=["agents"])
 
-HOUR_MS = 3_600_000
 
 Admin = Annotated[Principal, Depends(require(Role.admin))]
 

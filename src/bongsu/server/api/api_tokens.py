@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from bongsu.core.errors import Forbidden, NotFound
+from bongsu.core.units import DAY_MS
 from bongsu.server.api.access import person
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.people import Name, Tags
@@ -20,7 +21,6 @@ from bongsu.server.services import Services
 
 router = APIRouter(prefix="/api/tokens", tags=["API tokens"])
 
-DAY_MS = 86_400_000
 
 Me = Annotated[Principal, Depends(person)]
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import BaseModel, Field
 
 from bongsu.core.errors import InvalidInput
-from bongsu.core.units import parse_duration_ms
+from bongsu.core.units import HOUR_MS, parse_duration_ms
 from bongsu.server.api.access import require
 from bongsu.server.api.dependencies import SelectionDep, ServicesDep
 from bongsu.server.api.metrics import json_response, series_info
@@ -73,7 +73,7 @@ _MEDIA_TYPES = {
     Format.PARQUET: "application/vnd.apache.parquet",
 }
 # A range that ended so long ago changes only by frames that come late; ten minutes is as old as an answer may be then.
-_SETTLED_MS = 3_600_000
+_SETTLED_MS = HOUR_MS
 _SETTLED_SECONDS = 600
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
+from bongsu.core.liveness import DOWN_AFTER, LATE_AFTER
 from bongsu.server.api.access import require
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.auth.principal import Principal, Role
@@ -12,8 +13,6 @@ from bongsu.server.fleet.registry import CLOCK_JUMP_MS, ServerState
 
 router = APIRouter(prefix="/api", tags=["servers"])
 
-# In intervals without a frame. One late frame is a busy network; ten are an outage.
-LATE_AFTER, DOWN_AFTER = 3, 10
 
 State = Literal["up", "late", "down"]
 

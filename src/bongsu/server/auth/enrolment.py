@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from bongsu.core.clock import Clock
 from bongsu.core.errors import Conflict, InvalidInput, Unauthenticated
+from bongsu.core.units import DAY_MS
 from bongsu.server.auth.audit import Actor, record
 from bongsu.server.auth.directory import AGENTS, Directory
 from bongsu.server.auth.principal import Principal
@@ -23,7 +24,7 @@ from bongsu.server.ingest.validation import check_agent_id
 # How long a rotated token is still good: the agent has it until the answer with the new one is on its disk.
 ROTATED_MS = 600_000
 LOCAL_NAME = "this machine (bongsu up)"
-LOCAL_MS = 86_400_000
+LOCAL_MS = DAY_MS
 
 
 class AlreadyEnrolled(Conflict):

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from bongsu.core.clock import Clock
 from bongsu.core.errors import TooMany
+from bongsu.core.units import HOUR_MS
 from bongsu.server.auth.audit import Actor, record
 from bongsu.server.auth.queries.state import (
     Failures,
@@ -24,7 +25,7 @@ from bongsu.server.database.database import Database
 
 FIRST_PAUSE_SECONDS = 2
 # Who has not failed for so long starts again from nothing.
-FORGET_MS = 3_600_000
+FORGET_MS = HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bongsu.core.liveness import DEFAULT_INTERVAL_MS
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts
 from bongsu.core.series import Layout
 from bongsu.server.fleet.servers import ServerRecord
@@ -18,8 +19,6 @@ class Newest:
 
 # A push takes a second or two to arrive when much is going on; a clock that was set jumps by more.
 CLOCK_JUMP_MS = 5_000
-# An agent that does not say how often it samples.
-DEFAULT_INTERVAL_MS = 10_000
 
 
 @dataclass(slots=True)

@@ -13,11 +13,11 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from bongsu.arrays import Counts, Times
+from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.storage.archive import RAW, Key, heads_between, rollup_heads_between
 from bongsu.server.storage.blocks import CorruptBlock, Head
 from bongsu.server.storage.frames import times_between
 from bongsu.server.storage.parts import PartWanted, read_parts
-from bongsu.server.storage.rollup import HOUR_MS, MINUTE_MS
 from bongsu.server.storage.rollup_blocks import SHARED, decode_shared
 
 MOST_GAPS = 100

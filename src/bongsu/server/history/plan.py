@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from bongsu.core.buckets import nice_step
 from bongsu.core.errors import InvalidInput
+from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.history.query import HistoryQuery, Resolution
 from bongsu.server.storage.archive import RAW, ROW_SPAN_MS
-from bongsu.server.storage.rollup import HOUR_MS, MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)

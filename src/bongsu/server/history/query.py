@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bongsu.core.series import Kind, Layout, Series
+from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.fleet.registry import ServerState
 from bongsu.server.fleet.selection import Selection
 from bongsu.server.history.aggregation import Aggregation, Points
 from bongsu.server.storage.archive import RAW
-from bongsu.server.storage.rollup import HOUR_MS, MINUTE_MS
 
 
 class Resolution(StrEnum):

@@ -9,10 +9,11 @@ from sqlalchemy import Connection
 
 from bongsu.core.buckets import nice_step
 from bongsu.core.errors import InvalidInput
+from bongsu.core.liveness import DEFAULT_INTERVAL_MS
 from bongsu.core.series import Layout, Series
 from bongsu.server.config import Limits
 from bongsu.server.database.database import Database
-from bongsu.server.fleet.registry import DEFAULT_INTERVAL_MS, Registry
+from bongsu.server.fleet.registry import Registry
 from bongsu.server.history.groups import Groups
 from bongsu.server.history.plan import Plan, make_plan
 from bongsu.server.history.query import Cursor, History, HistoryQuery, Missing, Resolution, SeriesHistory, Wanted

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from bongsu.core.errors import Conflict, InvalidInput, TooLarge, UnknownLayouts
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, Push
 from bongsu.core.series import Layout, Series
+from bongsu.core.units import DAY_MS
 from bongsu.server.config import Limits
 from bongsu.server.fleet.registry import ServerState
 
@@ -54,8 +55,8 @@ def check_agent(agent: AgentIdentity, host: HostFacts | None) -> None:
         texts[f"agent.tags.{name}"] = value
     if len(agent.version) > 64:
         raise InvalidInput("agent.version is longer than 64 characters.", field="agent.version", limit=64)
-    if agent.interval_ms > 86_400_000:
-        raise InvalidInput("agent.interval_ms is longer than a day.", field="agent.interval_ms", limit=86_400_000)
+    if agent.interval_ms > DAY_MS:
+        raise InvalidInput("agent.interval_ms is longer than a day.", field="agent.interval_ms", limit=DAY_MS)
     for field, text in texts.items():
         if len(text.encode()) > _TEXT_BYTES:
             raise InvalidInput(f"{field} is longer than {_TEXT_BYTES} bytes.", field=field, limit=_TEXT_BYTES)

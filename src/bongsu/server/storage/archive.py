@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, select, true, update
 
 from bongsu.core.samples import Frame
+from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.database.dialect import insert_or_ignore
 from bongsu.server.database.tables import blocks, frames, rollups
 from bongsu.server.storage.blocks import Head, Packed
-from bongsu.server.storage.rollup import HOUR_MS, MINUTE_MS
 
 SPAN_MS = 6 * HOUR_MS
 RAW = 0

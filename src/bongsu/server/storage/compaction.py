@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from bongsu.arrays import Times
 from bongsu.core.series import Layout
+from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.storage.archive import RAW, ROW_SPAN_MS, Key, StoredBlock, StoredRollup, make_block
 from bongsu.server.storage.blocks import CorruptBlock, Head, encode_columns, pack_parts
-from bongsu.server.storage.rollup import HOUR_MS, MINUTE_MS, Rollup, coarser, combined, counters_of, fuller, of_frames
+from bongsu.server.storage.rollup import Rollup, coarser, combined, counters_of, fuller, of_frames
 from bongsu.server.storage.rollup_blocks import decode_rollup, encode_rollup
 
 logger = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
+from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.job import Job
 from bongsu.server.storage.archive import (
     ROW_SPAN_MS,
@@ -28,14 +29,13 @@ from bongsu.server.storage.archive import (
 from bongsu.server.storage.compaction import Compacted, compact
 from bongsu.server.storage.layouts import load_layout
 from bongsu.server.storage.retention import floors
-from bongsu.server.storage.rollup import HOUR_MS, MINUTE_MS
 
 logger = logging.getLogger(__name__)
 
 # Frames that are on their way when a span ends have arrived by then.
-GRACE_MS = 10 * 60_000
+GRACE_MS = 10 * MINUTE_MS
 # The spans of all servers end at once; their compaction is spread over so much time.
-STAGGER_MS = 30 * 60_000
+STAGGER_MS = 30 * MINUTE_MS
 
 
 def due_ms(key: Key, span_ms: int) -> int:

@@ -13,7 +13,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from bongsu.core.units import format_bytes, parse_duration_ms, parse_size_bytes
+from bongsu.core.units import HOUR_MS, MINUTE_MS, format_bytes, parse_duration_ms, parse_size_bytes
 from bongsu.server.database.space import free_bytes, give_back, used_bytes
 from bongsu.server.job import Job
 from bongsu.server.storage.archive import RAW, ROW_SPAN_MS, SPAN_MS, Key
@@ -26,7 +26,6 @@ from bongsu.server.storage.retention import (
     owners,
     raise_floor,
 )
-from bongsu.server.storage.rollup import HOUR_MS, MINUTE_MS
 
 logger = logging.getLogger(__name__)
 

@@ -15,9 +15,6 @@ import numpy.typing as npt
 from bongsu.arrays import Counts, Times, Values
 from bongsu.core.series import Kind
 
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
-
 # Rows of ``Rollup.stats`` beside the counts.
 TOTAL, LOW, HIGH, LAST = range(4)  # of a gauge
 FIRST, RESETS = TOTAL, LOW  # of a counter; its last is LAST, and HIGH is not used

@@ -15,6 +15,7 @@ import numpy as np
 from bongsu.arrays import Times, Values
 from bongsu.core.clock import Clock
 from bongsu.core.samples import Frame
+from bongsu.core.units import MINUTE_MS
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database
 from bongsu.server.job import Job
@@ -40,14 +41,14 @@ logger = logging.getLogger(__name__)
 # (jobs/compactor.py). Until then a row takes 20 times the room of a sealed frame.
 FRAMES_PER_BLOCK = 720
 # 180 frames at 10 s.
-MAX_AGE_MS = 30 * 60_000
+MAX_AGE_MS = 30 * MINUTE_MS
 # Servers that started together do not all seal together: each waits for up to so much more.
 STAGGER_FRAMES = 120
-STAGGER_MS = 10 * 60_000
+STAGGER_MS = 10 * MINUTE_MS
 # Frames that come one by one, half an hour late, are not sealed one by one.
-AGAIN_MS = 10 * 60_000
+AGAIN_MS = 10 * MINUTE_MS
 # Whoever is a little late still finds rows.
-LEAVE_MS = 60_000
+LEAVE_MS = MINUTE_MS
 
 
 def due(one: Unsealed, now_ms: int, last_ms: float = -math.inf) -> bool:

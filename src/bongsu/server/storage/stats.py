@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.database.tables import blocks, frames, process_lists, rollups
 from bongsu.server.storage.layouts import load_layouts
-from bongsu.server.storage.rollup import HOUR_MS, MINUTE_MS
 
 
 @dataclass(slots=True)
