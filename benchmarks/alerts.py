@@ -31,10 +31,10 @@ from bongsu.server.alerts.source import DatabaseSource
 from bongsu.server.alerts.store import DatabaseStore
 from bongsu.server.config import Limits
 from bongsu.server.database.database import Database, SqliteDatabase
+from bongsu.server.database.leases import Shares
 from bongsu.server.database.migrations import upgrade
-from bongsu.server.database.shares import Shares
 from bongsu.server.fleet.servers import add_server
-from bongsu.server.storage.frames import Batch, store
+from bongsu.server.storage.batches import Batch, store
 from bongsu.server.vault import open_vault
 from tests.support.endpoints import endpoint
 

@@ -19,9 +19,9 @@ from bongsu.server.database.database import SqliteDatabase
 from bongsu.server.database.migrations import upgrade
 from bongsu.server.fleet.servers import add_server
 from bongsu.server.storage.archive import ROW_SPAN_MS, SPAN_MS, BlockInfo, StoredBlock, StoredRollup
+from bongsu.server.storage.batches import Batch, store
 from bongsu.server.storage.compaction import compact
 from bongsu.server.storage.compactor import GRACE_MS, STAGGER_MS
-from bongsu.server.storage.frames import Batch, store
 from bongsu.server.storage.sealer import MAX_AGE_MS, seal
 
 INTERVAL_MS = 10_000

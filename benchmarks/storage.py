@@ -36,9 +36,9 @@ from bongsu.server.database.database import SqliteDatabase
 from bongsu.server.database.migrations import upgrade
 from bongsu.server.fleet.servers import add_server
 from bongsu.server.storage.archive import SPAN_MS
+from bongsu.server.storage.batches import Batch, store
 from bongsu.server.storage.blocks import encode_block
 from bongsu.server.storage.compactor import Compactor
-from bongsu.server.storage.frames import Batch, store
 from bongsu.server.storage.sealer import Sealer
 
 

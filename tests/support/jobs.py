@@ -10,7 +10,7 @@ from bongsu.server.config import Settings
 from bongsu.server.database.database import Database, open_database
 from bongsu.server.job import Job
 from bongsu.server.storage.compactor import Compactor
-from bongsu.server.storage.retention_job import Retention
+from bongsu.server.storage.retention import Retention
 from bongsu.server.storage.sealer import Sealer
 from tests.support.app import RunningApp
 from tests.support.clock import FakeClock

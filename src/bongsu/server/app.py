@@ -8,15 +8,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from fastapi import FastAPI
-from sqlalchemy import Connection
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Receive, Scope, Send
 
 from bongsu import __version__
 from bongsu.core.clock import Clock, SystemClock
-from bongsu.core.samples import Frame
-from bongsu.core.series import Layout
 from bongsu.server import errors
 from bongsu.server.api import ROUTERS, pages
 from bongsu.server.api.schemas import ErrorBody
@@ -29,21 +26,16 @@ from bongsu.server.edge.addresses import Forwarded, rate_key
 from bongsu.server.edge.gate import Gate
 from bongsu.server.edge.hosts import LOOPBACK_HOSTS, AllowedHosts
 from bongsu.server.edge.rates import RateLimiter
-from bongsu.server.fleet.registry import Newest, Registry
-from bongsu.server.fleet.servers import ServerRecord, load_servers, touch_servers
+from bongsu.server.fleet.loading import keep_last_seen, load_registry, store_last_seen
+from bongsu.server.fleet.registry import Registry
+from bongsu.server.fleet.tags import ServerTags
 from bongsu.server.history import HistoryReader
 from bongsu.server.ingest.endpoint import Ingest
 from bongsu.server.ingest.openapi import PUSH_OPENAPI
 from bongsu.server.services import Services
-from bongsu.server.storage.archive import newest_block, oldest_samples
-from bongsu.server.storage.blocks import CorruptBlock
-from bongsu.server.storage.frames import newest_frames
-from bongsu.server.storage.layouts import load_layouts
 from bongsu.server.vault import open_vault
 
 logger = logging.getLogger(__name__)
-
-TOUCH_SECONDS = 60
 
 
 class Application:
@@ -122,7 +114,8 @@ class Application:
                 logger.info("database upgraded from %s to %s", before or "empty", after)
             registry = await database.read(load_registry)
             vault = open_vault(self._settings.data_dir, self._settings.secret_key)
-            auth = make_auth(self._settings, database, registry, vault, self._clock)
+            tags = ServerTags(database, registry)
+            auth = make_auth(self._settings, database, vault, self._clock)
             rates = RateLimiter(self._settings.rate_limits, self._settings.redis_url)
             ingest = self._make_ingest(database, registry, auth, rates)
             services = Services(
@@ -130,6 +123,7 @@ class Application:
                 clock=self._clock,
                 database=database,
                 registry=registry,
+                tags=tags,
                 ingest=ingest,
                 history=HistoryReader(database, self._settings.limits),
                 vault=vault,
@@ -142,7 +136,10 @@ class Application:
             await auth.start(self._settings, self._settings.public_url or local_url(self._settings))
             ingest.start()
             self._ingest, self._gate.services = ingest, services
-            running = [asyncio.create_task(_touch(database, registry), name="touch")]
+            running = [
+                asyncio.create_task(keep_last_seen(database, registry), name="last seen"),
+                asyncio.create_task(tags.poll(), name="tags"),
+            ]
             running += [asyncio.create_task(task(), name="background") for task in self.background]
             try:
                 yield
@@ -153,7 +150,7 @@ class Application:
                 await ingest.stop()
                 await auth.stop()
                 await rates.close()
-                await database.write(lambda connection: touch_servers(connection, last_seen(registry)))
+                await store_last_seen(database, registry)
         finally:
             await database.close()
             in_use.close()
@@ -175,56 +172,3 @@ class Application:
             pushed=rates.agent,
             refused=refused,
         )
-
-
-def load_registry(connection: Connection) -> Registry:
-    """What the database knows of all servers."""
-    registry = Registry()
-    layouts = load_layouts(connection)
-    oldest = oldest_samples(connection)
-    for record in load_servers(connection):
-        state = registry.add(record)
-        state.oldest_ms = min(state.oldest_ms, oldest.get(record.id, state.oldest_ms))
-        for layout in layouts.get(record.id, ()):
-            state.add_layout(layout)
-            newest = newest_frames(connection, record.id, layout.id) or _last_of_archive(connection, record.id, layout)
-            if newest:
-                state.newest[layout.id] = Newest(*newest)
-                state.last_seen_ms = max(state.last_seen_ms, newest[0].time_ms)
-    return registry
-
-
-def _last_of_archive(connection: Connection, server_id: int, layout: Layout) -> list[Frame]:
-    """The last two frames of a layout whose frames are all sealed, newest first."""
-    stored = newest_block(connection, server_id, layout.id)
-    if stored is None:
-        return []
-    try:
-        head = stored.opened()
-        rows = head.columns(stored.data, range(head.width))[-2:]
-    except CorruptBlock:
-        logger.error("server %d: the block at %d is corrupt", server_id, stored.info.start_ms)
-        return []
-    times = head.times[-2:].tolist()
-    return [Frame(layout.id, time_ms, row.tobytes()) for time_ms, row in zip(times[::-1], rows[::-1], strict=True)]
-
-
-def last_seen(registry: Registry) -> list[ServerRecord]:
-    """The records that are behind the newest frame; they are taken along."""
-    behind = []
-    for state in registry.by_id.values():
-        if state.last_seen_ms > state.record.last_seen_ms:
-            state.record.last_seen_ms = state.last_seen_ms
-            behind.append(state.record)
-    return behind
-
-
-async def _touch(database: Database, registry: Registry) -> None:
-    while True:
-        await asyncio.sleep(TOUCH_SECONDS)
-        behind = last_seen(registry)
-        try:
-            await database.write(lambda connection, behind=behind: touch_servers(connection, behind))  # type: ignore[misc]
-        except Exception:
-            # The next round writes it; the newest frames tell it as well.
-            logger.debug("last_seen_ms not stored", exc_info=True)

@@ -8,6 +8,7 @@ from bongsu.core.clock import Clock
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database
 from bongsu.server.fleet.registry import Registry
+from bongsu.server.fleet.tags import ServerTags
 from bongsu.server.history import HistoryReader
 from bongsu.server.ingest.endpoint import Ingest
 from bongsu.server.vault import Vault
@@ -25,6 +26,7 @@ class Services:
     clock: Clock
     database: Database
     registry: Registry
+    tags: ServerTags
     ingest: Ingest
     history: HistoryReader
     vault: Vault

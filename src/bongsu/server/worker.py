@@ -11,7 +11,7 @@ from bongsu.server.database.in_use import using_database
 from bongsu.server.database.migrations import upgrade
 from bongsu.server.job import Job
 from bongsu.server.storage.compactor import Compactor
-from bongsu.server.storage.retention_job import Retention
+from bongsu.server.storage.retention import Retention
 from bongsu.server.storage.sealer import Sealer
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from bongsu.server.alerts.source import DatabaseSource
 from bongsu.server.alerts.store import DatabaseStore
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database, open_database
-from bongsu.server.database.shares import Shares
+from bongsu.server.database.leases import Shares
 from bongsu.server.vault import open_vault
 from tests.support.app import RunningApp
 from tests.support.pushes import a_frame, a_push

@@ -10,11 +10,10 @@ from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
 from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.database.tables import blocks, frames, rollups
-from bongsu.server.storage.archive import SPAN_MS, SpanChanged, blocks_between, replace_blocks
+from bongsu.server.storage.archive import SPAN_MS, blocks_between
 from bongsu.server.storage.compaction import compact
-from bongsu.server.storage.compactor import GRACE_MS, STAGGER_MS, Compactor
-from bongsu.server.storage.retention import floors, raise_floor
-from bongsu.server.storage.retention_job import Retention
+from bongsu.server.storage.compactor import GRACE_MS, STAGGER_MS, Compactor, SpanChanged, replace_blocks
+from bongsu.server.storage.retention import Retention, floors, raise_floor
 from bongsu.server.storage.sealer import Sealer
 from tests.support.app import RunningApp, running_app
 from tests.support.clock import FakeClock

@@ -9,7 +9,7 @@ from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
 from bongsu.server.storage.archive import SPAN_MS
 from bongsu.server.storage.compactor import GRACE_MS, STAGGER_MS, Compactor
-from bongsu.server.storage.retention_job import Retention
+from bongsu.server.storage.retention import Retention
 from bongsu.server.storage.sealer import Sealer
 from tests.support.app import RunningApp, running_app
 from tests.support.clock import FakeClock

@@ -22,10 +22,10 @@ from bongsu.server.database.migrations import current_revision, revisions, upgra
 from bongsu.server.database.tables import blocks, frames, rollups
 from bongsu.server.fleet.servers import add_server
 from bongsu.server.storage.archive import SPAN_MS, StoredRollup
+from bongsu.server.storage.batches import Batch, store
 from bongsu.server.storage.blocks import Head
 from bongsu.server.storage.check import check_database
 from bongsu.server.storage.compactor import Compactor
-from bongsu.server.storage.frames import Batch, store
 from bongsu.server.storage.rollup import Rollup, counters_of
 from bongsu.server.storage.rollup_blocks import decode_rollup
 from bongsu.server.storage.sealer import Sealer

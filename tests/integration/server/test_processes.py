@@ -13,9 +13,9 @@ from bongsu.core.samples import Process, ProcessList, Push
 from bongsu.server.config import Limits, Settings
 from bongsu.server.database.database import open_database
 from bongsu.server.database.tables import process_lists
-from bongsu.server.storage import retention_job
+from bongsu.server.storage import retention
 from bongsu.server.storage.processes import decode_processes, encode_processes
-from bongsu.server.storage.retention_job import Retention
+from bongsu.server.storage.retention import Retention
 from bongsu.wire import json_form, protobuf
 from tests.support.app import RunningApp, running_app
 from tests.support.pushes import a_frame, a_push, an_agent
@@ -176,7 +176,7 @@ async def test_bad_queries_name_the_field(
 
 
 async def test_lists_are_kept_as_long_as_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention_job, "ROWS_PER_TRANSACTION", 4)
+    monkeypatch.setattr(retention, "ROWS_PER_TRANSACTION", 4)
 
     async def delete(app: RunningApp) -> None:
         settings = Settings(data_dir=tmp_path)

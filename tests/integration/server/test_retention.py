@@ -20,12 +20,11 @@ from bongsu.server.database.tables import blocks, frames, process_lists, rollups
 from bongsu.server.fleet.servers import add_server
 from bongsu.server.history.aggregation import increases
 from bongsu.server.storage.archive import RAW, SPAN_MS, StoredRollup
+from bongsu.server.storage.batches import Batch, store
 from bongsu.server.storage.blocks import Head
 from bongsu.server.storage.compactor import Compactor
-from bongsu.server.storage.frames import Batch, store
 from bongsu.server.storage.processes import encode_lists
-from bongsu.server.storage.retention import floors
-from bongsu.server.storage.retention_job import Retention
+from bongsu.server.storage.retention import Retention, floors
 from bongsu.server.storage.rollup import FIRST, LAST, RESETS, Rollup, counters_of
 from bongsu.server.storage.rollup_blocks import decode_rollup
 from bongsu.server.storage.sealer import Sealer

@@ -12,8 +12,9 @@ from bongsu.server.database.database import open_database
 from bongsu.server.database.migrations import upgrade
 from bongsu.server.database.tables import blocks, frames
 from bongsu.server.job import Job
-from bongsu.server.storage.archive import SPAN_MS, FramesChanged, Unsealed, oldest_frames, replace_frames
-from bongsu.server.storage.frames import Batch, store
+from bongsu.server.storage.archive import SPAN_MS
+from bongsu.server.storage.batches import Batch, store
+from bongsu.server.storage.frames import Unsealed, oldest_frames
 from bongsu.server.storage.sealer import (
     AGAIN_MS,
     FRAMES_PER_BLOCK,
@@ -21,8 +22,10 @@ from bongsu.server.storage.sealer import (
     MAX_AGE_MS,
     STAGGER_FRAMES,
     STAGGER_MS,
+    FramesChanged,
     Sealer,
     due,
+    replace_frames,
 )
 from tests.support.app import RunningApp, running_app
 from tests.support.pushes import LAYOUT, a_frame, a_push, a_ramp
@@ -126,11 +129,11 @@ async def test_a_frame_that_comes_in_while_sealing_is_not_lost(database_url: str
     database = open_database(database_url)
     await database.write(upgrade)
     await database.write(lambda connection: store(connection, [Batch(1, [a_frame(1_000), a_frame(3_000)], [LAYOUT])]))
-    read = await database.read(lambda connection: oldest_frames(connection, 1, LAYOUT.id, 10))
+    read = await database.read(lambda connection: oldest_frames(connection, (1, LAYOUT.id), 10))
     await database.write(lambda connection: store(connection, [Batch(1, [a_frame(2_000)])]))
     with pytest.raises(FramesChanged):
-        await database.write(lambda connection: replace_frames(connection, 1, LAYOUT.id, read, None))
-    left = await database.read(lambda connection: oldest_frames(connection, 1, LAYOUT.id, 10))
+        await database.write(lambda connection: replace_frames(connection, (1, LAYOUT.id), read, None))
+    left = await database.read(lambda connection: oldest_frames(connection, (1, LAYOUT.id), 10))
     assert [frame.time_ms for frame in left] == [1_000, 2_000, 3_000]
     await database.close()
 

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from bongsu.server.config import Settings
 from bongsu.server.database.database import open_database
 from bongsu.server.database.tables import blocks
-from bongsu.server.storage.frames import Batch, store
+from bongsu.server.storage.batches import Batch, store
 from bongsu.server.storage.sealer import FRAMES_PER_BLOCK, STAGGER_FRAMES
 from bongsu.server.worker import Worker
 from tests.support.clock import FakeClock

@@ -34,8 +34,7 @@ from bongsu.server.alerts.queries.notifications import (
 from bongsu.server.alerts.queries.rules import find_rule
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database
-from bongsu.server.database.leases import claim, release
-from bongsu.server.database.shares import worker_name
+from bongsu.server.database.leases import claim, release, worker_name
 from bongsu.server.vault import Vault
 
 logger = logging.getLogger(__name__)

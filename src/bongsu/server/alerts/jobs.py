@@ -25,7 +25,7 @@ from bongsu.server.alerts.source import DatabaseSource
 from bongsu.server.alerts.store import DatabaseStore
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database
-from bongsu.server.database.shares import LEASE_MS, Shares
+from bongsu.server.database.leases import LEASE_MS, Shares
 from bongsu.server.job import Job
 from bongsu.server.vault import open_vault
 

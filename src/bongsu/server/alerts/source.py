@@ -15,16 +15,17 @@ from bongsu.arrays import Times, Values
 from bongsu.core.errors import BongsuError
 from bongsu.core.series import Layout, Series
 from bongsu.core.units import DAY_MS, MINUTE_MS
-from bongsu.server.alerts.queries.samples import Stream, frames_after, layout_keys, newest_times
 from bongsu.server.config import Limits
 from bongsu.server.database.database import Database
-from bongsu.server.database.shares import shard_of
+from bongsu.server.database.leases import shard_of
 from bongsu.server.fleet.registry import Registry
 from bongsu.server.fleet.selection import Selection
 from bongsu.server.fleet.servers import load_servers
 from bongsu.server.history import HistoryQuery, HistoryReader
 from bongsu.server.history.aggregation import Aggregation
-from bongsu.server.storage.layouts import load_layouts
+from bongsu.server.storage.archive import newest_times
+from bongsu.server.storage.frames import frames_after
+from bongsu.server.storage.layouts import LayoutKey, layout_keys, load_layouts
 
 # Names, tags and intervals that people change count after this long.
 REFRESH_MS = MINUTE_MS
@@ -45,8 +46,8 @@ class DatabaseSource:
         self._limits = limits
         self._registry = Registry()
         self._layouts: dict[int, list[Layout]] = {}
-        self._newest: dict[Stream, int] = {}
-        self._seen: dict[Stream, int] = {}
+        self._newest: dict[LayoutKey, int] = {}
+        self._seen: dict[LayoutKey, int] = {}
         self._shards: frozenset[int] = frozenset()
         self._started_ms: int | None = None
         self._refreshed_ms = 0
@@ -90,7 +91,7 @@ class DatabaseSource:
         fleet.set_servers(servers, awake)
         return True
 
-    async def _read_layouts(self, mine: set[Stream], now_ms: int) -> None:
+    async def _read_layouts(self, mine: set[LayoutKey], now_ms: int) -> None:
         found = await self._database.read(load_layouts)
         servers = {server_id for server_id, _ in mine}
         self._layouts = {server_id: layouts for server_id, layouts in found.items() if server_id in servers}

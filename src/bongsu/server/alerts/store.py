@@ -23,8 +23,7 @@ from bongsu.server.alerts.queries.channels import load_channels
 from bongsu.server.alerts.queries.rules import load_rules, rules_version
 from bongsu.server.alerts.queries.silences import load_silences
 from bongsu.server.database.database import Database
-from bongsu.server.database.leases import check
-from bongsu.server.database.shares import Shares
+from bongsu.server.database.leases import Shares, check
 
 # A hundred alerts take some 4 ms: ingest does not wait longer for the write lock.
 ALERTS_PER_TRANSACTION = 100

@@ -13,7 +13,7 @@ from bongsu.server.api.browser import Few
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.people import Name, Tags
 from bongsu.server.auth.audit import record
-from bongsu.server.auth.directory import AGENTS, SERVERS
+from bongsu.server.auth.directory import AGENTS
 from bongsu.server.auth.principal import Principal, Role
 from bongsu.server.auth.queries import agents
 from bongsu.server.auth.queries.agents import ANY_NUMBER, EnrolmentRecord
@@ -162,7 +162,7 @@ async def tags(services: ServicesDep, user: Admin, server_id: int, wanted: Serve
         target = f"server {server_id}"
         record(connection, services.clock.now_ms(), user, "server.set_tags", target, before=before, after=after)
 
-    await services.auth.directory.change(SERVERS, store)
+    await services.tags.change(store)
     return wanted
 
 

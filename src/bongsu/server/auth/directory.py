@@ -15,20 +15,25 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from bongsu.core.clock import Clock
-from bongsu.server.auth.queries import accounts, agents, state
+from bongsu.server.auth.queries import accounts, agents
 from bongsu.server.auth.queries.accounts import ApiTokenRecord, SessionRecord, UserRecord
 from bongsu.server.auth.queries.agents import AgentTokenRecord
-from bongsu.server.auth.signing import AccessTokens, Key, new_key
+from bongsu.server.auth.queries.signing_keys import (
+    StoredSigningKey,
+    add_signing_key,
+    delete_signing_keys,
+    load_signing_keys,
+)
+from bongsu.server.auth.signing import AccessTokens, SigningKey, new_key
 from bongsu.server.database.database import Database
-from bongsu.server.fleet.registry import Registry
-from bongsu.server.fleet.servers import load_tags
+from bongsu.server.database.revisions import bump_revision, load_revisions
 from bongsu.server.vault import Vault, WrongSecret
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PEOPLE, AGENTS, KEYS, SERVERS = "people", "agents", "keys", "servers"
+PEOPLE, AGENTS, KEYS = "people", "agents", "keys"
 POLL_SECONDS = 1.0
 # Unknown tokens, however many, make us look at the database no more often than this.
 LOOK_AGAIN_SECONDS = 0.1
@@ -50,9 +55,7 @@ class Grant:
 class Directory:
     """One per process."""
 
-    def __init__(
-        self, database: Database, registry: Registry, vault: Vault, clock: Clock, tokens: AccessTokens
-    ) -> None:
+    def __init__(self, database: Database, vault: Vault, clock: Clock, tokens: AccessTokens) -> None:
         self.users: dict[int, UserRecord] = {}
         self.sessions: dict[str, SessionRecord] = {}
         self.api_tokens: dict[bytes, ApiTokenRecord] = {}
@@ -61,7 +64,6 @@ class Directory:
         self.agents: dict[bytes, Grant] = {}
         self.tokens = tokens
         self._database = database
-        self._registry = registry
         self._vault = vault
         self._clock = clock
         self._revisions: dict[str, int] = {}
@@ -77,13 +79,13 @@ class Directory:
         """Loads everything; makes the first signing key."""
         now_ms = self._clock.now_ms()
         key = new_key(now_ms)
-        stored = state.SigningKey(key.id, self._vault.encrypt(key.secret, KEY_PURPOSE), now_ms)
+        stored = StoredSigningKey(key.id, self._vault.encrypt(key.secret, KEY_PURPOSE), now_ms)
 
         def prepare(connection: Connection) -> None:
             agents.forget_expired_agent_tokens(connection, now_ms)
-            state.add_signing_key(connection, stored, only_if_none=True)
-            for part in (PEOPLE, AGENTS, KEYS, SERVERS):
-                state.bump(connection, part)
+            add_signing_key(connection, stored, only_if_none=True)
+            for part in (PEOPLE, AGENTS, KEYS):
+                bump_revision(connection, part)
 
         await self._database.write(prepare)
         await self.refresh()
@@ -96,7 +98,7 @@ class Directory:
 
         def run(connection: Connection) -> T:
             result = function(connection)
-            state.bump(connection, part)
+            bump_revision(connection, part)
             return result
 
         result = await self._database.write(run)
@@ -110,7 +112,7 @@ class Directory:
             now_ms, known = self._clock.now_ms(), self._revisions
 
             def load(connection: Connection) -> "_Loaded":
-                loaded = _Loaded(state.revisions(connection))
+                loaded = _Loaded(load_revisions(connection))
                 changed = {part for part, revision in loaded.revisions.items() if known.get(part) != revision}
                 if PEOPLE in changed:
                     loaded.users = accounts.load_users(connection)
@@ -119,9 +121,7 @@ class Directory:
                 if AGENTS in changed:
                     loaded.agents = agents.load_agent_tokens(connection)
                 if KEYS in changed:
-                    loaded.keys = state.load_signing_keys(connection)
-                if SERVERS in changed:
-                    loaded.tags = load_tags(connection)
+                    loaded.keys = load_signing_keys(connection)
                 return loaded
 
             self._take(await self._database.read(load))
@@ -172,19 +172,14 @@ class Directory:
                 self.agents[token.token_hash] = grant
         if loaded.keys is not None:
             self.tokens.keys = self._decrypted(loaded.keys)
-        if loaded.tags is not None:
-            for server_id, tags in loaded.tags.items():
-                state = self._registry.by_id.get(server_id)
-                if state is not None:
-                    state.record.own_tags = tags
         self._revisions = loaded.revisions
 
-    def _decrypted(self, stored: list[state.SigningKey]) -> list[Key]:
+    def _decrypted(self, stored: list[StoredSigningKey]) -> list[SigningKey]:
         keys = []
         for key in stored:
             # One that was made with another secret key signs nothing any more.
             with contextlib.suppress(WrongSecret):
-                keys.append(Key(key.id, self._vault.decrypt(key.secret, KEY_PURPOSE), key.created_ms))
+                keys.append(SigningKey(key.id, self._vault.decrypt(key.secret, KEY_PURPOSE), key.created_ms))
         return keys
 
 
@@ -197,15 +192,14 @@ class _Loaded:
     sessions: list[SessionRecord] = field(default_factory=list)
     api_tokens: list[ApiTokenRecord] = field(default_factory=list)
     agents: list[AgentTokenRecord] | None = None
-    keys: list[state.SigningKey] | None = None
-    tags: dict[int, dict[str, str]] | None = None
+    keys: list[StoredSigningKey] | None = None
 
 
 def rotate(connection: Connection, vault: Vault, clock: Clock, *, at_once: bool) -> str:
     """Stores a new signing key and returns its id. The one before stays until what it signed has expired."""
-    stored = state.load_signing_keys(connection)
+    stored = load_signing_keys(connection)
     now_ms = max(clock.now_ms(), stored[0].created_ms + 1 if stored else 0)
     key = new_key(now_ms)
-    state.delete_signing_keys(connection, [old.id for old in (stored if at_once else stored[1:])])
-    state.add_signing_key(connection, state.SigningKey(key.id, vault.encrypt(key.secret, KEY_PURPOSE), now_ms))
+    delete_signing_keys(connection, [old.id for old in (stored if at_once else stored[1:])])
+    add_signing_key(connection, StoredSigningKey(key.id, vault.encrypt(key.secret, KEY_PURPOSE), now_ms))
     return key.id

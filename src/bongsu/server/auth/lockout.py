@@ -13,7 +13,7 @@ from bongsu.core.clock import Clock
 from bongsu.core.errors import TooMany
 from bongsu.core.units import HOUR_MS
 from bongsu.server.auth.audit import Actor, record
-from bongsu.server.auth.queries.state import (
+from bongsu.server.auth.queries.login_failures import (
     Failures,
     forget_failures,
     forget_old_failures,

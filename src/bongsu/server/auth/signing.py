@@ -31,7 +31,7 @@ class Claims:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class SigningKey:
     """A decrypted signing key."""
 
     id: str
@@ -45,7 +45,7 @@ class AccessTokens:
     def __init__(self, clock: Clock, lifetime_ms: int) -> None:
         self._clock = clock
         self.lifetime_ms = lifetime_ms
-        self.keys: Sequence[Key] = ()  # newest first
+        self.keys: Sequence[SigningKey] = ()  # newest first
 
     def sign(self, user_id: int, session_id: str, version: int) -> tuple[str, int]:
         """The token and when it expires."""
@@ -83,7 +83,7 @@ class AccessTokens:
             raise Unauthenticated("The access token has expired.", code="expired_token")
         return found
 
-    def _accepted(self, now_ms: int) -> list[Key]:
+    def _accepted(self, now_ms: int) -> list[SigningKey]:
         accepted = list(self.keys[:1])
         for newer, key in zip(self.keys, self.keys[1:], strict=False):
             if now_ms < newer.created_ms + self.lifetime_ms + LEEWAY_MS:
@@ -91,6 +91,6 @@ class AccessTokens:
         return accepted
 
 
-def new_key(now_ms: int) -> Key:
+def new_key(now_ms: int) -> SigningKey:
     """32 random bytes, as long as the hash."""
-    return Key(secrets.token_hex(8), secrets.token_bytes(32), now_ms)
+    return SigningKey(secrets.token_hex(8), secrets.token_bytes(32), now_ms)

@@ -20,7 +20,6 @@ from bongsu.server.auth.setup import Setup
 from bongsu.server.auth.signing import AccessTokens
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database
-from bongsu.server.fleet.registry import Registry
 from bongsu.server.vault import Vault
 
 if TYPE_CHECKING:
@@ -64,10 +63,10 @@ class Auth:
         self.passwords.close()
 
 
-def make_auth(settings: Settings, database: Database, registry: Registry, vault: Vault, clock: Clock) -> Auth:
+def make_auth(settings: Settings, database: Database, vault: Vault, clock: Clock) -> Auth:
     """Nothing is read or written yet."""
     tokens = AccessTokens(clock, parse_duration_ms(settings.sessions.access))
-    directory = Directory(database, registry, vault, clock, tokens)
+    directory = Directory(database, vault, clock, tokens)
     passwords = Passwords(settings.password_hashing)
     oidc = None
     if settings.oidc.issuer:

@@ -24,10 +24,10 @@ from bongsu.server.auth.passwords import Passwords
 from bongsu.server.auth.principal import Role
 from bongsu.server.auth.queries import accounts
 from bongsu.server.auth.queries.accounts import UserRecord
-from bongsu.server.auth.queries.state import bump
 from bongsu.server.config import Settings, load_settings
 from bongsu.server.database.database import open_database
 from bongsu.server.database.migrations import upgrade
+from bongsu.server.database.revisions import bump_revision
 from bongsu.server.vault import open_vault
 
 T = TypeVar("T")
@@ -101,7 +101,7 @@ def _run(settings: Settings, function: Callable[[Connection], T], part: str = PE
     def change(connection: Connection) -> T:
         upgrade(connection)
         result = function(connection)
-        bump(connection, part)
+        bump_revision(connection, part)
         return result
 
     async def run() -> T:

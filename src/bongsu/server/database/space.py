@@ -1,6 +1,11 @@
 """How much room the database takes, and giving some back."""
 
-from sqlalchemy import Connection, text
+from functools import reduce
+from operator import add
+
+from sqlalchemy import Connection, LargeBinary, func, select, text
+
+from bongsu.server.database.tables import metadata
 
 # What a row takes beside its bytes on PostgreSQL: the tuple header, the key, its index entry.
 _ROW_BYTES = 100
@@ -11,15 +16,14 @@ def used_bytes(connection: Connection) -> int:
     if connection.dialect.name == "sqlite":
         return (_pragma(connection, "page_count") - _pragma(connection, "freelist_count")) * _page_size(connection)
     total = 0
-    for table, columns in (
-        ("blocks", ("head", "data")),
-        ("rollups", ("head", "data")),
-        ("frames", ('"values"',)),
-        ("process_lists", ("data",)),
-    ):
-        lengths = " + ".join(f"octet_length({column})" for column in columns)
-        query = f"SELECT count(*) * {_ROW_BYTES} + coalesce(sum({lengths}), 0) FROM {table}"  # noqa: S608
-        total += int(connection.scalar(text(query)) or 0)
+    for table in metadata.sorted_tables:
+        # The tables of metrics: the only ones that grow with the number of servers and with time.
+        binary = [column for column in table.c if isinstance(column.type, LargeBinary)]
+        if not binary or "server_id" not in table.primary_key.columns:
+            continue
+        lengths = reduce(add, (func.octet_length(column) for column in binary))
+        query = select(func.count() * _ROW_BYTES + func.coalesce(func.sum(lengths), 0)).select_from(table)
+        total += int(connection.scalar(query) or 0)
     return total
 
 

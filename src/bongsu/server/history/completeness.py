@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 
 from bongsu.arrays import Counts, Times
 from bongsu.core.units import HOUR_MS, MINUTE_MS
-from bongsu.server.storage.archive import RAW, Key, heads_between, rollup_heads_between
+from bongsu.server.storage.archive import RAW, heads_between, rollup_heads_between
 from bongsu.server.storage.blocks import CorruptBlock, Head
 from bongsu.server.storage.frames import times_between
+from bongsu.server.storage.layouts import LayoutKey
 from bongsu.server.storage.parts import PartWanted, read_parts
 from bongsu.server.storage.rollup_blocks import SHARED, decode_shared
 
@@ -67,7 +68,9 @@ class Runs:
 Intervals = Sequence[tuple[int, int]]  # (since when, interval), both in ms, oldest first
 
 
-def read_runs(connection: Connection, keys: Sequence[Key], start_ms: int, end_ms: int, floors: dict[int, int]) -> Runs:
+def read_runs(
+    connection: Connection, keys: Sequence[LayoutKey], start_ms: int, end_ms: int, floors: dict[int, int]
+) -> Runs:
     """The frames of one server (``keys``: its layouts), raw where they still are, else by the minute or the hour."""
     edges = [max(start_ms, min(floors[tier], end_ms)) for tier in (HOUR_MS, MINUTE_MS, RAW)]
     # hours, minutes, raw: each from its floor to the floor of the next finer one
@@ -87,7 +90,7 @@ def read_runs(connection: Connection, keys: Sequence[Key], start_ms: int, end_ms
     return Runs(*(column[order] for column in joined))
 
 
-def _raw_times(connection: Connection, keys: Sequence[Key], start_ms: int, end_ms: int) -> Times:
+def _raw_times(connection: Connection, keys: Sequence[LayoutKey], start_ms: int, end_ms: int) -> Times:
     found = [np.empty(0, np.int64)]
     for key in keys:
         for info, head in heads_between(connection, key, start_ms, end_ms):
@@ -100,7 +103,7 @@ def _raw_times(connection: Connection, keys: Sequence[Key], start_ms: int, end_m
     return times[(times >= start_ms) & (times < end_ms)]
 
 
-def _rollup_runs(connection: Connection, keys: Sequence[Key], tier: int, start_ms: int, end_ms: int) -> Runs:
+def _rollup_runs(connection: Connection, keys: Sequence[LayoutKey], tier: int, start_ms: int, end_ms: int) -> Runs:
     heads: list[Head] = []
     wanted: list[PartWanted] = []
     for key in keys:

@@ -20,7 +20,8 @@ from bongsu.server.history.query import Cursor, History, HistoryQuery, Missing, 
 from bongsu.server.history.rollups import needs_raw
 from bongsu.server.history.series import Rows, points_of
 from bongsu.server.history.sources import read_layout
-from bongsu.server.storage.archive import RAW, Key
+from bongsu.server.storage.archive import RAW
+from bongsu.server.storage.layouts import LayoutKey
 from bongsu.server.storage.retention import floors
 
 logger = logging.getLogger(__name__)
@@ -152,7 +153,7 @@ class HistoryReader:
             )
 
     async def _read(self, query: HistoryQuery, plan: Plan, wanted: Sequence[Wanted], floor_ms: int) -> Rows:
-        positions: dict[Key, list[int]] = {}
+        positions: dict[LayoutKey, list[int]] = {}
         back_ms = 0
         for one in wanted:
             back_ms = max(back_ms, one.server.interval_ms * LOOKBACK_INTERVALS)

@@ -11,10 +11,11 @@ from bongsu.server.history.plan import Plan
 from bongsu.server.history.query import HistoryQuery, Missing, Wanted
 from bongsu.server.history.rollups import SeriesRollup, aggregate_rollup
 from bongsu.server.history.sources import BlockColumns, LayoutRows
-from bongsu.server.storage.archive import RAW, SPAN_MS, Key
+from bongsu.server.storage.archive import RAW, SPAN_MS
 from bongsu.server.storage.blocks import CorruptBlock
+from bongsu.server.storage.layouts import LayoutKey
 
-Rows = Mapping[Key, LayoutRows]
+Rows = Mapping[LayoutKey, LayoutRows]
 
 
 def points_of(one: Wanted, rows: Rows, query: HistoryQuery, plan: Plan, missing: list[Missing]) -> Points | None:

@@ -9,9 +9,11 @@ from sqlalchemy import Connection
 from bongsu.arrays import Times, Values
 from bongsu.server.history.query import Missing
 from bongsu.server.history.rollups import SeriesRollup
-from bongsu.server.storage.archive import RAW, SPAN_MS, Key, heads_between, infos_between, rollup_heads_between
+from bongsu.server.storage.archive import RAW, SPAN_MS, heads_between, infos_between, rollup_heads_between
 from bongsu.server.storage.blocks import CorruptBlock, Head
-from bongsu.server.storage.parts import FrameColumns, PartWanted, frame_columns, read_parts, together
+from bongsu.server.storage.frames import FrameColumns, frame_columns
+from bongsu.server.storage.layouts import LayoutKey
+from bongsu.server.storage.parts import PartWanted, read_parts, together
 from bongsu.server.storage.rollup_blocks import SHARED, decode_series, decode_shared
 
 
@@ -19,7 +21,7 @@ from bongsu.server.storage.rollup_blocks import SHARED, decode_series, decode_sh
 class BlockColumns:
     """Some columns of one block, or of one rollup row (``step_ms``)."""
 
-    key: Key
+    key: LayoutKey
     step_ms: int | None
     start_ms: int
     end_ms: int
@@ -50,7 +52,7 @@ class LayoutRows:
     ``raw_spans``: starts of the spans whose raw samples count instead of their rollups.
     """
 
-    key: Key
+    key: LayoutKey
     frames: FrameColumns | None = None
     blocks: list[BlockColumns] = field(default_factory=list)
     rollups: list[BlockColumns] = field(default_factory=list)
@@ -67,7 +69,13 @@ class LayoutRows:
 
 
 def read_layout(
-    connection: Connection, key: Key, positions: Sequence[int], tier: int, start_ms: int, end_ms: int, floor_ms: int
+    connection: Connection,
+    key: LayoutKey,
+    positions: Sequence[int],
+    tier: int,
+    start_ms: int,
+    end_ms: int,
+    floor_ms: int,
 ) -> LayoutRows:
     """The columns ``positions`` (ascending) of one layout in ``[start_ms, end_ms)``.
 

@@ -39,7 +39,7 @@ from bongsu.server.ingest.validation import (
     check_process_lists,
     check_sizes,
 )
-from bongsu.server.storage.frames import Batch
+from bongsu.server.storage.batches import Batch
 from bongsu.server.storage.layouts import intern_layout
 from bongsu.server.storage.processes import StoredList, encode_lists
 from bongsu.wire import json_form, protobuf

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from bongsu.core.errors import BongsuError, Unavailable
 from bongsu.server.database.database import Database
-from bongsu.server.storage.frames import Batch, SomeStoredAlready, store
+from bongsu.server.storage.batches import Batch, SomeStoredAlready, store
 
 logger = logging.getLogger(__name__)
 

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select, tuple_
+from sqlalchemy import Connection, Table, select, tuple_
 
 from bongsu.server.database.database import Database
-from bongsu.server.database.tables import blocks, frames, layouts, rollups
+from bongsu.server.database.tables import blocks, layouts, rollups
 from bongsu.server.storage.blocks import CorruptBlock, Head
+from bongsu.server.storage.frames import frame_lengths
 from bongsu.server.storage.layouts import decode_series
 
 # Rows of blocks read at a time: some 20 MB.
@@ -55,12 +56,8 @@ def _layouts(connection: Connection) -> tuple[dict[tuple[int, int], int], list[s
 
 
 def _frames(connection: Connection, widths: dict[tuple[int, int], int]) -> list[str]:
-    key = (frames.c.server_id, frames.c.layout_id)
-    length = func.length(frames.c["values"])
     problems = []
-    for server_id, layout_id, size, count in connection.execute(
-        select(*key, length, func.count()).group_by(*key, length)
-    ):
+    for server_id, layout_id, size, count in frame_lengths(connection):
         width = widths.get((server_id, layout_id))
         if width is None:
             problems.append(f"server {server_id}: {count} frames of layout {layout_id}, which is not there")

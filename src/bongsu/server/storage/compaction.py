@@ -10,8 +10,9 @@ import numpy.typing as npt
 from bongsu.arrays import Times
 from bongsu.core.series import Layout
 from bongsu.core.units import HOUR_MS, MINUTE_MS
-from bongsu.server.storage.archive import RAW, ROW_SPAN_MS, Key, StoredBlock, StoredRollup, make_block
+from bongsu.server.storage.archive import RAW, ROW_SPAN_MS, StoredBlock, StoredRollup, make_block
 from bongsu.server.storage.blocks import CorruptBlock, Head, encode_columns, pack_parts
+from bongsu.server.storage.layouts import LayoutKey
 from bongsu.server.storage.rollup import Rollup, coarser, combined, counters_of, fuller, of_frames
 from bongsu.server.storage.rollup_blocks import decode_rollup, encode_rollup
 
@@ -33,7 +34,7 @@ class Compacted:
 
 
 def compact(
-    key: Key,
+    key: LayoutKey,
     layout: Layout,
     span_ms: int,
     stored: Sequence[StoredBlock],
@@ -115,7 +116,7 @@ def _beside(rollups: list[Rollup]) -> Rollup:
 
 def _roll(
     result: Compacted,
-    key: Key,
+    key: LayoutKey,
     span_ms: int,
     fine: Rollup,
     minutes: StoredRollup | None,
@@ -156,11 +157,13 @@ def _checksum(row: StoredRollup | None) -> int | None:
     return None if row is None else row.checksum
 
 
-def _rollup_row(key: Key, step_ms: int, start_ms: int, rollup: Rollup, counters: npt.NDArray[np.bool_]) -> StoredRollup:
+def _rollup_row(
+    key: LayoutKey, step_ms: int, start_ms: int, rollup: Rollup, counters: npt.NDArray[np.bool_]
+) -> StoredRollup:
     packed = encode_rollup(rollup, counters)
     end_ms = int(rollup.times[-1]) + step_ms
     return StoredRollup(*key, step_ms, start_ms, end_ms, len(rollup.times), packed.checksum, packed.head, packed.data)
 
 
-def _block(key: Key, times: Times, parts: list[bytes]) -> StoredBlock:
+def _block(key: LayoutKey, times: Times, parts: list[bytes]) -> StoredBlock:
     return make_block(key, int(times[0]), int(times[-1]), len(times), pack_parts(times, parts), rolled=True)

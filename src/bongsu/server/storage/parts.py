@@ -7,12 +7,9 @@ PostgreSQL a substring of an uncompressed value reads the chunks that do.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection
 
-from bongsu.arrays import Times, Values
-from bongsu.server.database.tables import frames
-from bongsu.server.storage.archive import Key
-from bongsu.server.storage.frames import columns_of
+from bongsu.server.storage.layouts import LayoutKey
 
 # Reading a part costs as much as some 8 KB read in one go.
 _PART_BYTES = 8_192
@@ -22,7 +19,7 @@ _PART_BYTES = 8_192
 class PartWanted:
     """``length`` bytes from ``offset`` of the data of one row. ``step_ms``: of a rollup row; None: of a block."""
 
-    key: Key
+    key: LayoutKey
     step_ms: int | None
     start_ms: int
     offset: int
@@ -48,7 +45,7 @@ def _read_sqlite(connection: Connection, wanted: Sequence[PartWanted]) -> list[b
     driver = connection.connection.driver_connection
     assert driver is not None
     found: list[bytes] = []
-    row: tuple[Key, int | None, int] | None = None
+    row: tuple[LayoutKey, int | None, int] | None = None
     blob = None
     try:
         for one in wanted:
@@ -110,50 +107,3 @@ def together(places: Sequence[tuple[int, int]]) -> bool:
     """Whether to read from the first to the last of (offset, length) in one go, rather than each by itself."""
     first, last = places[0], places[-1]
     return last[0] + last[1] - first[0] <= sum(length for _, length in places) + _PART_BYTES * len(places)
-
-
-@dataclass(frozen=True, slots=True)
-class FrameColumns:
-    """Frames of one layout in a range, of which only the columns from ``first`` on were read. ``values``: (n, w)."""
-
-    times: Times
-    values: Values
-    first: int
-
-    def column(self, position: int) -> Values:
-        """(n,) values of one series."""
-        return self.values[:, position - self.first]
-
-
-_FRAMES = (
-    select(
-        frames.c.time_ms,
-        func.substr(frames.c["values"], bindparam("first"), bindparam("length")),
-    )
-    .where(
-        frames.c.server_id == bindparam("server"),
-        frames.c.layout_id == bindparam("layout"),
-        frames.c.time_ms >= bindparam("start"),
-        frames.c.time_ms < bindparam("end"),
-    )
-    .order_by(frames.c.time_ms)
-)
-
-
-def frame_columns(
-    connection: Connection, key: Key, start_ms: int, end_ms: int, positions: Sequence[int]
-) -> FrameColumns | None:
-    """The frames of one layout with ``start_ms <= time < end_ms``; None if there are none. ``positions``: ascending."""
-    first, width = positions[0], positions[-1] - positions[0] + 1
-    bounds = {
-        "server": key[0],
-        "layout": key[1],
-        "start": start_ms,
-        "end": end_ms,
-        "first": 8 * first + 1,
-        "length": 8 * width,
-    }
-    rows = connection.execute(_FRAMES, bounds).all()
-    if not rows:
-        return None
-    return FrameColumns(*columns_of([row[0] for row in rows], [row[1] for row in rows]), first)

@@ -9,8 +9,10 @@ the block. Frames that the archive holds already (sent again after they were sea
 import asyncio
 import logging
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from sqlalchemy import Connection, delete, insert
 
 from bongsu.arrays import Times, Values
 from bongsu.core.clock import Clock
@@ -18,27 +20,25 @@ from bongsu.core.samples import Frame
 from bongsu.core.units import MINUTE_MS
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database
+from bongsu.server.database.tables import blocks
 from bongsu.server.job import Job
 from bongsu.server.storage.archive import (
     SPAN_MS,
     BlockInfo,
-    FramesChanged,
-    Key,
     StoredBlock,
-    Unsealed,
+    block_row,
     heads_between,
     make_block,
-    oldest_frames,
-    replace_frames,
-    unsealed,
+    same_block,
 )
 from bongsu.server.storage.blocks import CorruptBlock, Head, encode_block
-from bongsu.server.storage.frames import columns_of
+from bongsu.server.storage.frames import Unsealed, columns_of, delete_frames, oldest_frames, unsealed
+from bongsu.server.storage.layouts import LayoutKey
 
 logger = logging.getLogger(__name__)
 
 # 12 minutes at 1 s. Blocks are small because they do not stay: once their span is over, one takes their place
-# (jobs/compactor.py). Until then a row takes 20 times the room of a sealed frame.
+# (storage/compactor.py). Until then a row takes 20 times the room of a sealed frame.
 FRAMES_PER_BLOCK = 720
 # 180 frames at 10 s.
 MAX_AGE_MS = 30 * MINUTE_MS
@@ -60,10 +60,28 @@ def due(one: Unsealed, now_ms: int, last_ms: float = -math.inf) -> bool:
     return one.oldest_ms < now_ms - MAX_AGE_MS - spread % STAGGER_MS and last_ms <= now_ms - AGAIN_MS
 
 
-def seal(key: Key, times: Times, values: Values) -> StoredBlock:
+def seal(key: LayoutKey, times: Times, values: Values) -> StoredBlock:
     """A block row of these frames."""
     packed = encode_block(times, values)
     return make_block(key, int(times[0]), int(times[-1]), len(times), packed, rolled=False)
+
+
+class FramesChanged(Exception):
+    """Frames arrived in the range while it was being sealed; read it again."""
+
+
+def replace_frames(connection: Connection, key: LayoutKey, sealed: Sequence[Frame], block: StoredBlock | None) -> None:
+    """Deletes the frames and inserts the block. ``block`` None: the archive has all of them already.
+
+    Raises:
+        FramesChanged: the range holds other frames than ``sealed``. The transaction must be rolled back.
+    """
+    if delete_frames(connection, key, sealed[0].time_ms, sealed[-1].time_ms) != len(sealed):
+        raise FramesChanged
+    if block is not None:
+        # A block with the same start exists only if its head is corrupt, so that nobody knew what it holds.
+        connection.execute(delete(blocks).where(same_block(block.info)))
+        connection.execute(insert(blocks).values(block_row(block)))
 
 
 class Sealer(Job):
@@ -75,7 +93,7 @@ class Sealer(Job):
     def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
         super().__init__(settings, database, clock)
         # When a layout was last sealed for the age of its frames.
-        self._sealed_ms: dict[Key, int] = {}
+        self._sealed_ms: dict[LayoutKey, int] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
         for one in await self.database.read(unsealed):
@@ -98,7 +116,7 @@ class Sealer(Job):
         """Seals the oldest frames of one layout. Returns how many rows that took out."""
         key = (one.server_id, one.layout_id)
         frames = await self.database.read(
-            lambda connection: oldest_frames(connection, *key, FRAMES_PER_BLOCK, before_ms)
+            lambda connection: oldest_frames(connection, key, FRAMES_PER_BLOCK, before_ms)
         )
         if not frames:
             return 0
@@ -109,14 +127,16 @@ class Sealer(Job):
         )
         block = _block_of_new(key, frames, overlapping)
         try:
-            await self.database.write(lambda connection: replace_frames(connection, *key, frames, block))
+            await self.database.write(lambda connection: replace_frames(connection, key, frames, block))
         except FramesChanged:
             # A late frame came into the span meanwhile; the next round takes it along.
             return 0
         return len(frames)
 
 
-def _block_of_new(key: Key, frames: list[Frame], overlapping: list[tuple[BlockInfo, bytes]]) -> StoredBlock | None:
+def _block_of_new(
+    key: LayoutKey, frames: list[Frame], overlapping: list[tuple[BlockInfo, bytes]]
+) -> StoredBlock | None:
     times, values = columns_of([frame.time_ms for frame in frames], [frame.values for frame in frames])
     for info, head in overlapping:
         try:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from bongsu.core.units import HOUR_MS, MINUTE_MS
-from bongsu.server.database.tables import blocks, frames, process_lists, rollups
+from bongsu.server.database.tables import blocks, process_lists, rollups
+from bongsu.server.storage.frames import frame_totals
 from bongsu.server.storage.layouts import load_layouts
 
 
@@ -42,14 +43,8 @@ def tier_stats(connection: Connection) -> list[TierStats]:
         for layout in layouts
     }
     tiers = {name: TierStats(name) for name in ("frames", "raw", "1m", "1h", "processes")}
-    size = func.sum(func.length(frames.c["values"]))
-    time_ms = frames.c.time_ms
-    key = (frames.c.server_id, frames.c.layout_id)
-    for row in connection.execute(
-        select(*key, func.count(), size, func.min(time_ms), func.max(time_ms)).group_by(*key)
-    ):
-        server_id, layout_id, rows, taken, oldest_ms, newest_ms = row
-        tiers["frames"].add(rows, rows * widths.get((server_id, layout_id), 0), int(taken), oldest_ms, newest_ms)
+    for server_id, layout_id, rows, taken, oldest_ms, newest_ms in frame_totals(connection):
+        tiers["frames"].add(rows, rows * widths.get((server_id, layout_id), 0), taken, oldest_ms, newest_ms)
     key = (blocks.c.server_id, blocks.c.layout_id)
     size = func.sum(func.length(blocks.c.head) + func.length(blocks.c.data))
     bounds = (func.min(blocks.c.start_ms), func.max(blocks.c.end_ms))

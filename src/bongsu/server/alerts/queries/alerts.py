@@ -12,7 +12,7 @@ from bongsu.alerts.ports import Acknowledgement, Remembered
 from bongsu.alerts.rules import Severity
 from bongsu.alerts.state import Key
 from bongsu.core.errors import Conflict, NotFound
-from bongsu.server.database.shares import SHARDS
+from bongsu.server.database.leases import SHARDS
 from bongsu.server.database.tables import alert_decisions, alert_notification_alerts, alert_notifications, alerts
 
 _FIELDS = tuple(field.name for field in fields(Alert))

@@ -1,0 +1,38 @@
+"""Statements on the table ``signing_keys``."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select, text
+
+from bongsu.server.database.tables import signing_keys
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSigningKey:
+    """``secret`` is encrypted."""
+
+    id: str
+    secret: bytes
+    created_ms: int
+
+
+def load_signing_keys(connection: Connection) -> list[StoredSigningKey]:
+    """Newest first."""
+    newest = signing_keys.c.created_ms.desc(), signing_keys.c.id
+    return [StoredSigningKey(**row._mapping) for row in connection.execute(select(signing_keys).order_by(*newest))]
+
+
+def add_signing_key(connection: Connection, key: StoredSigningKey, *, only_if_none: bool = False) -> bool:
+    """Stores a key. ``only_if_none``: unless there is one; processes that start together agree on the first."""
+    if only_if_none:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(8602)"))
+        if load_signing_keys(connection):
+            return False
+    connection.execute(insert(signing_keys).values(id=key.id, secret=key.secret, created_ms=key.created_ms))
+    return True
+
+
+def delete_signing_keys(connection: Connection, ids: list[str]) -> None:
+    """Forgets keys: what they signed is not accepted any more."""
+    connection.execute(delete(signing_keys).where(signing_keys.c.id.in_(ids)))

@@ -1,0 +1,23 @@
+"""Revisions: how the processes on one database learn that something they hold in memory has changed.
+
+Each part has a number that rises in the transaction of every change. A process that holds a part in memory compares
+the numbers now and then, and loads the part again when its number has changed.
+"""
+
+from sqlalchemy import Connection, select, update
+
+from bongsu.server.database.dialect import insert_or_ignore
+from bongsu.server.database.tables import auth_revisions
+
+
+def bump_revision(connection: Connection, part: str) -> None:
+    """Tells every process that a part has changed; belongs in the transaction that changes it."""
+    connection.execute(insert_or_ignore(connection, auth_revisions).values(part=part, revision=0))
+    mine = auth_revisions.c.part == part
+    connection.execute(update(auth_revisions).where(mine).values(revision=auth_revisions.c.revision + 1))
+
+
+def load_revisions(connection: Connection) -> dict[str, int]:
+    """Part -> revision."""
+    rows = connection.execute(select(auth_revisions.c.part, auth_revisions.c.revision))
+    return {row.part: row.revision for row in rows}

@@ -1,0 +1,73 @@
+"""Fills the registry from the database at start, and writes back when servers were last seen."""
+
+import asyncio
+import logging
+
+from sqlalchemy import Connection
+
+from bongsu.core.samples import Frame
+from bongsu.server.database.database import Database
+from bongsu.server.fleet.registry import Newest, Registry
+from bongsu.server.fleet.servers import ServerRecord, load_servers, touch_servers
+from bongsu.server.storage.archive import newest_block, oldest_samples
+from bongsu.server.storage.blocks import CorruptBlock
+from bongsu.server.storage.frames import newest_frames
+from bongsu.server.storage.layouts import LayoutKey, load_layouts
+
+logger = logging.getLogger(__name__)
+
+STORE_SECONDS = 60
+
+
+def load_registry(connection: Connection) -> Registry:
+    """All servers as the database knows them: their records, layouts and newest frames."""
+    registry = Registry()
+    layouts = load_layouts(connection)
+    oldest = oldest_samples(connection)
+    for record in load_servers(connection):
+        state = registry.add(record)
+        state.oldest_ms = min(state.oldest_ms, oldest.get(record.id, state.oldest_ms))
+        for layout in layouts.get(record.id, ()):
+            state.add_layout(layout)
+            key = (record.id, layout.id)
+            newest = newest_frames(connection, key) or _newest_sealed_frames(connection, key)
+            if newest:
+                state.newest[layout.id] = Newest(*newest)
+                state.last_seen_ms = max(state.last_seen_ms, newest[0].time_ms)
+    return registry
+
+
+def _newest_sealed_frames(connection: Connection, key: LayoutKey) -> list[Frame]:
+    """The last two frames of a layout whose frames are all sealed, newest first."""
+    stored = newest_block(connection, key)
+    if stored is None:
+        return []
+    try:
+        head = stored.opened()
+        rows = head.columns(stored.data, range(head.width))[-2:]
+    except CorruptBlock:
+        logger.error("server %d: the block at %d is corrupt", key[0], stored.info.start_ms)
+        return []
+    times = head.times[-2:].tolist()
+    return [Frame(key[1], time_ms, row.tobytes()) for time_ms, row in zip(times[::-1], rows[::-1], strict=True)]
+
+
+async def store_last_seen(database: Database, registry: Registry) -> None:
+    """Stores when servers were last seen, where memory is ahead of the database."""
+    behind: list[ServerRecord] = []
+    for state in registry.by_id.values():
+        if state.last_seen_ms > state.record.last_seen_ms:
+            state.record.last_seen_ms = state.last_seen_ms
+            behind.append(state.record)
+    await database.write(lambda connection: touch_servers(connection, behind))
+
+
+async def keep_last_seen(database: Database, registry: Registry) -> None:
+    """Stores it every STORE_SECONDS until cancelled."""
+    while True:
+        await asyncio.sleep(STORE_SECONDS)
+        try:
+            await store_last_seen(database, registry)
+        except Exception:
+            # The next round writes it; after a restart the newest frames tell it as well.
+            logger.debug("last_seen_ms not stored", exc_info=True)
