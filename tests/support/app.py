@@ -19,7 +19,7 @@ from bongsu.server.auth.directory import PEOPLE
 from bongsu.server.auth.queries.accounts import ApiTokenRecord, add_api_token
 from bongsu.server.auth.tokens import Prefix, digest, new_token
 from bongsu.server.config import Limits, PasswordSettings, RateLimits, Settings
-from bongsu.server.ingest.validation import check_agent_id
+from bongsu.server.fleet.names import check_agent_id
 from bongsu.server.services import Services
 from bongsu.wire import json_form, protobuf
 from tests.support.clock import FakeClock

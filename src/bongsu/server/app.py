@@ -135,7 +135,8 @@ class Application:
             app.state.services = services
             await auth.start(self._settings, self._settings.public_url or local_url(self._settings))
             ingest.start()
-            self._ingest, self._gate.services = ingest, services
+            self._ingest = ingest
+            self._gate.open(auth.directory, rates)
             running = [
                 asyncio.create_task(keep_last_seen(database, registry), name="last seen"),
                 asyncio.create_task(tags.poll(), name="tags"),

@@ -2,20 +2,17 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bongsu.core.clock import Clock
+from bongsu.server.auth.wiring import Auth
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database
+from bongsu.server.edge.rates import RateLimiter
 from bongsu.server.fleet.registry import Registry
 from bongsu.server.fleet.tags import ServerTags
 from bongsu.server.history import HistoryReader
 from bongsu.server.ingest.endpoint import Ingest
 from bongsu.server.vault import Vault
-
-if TYPE_CHECKING:
-    from bongsu.server.auth.wiring import Auth
-    from bongsu.server.edge.rates import RateLimiter
 
 
 @dataclass(slots=True)
@@ -31,6 +28,6 @@ class Services:
     history: HistoryReader
     vault: Vault
     started_ms: int
-    auth: "Auth"
-    rate_limiter: "RateLimiter"
+    auth: Auth
+    rate_limiter: RateLimiter
     refused: Counter[str]

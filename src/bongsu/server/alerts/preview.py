@@ -18,11 +18,10 @@ from bongsu.core.buckets import nice_step
 from bongsu.core.errors import InvalidInput
 from bongsu.core.liveness import DOWN_AFTER, LATE_AFTER
 from bongsu.core.units import DAY_MS, HOUR_MS
-from bongsu.server.fleet.registry import ServerState
+from bongsu.server.fleet.registry import Registry, ServerState
 from bongsu.server.fleet.selection import Selection
-from bongsu.server.history import HistoryQuery
+from bongsu.server.history import HistoryQuery, HistoryReader
 from bongsu.server.history.aggregation import Aggregation
-from bongsu.server.services import Services
 
 LONGEST_MS = 31 * DAY_MS
 MOST_LOOKS = 1_500
@@ -60,7 +59,9 @@ class Preview(BaseModel):
 Column = tuple[Times, Values]
 
 
-async def run_preview(services: Services, rule: Rule, start_ms: int, end_ms: int, warnings: list[str]) -> Preview:
+async def run_preview(
+    history: HistoryReader, registry: Registry, rule: Rule, start_ms: int, end_ms: int, warnings: list[str]
+) -> Preview:
     """Raises InvalidInput for a range or a rule that is too large to look back with."""
     condition = rule.condition
     if end_ms - start_ms > LONGEST_MS:
@@ -72,10 +73,10 @@ async def run_preview(services: Services, rule: Rule, start_ms: int, end_ms: int
     ends = np.arange(start_ms - start_ms % step_ms + step_ms, end_ms + 1, step_ms, dtype=np.int64)
     states = {
         number: state
-        for number, state in services.registry.by_id.items()
+        for number, state in registry.by_id.items()
         if rule.scope.covers(number, state.record.agent.name, state.record.tags)
     }
-    columns = await _columns(services, rule, states, start_ms, end_ms, warnings)
+    columns = await _columns(history, registry, rule, states, start_ms, end_ms, warnings)
     firings = await asyncio.to_thread(_look_back, rule, columns, states, ends)
     return Preview(
         start_ms=start_ms,
@@ -89,7 +90,8 @@ async def run_preview(services: Services, rule: Rule, start_ms: int, end_ms: int
 
 
 async def _columns(
-    services: Services,
+    reader: HistoryReader,
+    registry: Registry,
     rule: Rule,
     states: dict[int, ServerState],
     start_ms: int,
@@ -112,7 +114,7 @@ async def _columns(
         query = HistoryQuery(
             selection, start_ms - _back_ms(rule), end_ms, MOST_SAMPLES, None, Aggregation.LAST, MOST_SERIES
         )
-        history = await services.history.run(query, services.registry)
+        history = await reader.run(query, registry)
         if history.step_ms is not None:
             note = f"Over this range samples of {history.step_ms // 1000} s were looked at, not each one."
             if note not in warnings:

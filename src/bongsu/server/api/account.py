@@ -3,18 +3,18 @@
 from typing import Annotated
 
 import segno
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from bongsu.core.errors import Conflict, InvalidInput, NotFound
-from bongsu.server.api.access import person, require
-from bongsu.server.api.browser import Few
+from bongsu.server.api.access import Person, Viewer
+from bongsu.server.api.browser import LoginRate
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.people import Name, Secret, User, shown
 from bongsu.server.auth.audit import record
 from bongsu.server.auth.directory import PEOPLE
-from bongsu.server.auth.principal import Principal, Role
+from bongsu.server.auth.principal import Principal
 from bongsu.server.auth.queries import accounts
 from bongsu.server.auth.queries.accounts import UserRecord
 from bongsu.server.services import Services
@@ -73,17 +73,14 @@ class Sessions(BaseModel):
     sessions: list[Session]
 
 
-Me = Annotated[Principal, Depends(person)]
-
-
 @router.get("", operation_id="get_account", summary="Who one is")
-async def account(services: ServicesDep, user: Annotated[Principal, Depends(require(Role.viewer))]) -> User:
+async def account(services: ServicesDep, user: Viewer) -> User:
     """Of an API token: its owner, with the role and the tags that the token has."""
     return shown(_own(services, user)).model_copy(update={"role": user.role, "tags": dict(user.tags)})
 
 
 @router.patch("", operation_id="update_account", summary="Change one's name")
-async def update(services: ServicesDep, user: Me, wanted: Profile) -> User:
+async def update(services: ServicesDep, user: Person, wanted: Profile) -> User:
     """The address and the role are for an admin to change."""
     before = _own(services, user)
 
@@ -96,10 +93,12 @@ async def update(services: ServicesDep, user: Me, wanted: Profile) -> User:
 
 
 @router.put("/password", operation_id="change_password", summary="Change one's password", status_code=204)
-async def change_password(services: ServicesDep, user: Me, wanted: NewPassword, _: Annotated[None, Few]) -> None:
+async def change_password(
+    services: ServicesDep, user: Person, wanted: NewPassword, _: Annotated[None, LoginRate]
+) -> None:
     """Ends all other sessions."""
     own = _own(services, user)
-    await _prove(services, own, user, wanted.current, field="current")
+    await services.auth.login.check_password(own, wanted.current, user.address, field="current")
     services.auth.passwords.check(wanted.new, email=own.email, field="new")
     hashed = await services.auth.passwords.hash(wanted.new)
 
@@ -112,7 +111,7 @@ async def change_password(services: ServicesDep, user: Me, wanted: NewPassword, 
 
 
 @router.get("/sessions", operation_id="list_sessions", summary="Where one is logged in")
-async def sessions(services: ServicesDep, user: Me) -> Sessions:
+async def sessions(services: ServicesDep, user: Person) -> Sessions:
     """Those that have not expired."""
     now_ms = services.clock.now_ms()
     found = [one for one in services.auth.directory.sessions.values() if one.user_id == user.id]
@@ -134,7 +133,7 @@ async def sessions(services: ServicesDep, user: Me) -> Sessions:
 
 
 @router.delete("/sessions", operation_id="end_sessions", summary="Log out everywhere", status_code=204)
-async def end_sessions(services: ServicesDep, user: Me) -> None:
+async def end_sessions(services: ServicesDep, user: Person) -> None:
     """This session too. API tokens go on."""
 
     def store(connection: Connection) -> None:
@@ -146,7 +145,7 @@ async def end_sessions(services: ServicesDep, user: Me) -> None:
 
 
 @router.delete("/sessions/{session_id}", operation_id="end_session", summary="Log out elsewhere", status_code=204)
-async def end_session(services: ServicesDep, user: Me, session_id: str) -> None:
+async def end_session(services: ServicesDep, user: Person, session_id: str) -> None:
     """Ends one of one's sessions."""
 
     def store(connection: Connection) -> bool:
@@ -162,13 +161,13 @@ async def end_session(services: ServicesDep, user: Me, session_id: str) -> None:
 
 @router.post("/second-factor", operation_id="begin_second_factor", summary="A secret for an authenticator app")
 async def begin_second_factor(
-    services: ServicesDep, user: Me, given: Password, _: Annotated[None, Few]
+    services: ServicesDep, user: Person, given: Password, _: Annotated[None, LoginRate]
 ) -> NewSecondFactor:
     """Nothing changes until a code confirms it."""
     own = _own(services, user)
     if own.totp_enabled:
         raise Conflict("There is a second factor already; take it away first.", code="second_factor_exists")
-    await _prove(services, own, user, given.password)
+    await services.auth.login.check_password(own, given.password, user.address)
     secret, encrypted = services.auth.second_factor.new()
     await services.auth.directory.change(
         PEOPLE, lambda connection: accounts.update_user(connection, user.id, totp_secret=encrypted)
@@ -179,7 +178,9 @@ async def begin_second_factor(
 
 
 @router.put("/second-factor", operation_id="confirm_second_factor", summary="Turn it on", status_code=204)
-async def confirm_second_factor(services: ServicesDep, user: Me, given: Code, _: Annotated[None, Few]) -> None:
+async def confirm_second_factor(
+    services: ServicesDep, user: Person, given: Code, _: Annotated[None, LoginRate]
+) -> None:
     """From now on a code is needed to log in."""
     own = _own(services, user)
     if own.totp_secret is None or own.totp_enabled:
@@ -196,10 +197,12 @@ async def confirm_second_factor(services: ServicesDep, user: Me, given: Code, _:
 
 
 @router.delete("/second-factor", operation_id="delete_second_factor", summary="Turn it off", status_code=204)
-async def delete_second_factor(services: ServicesDep, user: Me, given: Password, _: Annotated[None, Few]) -> None:
+async def delete_second_factor(
+    services: ServicesDep, user: Person, given: Password, _: Annotated[None, LoginRate]
+) -> None:
     """The password is enough again."""
     own = _own(services, user)
-    await _prove(services, own, user, given.password)
+    await services.auth.login.check_password(own, given.password, user.address)
 
     def store(connection: Connection) -> None:
         accounts.update_user(connection, user.id, totp_enabled=False, totp_secret=None)
@@ -210,16 +213,6 @@ async def delete_second_factor(services: ServicesDep, user: Me, given: Password,
 
 def _own(services: Services, user: Principal) -> UserRecord:
     return services.auth.directory.users[user.user_id]
-
-
-async def _prove(
-    services: Services, own: UserRecord, user: Principal, password: str, *, field: str = "password"
-) -> None:
-    """Raises InvalidInput: no 401, which would log the page out."""
-    await services.auth.lockout.check(own.email, user.address)
-    if not await services.auth.passwords.verify(own.password_hash, password):
-        await services.auth.lockout.failed(own.email, user.address)
-        raise InvalidInput("The password is wrong.", code="wrong_password", field=field)
 
 
 def _note(

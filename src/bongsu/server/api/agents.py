@@ -1,20 +1,18 @@
 """/api/agents, /api/enrolment-tokens: how machines come in, and are kept out."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from bongsu.core.errors import NotFound, Unauthenticated
 from bongsu.core.units import HOUR_MS
-from bongsu.server.api.access import address_of, require
-from bongsu.server.api.browser import Few
-from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.api.access import Admin
+from bongsu.server.api.browser import LoginRate
+from bongsu.server.api.dependencies import ServicesDep, address_of
 from bongsu.server.api.people import Name, Tags
 from bongsu.server.auth.audit import record
 from bongsu.server.auth.directory import AGENTS
-from bongsu.server.auth.principal import Principal, Role
+from bongsu.server.auth.principal import Principal
 from bongsu.server.auth.queries import agents
 from bongsu.server.auth.queries.agents import ANY_NUMBER, EnrolmentRecord
 from bongsu.server.fleet.registry import ServerState
@@ -22,9 +20,6 @@ from bongsu.server.fleet.servers import set_tags
 from bongsu.server.services import Services
 
 router = APIRouter(prefix="/api", tags=["agents"])
-
-
-Admin = Annotated[Principal, Depends(require(Role.admin))]
 
 
 class Enrol(BaseModel):
@@ -82,7 +77,7 @@ class ServerTags(BaseModel):
     tags: Tags
 
 
-@router.post("/agents/enrol", operation_id="enrol_agent", summary="Get an agent's token", dependencies=[Few])
+@router.post("/agents/enrol", operation_id="enrol_agent", summary="Get an agent's token", dependencies=[LoginRate])
 async def enrol(services: ServicesDep, request: Request, wanted: Enrol) -> AgentToken:
     """For agents. 401: the enrolment token is not good (any more). 409 `already_enrolled`: this agent had a token
     before, so it needs an enrolment token that was made for it."""
@@ -92,7 +87,7 @@ async def enrol(services: ServicesDep, request: Request, wanted: Enrol) -> Agent
 
 
 @router.post(
-    "/agents/rotate", operation_id="rotate_agent_token", summary="Replace an agent's token", dependencies=[Few]
+    "/agents/rotate", operation_id="rotate_agent_token", summary="Replace an agent's token", dependencies=[LoginRate]
 )
 async def rotate(services: ServicesDep, request: Request) -> AgentToken:
     """For agents, with the token that they have. The old one is good for ten minutes more."""

@@ -1,14 +1,12 @@
 """/api/tokens: API tokens, for programs that act in their owner's name."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from bongsu.core.errors import Forbidden, NotFound
 from bongsu.core.units import DAY_MS
-from bongsu.server.api.access import person
+from bongsu.server.api.access import Person
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.people import Name, Tags
 from bongsu.server.auth.audit import record
@@ -20,9 +18,6 @@ from bongsu.server.auth.tokens import Prefix, digest, new_token
 from bongsu.server.services import Services
 
 router = APIRouter(prefix="/api/tokens", tags=["API tokens"])
-
-
-Me = Annotated[Principal, Depends(person)]
 
 
 class NewApiToken(BaseModel):
@@ -60,14 +55,14 @@ class ApiTokens(BaseModel):
 
 
 @router.get("", operation_id="list_api_tokens", summary="API tokens")
-async def tokens(services: ServicesDep, user: Me) -> ApiTokens:
+async def tokens(services: ServicesDep, user: Person) -> ApiTokens:
     """Newest first."""
     found = [one for one in services.auth.directory.api_tokens.values() if _may(user, one)]
     return ApiTokens(tokens=[_shown(services, one) for one in sorted(found, key=lambda one: -one.id)])
 
 
 @router.post("", operation_id="create_api_token", summary="Make an API token", status_code=201)
-async def create(services: ServicesDep, user: Me, wanted: NewApiToken) -> CreatedApiToken:
+async def create(services: ServicesDep, user: Person, wanted: NewApiToken) -> CreatedApiToken:
     """Shown once: only its hash is stored."""
     if not user.role.includes(wanted.scope):
         raise Forbidden(f"Your role is {user.role}; a token cannot have more.", field="scope")
@@ -95,7 +90,7 @@ async def create(services: ServicesDep, user: Me, wanted: NewApiToken) -> Create
 
 
 @router.delete("/{token_id}", operation_id="delete_api_token", summary="End an API token", status_code=204)
-async def delete(services: ServicesDep, user: Me, token_id: int) -> None:
+async def delete(services: ServicesDep, user: Person, token_id: int) -> None:
     """At once. One's own; an admin may end anybody's."""
     directory = services.auth.directory
     found = next((one for one in directory.api_tokens.values() if one.id == token_id and _may(user, one)), None)

@@ -2,14 +2,13 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from bongsu.server.api.access import require
+from bongsu.server.api.access import Admin
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.timerange import parse_range
-from bongsu.server.auth.principal import Principal, Role
-from bongsu.server.auth.queries.audit import load_entries
+from bongsu.server.auth.audit import load_entries
 
 router = APIRouter(prefix="/api/audit", tags=["audit log"])
 
@@ -38,7 +37,7 @@ class AuditLog(BaseModel):
 @router.get("", operation_id="list_audit_entries", summary="Who changed what")
 async def audit(
     services: ServicesDep,
-    user: Annotated[Principal, Depends(require(Role.admin))],
+    user: Admin,
     actor: Annotated[str, Query(max_length=255, description="Part of a name, in any case.")] = "",
     action: Annotated[
         str, Query(max_length=64, description="Such as `user.update`, or `user` for all that begin so.")

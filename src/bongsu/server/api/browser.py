@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Header, Request, Response
 
 from bongsu.core.errors import Forbidden
-from bongsu.server.api.access import address_of, services_of
+from bongsu.server.api.dependencies import address_of, services_of
 from bongsu.server.auth.sessions import Login
 from bongsu.server.edge.addresses import rate_key
 
@@ -39,15 +39,15 @@ def by_script(
         raise Forbidden("The header X-Bongsu is missing.", code="cross_site", field="X-Bongsu")
 
 
-async def few(request: Request) -> None:
-    """A dependency of what passwords and one-time tokens are tried on. Raises TooMany."""
+async def limit_login_rate(request: Request) -> None:
+    """A dependency of endpoints where passwords and one-time tokens can be tried. Raises TooMany."""
     services = services_of(request)
     await services.rate_limiter.login(rate_key(address_of(request)))
 
 
 FromThisSite = Depends(from_this_site)
 ByScript = Depends(by_script)
-Few = Depends(few)
+LoginRate = Depends(limit_login_rate)
 
 
 def set_cookie(request: Request, response: Response, login: Login) -> None:

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from bongsu.server.api.dependencies import ServicesDep, Viewer
+from bongsu.server.api.access import Viewer
+from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.servers import state_at
 from bongsu.server.api.timerange import parse_range
 from bongsu.server.fleet.registry import ServerState

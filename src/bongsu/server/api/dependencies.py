@@ -1,19 +1,27 @@
-"""What handlers are given."""
+"""Dependencies that handlers share: the services, the client's address, ids and cursors, the selection of series."""
 
 from typing import Annotated
 
-from fastapi import Depends, Path, Query
+from fastapi import Depends, Path, Query, Request, WebSocket
 from pydantic import Field
 
-from bongsu.server.api.access import require, services_of
-from bongsu.server.auth.principal import Principal, Role
 from bongsu.server.fleet.selection import Selection, parse_filters
 from bongsu.server.services import Services
 
+
+def services_of(request: Request) -> Services:
+    """What the application made at its start."""
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services
+
+
+def address_of(request: Request | WebSocket) -> str:
+    """Where a request comes from; behind a trusted proxy what it says."""
+    return request.client.host if request.client else ""
+
+
 ServicesDep = Annotated[Services, Depends(services_of)]
-Viewer = Annotated[Principal, Depends(require(Role.viewer))]
-Operator = Annotated[Principal, Depends(require(Role.operator))]
-Admin = Annotated[Principal, Depends(require(Role.admin))]
 # As wide as its column.
 ServerId = Annotated[int, Field(ge=1, le=2**31 - 1)]
 RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]

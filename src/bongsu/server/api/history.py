@@ -6,17 +6,16 @@ import json
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field
 
 from bongsu.core.errors import InvalidInput
 from bongsu.core.units import HOUR_MS, parse_duration_ms
-from bongsu.server.api.access import require
+from bongsu.server.api.access import Viewer
 from bongsu.server.api.dependencies import SelectionDep, ServicesDep
 from bongsu.server.api.metrics import json_response, series_info
 from bongsu.server.api.schemas import SeriesInfo
 from bongsu.server.api.timerange import parse_range
-from bongsu.server.auth.principal import Principal, Role
 from bongsu.server.history import Cursor, History, HistoryQuery, Resolution, export
 from bongsu.server.history.aggregation import Aggregation
 from bongsu.server.history.groups import parse_grouping
@@ -89,7 +88,7 @@ _SETTLED_SECONDS = 600
 )
 async def history(
     services: ServicesDep,
-    user: Annotated[Principal, Depends(require(Role.viewer))],
+    user: Viewer,
     selection: SelectionDep,
     start: Annotated[str, Query(description="Unix ms, ISO 8601, or relative: -15m, -6h, -7d.")] = "-1h",
     end: Annotated[str, Query(description="As `start`; not included.")] = "now",

@@ -17,7 +17,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 import bongsu
 from bongsu import __version__
-from bongsu.server.api.access import services_of
+from bongsu.server.api.dependencies import services_of
 
 router = APIRouter(prefix="/agent", include_in_schema=False)
 

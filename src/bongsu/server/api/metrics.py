@@ -1,18 +1,16 @@
 """GET /api/metrics/current and /api/metrics/catalog. POST /api/metrics is in ``bongsu.server.ingest``."""
 
 import math
-from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from bongsu.core.samples import unpack
 from bongsu.core.series import Kind, Series, family_of
-from bongsu.server.api.access import require
+from bongsu.server.api.access import Viewer
 from bongsu.server.api.dependencies import SelectionDep, ServicesDep
 from bongsu.server.api.schemas import SeriesInfo
-from bongsu.server.auth.principal import Principal, Role
 from bongsu.server.fleet.registry import ServerState
 from bongsu.server.fleet.selection import Selection
 
@@ -96,7 +94,7 @@ def json_response(document: object) -> Response:
 @router.get("/current", operation_id="get_current_metrics", summary="The newest samples", response_model=Current)
 async def current(
     services: ServicesDep,
-    user: Annotated[Principal, Depends(require(Role.viewer))],
+    user: Viewer,
     selection: SelectionDep,
 ) -> Response:
     """The newest sample of every selected series. Also for servers that are down: `time_ms` tells the age."""
@@ -130,7 +128,7 @@ CATALOG_VALUES = 100
 @router.get("/catalog", operation_id="get_metrics_catalog", summary="Metrics, labels, units and kinds")
 async def catalog(
     services: ServicesDep,
-    user: Annotated[Principal, Depends(require(Role.viewer))],
+    user: Viewer,
     selection: SelectionDep,
 ) -> Catalog:
     """Every metric that the selected servers ever sent, in the order of names."""

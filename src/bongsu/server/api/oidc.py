@@ -4,9 +4,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from bongsu.core.errors import NotFound
-from bongsu.server.api.access import address_of
-from bongsu.server.api.browser import COOKIE_PATH, Few, set_cookie
-from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.api.browser import COOKIE_PATH, LoginRate, set_cookie
+from bongsu.server.api.dependencies import ServicesDep, address_of
 from bongsu.server.auth.oidc import COOKIE, COOKIE_SECONDS, OidcFailed, OpenId, local_path
 from bongsu.server.services import Services
 
@@ -14,7 +13,7 @@ router = APIRouter(prefix="/api/auth/oidc", tags=["log in"])
 
 
 @router.get(
-    "/login", operation_id="begin_oidc", summary="Go to the OpenID provider", status_code=303, dependencies=[Few]
+    "/login", operation_id="begin_oidc", summary="Go to the OpenID provider", status_code=303, dependencies=[LoginRate]
 )
 async def begin(services: ServicesDep, request: Request, next: str = "/") -> Response:
     """Public. A redirect; 404 when there is no provider."""
@@ -35,7 +34,7 @@ async def begin(services: ServicesDep, request: Request, next: str = "/") -> Res
 
 
 @router.get(
-    "/callback", operation_id="finish_oidc", summary="Back from the provider", status_code=303, dependencies=[Few]
+    "/callback", operation_id="finish_oidc", summary="Back from the provider", status_code=303, dependencies=[LoginRate]
 )
 async def finish(services: ServicesDep, request: Request, code: str = "", state: str = "") -> Response:
     """Public. A redirect to the dashboard, logged in, or to the login page, which says that it did not work."""

@@ -7,17 +7,16 @@ from pydantic import AfterValidator, BaseModel, Field
 from bongsu.server.auth.principal import Role
 from bongsu.server.auth.queries.accounts import UserRecord
 from bongsu.server.auth.sessions import Login
+from bongsu.server.fleet.names import MAX_TAGS, TAG_NAME
 
-MOST_TAGS = 16
 _TAG_CHARACTERS = 256
 
 
 def _tags(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > MOST_TAGS:
-        raise ValueError(f"at most {MOST_TAGS} tags")
+    if len(tags) > MAX_TAGS:
+        raise ValueError(f"at most {MAX_TAGS} tags")
     for name, value in tags.items():
-        plain = name.replace("_", "a")
-        if not (plain.isascii() and plain.isalnum()) or name[0].isdigit() or len(name) > 64:
+        if not TAG_NAME.fullmatch(name):
             raise ValueError("a tag's name has 1 to 64 letters, digits and _, and begins with no digit")
         if len(value) > _TAG_CHARACTERS or "\0" in value:
             raise ValueError(f"a tag's value has at most {_TAG_CHARACTERS} characters, and no NUL")

@@ -2,14 +2,13 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from bongsu.core.errors import NotFound
-from bongsu.server.api.access import require
+from bongsu.server.api.access import Viewer
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.timerange import parse_time_ms
-from bongsu.server.auth.principal import Principal, Role
 from bongsu.server.storage.processes import processes_at
 
 router = APIRouter(prefix="/api", tags=["servers"])
@@ -40,7 +39,7 @@ class Processes(BaseModel):
 @router.get("/servers/{server_id}/processes", operation_id="get_processes", summary="What took CPU and memory")
 async def processes(
     services: ServicesDep,
-    user: Annotated[Principal, Depends(require(Role.viewer))],
+    user: Viewer,
     server_id: int,
     at: Annotated[
         str, Query(description="Unix milliseconds, ISO 8601, now, or -15m, -6h, -7d.", examples=["-6h"])

@@ -2,13 +2,12 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from bongsu.core.liveness import DOWN_AFTER, LATE_AFTER
-from bongsu.server.api.access import require
+from bongsu.server.api.access import Viewer
 from bongsu.server.api.dependencies import ServicesDep
-from bongsu.server.auth.principal import Principal, Role
 from bongsu.server.fleet.registry import CLOCK_JUMP_MS, ServerState
 
 router = APIRouter(prefix="/api", tags=["servers"])
@@ -90,7 +89,7 @@ def _server(state: ServerState, now_ms: int) -> Server:
 @router.get("/servers", operation_id="list_servers", summary="The monitored machines")
 async def servers(
     services: ServicesDep,
-    user: Annotated[Principal, Depends(require(Role.viewer))],
+    user: Viewer,
     name: Annotated[str | None, Query(description="Part of the name, in any case.")] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
     cursor: Annotated[int, Query(ge=0, description="`next` of the page before.")] = 0,

@@ -3,9 +3,8 @@
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from bongsu.server.api.access import address_of
-from bongsu.server.api.browser import Few, FromThisSite, set_cookie
-from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.api.browser import FromThisSite, LoginRate, set_cookie
+from bongsu.server.api.dependencies import ServicesDep, address_of
 from bongsu.server.api.people import LoggedIn, Secret, Text, logged_in
 
 router = APIRouter(prefix="/api/setup", tags=["setup"])
@@ -34,7 +33,7 @@ async def state(services: ServicesDep) -> SetupState:
     return SetupState(needed=not services.auth.directory.set_up, oidc=oidc.label if oidc.issuer else None)
 
 
-@router.post("", operation_id="finish_setup", summary="Make the first account", dependencies=[FromThisSite, Few])
+@router.post("", operation_id="finish_setup", summary="Make the first account", dependencies=[FromThisSite, LoginRate])
 async def finish(services: ServicesDep, request: Request, response: Response, wanted: FirstAccount) -> LoggedIn:
     """Makes an admin and logs them in. Works once."""
     address = address_of(request)

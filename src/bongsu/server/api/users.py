@@ -2,25 +2,23 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from bongsu.core.errors import Conflict, NotFound
-from bongsu.server.api.access import admin_person
+from bongsu.server.api.access import AdminPerson
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.people import Name, Secret, Tags, User, facts, shown
 from bongsu.server.auth.audit import record
 from bongsu.server.auth.directory import PEOPLE
 from bongsu.server.auth.emails import normal_email
-from bongsu.server.auth.principal import Principal, Role
+from bongsu.server.auth.principal import Role
 from bongsu.server.auth.queries import accounts
 from bongsu.server.auth.queries.accounts import UserRecord
 from bongsu.server.services import Services
 
 router = APIRouter(prefix="/api/users", tags=["users"])
-
-Admin = Annotated[Principal, Depends(admin_person)]
 
 
 class Users(BaseModel):
@@ -59,13 +57,13 @@ class LastAdmin(Conflict):
 
 
 @router.get("", operation_id="list_users", summary="Everybody who may log in")
-async def users(services: ServicesDep, user: Admin) -> Users:
+async def users(services: ServicesDep, user: AdminPerson) -> Users:
     """Oldest first."""
     return Users(users=[shown(one) for _, one in sorted(services.auth.directory.users.items())])
 
 
 @router.post("", operation_id="create_user", summary="Add a person", status_code=201)
-async def create(services: ServicesDep, user: Admin, wanted: NewUser) -> User:
+async def create(services: ServicesDep, user: AdminPerson, wanted: NewUser) -> User:
     """The password is given to the person by some other way."""
     email = normal_email(wanted.email)
     services.auth.passwords.check(wanted.password, email=email)
@@ -86,7 +84,7 @@ async def create(services: ServicesDep, user: Admin, wanted: NewUser) -> User:
 
 
 @router.patch("/{user_id}", operation_id="update_user", summary="Change a person's rights")
-async def update(services: ServicesDep, user: Admin, user_id: int, wanted: UserChange) -> User:
+async def update(services: ServicesDep, user: AdminPerson, user_id: int, wanted: UserChange) -> User:
     """Works at once: also on who is logged in."""
     before = _found(services, user_id)
     values = wanted.model_dump(exclude_none=True, exclude={"password", "second_factor"})
@@ -121,7 +119,7 @@ async def update(services: ServicesDep, user: Admin, user_id: int, wanted: UserC
 
 
 @router.delete("/{user_id}", operation_id="delete_user", summary="Remove a person", status_code=204)
-async def delete(services: ServicesDep, user: Admin, user_id: int) -> None:
+async def delete(services: ServicesDep, user: AdminPerson, user_id: int) -> None:
     """Ends their sessions and API tokens. What they did stays in the audit log."""
     before = _found(services, user_id)
 

@@ -1,20 +1,39 @@
-"""Writing the audit log: in the transaction of the change, by who made it."""
+"""The audit log: who changed what, written in the transaction of the change."""
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert, select
 
 from bongsu.server.auth.principal import Principal
-from bongsu.server.auth.queries.audit import Facts, add_entry
+from bongsu.server.database.tables import audit_log
+
+Facts = dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts where there is no principal: a person who logs in, an agent, Bongsu itself."""
+    """Who acts where there is no principal: a person logging in, an agent, Bongsu itself."""
 
     actor: str
     name: str
     address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change."""
+
+    id: int
+    time_ms: int
+    actor: str
+    actor_name: str
+    address: str
+    action: str
+    target: str
+    before: Facts
+    after: Facts
 
 
 def record(
@@ -27,15 +46,59 @@ def record(
     before: Facts = None,
     after: Facts = None,
 ) -> None:
-    """Notes a change. ``before`` and ``after``: JSON without secrets; only what differs is kept."""
-    add_entry(
-        connection,
-        time_ms=now_ms,
-        actor=actor.actor,
-        actor_name=actor.name,
-        address=actor.address,
-        action=action,
-        target=target,
-        before=before,
-        after=after,
+    """Records a change. ``before`` and ``after``: facts without secrets; only those that differ are kept."""
+    if before is not None and after is not None:
+        changed = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
+        before = {key: before[key] for key in sorted(changed) if key in before}
+        after = {key: after[key] for key in sorted(changed) if key in after}
+    connection.execute(
+        insert(audit_log).values(
+            time_ms=now_ms,
+            actor=actor.actor[:96],
+            actor_name=actor.name[:255],
+            address=actor.address[:64],
+            action=action,
+            target=target[:96],
+            before=None if before is None else json.dumps(before, ensure_ascii=False),
+            after=None if after is None else json.dumps(after, ensure_ascii=False),
+        )
     )
+
+
+def load_entries(
+    connection: Connection,
+    *,
+    actor: str = "",
+    action: str = "",
+    target: str = "",
+    start_ms: int = 0,
+    end_ms: int = 0,
+    before_id: int = 0,
+    limit: int = 100,
+) -> list[Entry]:
+    """Newest first. ``actor``: part of the name, in any case; ``action``: that, or all that begin with ``action.``."""
+    query = select(audit_log).order_by(audit_log.c.id.desc()).limit(limit)
+    if actor:
+        query = query.where(audit_log.c.actor_name.icontains(actor, autoescape=True))
+    if action:
+        query = query.where(
+            (audit_log.c.action == action) | audit_log.c.action.startswith(f"{action}.", autoescape=True)
+        )
+    if target:
+        query = query.where(audit_log.c.target == target)
+    if start_ms:
+        query = query.where(audit_log.c.time_ms >= start_ms)
+    if end_ms:
+        query = query.where(audit_log.c.time_ms < end_ms)
+    if before_id:
+        query = query.where(audit_log.c.id < before_id)
+    return [
+        Entry(
+            **{
+                **row._mapping,
+                "before": json.loads(row.before) if row.before else None,
+                "after": json.loads(row.after) if row.after else None,
+            }
+        )
+        for row in connection.execute(query)
+    ]

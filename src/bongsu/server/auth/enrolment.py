@@ -19,7 +19,7 @@ from bongsu.server.auth.principal import Principal
 from bongsu.server.auth.queries import agents
 from bongsu.server.auth.queries.agents import ANY_NUMBER, AgentTokenRecord, EnrolmentRecord
 from bongsu.server.auth.tokens import Prefix, digest, new_token
-from bongsu.server.ingest.validation import check_agent_id
+from bongsu.server.fleet.names import check_agent_id
 
 # How long a rotated token is still good: the agent has it until the answer with the new one is on its disk.
 ROTATED_MS = 600_000

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from bongsu.core.clock import Clock
 from bongsu.core.units import parse_duration_ms
-from bongsu.server.api.access import Authenticator
+from bongsu.server.auth.authenticator import Authenticator
 from bongsu.server.auth.directory import Directory
 from bongsu.server.auth.enrolment import Enrolment
 from bongsu.server.auth.lockout import Lockout
+from bongsu.server.auth.login import PasswordLogin
 from bongsu.server.auth.passwords import Passwords
 from bongsu.server.auth.second_factor import SecondFactor
 from bongsu.server.auth.sessions import Sessions
@@ -37,7 +38,7 @@ class Auth:
     authenticator: Authenticator
     passwords: Passwords
     sessions: Sessions
-    lockout: Lockout
+    login: PasswordLogin
     setup: Setup
     enrolment: Enrolment
     second_factor: SecondFactor
@@ -73,14 +74,24 @@ def make_auth(settings: Settings, database: Database, vault: Vault, clock: Clock
         from bongsu.server.auth.oidc import OpenId  # authlib: only where it is used
 
         oidc = OpenId(settings.oidc, vault, directory, clock)
+    sessions = Sessions(directory, database, vault, clock, settings.sessions)
+    second_factor = SecondFactor(vault)
     return Auth(
         oidc=oidc,
         directory=directory,
         authenticator=Authenticator(directory, clock.now_ms),
         passwords=passwords,
-        sessions=Sessions(directory, database, vault, clock, settings.sessions),
-        lockout=Lockout(database, clock, settings.lockouts),
+        sessions=sessions,
+        login=PasswordLogin(
+            database,
+            clock,
+            directory=directory,
+            lockout=Lockout(database, clock, settings.lockouts),
+            passwords=passwords,
+            second_factor=second_factor,
+            sessions=sessions,
+        ),
         setup=Setup(directory, passwords, clock),
         enrolment=Enrolment(directory, clock),
-        second_factor=SecondFactor(vault),
+        second_factor=second_factor,
     )

@@ -2,18 +2,16 @@
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bongsu.core.errors import BongsuError, Forbidden
+from bongsu.server.auth.directory import Directory
 from bongsu.server.edge.addresses import Forwarded, rate_key
 from bongsu.server.edge.headers import with_headers
+from bongsu.server.edge.rates import RateLimiter
 from bongsu.server.errors import error_body, retry_after, status_of
-
-if TYPE_CHECKING:
-    from bongsu.server.services import Services
 
 # What answers before there is anybody who could log in.
 _BEFORE_SETUP = ("/api/setup", "/api/health", "/api/agents/enrol", "/api/agents/rotate")
@@ -21,13 +19,18 @@ _NOT_THE_DASHBOARD = re.compile(r"/(api|docs|redoc|_docs|agent)(/|$)")
 
 
 class Gate:
-    """``services`` is set when the application has started."""
+    """Checks nothing until ``open``, which the application calls when it has started."""
 
     def __init__(self, app: ASGIApp, forwarded: Forwarded, refused: Counter[str]) -> None:
         self._app = app
         self._forwarded = forwarded
         self._refused = refused
-        self.services: Services | None = None
+        self._directory: Directory | None = None
+        self._rates: RateLimiter | None = None
+
+    def open(self, directory: Directory, rates: RateLimiter) -> None:
+        """From now on requests are checked against the accounts and the rate limits."""
+        self._directory, self._rates = directory, rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -49,16 +52,16 @@ class Gate:
         await self._app(scope, receive, send)
 
     async def _check(self, scope: Scope) -> None:
-        path, services = scope["path"], self.services
-        if services is None:
+        path, directory, rates = scope["path"], self._directory, self._rates
+        if directory is None or rates is None:
             return
-        if not services.auth.directory.set_up and _NOT_THE_DASHBOARD.match(path) and path not in _BEFORE_SETUP:
+        if not directory.set_up and _NOT_THE_DASHBOARD.match(path) and path not in _BEFORE_SETUP:
             # Perhaps another process, or `bongsu user create`, has done it.
-            await services.auth.directory.look_again()
-            if not services.auth.directory.set_up:
+            await directory.look_again()
+            if not directory.set_up:
                 raise Forbidden(
                     "Bongsu is not set up yet: open the link that it printed at its start.", code="setup_required"
                 )
         if path.startswith("/api/"):
             client = scope.get("client")
-            await services.rate_limiter.address(rate_key(client[0] if client else ""))
+            await rates.address(rate_key(client[0] if client else ""))

@@ -28,17 +28,11 @@ from bongsu.server.auth.directory import Directory, Grant
 from bongsu.server.config import Limits
 from bongsu.server.database.database import Database
 from bongsu.server.errors import retry_after, status_of
+from bongsu.server.fleet.names import check_agent_id
 from bongsu.server.fleet.registry import Registry, ServerState, differs
 from bongsu.server.fleet.servers import add_server, update_server
 from bongsu.server.ingest.group_commit import GroupCommit
-from bongsu.server.ingest.validation import (
-    check_agent,
-    check_agent_id,
-    check_frames,
-    check_layouts,
-    check_process_lists,
-    check_sizes,
-)
+from bongsu.server.ingest.validation import check_agent, check_frames, check_layouts, check_process_lists, check_sizes
 from bongsu.server.storage.batches import Batch
 from bongsu.server.storage.layouts import intern_layout
 from bongsu.server.storage.processes import StoredList, encode_lists

@@ -9,24 +9,15 @@ from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, Proces
 from bongsu.core.series import Layout, Series
 from bongsu.core.units import DAY_MS
 from bongsu.server.config import Limits
+from bongsu.server.fleet.names import MAX_TAGS, TAG_NAME, check_agent_id
 from bongsu.server.fleet.registry import ServerState
 
 _METRIC = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,127}")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")
 _UNIT = re.compile(r"[a-zA-Z0-9_/%]{0,31}")
-_AGENT_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 # Columns are this wide; nobody names a machine longer.
 _TEXT_BYTES = 255
 _SIGNED_64 = 2**63 - 1
-MOST_TAGS = 16
-
-
-def check_agent_id(agent_id: str, *, field: str = "agent_id") -> None:
-    """Raises InvalidInput when it has not the form that we store."""
-    if not _AGENT_ID.fullmatch(agent_id):
-        raise InvalidInput(
-            f"{field} must be 8 to 64 letters, digits, dots, dashes or underscores.", field=field, limit=64
-        )
 
 
 def check_agent(agent: AgentIdentity, host: HostFacts | None) -> None:
@@ -43,12 +34,12 @@ def check_agent(agent: AgentIdentity, host: HostFacts | None) -> None:
             limit = 2**31 - 1 if name == "cpu_count" else _SIGNED_64
             if not 0 <= getattr(host, name) <= limit:
                 raise InvalidInput(f"host.{name} must be from 0 to {limit}.", field=f"host.{name}", limit=limit)
-    if len(agent.tags) > MOST_TAGS:
+    if len(agent.tags) > MAX_TAGS:
         raise TooLarge(
-            f"agent.tags has {len(agent.tags)} tags; the limit is {MOST_TAGS}.", field="agent.tags", limit=MOST_TAGS
+            f"agent.tags has {len(agent.tags)} tags; the limit is {MAX_TAGS}.", field="agent.tags", limit=MAX_TAGS
         )
     for name, value in agent.tags.items():
-        if not _LABEL.fullmatch(name):
+        if not TAG_NAME.fullmatch(name):
             raise InvalidInput(
                 "agent.tags: a name must be up to 64 letters, digits and underscores.", field="agent.tags", limit=64
             )

@@ -22,11 +22,12 @@ from bongsu.server.alerts.queries.alerts import (
 )
 from bongsu.server.alerts.queries.notifications import list_notifications
 from bongsu.server.alerts.queries.rules import find_rule
+from bongsu.server.api.access import Operator, Viewer
 from bongsu.server.api.alerts.notifications import (
     NotificationInfo,
     notification_info,
 )
-from bongsu.server.api.dependencies import Operator, PageCursor, RowId, ServerId, ServicesDep, Viewer
+from bongsu.server.api.dependencies import PageCursor, RowId, ServerId, ServicesDep
 from bongsu.server.api.timerange import parse_range
 from bongsu.server.auth.audit import record
 from bongsu.server.auth.principal import Principal

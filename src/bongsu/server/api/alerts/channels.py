@@ -17,7 +17,8 @@ from bongsu.server.alerts.queries.channels import (
     load_channels,
     store_channel,
 )
-from bongsu.server.api.dependencies import Admin, RowId, ServicesDep
+from bongsu.server.api.access import Admin
+from bongsu.server.api.dependencies import RowId, ServicesDep
 from bongsu.server.auth.audit import record
 from bongsu.server.vault import Vault, WrongSecret
 

@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 
 from bongsu.alerts.alert import Event
 from bongsu.server.alerts.queries.notifications import list_notifications, send_again
-from bongsu.server.api.dependencies import Operator, PageCursor, RowId, ServicesDep, Viewer
+from bongsu.server.api.access import Operator, Viewer
+from bongsu.server.api.dependencies import PageCursor, RowId, ServicesDep
 from bongsu.server.auth.audit import record
 
 router = APIRouter(prefix="/api/alerts/notifications", tags=["alerts"])

@@ -14,7 +14,8 @@ from bongsu.alerts.rules import Rule
 from bongsu.server.alerts.preview import Preview, run_preview
 from bongsu.server.alerts.queries.channels import load_channels
 from bongsu.server.alerts.queries.rules import StoredRule, add_rule, change_rule, delete_rule, find_rule, load_rules
-from bongsu.server.api.dependencies import Operator, RowId, ServicesDep, Viewer
+from bongsu.server.api.access import Operator, Viewer
+from bongsu.server.api.dependencies import RowId, ServicesDep
 from bongsu.server.api.timerange import parse_range
 from bongsu.server.auth.audit import record
 from bongsu.server.services import Services
@@ -115,7 +116,7 @@ async def preview(services: ServicesDep, user: Operator, request: Annotated[Prev
     user.check_sees_all()
     warnings = await _warnings(services, request.rule)
     start_ms, end_ms = parse_range(request.start, request.end, services.clock.now_ms())
-    return await run_preview(services, request.rule, start_ms, end_ms, warnings)
+    return await run_preview(services.history, services.registry, request.rule, start_ms, end_ms, warnings)
 
 
 @router.get("/{id}", operation_id="get_alert_rule", summary="One rule")

@@ -16,7 +16,8 @@ from bongsu.server.alerts.queries.silences import (
     find_silence,
     load_silences,
 )
-from bongsu.server.api.dependencies import Operator, RowId, ServicesDep, Viewer
+from bongsu.server.api.access import Operator, Viewer
+from bongsu.server.api.dependencies import RowId, ServicesDep
 from bongsu.server.auth.audit import record
 
 router = APIRouter(prefix="/api/alerts/silences", tags=["alerts"])

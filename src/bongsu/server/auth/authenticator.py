@@ -1,0 +1,73 @@
+"""Turns a token into a principal: an access token of a person who is logged in, or an API token."""
+
+from collections.abc import Callable
+
+from bongsu.core.errors import Unauthenticated
+from bongsu.server.auth.directory import Directory
+from bongsu.server.auth.principal import Principal, Role
+from bongsu.server.auth.tokens import Prefix, digest
+
+
+class Authenticator:
+    """Turns a token into a principal."""
+
+    def __init__(self, directory: Directory, now_ms: Callable[[], int]) -> None:
+        self._directory = directory
+        self._now_ms = now_ms
+
+    async def principal(self, token: str, address: str) -> Principal:
+        """Raises Unauthenticated."""
+        found = self._by_api_token if token.startswith(Prefix.API) else self._by_access_token
+        principal = found(token, address)
+        if principal is None:
+            # Granted a moment ago, by another process?
+            await self._directory.look_again()
+            principal = found(token, address)
+        if principal is None:
+            raise Unauthenticated("The token is not valid, or was revoked.", code="invalid_token")
+        return principal
+
+    def _by_access_token(self, token: str, address: str) -> Principal | None:
+        claims = self._directory.tokens.verify(token)
+        user = self._directory.users.get(claims.user_id)
+        session = self._directory.sessions.get(claims.session_id)
+        if user is None or user.disabled or session is None or session.user_id != user.id:
+            return None
+        if claims.version != user.version:
+            return None
+        return Principal(
+            "user",
+            user.id,
+            user.id,
+            user.email,
+            Role(user.role),
+            address,
+            frozenset(user.tags.items()),
+            claims.session_id,
+            claims.expires_ms,
+        )
+
+    def _by_api_token(self, token: str, address: str) -> Principal | None:
+        stored = self._directory.api_tokens.get(digest(token))
+        if stored is None:
+            return None
+        now_ms = self._now_ms()
+        if stored.expires_ms and stored.expires_ms <= now_ms:
+            raise Unauthenticated("The API token has expired.", code="expired_token")
+        owner = self._directory.users.get(stored.user_id)
+        if owner is None or owner.disabled:
+            return None
+        self._directory.api_tokens_used_ms[stored.id] = now_ms
+        # Never more than its owner may.
+        role = min(Role(stored.scope), Role(owner.role), key=lambda role: role.rank)
+        return Principal(
+            "api_token",
+            stored.id,
+            owner.id,
+            f"{stored.name} ({owner.email})",
+            role,
+            address,
+            # Both must hold; where they contradict each other, there is no such server.
+            frozenset(stored.tags.items()) | frozenset(owner.tags.items()),
+            expires_ms=stored.expires_ms,
+        )
