@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bongsu.alerts.rules import Severity
-from bongsu.alerts.state import Key
+from bongsu.alerts.state import SeriesKey
 
 
 class Event(StrEnum):
@@ -47,9 +47,9 @@ class Alert:
     decided: str = ""
 
     @property
-    def key(self) -> Key:
+    def key(self) -> SeriesKey:
         """Which series of which server."""
-        return Key(self.server_id, self.series)
+        return SeriesKey(self.server_id, self.series)
 
 
 @dataclass(frozen=True, slots=True)

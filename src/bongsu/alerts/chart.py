@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from bongsu.alerts.zones import zone_of
+from bongsu.alerts.fields import zone_of
 from bongsu.arrays import Times, Values
 
 WIDTH, HEIGHT = 1104, 400

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from bongsu.alerts.conditions import CLOCK_SKEW, Change, Forecast, Function, Threshold
-from bongsu.alerts.durations import ms
-from bongsu.alerts.fleet import Server, samples_needed
+from bongsu.alerts.fields import ms
+from bongsu.alerts.fleet import WatchedServer, samples_needed
 from bongsu.alerts.rules import Rule
 from bongsu.core.errors import InvalidInput
 from bongsu.core.series import Kind, Layout
@@ -16,7 +16,7 @@ MOST_SAMPLES = 20_000_000
 
 def check_rule(
     rule: Rule,
-    servers: Iterable[Server],
+    servers: Iterable[WatchedServer],
     layouts: dict[int, list[Layout]],
     channels: set[str],
     *,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from bongsu.alerts.durations import Duration, ms
+from bongsu.alerts.fields import Duration, ms
 from bongsu.core.units import DAY_MS, HOUR_MS, MINUTE_MS
 
 # Longer windows belong to a forecast or a chart: at 10 s this is 2,160 samples a series in memory.

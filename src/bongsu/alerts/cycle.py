@@ -13,14 +13,13 @@ from bongsu.alerts.conditions import ServerDown
 from bongsu.alerts.engine import Policy, advance
 from bongsu.alerts.fleet import Fleet
 from bongsu.alerts.measure import measure
-from bongsu.alerts.pipeline import Context, offers, run
-from bongsu.alerts.pipeline.dedupe import WINDOW_MS
+from bongsu.alerts.pipeline import WINDOW_MS, Context, offers, run
 from bongsu.alerts.ports import Changes, Source, Store
 from bongsu.alerts.rules import Rule
-from bongsu.alerts.state import Key, Move, Reason, State, Stored, Table, Transition
+from bongsu.alerts.state import Move, Reason, SeriesKey, State, Stored, Table, Transition
 from bongsu.arrays import Values
 
-Id = tuple[int, Key]  # rule id, key
+Id = tuple[int, SeriesKey]  # rule id, key
 
 
 def number(value: float) -> float | None:
@@ -80,7 +79,7 @@ class Cycle:
         self._alerts = {(one.rule_id, one.key): one for one in stored.open if one.state != "resolved"}
         self._owing = [one for one in stored.open if one.state == "resolved"]
         self._told = stored.told
-        states: dict[int, dict[Key, Stored]] = defaultdict(dict)
+        states: dict[int, dict[SeriesKey, Stored]] = defaultdict(dict)
         for (rule_id, key), alert in self._alerts.items():
             state = State.FIRING if alert.state == "firing" else State.PENDING
             states[rule_id][key] = Stored(state, alert.since_ms, alert.fired_ms or -1, alert.flapping, alert.no_data)

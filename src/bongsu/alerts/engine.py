@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bongsu.alerts.conditions import Forecast, NoData, Operator, ServerDown
-from bongsu.alerts.durations import ms
+from bongsu.alerts.fields import ms
 from bongsu.alerts.rules import Rule
-from bongsu.alerts.state import Key, Move, Readings, Reason, State, Table, Transition
+from bongsu.alerts.state import Move, Readings, Reason, SeriesKey, State, Table, Transition
 from bongsu.arrays import Flags, Values
 from bongsu.core.units import HOUR_MS
 
@@ -138,7 +138,7 @@ def advance(policy: Policy, before: Table, readings: Readings, now_ms: int) -> t
     return table, moves
 
 
-def _flaps(table: Table, key: Key, now_ms: int) -> bool:
+def _flaps(table: Table, key: SeriesKey, now_ms: int) -> bool:
     times = [time for time in table.firings.get(key, ()) if time > now_ms - FLAP_WINDOW_MS]
     times.append(now_ms)
     table.firings[key] = times[-FLAP_COUNT:]

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bongsu.alerts.conditions import CLOCK_SKEW, Change, Forecast, ServerDown, Threshold
-from bongsu.alerts.durations import ms
+from bongsu.alerts.fields import ms
 from bongsu.alerts.rules import Rule
-from bongsu.alerts.state import Key
+from bongsu.alerts.state import SeriesKey
 from bongsu.alerts.windows import Ring
 from bongsu.arrays import Indices, Times, Values
 from bongsu.core.liveness import DEFAULT_INTERVAL_MS, DOWN_AFTER
@@ -28,7 +28,7 @@ SKEW_SERIES = Series(CLOCK_SKEW, (), "seconds")
 
 
 @dataclass(slots=True)
-class Server:
+class WatchedServer:
     """A monitored machine. ``alive_ms``: the last sign of life."""
 
     id: int
@@ -61,7 +61,7 @@ class Watch:
     """What a rule watches now. ``places``: each key's place in ``server_ids``' order of the fleet's columns."""
 
     rule: Rule
-    keys: list[Key] = field(default_factory=list)
+    keys: list[SeriesKey] = field(default_factory=list)
     series: list[Series | None] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     server_places: Indices = field(default_factory=lambda: np.zeros(0, np.intp))
@@ -91,7 +91,7 @@ class Fleet:
     """Servers, rings and watches of one worker's share."""
 
     def __init__(self) -> None:
-        self.servers: dict[int, Server] = {}
+        self.servers: dict[int, WatchedServer] = {}
         self.layouts: dict[int, dict[int, Layout]] = {}
         self.watches: dict[int, Watch] = {}
         self._rings: dict[tuple[int, int], Ring] = {}
@@ -103,7 +103,7 @@ class Fleet:
         self.alive: Times = np.zeros(0, np.int64)
         self.steps: Times = np.zeros(0, np.int64)
 
-    def set_servers(self, servers: Iterable[Server], layouts: dict[int, list[Layout]]) -> None:
+    def set_servers(self, servers: Iterable[WatchedServer], layouts: dict[int, list[Layout]]) -> None:
         """Takes servers and layouts in; those that are not named any more are forgotten."""
         wanted = {server.id: server for server in servers}
         for server_id, new in wanted.items():
@@ -130,18 +130,18 @@ class Fleet:
         chosen: dict[tuple[int, int], list[Series]] = {}
         for number, old in list(self.watches.items()):
             watch = Watch(old.rule)
-            members: dict[Ring, list[tuple[Key, Series, int]]] = {}
+            members: dict[Ring, list[tuple[SeriesKey, Series, int]]] = {}
             for server in self.servers.values():
                 if not watch.rule.scope.covers(server.id, server.name, server.tags):
                     continue
                 if isinstance(watch.rule.condition, ServerDown):
-                    watch.keys.append(Key(server.id, ""))
+                    watch.keys.append(SeriesKey(server.id, ""))
                     watch.series.append(None)
                     continue
                 ring = self._ring(*samples_needed(watch.rule, server.step_ms))
                 for series in self._selected(number, watch.rule, server, chosen):
                     members.setdefault(ring, []).append(
-                        (Key(server.id, str(series)), series, self._track(ring, server, series))
+                        (SeriesKey(server.id, str(series)), series, self._track(ring, server, series))
                     )
             for ring, found in members.items():
                 # In the order of tracks, so that a rule over all servers is a slice of the ring.
@@ -161,7 +161,7 @@ class Fleet:
         self._tracks = {key: track for key, track in self._tracks.items() if key[0] in used and key[1] in self.servers}
 
     def _selected(
-        self, number: int, rule: Rule, server: Server, chosen: dict[tuple[int, int], list[Series]]
+        self, number: int, rule: Rule, server: WatchedServer, chosen: dict[tuple[int, int], list[Series]]
     ) -> list[Series]:
         found: dict[Series, None] = {}
         if rule.series_condition is not None and rule.series_condition.metric == CLOCK_SKEW:
@@ -176,7 +176,7 @@ class Fleet:
     def _ring(self, slots: int, spacing_ms: int) -> Ring:
         return self._rings.setdefault((slots, spacing_ms), Ring(slots, spacing_ms))
 
-    def _track(self, ring: Ring, server: Server, series: Series) -> int:
+    def _track(self, ring: Ring, server: WatchedServer, series: Series) -> int:
         key = (ring, server.id, series)
         if key not in self._tracks:
             track = self._tracks[key] = ring.add(server.step_ms)
@@ -252,7 +252,7 @@ class Fleet:
             ring.push(tracks, np.full(len(pairs), now_ms, np.int64), values)
 
     def unfilled(self) -> dict[int, set[Series]]:
-        """Server id -> series whose windows wait for what is stored."""
+        """WatchedServer id -> series whose windows wait for what is stored."""
         return {server_id: set(series) for server_id, series in self._unfilled.items() if series}
 
     def fill(self, server_id: int, found: dict[tuple[Series, int], tuple[Times, Values]]) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bongsu.alerts.conditions import Change, Forecast, NoData, ServerDown, Threshold
-from bongsu.alerts.durations import ms
+from bongsu.alerts.fields import ms
 from bongsu.alerts.fleet import FORECAST_POINTS, SLACK_MS, Fleet, Segment, Watch
 from bongsu.alerts.forecast import fit, time_left_ms
 from bongsu.alerts.state import Readings

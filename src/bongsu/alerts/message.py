@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from bongsu.alerts.alert import Alert, Event
 from bongsu.alerts.conditions import Change, Forecast, NoData, Operator, ServerDown, Threshold
+from bongsu.alerts.fields import zone_of
 from bongsu.alerts.rules import Rule, Severity
 from bongsu.alerts.texts import TEXTS, Language
-from bongsu.alerts.zones import zone_of
 from bongsu.core.samples import Process
 from bongsu.core.units import format_bytes, format_duration
 

@@ -6,10 +6,10 @@ from typing import NamedTuple, Protocol
 
 from bongsu.alerts.alert import Alert, Decision, Draft
 from bongsu.alerts.fleet import Fleet
-from bongsu.alerts.pipeline import ChannelInfo
+from bongsu.alerts.pipeline import ChannelRoute
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.silences import Silence
-from bongsu.alerts.state import Key
+from bongsu.alerts.state import SeriesKey
 
 
 class Acknowledgement(NamedTuple):
@@ -40,9 +40,9 @@ class Remembered:
 
     open: list[Alert]
     # (rule, key) -> when its firing was last told.
-    told: dict[tuple[int, Key], int]
+    told: dict[tuple[int, SeriesKey], int]
     # (rule, key, time) of what fired lately.
-    firings: list[tuple[int, Key, int]]
+    firings: list[tuple[int, SeriesKey, int]]
 
 
 class Store(Protocol):
@@ -51,7 +51,7 @@ class Store(Protocol):
     async def rules(self) -> Mapping[int, Rule] | None:
         """The rules that are switched on, by id; None: as the last time."""
 
-    async def channels(self) -> Mapping[str, ChannelInfo]:
+    async def channels(self) -> Mapping[str, ChannelRoute]:
         """By name."""
 
     async def silences(self, now_ms: int) -> Mapping[int, Silence]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bongsu.alerts.conditions import Condition, SeriesCondition, ServerDown
-from bongsu.alerts.durations import Duration, ms
+from bongsu.alerts.fields import Duration, ms
 from bongsu.core.series import Series
 from bongsu.core.units import DAY_MS
 

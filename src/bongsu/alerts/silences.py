@@ -7,9 +7,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bongsu.alerts.alert import Alert
-from bongsu.alerts.durations import Duration, ms
+from bongsu.alerts.fields import Duration, TimeZone, ms, zone_of
 from bongsu.alerts.rules import Scope, Severity
-from bongsu.alerts.zones import TimeZone, zone_of
 from bongsu.core.units import DAY_MS, MINUTE_MS
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

@@ -30,7 +30,7 @@ class Reason(StrEnum):
     NOT_WATCHED = "not_watched"
 
 
-class Key(NamedTuple):
+class SeriesKey(NamedTuple):
     """What an alert of a rule is about. ``series``: as text, empty for the server as a whole."""
 
     server_id: int
@@ -67,7 +67,7 @@ class Stored:
 class Table:
     """Entry i belongs to ``keys[i]``. Times in Unix ms; -1: not."""
 
-    keys: list[Key]
+    keys: list[SeriesKey]
     state: npt.NDArray[np.int8]
     # When the present state began; of a firing alert, when the breach did.
     since: Times
@@ -78,10 +78,10 @@ class Table:
     no_data: Flags
     flapping: Flags
     # When an entry fired lately: only of those that did.
-    firings: dict[Key, list[int]] = field(default_factory=dict)
+    firings: dict[SeriesKey, list[int]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, keys: list[Key], now_ms: int) -> "Table":
+    def of(cls, keys: list[SeriesKey], now_ms: int) -> "Table":
         """All is well; the grace time of missing data begins now."""
         count = len(keys)
         return cls(
@@ -95,7 +95,7 @@ class Table:
             np.zeros(count, np.bool_),
         )
 
-    def rearranged(self, keys: list[Key], now_ms: int) -> "Table":
+    def rearranged(self, keys: list[SeriesKey], now_ms: int) -> "Table":
         """The same states for other keys: entries that stay keep theirs, new ones are well."""
         made = Table.of(keys, now_ms)
         place = {key: index for index, key in enumerate(self.keys)}
@@ -107,7 +107,7 @@ class Table:
         made.firings = {key: times for key, times in self.firings.items() if key in place}
         return made
 
-    def restore(self, stored: Mapping[Key, "Stored"]) -> None:
+    def restore(self, stored: Mapping[SeriesKey, "Stored"]) -> None:
         """Puts stored states back after a restart. The calm of a firing alert begins anew."""
         for index, key in enumerate(self.keys if stored else ()):
             one = stored.get(key)
@@ -143,7 +143,7 @@ class Move(StrEnum):
 class Transition:
     """One change. ``since_ms``: when the breach began."""
 
-    key: Key
+    key: SeriesKey
     move: Move
     reason: Reason
     value: float

@@ -9,6 +9,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from bongsu.alerts.fields import Duration
 from bongsu.core.errors import ConfigError, InvalidInput
 from bongsu.core.units import MINUTE_MS, parse_duration_ms, parse_size_bytes
 
@@ -18,18 +19,6 @@ MIB = 1024 * 1024
 def default_data_dir() -> Path:
     """Where programs keep their data, by the XDG base directory specification."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "bongsu"
-
-
-def _duration(text: str) -> str:
-    try:
-        parse_duration_ms(text)
-    except InvalidInput as error:
-        raise ValueError(error.message) from None
-    return text
-
-
-# As people write it: 10s, 5m, 7d.
-Duration = Annotated[str, AfterValidator(_duration)]
 
 
 def _size(text: str) -> str:

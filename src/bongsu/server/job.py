@@ -9,10 +9,9 @@ from bongsu.server.database.database import Database
 
 
 class Job(ABC):
-    """Something the worker does every ``every_seconds``.
+    """Something the worker does every ``every_seconds``, beside the other jobs.
 
-    Each of its transactions is short (under ~10 ms), and whatever it does may be cut off at any point and be done
-    again.
+    Each of its transactions is short (under ~10 ms), and whatever it does may be cut off at any point and done again.
     """
 
     name: str
@@ -25,7 +24,7 @@ class Job(ABC):
 
     @abstractmethod
     async def run(self, stopping: asyncio.Event) -> None:
-        """Does all there is to do now; returns early, between two transactions, when ``stopping`` is set."""
+        """Does, or starts, what is due now, and returns; early, between two transactions, when ``stopping`` is set."""
 
     async def close(self) -> None:  # noqa: B027
-        """At an orderly end of the worker, after the last ``run``; nothing by default."""
+        """Ends what ``run`` has started. Called once, when the worker stops, after the last ``run``."""

@@ -21,7 +21,7 @@ JOBS: tuple[type[Job], ...] = (Sealer, Compactor, Retention, AlertEvaluation, Al
 
 
 class Worker:
-    """Runs each job every so often, one after the other."""
+    """Runs the jobs beside each other, each every ``every_seconds``."""
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings

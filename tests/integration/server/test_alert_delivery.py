@@ -236,12 +236,12 @@ async def test_the_jobs_of_the_worker(tmp_path: Path) -> None:
             app.clock.advance(10)
             await send_cpu(app, 0.95)
             await evaluation.run(stopping)
-            delivery = asyncio.create_task(AlertDelivery(settings, database, app.clock).run(stopping))
+            delivery = AlertDelivery(settings, database, app.clock)
+            await delivery.run(stopping)
             async with asyncio.timeout(60):
                 while not hook.received:
                     await asyncio.sleep(0.01)
-            stopping.set()
-            await delivery
+            await delivery.close()
             await evaluation.close()
             assert [request.path for request in beat.received] == ["/ping/t0ken"], "once a minute, not at each cycle"
             app.clock.advance(10)

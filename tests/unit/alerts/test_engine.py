@@ -7,10 +7,10 @@ import pytest
 
 from bongsu.alerts.engine import FLAP_CALM_MS, FLAP_COUNT, Policy, advance
 from bongsu.alerts.rulebook import parse_rule
-from bongsu.alerts.state import Key, Readings, State, Stored, Table
+from bongsu.alerts.state import Readings, SeriesKey, State, Stored, Table
 
 NOW = 1_750_000_000_000
-KEY = Key(1, "cpu_usage_ratio")
+KEY = SeriesKey(1, "cpu_usage_ratio")
 OLD = "old"  # a sample came, but with an old time: a backlog
 DARK = "dark"  # the server is silent, or its window is still being filled
 NONE = math.nan
@@ -128,7 +128,7 @@ def test_restart_neither_loses_nor_repeats(stored: Stored, steps: list, expected
 
 def test_states_stay_with_their_keys_when_series_come_and_go() -> None:
     table, _ = advance(a_policy(), Table.of([KEY], NOW), reading(95.0), NOW)
-    other = Key(2, "m")
+    other = SeriesKey(2, "m")
     moved = table.rearranged([other, KEY], NOW)
     assert moved.state.tolist() == [State.OK, State.FIRING]
     assert moved.rearranged([other], NOW).state.tolist() == [State.OK]

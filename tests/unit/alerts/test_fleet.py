@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bongsu.alerts.fleet import Fleet, Server
+from bongsu.alerts.fleet import Fleet, WatchedServer
 from bongsu.alerts.measure import measure
 from bongsu.alerts.rulebook import parse_rule
 from bongsu.alerts.rules import Rule
@@ -23,7 +23,7 @@ def a_rule(condition: dict, **more: object) -> Rule:
 
 def a_fleet(*rules: Rule, count: int = 2, layouts: tuple[Layout, ...] = (LAYOUT,)) -> Fleet:
     fleet = Fleet()
-    machines = [Server(number, f"web-{number}", {}, 10_000, 0, NOW) for number in range(1, count + 1)]
+    machines = [WatchedServer(number, f"web-{number}", {}, 10_000, 0, NOW) for number in range(1, count + 1)]
     fleet.set_servers(machines, {machine.id: list(layouts) for machine in machines})
     fleet.set_rules(dict(enumerate(rules)))
     for server_id in list(fleet.unfilled()):
@@ -127,7 +127,7 @@ def test_clock_skew_is_the_frames_time_against_their_arrival() -> None:
 
 def test_windows_wait_for_what_is_stored() -> None:
     fleet = Fleet()
-    fleet.set_servers([Server(1, "a", {}, 10_000, 0, NOW)], {1: [LAYOUT]})
+    fleet.set_servers([WatchedServer(1, "a", {}, 10_000, 0, NOW)], {1: [LAYOUT]})
     fleet.set_rules({0: a_rule({"type": "threshold", "metric": "cpu_usage_ratio", "value": 1})})
     assert fleet.unfilled() == {1: {CPU}}
     assert not measure(fleet, 0, NOW).known.any()

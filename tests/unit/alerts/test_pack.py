@@ -9,7 +9,7 @@ from bongsu.alerts.checks import check_rule
 from bongsu.alerts.conditions import CLOCK_SKEW
 from bongsu.alerts.cycle import number
 from bongsu.alerts.engine import Policy, advance
-from bongsu.alerts.fleet import Fleet, Server
+from bongsu.alerts.fleet import Fleet, WatchedServer
 from bongsu.alerts.measure import measure
 from bongsu.alerts.rulebook import load_rules
 from bongsu.alerts.rules import Rule
@@ -53,7 +53,7 @@ def test_every_metric_is_one_that_agents_send() -> None:
 
 
 def test_no_rule_is_warned_of() -> None:
-    server = Server(1, "web-1", {}, 10_000, 0, NOW)
+    server = WatchedServer(1, "web-1", {}, 10_000, 0, NOW)
     for rule in RULES.values():
         assert check_rule(rule, [server], {1: [LAYOUT]}, set()) == []
 
@@ -63,7 +63,7 @@ def minutes_until_it_fires(
 ) -> list[float]:
     """Minutes at which the rule fires, of a machine that is well but for ``name=(level, growth an hour)``."""
     fleet = Fleet()
-    fleet.set_servers([Server(1, "web-1", {}, 60_000, 0, NOW)], {1: [LAYOUT]})
+    fleet.set_servers([WatchedServer(1, "web-1", {}, 60_000, 0, NOW)], {1: [LAYOUT]})
     fleet.set_rules({1: rule})
     fleet.fill(1, {})
     policy, table, fired = Policy.of(rule), Table.of(fleet.watches[1].keys, NOW), []

@@ -32,11 +32,16 @@ class ChannelConfig(BaseModel):
 
 
 class Channel(ABC):
-    """One way to tell people. ``pause_seconds``: the least time between two messages."""
+    """One way to tell people.
+
+    ``pause_seconds``: the least time between two messages. ``wants_chart``: its messages show a picture of the metric,
+    which takes some 200 ms to draw.
+    """
 
     Config: ClassVar[type[ChannelConfig]]
     type: ClassVar[str]
     pause_seconds: ClassVar[float] = 0.0
+    wants_chart: ClassVar[bool] = False
 
     def __init__(self, config: Any, http: httpx.AsyncClient) -> None:
         self._config = config

@@ -76,6 +76,7 @@ class EmailChannel(Channel):
     """One mail to all addresses."""
 
     type = "email"
+    wants_chart = True
     Config = EmailConfig
 
     async def send(self, message: Message) -> str:

@@ -73,10 +73,6 @@ def payload(message: Message) -> dict[str, object]:
     return {"text": cut(escape(message.title), SECTION_CHARACTERS), "blocks": blocks}
 
 
-def _plain(text: str) -> dict[str, object]:
-    return {"type": "plain_text", "text": text, "emoji": False}
-
-
 def _section(text: str) -> dict[str, object]:
     return {"type": "section", "text": {"type": "mrkdwn", "text": cut(text, SECTION_CHARACTERS)}}
 

@@ -7,11 +7,11 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bongsu.alerts.channels import CHANNELS, Channel, ChannelConfig
-from bongsu.alerts.pipeline import ChannelInfo
+from bongsu.alerts.fields import TimeZone
+from bongsu.alerts.pipeline import ChannelRoute
 from bongsu.alerts.rulebook import first_problem
 from bongsu.alerts.rules import Name, Severity
 from bongsu.alerts.texts import Language
-from bongsu.alerts.zones import TimeZone
 from bongsu.core.errors import InvalidInput
 from bongsu.server.alerts.queries.channels import StoredChannel
 from bongsu.server.vault import Vault
@@ -25,7 +25,7 @@ class ChannelSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Name
-    type: str = Field(description="email, slack, discord, sms, webhook or apprise.", examples=["slack"])
+    type: str = Field(description=f"One of {', '.join(CHANNELS)}.", examples=["slack"])
     enabled: bool = True
     default: bool = Field(False, description="Told of every rule that names no channels.")
     language: Language = "en"
@@ -86,10 +86,10 @@ def open_channel(stored: StoredChannel, vault: Vault, http: httpx.AsyncClient) -
     return CHANNELS[stored.type](check_config(settings_of(stored), secrets_of(stored, vault)), http)
 
 
-def info_of(stored: StoredChannel) -> ChannelInfo:
+def route_of(stored: StoredChannel) -> ChannelRoute:
     """What routing needs."""
     settings = settings_of(stored)
-    return ChannelInfo(
+    return ChannelRoute(
         stored.id,
         settings.name,
         settings.enabled,

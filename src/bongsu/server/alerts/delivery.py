@@ -14,9 +14,10 @@ import httpx
 from sqlalchemy import Connection
 
 from bongsu.alerts.alert import Alert, Event
+from bongsu.alerts.channels import CHANNELS
 from bongsu.alerts.errors import ChannelError
 from bongsu.alerts.message import Message, build
-from bongsu.alerts.pipeline.prioritise import urgency
+from bongsu.alerts.pipeline import urgency
 from bongsu.alerts.rules import Rule
 from bongsu.core.clock import Clock
 from bongsu.core.errors import BongsuError, NotFound
@@ -165,7 +166,7 @@ class Delivery:
         now_ms = self._clock.now_ms()
         alerts, rule = await self._database.read(read)
         explanation = await self._explainer.explain(
-            alerts[0], rule, settings.timezone, now_ms, chart=stored.type == "email"
+            alerts[0], rule, settings.timezone, now_ms, chart=CHANNELS[stored.type].wants_chart
         )
         return build(
             alerts,

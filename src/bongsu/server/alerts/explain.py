@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from bongsu.alerts.alert import Alert
 from bongsu.alerts.chart import draw
 from bongsu.alerts.conditions import Change, Forecast, ServerDown, Threshold
-from bongsu.alerts.durations import ms
+from bongsu.alerts.fields import ms
 from bongsu.alerts.forecast import fit
 from bongsu.alerts.message import MOST_PROCESSES, Explanation, format_value
 from bongsu.alerts.rules import Rule
@@ -100,17 +100,6 @@ def one_server(connection: Connection, server_id: int) -> Registry:
             state = registry.add(record)
             for layout in load_layouts(connection, server_id).get(server_id, ()):
                 state.add_layout(layout)
-    return registry
-
-
-def all_servers(connection: Connection) -> Registry:
-    """A registry of all servers, as far as reading their history needs it."""
-    registry = Registry()
-    layouts = load_layouts(connection)
-    for record in load_servers(connection):
-        state = registry.add(record)
-        for layout in layouts.get(record.id, ()):
-            state.add_layout(layout)
     return registry
 
 

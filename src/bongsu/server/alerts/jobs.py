@@ -101,25 +101,28 @@ class AlertEvaluation(Job):
 
 
 class AlertDelivery(Job):
-    """Notifications to channels."""
+    """Notifications to channels: starts what is due, one task for each channel; the tasks go on between two runs."""
 
     name = "notifications"
     every_seconds = DELIVERY_SECONDS
 
+    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+        super().__init__(settings, database, clock)
+        self._http: httpx.AsyncClient | None = None
+        self._delivery: Delivery | None = None
+
     async def run(self, stopping: asyncio.Event) -> None:
-        async with httpx.AsyncClient() as http:
+        if self._delivery is None:
+            self._http = httpx.AsyncClient()
             vault = open_vault(self.settings.data_dir, self.settings.secret_key)
-            delivery = Delivery(self.settings, self.database, self.clock, vault, http)
-            try:
-                while not stopping.is_set():
-                    await delivery.start_due()
-                    try:
-                        async with asyncio.timeout(DELIVERY_SECONDS):
-                            await stopping.wait()
-                    except TimeoutError:
-                        continue
-            finally:
-                await delivery.stop()
+            self._delivery = Delivery(self.settings, self.database, self.clock, vault, self._http)
+        await self._delivery.start_due()
+
+    async def close(self) -> None:
+        if self._delivery is not None:
+            await self._delivery.stop()
+        if self._http is not None:
+            await self._http.aclose()
 
 
 class AlertRetention(Job):

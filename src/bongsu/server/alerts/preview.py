@@ -6,12 +6,12 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from bongsu.alerts.conditions import CLOCK_SKEW, Change, Forecast, NoData, ServerDown, Threshold
-from bongsu.alerts.durations import ms
 from bongsu.alerts.engine import Policy, advance
+from bongsu.alerts.fields import ms
 from bongsu.alerts.fleet import FORECAST_POINTS, SLACK_MS
 from bongsu.alerts.measure import changed, seconds_left
 from bongsu.alerts.rules import Rule
-from bongsu.alerts.state import Key, Move, Readings, Table
+from bongsu.alerts.state import Move, Readings, SeriesKey, Table
 from bongsu.alerts.windows import rolling
 from bongsu.arrays import Times, Values
 from bongsu.core.buckets import nice_step
@@ -97,11 +97,11 @@ async def _columns(
     start_ms: int,
     end_ms: int,
     warnings: list[str],
-) -> dict[Key, Column]:
+) -> dict[SeriesKey, Column]:
     condition = rule.condition
     # One series that every agent sends tells when its server was there.
     metric = "system_uptime_seconds" if isinstance(condition, ServerDown) else condition.metric
-    found: dict[Key, Column] = {}
+    found: dict[SeriesKey, Column] = {}
     for number in states:
         if len(found) > MOST_SERIES:
             raise InvalidInput(
@@ -121,9 +121,9 @@ async def _columns(
                 warnings.append(note)
         for one in history.series:
             if isinstance(condition, ServerDown):
-                found[Key(number, "")] = np.asarray(one.points.times), np.asarray(one.points.values)
+                found[SeriesKey(number, "")] = np.asarray(one.points.times), np.asarray(one.points.values)
             elif rule.selects(one.series):
-                found[Key(number, str(one.series))] = np.asarray(one.points.times), np.asarray(one.points.values)
+                found[SeriesKey(number, str(one.series))] = np.asarray(one.points.times), np.asarray(one.points.values)
     return found
 
 
@@ -138,7 +138,9 @@ def _back_ms(rule: Rule) -> int:
     return ms(condition.after) if isinstance(condition, NoData) else HOUR_MS
 
 
-def _look_back(rule: Rule, columns: dict[Key, Column], states: dict[int, ServerState], ends: Times) -> list[Firing]:
+def _look_back(
+    rule: Rule, columns: dict[SeriesKey, Column], states: dict[int, ServerState], ends: Times
+) -> list[Firing]:
     keys = list(columns)
     if not keys:
         return []
@@ -150,7 +152,7 @@ def _look_back(rule: Rule, columns: dict[Key, Column], states: dict[int, ServerS
     spread = np.array([np.median(np.diff(times)) if len(times) > 1 else 0 for times, _ in columns.values()])
     slack = np.maximum(steps, spread) * LATE_AFTER + SLACK_MS + np.diff(ends, prepend=ends[0])[-1]
     table = Table.of(keys, int(ends[0]))
-    open_firings: dict[Key, Firing] = {}
+    open_firings: dict[SeriesKey, Firing] = {}
     firings = []
     for index, end in enumerate(ends.tolist()):
         fresh = end - newest[index] <= slack

@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from bongsu.alerts.fleet import Fleet, Server
+from bongsu.alerts.fleet import Fleet, WatchedServer
 from bongsu.arrays import Times, Values
 from bongsu.core.errors import BongsuError
 from bongsu.core.series import Layout, Series
@@ -77,7 +77,9 @@ class DatabaseSource:
             newest[server_id] = max(newest.get(server_id, 0), time_ms)
         # Silence counts from our own start: while we were away, the API server may have been as well.
         servers = [
-            Server(one.id, one.agent.name, one.tags, one.agent.interval_ms, newest.get(one.id, 0), self._started_ms)
+            WatchedServer(
+                one.id, one.agent.name, one.tags, one.agent.interval_ms, newest.get(one.id, 0), self._started_ms
+            )
             for one in records
         ]
         awake = {

@@ -5,12 +5,11 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import Connection
 
 from bongsu.alerts.engine import FLAP_WINDOW_MS
-from bongsu.alerts.pipeline import ChannelInfo
-from bongsu.alerts.pipeline.dedupe import WINDOW_MS
+from bongsu.alerts.pipeline import WINDOW_MS, ChannelRoute
 from bongsu.alerts.ports import Acknowledgement, Changes, Remembered
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.silences import Silence
-from bongsu.server.alerts.channels import info_of
+from bongsu.server.alerts.channels import route_of
 from bongsu.server.alerts.queries.alerts import (
     acknowledgements,
     queue_notifications,
@@ -45,8 +44,8 @@ class DatabaseStore:
         self._version = version
         return {stored.id: stored.rule for stored in found if stored.rule.enabled}
 
-    async def channels(self) -> Mapping[str, ChannelInfo]:
-        return {stored.name: info_of(stored) for stored in await self._database.read(load_channels)}
+    async def channels(self) -> Mapping[str, ChannelRoute]:
+        return {stored.name: route_of(stored) for stored in await self._database.read(load_channels)}
 
     async def silences(self, now_ms: int) -> Mapping[int, Silence]:
         found = await self._database.read(lambda connection: load_silences(connection, now_ms))

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, sel
 from bongsu.alerts.alert import Alert, Decision, Draft
 from bongsu.alerts.ports import Acknowledgement, Remembered
 from bongsu.alerts.rules import Severity
-from bongsu.alerts.state import Key
+from bongsu.alerts.state import SeriesKey
 from bongsu.core.errors import Conflict, NotFound
 from bongsu.server.database.leases import SHARDS
 from bongsu.server.database.tables import alert_decisions, alert_notification_alerts, alert_notifications, alerts
@@ -120,9 +120,9 @@ def remember(connection: Connection, shards: Collection[int], told_ms: int, fire
     lately = select(alerts.c.rule_id, alerts.c.server_id, alerts.c.series, alerts.c.notified_ms).where(
         mine, alerts.c.notified_ms >= told_ms
     )
-    told: dict[tuple[int, Key], int] = {}
+    told: dict[tuple[int, SeriesKey], int] = {}
     for rule_id, server_id, series, at_ms in connection.execute(lately):
-        one = (rule_id, Key(server_id, series))
+        one = (rule_id, SeriesKey(server_id, series))
         told[one] = max(at_ms, told.get(one, 0))
     fired = (
         select(alerts.c.rule_id, alerts.c.server_id, alerts.c.series, alerts.c.fired_ms)
@@ -130,7 +130,8 @@ def remember(connection: Connection, shards: Collection[int], told_ms: int, fire
         .order_by(alerts.c.fired_ms)
     )
     firings = [
-        (rule_id, Key(server_id, series), at_ms) for rule_id, server_id, series, at_ms in connection.execute(fired)
+        (rule_id, SeriesKey(server_id, series), at_ms)
+        for rule_id, server_id, series, at_ms in connection.execute(fired)
     ]
     return Remembered(found, told, firings)
 

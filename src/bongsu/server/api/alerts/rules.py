@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse
 
 from bongsu.alerts.checks import check_rule
-from bongsu.alerts.fleet import Server
+from bongsu.alerts.fleet import WatchedServer
 from bongsu.alerts.rulebook import dump_rules
 from bongsu.alerts.rules import Rule
 from bongsu.server.alerts.preview import Preview, run_preview
@@ -52,7 +52,9 @@ class PreviewRequest(BaseModel):
 async def _warnings(services: Services, rule: Rule, before: Rule | None = None) -> list[str]:
     """Raises InvalidInput where the rule cannot work."""
     states = services.registry.by_id.values()
-    servers = [Server(one.record.id, one.record.agent.name, one.record.tags, one.interval_ms, 0, 0) for one in states]
+    servers = [
+        WatchedServer(one.record.id, one.record.agent.name, one.record.tags, one.interval_ms, 0, 0) for one in states
+    ]
     layouts = {one.record.id: list(one.layouts.values()) for one in states}
     channels = {one.name for one in await services.database.read(load_channels)}
     return check_rule(rule, servers, layouts, channels, before=before)
