@@ -149,9 +149,9 @@ import asyncio, sys
 from pathlib import Path
 import httpx
 from bongsu.core.clock import SystemClock
-from bongsu.server.alerting.delivery import Delivery
+from bongsu.server.alerts.delivery import Delivery
 from bongsu.server.config import Settings
-from bongsu.server.storage.database import open_database
+from bongsu.server.database.database import open_database
 from bongsu.server.vault import open_vault
 from tests.support.clock import FakeClock
 

@@ -205,8 +205,8 @@ async def test_a_block_that_cannot_be_read_stays_and_so_do_its_rollups(tmp_path:
 async def test_many_series_and_short_intervals_are_compacted_in_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bongsu.server.compaction.MAX_VALUES", 1_000)
-    monkeypatch.setattr("bongsu.server.compaction.MAX_FRAMES", 100)
+    monkeypatch.setattr("bongsu.server.storage.compaction.MAX_VALUES", 1_000)
+    monkeypatch.setattr("bongsu.server.storage.compaction.MAX_FRAMES", 100)
     async with running_app(tmp_path, clock=FakeClock(LATER)) as app:
         await push_all(app, three_spans())
         raw = await answers(app, "raw")

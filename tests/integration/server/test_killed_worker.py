@@ -1,13 +1,10 @@
 """kill -9 while frames are sealed, rolled up, given up, copied, backed up and migrated: nothing lost, nothing twice.
 
-Real second processes, killed again and again at moments that move through what they do.
+Real second processes, killed again and again at points that move through what they do.
 """
 
 import asyncio
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -31,6 +28,7 @@ from bongsu.server.storage.rollup_blocks import decode_rollup
 from bongsu.server.storage.sealer import Sealer
 from tests.support.clock import FakeClock
 from tests.support.jobs import count, run_jobs
+from tests.support.progress import killed_at, killed_on_the_way
 from tests.support.pushes import LAYOUT
 
 START = 1_750_000_000_000 // SPAN_MS * SPAN_MS
@@ -39,27 +37,6 @@ SERVERS, SPANS = 6, 4
 FRAMES = SPANS * SPAN_MS // STEP_MS
 LATER_MS = START + 10 * SPAN_MS
 COUNTERS = counters_of([series.kind for series in LAYOUT.series])
-
-# Runs the worker's jobs over and over, on a clock that stands still, until it is killed or there is nothing to do.
-WORK = """
-import asyncio, os, sys
-from bongsu.server.config import Settings
-from bongsu.server.jobs import retention
-from bongsu.server.jobs import Compactor, Retention, Sealer
-from bongsu.server.storage.database import open_database
-from tests.support.clock import FakeClock
-
-async def work():
-    settings, clock = Settings(retention_raw=sys.argv[2]), FakeClock(int(sys.argv[1]))
-    database = open_database(settings.effective_database_url)
-    retention.ROWS_PER_TRANSACTION = int(os.environ.get("BONGSU_TEST_ROWS", retention.ROWS_PER_TRANSACTION))
-    print("working", flush=True)
-    for job in (Sealer, Compactor, Retention):
-        await job(settings, database, clock).run(asyncio.Event())
-    await database.close()
-
-asyncio.run(work())
-"""
 
 
 @pytest.fixture
@@ -80,23 +57,6 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 def frame_at(server: int, index: int) -> Frame:
     return Frame(LAYOUT.id, START + index * STEP_MS, pack((index % 7 / 7, float(index * (server + 1)), index * 5.0)))
-
-
-def killed_after(seconds: float, *command: str, ready: str | None = "working") -> bool:
-    """Starts a process and kills it so long after it said that it is ready. Whether it had ended by itself, well."""
-    with subprocess.Popen(
-        [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
-    ) as process:
-        assert process.stdout is not None
-        if ready is not None:
-            assert process.stdout.readline().strip() == ready, process.communicate()[1]
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-        _, errors = process.communicate()
-    assert process.returncode in (0, -signal.SIGKILL), errors
-    return process.returncode == 0
 
 
 async def everything_is_there_once(database: Database) -> None:
@@ -137,17 +97,9 @@ def check_rollup(server_id: int, step_ms: int, parts: list[Rollup]) -> None:
     assert sums.tolist() == numbers.sum(axis=1).astype(float).tolist()
 
 
-async def killed_again_and_again(*arguments: str) -> int:
-    """Runs WORK until it ends by itself, each time a little longer. Returns how often it was killed."""
-    kills = 0
-    while not await asyncio.to_thread(killed_after, 0.05 * (kills + 1), "-c", WORK, *arguments):
-        kills += 1
-        assert kills < 500
-    return kills
-
-
 async def test_killed_while_sealing_and_rolling_up(database: Database) -> None:
-    kills = await killed_again_and_again(str(LATER_MS), "7d")
+    command = ("tests.support.maintenance", str(LATER_MS), "7d")
+    kills = await killed_on_the_way(*command, points=range(20, 500, 20))
     assert kills >= 3, "it was killed on the way"
     assert await count(database, frames) == 0
     assert await count(database, blocks) == SERVERS * SPANS
@@ -158,14 +110,14 @@ async def test_killed_while_giving_up(database: Database, tmp_path: Path, monkey
     await run_jobs(FakeClock(LATER_MS), tmp_path, Sealer, Compactor, database=database)
     # One block a transaction, so that there are moments between them to be killed at.
     monkeypatch.setenv("BONGSU_TEST_ROWS", "1")
-    left: set[int] = set()
-    kills = 0
-    while not await asyncio.to_thread(killed_after, 0.05 * (kills + 1), "-c", WORK, str(LATER_MS), "1h"):
-        kills += 1
-        assert kills < 500
-        left.add(await count(database, blocks))
+    left: list[int] = []
+    for point in range(10, 500, 10):
+        killed = await killed_at(point, "tests.support.maintenance", str(LATER_MS), "1h")
+        left.append(await count(database, blocks))
+        if not killed:
+            break
     assert any(0 < blocks_left < SERVERS * SPANS for blocks_left in left), "it was killed in the middle of deleting"
-    assert await count(database, blocks) == 0
+    assert left[-1] == 0
     await everything_is_there_once(database)
 
 
@@ -181,50 +133,49 @@ async def test_two_workers_at_once_do_each_thing_once(database: Database, tmp_pa
     await everything_is_there_once(database)
 
 
-UPGRADE = """
-import asyncio, os
-from bongsu.server.migrations import upgrade
-from bongsu.server.storage.database import open_database
-
-async def work():
-    database = open_database(os.environ["BONGSU_DATABASE_URL"])
-    print("working", flush=True)
-    await database.write(upgrade)
-    await database.close()
-
-asyncio.run(work())
-"""
-
-
 async def test_killed_while_migrating(database_url: str) -> None:
     database = open_database(database_url)
-    seconds, kills = 0.01, 0
-    while not await asyncio.to_thread(killed_after, seconds, "-c", UPGRADE):
+    kills = 0
+    for point in (1, 2, 5, 13, 34, 55, 1_000):
+        if not await killed_at(point, "bongsu.cli", "db", "upgrade"):
+            break
         kills += 1
-        seconds *= 1.5
-        found = await database.read(current_revision)
-        assert found in (None, revisions()[-1]), "all of it or nothing"
-    assert kills >= 1
+        assert await database.read(current_revision) is None, "all of it or nothing"
+    assert kills >= 5
     assert await database.read(current_revision) == revisions()[-1]
     await database.close()
 
 
-async def test_killed_while_backing_up_and_copying(
-    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_killed_while_backing_up(database: Database, tmp_path: Path) -> None:
     await run_jobs(FakeClock(LATER_MS), tmp_path, Sealer, Compactor, database=database)
-    file, target = tmp_path / "backup.db", f"sqlite:///{tmp_path / 'copy.db'}"
-    for command in (["backup", str(file)], ["copy", "--from", database_url, "--to", target]):
-        seconds = 0.3
-        arguments = ("-m", "bongsu.cli", "db", *command)
-        while not await asyncio.to_thread(killed_after, seconds, *arguments, ready=None):
-            if command[0] == "backup" and file.exists():
-                break  # killed when it was done; that the file is whole is seen below
-            seconds += 0.3
-    for url in (f"sqlite:///{file}", target):
-        other = open_database(url)
-        await everything_is_there_once(other)
-        await other.close()
+    file = tmp_path / "backup.db"
+    kills = 0
+    for point in (1, 2, 5, 21, 55, 144, 10_000):
+        if file.exists():
+            break  # killed when the file was already whole, which is seen below
+        if not await killed_at(point, "bongsu.cli", "db", "backup", str(file)):
+            break
+        kills += 1
+    assert kills >= 3
+    other = open_database(f"sqlite:///{file}")
+    await everything_is_there_once(other)
+    await other.close()
+
+
+async def test_killed_while_copying(database: Database, database_url: str, tmp_path: Path) -> None:
+    await run_jobs(FakeClock(LATER_MS), tmp_path, Sealer, Compactor, database=database)
+    target = f"sqlite:///{tmp_path / 'copy.db'}"
+    command = ("bongsu.cli", "db", "copy", "--from", database_url, "--to", target)
+    # The first point after the tables are made is some hundred statements in; then each start copies a little further.
+    kills = 0
+    for point in (1, 20, 40, 60, 80, 5, 6, 8, 10_000):
+        if not await killed_at(point, *command):
+            break
+        kills += 1
+    assert kills >= 5
+    other = open_database(target)
+    await everything_is_there_once(other)
+    await other.close()
 
 
 @pytest.mark.parametrize("revision", revisions())

@@ -172,7 +172,7 @@ async def test_process_lists_have_a_retention_of_their_own(database: Database, t
 
 
 async def test_space_is_given_back(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bongsu.server.jobs.retention.RESERVE_BYTES", 0)
+    monkeypatch.setattr("bongsu.server.storage.retention.RESERVE_BYTES", 0)
     clock = FakeClock(START + 10 * DAY_MS)
 
     many = [Process(pid, f"program-{pid}-{pid * 7919 % 10007}", "root", pid / 7) for pid in range(100)]

@@ -1,0 +1,26 @@
+"""The worker's maintenance as a program: ``python -m tests.support.maintenance NOW_MS RETENTION_RAW``.
+
+Runs each job once, on a clock that stands still; the database is the one of BONGSU_DATABASE_URL.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from bongsu.server.config import Settings
+from bongsu.server.database.database import open_database
+from bongsu.server.storage import retention
+from tests.support.clock import FakeClock
+from tests.support.jobs import run_jobs
+
+
+async def main(now_ms: int, retention_raw: str) -> None:
+    database = open_database(Settings().effective_database_url)
+    retention.ROWS_PER_TRANSACTION = int(os.environ.get("BONGSU_TEST_ROWS", retention.ROWS_PER_TRANSACTION))
+    await run_jobs(FakeClock(now_ms), Path("unused"), database=database, retention_raw=retention_raw)
+    await database.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), sys.argv[2]))
