@@ -32,8 +32,7 @@ async def run_jobs(
 
 def database_of(app: RunningApp) -> Database:
     """The database behind an application."""
-    database: Database = app.application.api.state.services.database
-    return database
+    return app.services.database
 
 
 async def count(database: Database, table: Table, *where: Any) -> int:

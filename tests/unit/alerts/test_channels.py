@@ -27,11 +27,12 @@ from bongsu.alerts.rules import Severity
 from bongsu.alerts.texts import TEXTS
 from bongsu.core.samples import Process
 from tests.support.endpoints import Endpoint, endpoint
+from tests.support.repository import REPOSITORY
 from tests.support.smtp import certificate, mail_server
 
 NOW = 1_785_430_324_000
 EVIL = "<b onload=x>{{7*7}}{% raw %}${7*7}\"'&<!channel>@everyone [x](http://evil)"
-DOCS = Path(__file__).resolve().parents[3] / "docs/alerts.md"
+DOCS = REPOSITORY / "docs/alerts.md"
 
 
 def a_png() -> bytes:

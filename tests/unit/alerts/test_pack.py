@@ -1,7 +1,5 @@
 """The rules that come with Bongsu: quiet on a healthy machine, loud on a sick one; and everything they ask for exists."""
 
-from pathlib import Path
-
 import pytest
 
 from bongsu.agent.collectors import COLLECTORS
@@ -16,21 +14,21 @@ from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import Move, Table
 from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Kind, Layout, Series
+from tests.support.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 TEXT = (REPOSITORY / "config/alerts.yml").read_text()
 RULES = {rule.name: rule for rule in load_rules(TEXT)}
 NOW = 1_750_000_000_000
 
-ROOT = (("device", "/dev/sda1"), ("fstype", "ext4"), ("mountpoint", "/"))
+REPOSITORY = (("device", "/dev/sda1"), ("fstype", "ext4"), ("mountpoint", "/"))
 SERIES = {
     "cpu": Series("cpu_usage_ratio", (), "ratio"),
     "load": Series("load_15m"),
     "memory": Series("memory_usage_ratio", (), "ratio"),
     "swap": Series("swap_usage_ratio", (), "ratio"),
     "swap_in": Series("swap_in_bytes_total", (), "bytes", Kind.COUNTER),
-    "disk": Series("filesystem_usage_ratio", ROOT, "ratio"),
-    "inodes": Series("filesystem_inodes_usage_ratio", ROOT, "ratio"),
+    "disk": Series("filesystem_usage_ratio", REPOSITORY, "ratio"),
+    "inodes": Series("filesystem_inodes_usage_ratio", REPOSITORY, "ratio"),
     "errors": Series("network_receive_errors_total", (("interface", "eth0"),), "", Kind.COUNTER),
 }
 LAYOUT = Layout.of(tuple(SERIES.values()))

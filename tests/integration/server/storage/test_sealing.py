@@ -1,17 +1,14 @@
 """Sealing, through the API: what was pushed is what is read, before and after."""
 
-import asyncio
 import math
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
-from bongsu.server.config import Settings
 from bongsu.server.database.database import open_database
 from bongsu.server.database.migrations import upgrade
 from bongsu.server.database.tables import blocks, frames
-from bongsu.server.job import Job
 from bongsu.server.storage.archive import SPAN_MS
 from bongsu.server.storage.batches import Batch, store
 from bongsu.server.storage.frames import Unsealed, oldest_frames
@@ -28,6 +25,7 @@ from bongsu.server.storage.sealer import (
     replace_frames,
 )
 from tests.support.app import RunningApp, running_app
+from tests.support.jobs import count, database_of, run_jobs
 from tests.support.pushes import LAYOUT, a_frame, a_push, a_ramp
 
 NOW = 1_750_000_000_000
@@ -39,21 +37,10 @@ LEFT = LEAVE_MS // 10_000
 assert START // SPAN_MS == NOW // SPAN_MS
 
 
-async def job_once(app: RunningApp, job_class: type[Job], folder: Path) -> None:
-    """Runs a job as the worker would: on a database connection of its own."""
-    settings = Settings(data_dir=folder)
-    database = open_database(settings.effective_database_url)
-    await job_class(settings, database, app.clock).run(asyncio.Event())
-    await database.close()
-
-
 async def rows(app: RunningApp) -> tuple[int, int]:
     """How many frames and how many blocks the database holds."""
-    database = app.application.api.state.services.database
-    return (
-        await database.read(lambda connection: connection.scalar(select(func.count()).select_from(frames))),
-        await database.read(lambda connection: connection.scalar(select(func.count()).select_from(blocks))),
-    )
+    database = database_of(app)
+    return await count(database, frames), await count(database, blocks)
 
 
 async def push_all(app: RunningApp, sent: list) -> None:
@@ -72,12 +59,12 @@ async def test_sealing_changes_no_answer(tmp_path: Path) -> None:
         await push_all(app, sent)
         raw, hourly = await history(app, step="30m"), await history(app, aggregation="last", step="5m")
         current = await app.get("/api/metrics/current")
-        await job_once(app, Sealer, tmp_path)
+        await run_jobs(app.clock, tmp_path, Sealer)
         assert await rows(app) == (LEFT, 2)
         assert await history(app, step="30m") == raw
         assert await history(app, aggregation="last", step="5m") == hourly
         assert await app.get("/api/metrics/current") == current
-        await job_once(app, Sealer, tmp_path)
+        await run_jobs(app.clock, tmp_path, Sealer)
         assert await rows(app) == (LEFT, 2), "sealing again does nothing"
 
 
@@ -86,9 +73,9 @@ async def test_late_frames_make_further_blocks_and_merge_by_time(tmp_path: Path)
     live, late = [frame for i, frame in enumerate(sent) if i % 2], [frame for i, frame in enumerate(sent) if not i % 2]
     async with running_app(tmp_path) as app:
         await push_all(app, live)
-        await job_once(app, Sealer, tmp_path)
+        await run_jobs(app.clock, tmp_path, Sealer)
         await push_all(app, late)
-        await job_once(app, Sealer, tmp_path)
+        await run_jobs(app.clock, tmp_path, Sealer)
         assert (await rows(app))[1] >= 2
         found = await history(app, metric="memory_used_bytes", aggregation="last", step="30s")
         last_of_bucket = {frame.time_ms // 30_000 * 30_000: 1024.0 * index for index, frame in enumerate(sent)}
@@ -101,12 +88,12 @@ async def test_frames_sent_again_after_sealing_are_stored_once(tmp_path: Path) -
     sent = a_ramp(START, MANY)
     async with running_app(tmp_path) as app:
         await push_all(app, sent)
-        await job_once(app, Sealer, tmp_path)
+        await run_jobs(app.clock, tmp_path, Sealer)
         before = await history(app, aggregation="sum", step="1d")
         await push_all(app, sent[:FRAMES_PER_BLOCK])
         assert await history(app, aggregation="sum", step="1d") == before, "also before they are taken out again"
         assert await rows(app) == (LEFT + FRAMES_PER_BLOCK, 2)
-        await job_once(app, Sealer, tmp_path)
+        await run_jobs(app.clock, tmp_path, Sealer)
         assert await rows(app) == (LEFT, 2)
         assert await history(app, aggregation="sum", step="1d") == before
 
@@ -115,10 +102,10 @@ async def test_a_server_that_went_away_is_sealed_by_age_and_still_current(tmp_pa
     async with running_app(tmp_path) as app:
         await app.push(a_push(a_ramp(NOW - 20_000, 3)))
         app.clock.advance(MAX_AGE_MS / 1000 - 30)
-        await job_once(app, Sealer, tmp_path)
+        await run_jobs(app.clock, tmp_path, Sealer)
         assert await rows(app) == (3, 0)
         app.clock.advance(60 + STAGGER_MS / 1000)
-        await job_once(app, Sealer, tmp_path)
+        await run_jobs(app.clock, tmp_path, Sealer)
         assert await rows(app) == (0, 1)
         current = await app.get("/api/metrics/current")
     async with running_app(tmp_path, clock=app.clock) as again:
@@ -142,7 +129,7 @@ async def test_a_corrupt_block_costs_only_what_it_held(tmp_path: Path, caplog: p
     sent = a_ramp(START, MANY)
     async with running_app(tmp_path) as app:
         await push_all(app, sent)
-        await job_once(app, Sealer, tmp_path)
+        await run_jobs(app.clock, tmp_path, Sealer)
         database = app.application.api.state.services.database
         first = blocks.c.start_ms == sent[0].time_ms
         await database.write(lambda connection: connection.execute(update(blocks).where(first).values(head=b"B2 no")))
@@ -159,7 +146,7 @@ async def test_a_corrupt_block_costs_only_what_it_held(tmp_path: Path, caplog: p
         ]
         assert "cannot be read" in caplog.text
         await push_all(app, sent[:FRAMES_PER_BLOCK])
-        await job_once(app, Sealer, tmp_path)
+        await run_jobs(app.clock, tmp_path, Sealer)
         healed = await history(app, metric="memory_used_bytes", aggregation="last", step="10s", resolution="raw")
         assert len(healed["memory_used_bytes"]) == MANY, "sent again, the frames take the place of what was damaged"
 
@@ -168,7 +155,7 @@ async def test_a_damaged_column_costs_only_its_series(tmp_path: Path) -> None:
     sent = a_ramp(START, FRAMES_PER_BLOCK + STAGGER_FRAMES)
     async with running_app(tmp_path) as app:
         await push_all(app, sent)
-        await job_once(app, Sealer, tmp_path)
+        await run_jobs(app.clock, tmp_path, Sealer)
         database = app.application.api.state.services.database
         first = blocks.c.start_ms == sent[0].time_ms
         stored = await database.read(lambda connection: connection.scalar(select(blocks.c.data).where(first)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bongsu.server.alerts.queries.alerts import acknowledge
-from tests.integration.server.alerting import a_rule, a_webhook, make, send_cpu, watching
+from tests.support.alerting import a_rule, a_webhook, make, send_cpu, watching
 from tests.support.app import RunningApp, running_app
 from tests.support.endpoints import Endpoint, endpoint
 from tests.support.pushes import a_frame, a_push

@@ -4,7 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.support.repository import REPOSITORY
+
 FRONTEND = REPOSITORY / "frontend"
 
 

@@ -15,13 +15,12 @@ from bongsu.server.alerts.delivery import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECON
 from bongsu.server.alerts.jobs import AlertDelivery, AlertEvaluation, AlertRetention
 from bongsu.server.config import Settings
 from bongsu.server.database.database import open_database
-from tests.integration.server.alerting import a_rule, a_webhook, make, send_cpu, watching
+from tests.support.alerting import a_rule, a_webhook, make, send_cpu, watching
 from tests.support.app import running_app
 from tests.support.endpoints import endpoint
 from tests.support.processes import wait_for
+from tests.support.repository import REPOSITORY
 from tests.support.smtp import mail_server
-
-REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 async def test_what_a_busy_service_asks_for_is_honoured(tmp_path: Path) -> None:

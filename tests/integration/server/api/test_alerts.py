@@ -13,13 +13,13 @@ from bongsu.alerts.rulebook import load_rules
 from bongsu.core.series import Series
 from bongsu.server.alerts.queries.rules import import_rules
 from bongsu.server.commands import rules
-from tests.integration.server.alerting import CPU_RULE, a_rule, a_webhook, make, send_cpu, watching
+from tests.support.alerting import CPU_RULE, a_rule, a_webhook, make, send_cpu, watching
 from tests.support.app import running_app
 from tests.support.endpoints import endpoint
 from tests.support.pushes import CPU, a_frame, a_push, a_ramp
+from tests.support.repository import REPOSITORY
 
 NOW = 1_750_000_000_000
-REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 async def test_rules_are_made_changed_and_deleted(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from bongsu.core.errors import ConfigError, InvalidInput
 from bongsu.server.api.timerange import parse_range, parse_time_ms
 from bongsu.server.config import Settings, load_settings
 from bongsu.server.database.database import open_database
+from tests.support.repository import REPOSITORY
 
 NOW = 1_750_000_000_000
-REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def test_command_line_beats_environment_beats_file_beats_default(

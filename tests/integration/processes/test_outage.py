@@ -8,8 +8,7 @@ from pathlib import Path
 
 from tests.support.agent_day import AGENT_ID, INTERVAL_MS
 from tests.support.processes import api_server, enrolled, free_port, logged_in, wait_for
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.repository import REPOSITORY
 
 
 def test_a_day_of_outage_leaves_no_hole(tmp_path: Path) -> None:
@@ -27,7 +26,7 @@ def test_a_day_of_outage_leaves_no_hole(tmp_path: Path) -> None:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=ROOT,
+            cwd=REPOSITORY,
         )
 
     first = agent(start_ms)
