@@ -1,7 +1,7 @@
-"""Blocks and rollups in and out of the database.
+"""Blocks and rollups in the database.
 
-Time is cut into spans of SPAN_MS. A block lies within one span, so what a late frame can change is one span of one
-layout: its blocks, its minutes, and a few buckets of the hours.
+Time is divided into spans of SPAN_MS. A block lies within one span, so a late frame changes one span of one layout: its
+blocks, its minutes, and a few buckets of its hours.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ from bongsu.server.storage.layouts import LayoutKey
 
 SPAN_MS = 6 * HOUR_MS
 RAW = 0
-# What one rollup row covers: 360 minutes, 240 hours.
+# What one rollup row covers: 360 minutes or 240 hours.
 ROW_SPAN_MS = {MINUTE_MS: SPAN_MS, HOUR_MS: 240 * HOUR_MS}
 TIERS = (RAW, *ROW_SPAN_MS)
 
 
 @dataclass(frozen=True, slots=True)
 class BlockInfo:
-    """A block row without its bytes."""
+    """A block row without its data."""
 
     server_id: int
     layout_id: int
@@ -38,7 +38,7 @@ class BlockInfo:
 
 @dataclass(frozen=True, slots=True)
 class StoredBlock:
-    """A block row. ``head`` and ``data`` have the form of ``storage/blocks.py``."""
+    """A block row. ``head`` and ``data`` are in the format of ``storage/blocks.py``."""
 
     info: BlockInfo
     head: bytes
@@ -51,7 +51,7 @@ class StoredBlock:
 
 @dataclass(frozen=True, slots=True)
 class StoredRollup:
-    """A rollup row. ``head`` and ``data`` have the form of ``storage/rollup_blocks.py``."""
+    """A rollup row. ``head`` and ``data`` are in the format of ``storage/rollup_blocks.py``."""
 
     server_id: int
     layout_id: int
@@ -69,7 +69,7 @@ class StoredRollup:
 
 
 def make_block(key: LayoutKey, start_ms: int, end_ms: int, count: int, packed: Packed, *, rolled: bool) -> StoredBlock:
-    """A row of an encoded block."""
+    """The row of an encoded block."""
     return StoredBlock(BlockInfo(*key, start_ms, end_ms, count, rolled, packed.checksum), packed.head, packed.data)
 
 
@@ -89,8 +89,8 @@ def block_row(block: StoredBlock) -> dict[str, object]:
 
 
 _INFO = tuple(blocks.c[name] for name in BlockInfo.__slots__)
-# Statements are made once: a query of 20 servers runs them 20 times, and making one anew takes twice as long as
-# running it. A block that reaches into the range starts at most a span before it.
+# Built once: a query of 20 servers runs each of these 20 times, and building one takes twice as long as running it. A
+# block that reaches into the range starts at most one span before it.
 _IN_RANGE = (
     blocks.c.server_id == bindparam("server"),
     blocks.c.layout_id == bindparam("layout"),
@@ -114,17 +114,17 @@ def _info(row: Any) -> BlockInfo:
 
 
 def infos_between(connection: Connection, key: LayoutKey, start_ms: int, end_ms: int) -> list[BlockInfo]:
-    """The blocks of one layout that hold a frame with ``start_ms <= time < end_ms``, or may."""
+    """The blocks of one layout that may hold a frame with ``start_ms <= time < end_ms``."""
     return [_info(row) for row in connection.execute(_INFOS, _bounds(key, start_ms, end_ms))]
 
 
 def heads_between(connection: Connection, key: LayoutKey, start_ms: int, end_ms: int) -> list[tuple[BlockInfo, bytes]]:
-    """The same with their heads."""
+    """The same blocks with their heads."""
     return [(_info(row), row[7]) for row in connection.execute(_HEADS, _bounds(key, start_ms, end_ms))]
 
 
 def blocks_between(connection: Connection, key: LayoutKey, start_ms: int, end_ms: int) -> list[StoredBlock]:
-    """The same, whole."""
+    """The same blocks, whole."""
     return [
         StoredBlock(_info(row), row[7], row[8]) for row in connection.execute(_BLOCKS, _bounds(key, start_ms, end_ms))
     ]
@@ -147,18 +147,20 @@ def newest_times(connection: Connection, keys: Sequence[LayoutKey]) -> dict[Layo
 
 def newest_block(connection: Connection, key: LayoutKey) -> StoredBlock | None:
     """The block with the latest frame of one layout."""
-    mine = _of_layout(key)
-    newest_ms = connection.scalar(select(blocks.c.start_ms).where(mine).order_by(blocks.c.start_ms.desc()).limit(1))
+    of_layout = _of_layout(key)
+    newest_ms = connection.scalar(
+        select(blocks.c.start_ms).where(of_layout).order_by(blocks.c.start_ms.desc()).limit(1)
+    )
     if newest_ms is None:
         return None
     span_ms = newest_ms - newest_ms % SPAN_MS
-    query = select(*_INFO, blocks.c.head, blocks.c.data).where(mine, blocks.c.start_ms >= span_ms)
+    query = select(*_INFO, blocks.c.head, blocks.c.data).where(of_layout, blocks.c.start_ms >= span_ms)
     row = connection.execute(query.order_by(blocks.c.end_ms.desc()).limit(1)).one()
     return StoredBlock(_info(row), row[7], row[8])
 
 
 def oldest_samples(connection: Connection) -> dict[int, int]:
-    """Server id -> time of its oldest sample, as near as the oldest row tells. Reads indexes only."""
+    """Server id -> time of its oldest sample, as precisely as its oldest row tells. Reads indexes only."""
     oldest = oldest_frame_times(connection)
     # Hours need no look: what is older than all of these belongs to a server that was first seen then.
     minutes = rollups.c.step_ms == MINUTE_MS
@@ -188,7 +190,7 @@ _ROLLUPS = _ROLLUP_HEADS.add_columns(rollups.c.data)
 def rollups_between(
     connection: Connection, key: LayoutKey, step_ms: int, start_ms: int, end_ms: int
 ) -> list[StoredRollup]:
-    """The rollup rows of one layout that hold a bucket that overlaps ``[start_ms, end_ms)``, or may."""
+    """The rollup rows of one layout that may hold a bucket that overlaps ``[start_ms, end_ms)``."""
     bounds = _rollup_bounds(key, step_ms, start_ms, end_ms)
     return [StoredRollup(*row) for row in connection.execute(_ROLLUPS, bounds)]
 
@@ -196,7 +198,7 @@ def rollups_between(
 def rollup_heads_between(
     connection: Connection, key: LayoutKey, step_ms: int, start_ms: int, end_ms: int
 ) -> list[StoredRollup]:
-    """The same without their data."""
+    """The same rows without their data."""
     bounds = _rollup_bounds(key, step_ms, start_ms, end_ms)
     return [_rollup_head(row) for row in connection.execute(_ROLLUP_HEADS, bounds)]
 

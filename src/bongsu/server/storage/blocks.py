@@ -1,4 +1,4 @@
-"""The form of a block: many frames of one layout, column by column, each column readable without the others.
+"""The format of a block: many frames of one layout, column by column, each column readable without the others.
 
 ::
 
@@ -8,14 +8,14 @@
     data  +--------+-----+--------+
           | column | ... | column |   ``end`` counts from the first
           +--------+-----+--------+
-    column := 0 double              all n values are this one, bit for bit
+    column := 0 double              all n values are equal to this one, bit for bit
             | 1 pco(float64[n])
             | 2 pco(int64[n])       whole numbers below 2^53, given back as doubles
 
-All numbers are little-endian. Head and data are two columns of a row: a reader takes the head, which says where a
-column stands and what its checksum is, and then that column's bytes alone. The checksum of the head is in the row, so
-together they cover every byte. Measured on the real capture (150 series of which 44 change), all series / changing
-ones: 0.28 / 0.92 bytes a sample at 720 frames, 0.24 / 0.80 at 4,320.
+All numbers are little-endian. Head and data are two columns of a row. A reader takes the head, which gives the place
+and the checksum of each column, and then the bytes of the columns it needs. The checksum of the head is in the row, so
+the checksums cover every byte. Measured on the real capture (150 series of which 44 change), all series / changing ones:
+0.28 / 0.92 bytes a sample at 720 frames, 0.24 / 0.80 at 4,320.
 """
 
 import struct
@@ -35,7 +35,7 @@ _HEAD = struct.Struct("<2sIII")
 _MAGIC = b"B2"
 _PLACE = np.dtype([("end", "<u4"), ("crc", "<u4")])
 _CONSTANT, _DOUBLES, _WHOLE = range(3)
-# 8 of 12. Level 4 is 20 % quicker and takes 6 % more; 12 takes three times as long for 1 % less.
+# 8 of 12. Level 4 is 20 % faster and 6 % larger; level 12 takes three times as long for 1 % less.
 _CONFIG = ChunkConfig(compression_level=8)
 _EXACT = 2.0**53
 
@@ -50,7 +50,7 @@ class CorruptBlock(BongsuError):
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A block as it is stored."""
+    """An encoded block."""
 
     head: bytes
     data: bytes
@@ -67,7 +67,7 @@ def encode_block(times: Times, values: Values) -> Packed:
 
 
 def pack_parts(times: Times, parts: list[bytes]) -> Packed:
-    """A block of columns that are encoded already."""
+    """A block of encoded columns."""
     places = np.empty(len(parts), _PLACE)
     places["end"] = np.cumsum([len(part) for part in parts])
     places["crc"] = [zlib.crc32(part) for part in parts]
@@ -77,7 +77,7 @@ def pack_parts(times: Times, parts: list[bytes]) -> Packed:
 
 
 def encode_columns(columns: Values) -> list[bytes]:
-    """``columns``: (k, n) float64, contiguous. One encoded column each."""
+    """``columns``: (k, n) float64, contiguous. Returns one encoded column for each row."""
     bits = columns.view(np.int64)
     constant = (bits == bits[:, :1]).all(axis=1)
     return [
@@ -89,7 +89,7 @@ def encode_columns(columns: Values) -> list[bytes]:
 def _encode(column: Values) -> bytes:
     if np.isfinite(column).all() and (np.abs(column) < _EXACT).all():
         whole = column.astype(np.int64)
-        # Bit for bit, so that -0.0 stays what it is.
+        # Compared bit for bit, so that -0.0 stays -0.0.
         if (whole.astype(np.float64).view(np.int64) == column.view(np.int64)).all():
             return b"".join((bytes([_WHOLE]), standalone.simple_compress(whole, _CONFIG)))
     return b"".join((bytes([_DOUBLES]), standalone.simple_compress(column, _CONFIG)))
@@ -99,7 +99,7 @@ def decode_column(part: bytes, count: int) -> Values:
     """The (count,) values of one encoded column.
 
     Raises:
-        CorruptBlock: the bytes are no such column.
+        CorruptBlock: the bytes are not an encoded column.
     """
     if not part:
         raise CorruptBlock
@@ -114,14 +114,18 @@ def decode_column(part: bytes, count: int) -> Values:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """An opened head: the times, and where each column stands in the data."""
+    """A parsed head: the times, and the place of each column in the data."""
 
     times: Times
     _places: npt.NDArray[np.void]
 
     @classmethod
     def open(cls, head: bytes, checksum: int) -> "Head":
-        """Raises CorruptBlock when it is not what was stored."""
+        """Parses a head.
+
+        Raises:
+            CorruptBlock: its checksum does not match, or it is malformed.
+        """
         if zlib.crc32(head) != checksum:
             raise CorruptBlock
         try:
@@ -137,12 +141,12 @@ class Head:
 
     @property
     def width(self) -> int:
-        """How many columns the data has."""
+        """The number of columns."""
         return len(self._places)
 
     @property
     def length(self) -> int:
-        """Bytes of the data."""
+        """The size of the data in bytes."""
         return int(self._places["end"][-1])
 
     def place(self, position: int) -> tuple[int, int]:
@@ -157,7 +161,7 @@ class Head:
         return start, int(self._places["end"][position]) - start
 
     def checked(self, position: int, part: bytes) -> bytes:
-        """The part if it is what was stored. Raises CorruptBlock otherwise."""
+        """Returns the part. Raises CorruptBlock when its checksum does not match."""
         if zlib.crc32(part) != self._places["crc"][position]:
             raise CorruptBlock
         return part
@@ -166,17 +170,17 @@ class Head:
         """(n,) values of one series from its part of the data.
 
         Raises:
-            CorruptBlock: the column cannot be read.
+            CorruptBlock: the part is damaged.
         """
         return decode_column(self.checked(position, part), len(self.times))
 
     def part(self, position: int, data: "bytes | memoryview") -> bytes:
-        """The bytes of one column, from all of the data. Raises CorruptBlock."""
+        """The bytes of one column, cut from the whole data. Raises CorruptBlock when there is no such column."""
         start, length = self.place(position)
         return bytes(data[start : start + length])
 
     def check(self, data: bytes) -> None:
-        """Raises CorruptBlock when any byte of the data is not what was stored."""
+        """Raises CorruptBlock when any byte of the data is damaged."""
         for position in range(self.width):
             self.checked(position, self.part(position, data))
         if len(data) != self.length:
@@ -186,7 +190,7 @@ class Head:
         """(n, len(positions)) values.
 
         Raises:
-            CorruptBlock: one of them cannot be read.
+            CorruptBlock: one of the columns is damaged.
         """
         values = np.empty((len(positions), len(self.times)))
         for row, position in enumerate(positions):
@@ -194,11 +198,11 @@ class Head:
         return values.T
 
 
-def _decompress(packed: bytes, kind: type[Number], count: int) -> npt.NDArray[Number]:
+def _decompress(packed: bytes, dtype: type[Number], count: int) -> npt.NDArray[Number]:
     try:
-        found: npt.NDArray[Number] | None = standalone.simple_decompress(packed)
+        values: npt.NDArray[Number] | None = standalone.simple_decompress(packed)
     except (RuntimeError, ValueError):
         raise CorruptBlock from None
-    if found is None or found.dtype != np.dtype(kind) or len(found) != count:
+    if values is None or values.dtype != np.dtype(dtype) or len(values) != count:
         raise CorruptBlock
-    return found
+    return values

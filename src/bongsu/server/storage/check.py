@@ -20,7 +20,7 @@ Row = tuple[Any, ...]
 
 
 async def check_database(database: Database) -> AsyncIterator[str]:
-    """Every problem, as a line for a person."""
+    """Yields every problem as a line of text."""
     for problem in await database.read(_structure):
         yield problem
     widths, problems = await database.read(_layouts)
@@ -60,10 +60,10 @@ def _frames(connection: Connection, widths: dict[tuple[int, int], int]) -> list[
     for server_id, layout_id, size, count in frame_lengths(connection):
         width = widths.get((server_id, layout_id))
         if width is None:
-            problems.append(f"server {server_id}: {count} frames of layout {layout_id}, which is not there")
+            problems.append(f"server {server_id}: {count} frames of layout {layout_id}, which does not exist")
         elif size != 8 * width:
             problems.append(
-                f"server {server_id}: {count} frames of layout {layout_id} have {size} bytes, not {8 * width}"
+                f"server {server_id}: {count} frames of layout {layout_id} have {size} bytes instead of {8 * width}"
             )
     return problems
 
@@ -90,6 +90,6 @@ def _damaged(table: Table, what: str, rows: Sequence[Row], widths: dict[tuple[in
             continue
         width = widths.get((server_id, layout_id))
         if width is None:
-            yield f"{name} is of a layout which is not there"
+            yield f"{name} belongs to a layout that does not exist"
         elif opened.width != width + extra:
-            yield f"{name} has {opened.width - extra} series, its layout {width}"
+            yield f"{name} has {opened.width - extra} series, its layout has {width}"

@@ -1,4 +1,4 @@
-"""Turns the blocks of one span into as few as possible, and into rollups. Computes only: rows in, rows out."""
+"""Merges the blocks of one span into as few as possible and makes its rollups. Pure computation: rows in, rows out."""
 
 import logging
 from collections.abc import Sequence
@@ -13,20 +13,20 @@ from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.storage.archive import RAW, ROW_SPAN_MS, StoredBlock, StoredRollup, make_block
 from bongsu.server.storage.blocks import CorruptBlock, Head, encode_columns, pack_parts
 from bongsu.server.storage.layouts import LayoutKey
-from bongsu.server.storage.rollup import Rollup, coarser, combined, counters_of, fuller, of_frames
+from bongsu.server.storage.rollup import Rollup, coarser, combined, counters_of, more_complete, of_frames
 from bongsu.server.storage.rollup_blocks import decode_rollup, encode_rollup
 
 logger = logging.getLogger(__name__)
 
-# A span of 5 s, 5 MB of values for 150 series. Larger blocks save nothing more, but take longer to read one series of.
+# A span at 2.5 s: 10 MB of values for 150 series. Larger blocks save no more space, but slow down reading one series.
 MAX_FRAMES = 8_640
-# Values in memory at a time: 8 MB, whatever the interval and the number of series.
+# Values held in memory at a time: 8 MB, whatever the interval and the number of series.
 MAX_VALUES = 1_000_000
 
 
 @dataclass(slots=True)
 class Compacted:
-    """What takes the place of the blocks ``read``. ``rollups``: rows, and the checksum of the row each replaces."""
+    """The blocks ``read``, the blocks that replace them, and rollup rows with the checksum of the row each replaces."""
 
     read: list[StoredBlock]
     made: list[StoredBlock] = field(default_factory=list)
@@ -42,11 +42,11 @@ def compact(
     hours: StoredRollup | None,
     floors: dict[int, int],
 ) -> Compacted:
-    """Compacts the blocks ``stored``, all of one span that starts at ``span_ms``.
+    """Compacts the blocks ``stored``: all blocks of the span that starts at ``span_ms``.
 
-    While the raw samples of the span are all there, its rollups are made of all of them. Once they have been given up
-    (``floors``), late frames are added to what the rollups hold, and then given up as well. A block that cannot be
-    read stays as it is, for ``bongsu db check`` to find, and so does what the rollups hold of it.
+    As long as the span is above the raw floor (``floors``), its rollups are made from all its raw samples. Below the
+    floor the earlier samples are gone, so late frames are added to the existing rollups and then dropped as well. A
+    corrupt block stays as it is, for ``bongsu db check`` to find, and so do the rollups of its samples.
     """
     counters = counters_of([series.kind for series in layout.series])
     given_up = span_ms < floors[RAW]
@@ -60,25 +60,24 @@ def compact(
     times, order = _order([head.times for _, head in sources])
     fine: list[Rollup] = []
     parts: list[list[bytes]] = [[] for _ in range(0, len(times), MAX_FRAMES)]
-    # One block is not encoded again.
-    again = not given_up and len(sources) > 1
-    each = max(1, MAX_VALUES // len(times))
-    for first in range(0, len(layout.series), each):
-        positions = range(first, min(first + each, len(layout.series)))
+    # A single block need not be encoded again.
+    reencode = not given_up and len(sources) > 1
+    series_at_a_time = max(1, MAX_VALUES // len(times))
+    for first in range(0, len(layout.series), series_at_a_time):
+        positions = range(first, min(first + series_at_a_time, len(layout.series)))
         values = np.concatenate([head.columns(block.data, positions) for block, head in sources])[order]
         fine.append(of_frames(times, values, counters[first : positions.stop], MINUTE_MS))
-        if again:
-            for number, part in enumerate(parts):
-                rows = values[number * MAX_FRAMES : (number + 1) * MAX_FRAMES]
+        if reencode:
+            for index, part in enumerate(parts):
+                rows = values[index * MAX_FRAMES : (index + 1) * MAX_FRAMES]
                 part.extend(encode_columns(np.ascontiguousarray(rows.T)))
-    if again:
+    if reencode:
         result.made += [
-            _block(key, times[number * MAX_FRAMES : (number + 1) * MAX_FRAMES], part)
-            for number, part in enumerate(parts)
+            _block(key, times[index * MAX_FRAMES : (index + 1) * MAX_FRAMES], part) for index, part in enumerate(parts)
         ]
     elif not given_up:
         result.made.append(_as_rolled(sources[0][0]))
-    _roll(result, key, span_ms, _beside(fine), minutes, hours, counters, floors, add=given_up)
+    _roll(result, key, span_ms, _side_by_side(fine), minutes, hours, counters, floors, add=given_up)
     return result
 
 
@@ -97,20 +96,20 @@ def _as_rolled(block: StoredBlock) -> StoredBlock:
 
 
 def _order(times: list[Times]) -> tuple[Times, npt.NDArray[np.int64]]:
-    """All times ascending, each once, and where they stand in the concatenation."""
+    """All times, ascending and unique, and their places in the concatenation."""
     return np.unique(np.concatenate(times), return_index=True)
 
 
-def _beside(rollups: list[Rollup]) -> Rollup:
-    """Rollups of other series over the same frames as one."""
+def _side_by_side(rollups: list[Rollup]) -> Rollup:
+    """One rollup of all series, from rollups of some series each over the same frames."""
     first = rollups[0]
     return Rollup(
         first.times,
         first.first_ms,
         first.last_ms,
         first.frames,
-        np.concatenate([one.count for one in rollups], axis=1),
-        np.concatenate([one.stats for one in rollups], axis=2),
+        np.concatenate([rollup.count for rollup in rollups], axis=1),
+        np.concatenate([rollup.stats for rollup in rollups], axis=2),
     )
 
 
@@ -131,7 +130,7 @@ def _roll(
     if kept:
         old = _read(minutes, counters)
         if old is not None:
-            fine = combined(old, fine, counters) if add else fuller(old, fine)
+            fine = combined(old, fine, counters) if add else more_complete(old, fine)
         result.rollups.append((_rollup_row(key, MINUTE_MS, span_ms, fine, counters), _checksum(minutes)))
     row_ms = span_ms - span_ms % ROW_SPAN_MS[HOUR_MS]
     if row_ms < floors[HOUR_MS]:
@@ -139,7 +138,7 @@ def _roll(
     coarse = coarser(fine, counters, HOUR_MS)
     old = _read(hours, counters)
     if old is not None:
-        coarse = fuller(old, coarse) if kept else combined(old, coarse, counters)
+        coarse = more_complete(old, coarse) if kept else combined(old, coarse, counters)
     result.rollups.append((_rollup_row(key, HOUR_MS, row_ms, coarse, counters), _checksum(hours)))
 
 

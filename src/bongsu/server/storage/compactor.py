@@ -1,9 +1,9 @@
-"""Compacts spans that are over: their blocks into as few as possible, their samples into rollups.
+"""Compacts spans that have ended: merges their blocks and makes their rollups.
 
-A span is taken up when it has been over for a while and none of its frames still is a row; again when late frames were
-sealed into it. Computing happens in a thread and outside of transactions; what comes of it is written in one short
-transaction, which fails, and is tried again next time, if anybody changed the span meanwhile. So a kill at any point,
-or two workers at once, leave each sample in the rollups once.
+A span is due some time after its end, once all its frames are sealed, and again when late frames are sealed into it.
+The computation runs in a thread, outside of transactions; the result is written in one short transaction, which fails
+if the span has changed meanwhile and is tried again in the next run. So a kill at any point, or two workers at once,
+leave each sample in the rollups exactly once.
 """
 
 import asyncio
@@ -33,23 +33,23 @@ from bongsu.server.storage.retention import floors
 
 logger = logging.getLogger(__name__)
 
-# Frames that are on their way when a span ends have arrived by then.
+# By then frames that were on their way at the end of the span have arrived.
 GRACE_MS = 10 * MINUTE_MS
-# The spans of all servers end at once; their compaction is spread over so much time.
+# The spans of all servers end at the same moment; their compaction is spread over this time.
 STAGGER_MS = 30 * MINUTE_MS
 
 
 def due_ms(key: LayoutKey, span_ms: int) -> int:
-    """When a span is to be compacted."""
+    """When a span is due."""
     return span_ms + SPAN_MS + GRACE_MS + (key[0] * 2_654_435_761) % 2**32 % STAGGER_MS
 
 
 class SpanChanged(Exception):
-    """Blocks or rollups of the span changed while it was being compacted; it must be read again."""
+    """Blocks or rollups of the span changed while it was being compacted; read it again."""
 
 
 def not_rolled(connection: Connection) -> list[tuple[LayoutKey, int]]:
-    """(key, start of the span) of every span that holds frames which are not part of the rollups."""
+    """(key, start of the span) of every span with frames that are not part of the rollups yet."""
     query = select(blocks.c.server_id, blocks.c.layout_id, blocks.c.start_ms).where(blocks.c.rolled == 0)
     return sorted({((row[0], row[1]), row[2] - row[2] % SPAN_MS) for row in connection.execute(query)})
 
@@ -65,7 +65,7 @@ def replace_blocks(
     ``rows``: each row, and the checksum of the row it replaces; None: it replaces none.
 
     Raises:
-        SpanChanged: something else changed them meanwhile. The transaction must be rolled back.
+        SpanChanged: they have changed meanwhile. The transaction must be rolled back.
     """
     for block in read:
         same = (
@@ -84,9 +84,9 @@ def replace_blocks(
 def _replace_rollup(connection: Connection, row: StoredRollup, old_checksum: int | None) -> None:
     values = {name: getattr(row, name) for name in StoredRollup.__slots__}
     if old_checksum is None:
-        done = connection.execute(insert_or_ignore(connection, rollups).values(values))
+        result = connection.execute(insert_or_ignore(connection, rollups).values(values))
     else:
-        done = connection.execute(
+        result = connection.execute(
             update(rollups)
             .where(
                 rollups.c.server_id == row.server_id,
@@ -97,12 +97,12 @@ def _replace_rollup(connection: Connection, row: StoredRollup, old_checksum: int
             )
             .values(values)
         )
-    if done.rowcount != 1:
+    if result.rowcount != 1:
         raise SpanChanged
 
 
 class Compactor(Job):
-    """Blocks to larger blocks and rollups."""
+    """Turns the blocks of a span into larger blocks and rollups."""
 
     name = "compactor"
     every_seconds = 30
@@ -116,7 +116,7 @@ class Compactor(Job):
                 await self.compact(key, span_ms)
 
     async def compact(self, key: LayoutKey, span_ms: int) -> None:
-        """Compacts one span, unless it is not quiet."""
+        """Compacts one span, unless some of its frames are not sealed yet."""
 
         def read(connection: Connection) -> Callable[[], Compacted] | None:
             if has_frames(connection, key, span_ms, span_ms + SPAN_MS):
@@ -127,21 +127,23 @@ class Compactor(Job):
                 return None
             minutes = _row_at(connection, key, MINUTE_MS, span_ms)
             hours = _row_at(connection, key, HOUR_MS, span_ms)
-            known = floors(connection)
-            return lambda: compact(key, layout, span_ms, stored, minutes, hours, known)
+            tier_floors = floors(connection)
+            return lambda: compact(key, layout, span_ms, stored, minutes, hours, tier_floors)
 
         compute = await self.database.read(read)
         if compute is None:
             return
-        done = await asyncio.to_thread(compute)
+        compacted = await asyncio.to_thread(compute)
         try:
-            await self.database.write(lambda connection: replace_blocks(connection, done.read, done.made, done.rollups))
+            await self.database.write(
+                lambda connection: replace_blocks(connection, compacted.read, compacted.made, compacted.rollups)
+            )
         except SpanChanged:
             logger.debug("server %d: the span at %d changed while it was compacted", key[0], span_ms)
 
 
 def _row_at(connection: Connection, key: LayoutKey, step_ms: int, span_ms: int) -> StoredRollup | None:
-    """The row of one tier that a span belongs to."""
+    """The rollup row of one tier that covers a span."""
     row_ms = span_ms - span_ms % ROW_SPAN_MS[step_ms]
-    found = rollups_between(connection, key, step_ms, row_ms, row_ms + ROW_SPAN_MS[step_ms])
-    return next((row for row in found if row.start_ms == row_ms), None)
+    rows = rollups_between(connection, key, step_ms, row_ms, row_ms + ROW_SPAN_MS[step_ms])
+    return next((row for row in rows if row.start_ms == row_ms), None)

@@ -1,4 +1,4 @@
-"""Layouts in and out. Equal series and equal layouts of many servers share one object in memory."""
+"""Statements on the table ``layouts``. Equal series and layouts of many servers share one object in memory."""
 
 import json
 import zlib
@@ -12,24 +12,24 @@ from bongsu.server.database.tables import layouts
 
 LayoutKey = tuple[int, int]  # server id, layout id
 
-# 1,000 servers with 150 series each share most of them: without this, their series alone would take 45 MB.
+# 1,000 servers with 150 series each have most of them in common; without sharing, their series alone take 45 MB.
 _series: dict[Series, Series] = {}
 _layouts: dict[Layout, Layout] = {}
 
 
 def intern_layout(layout: Layout) -> Layout:
-    """The one object for this content."""
-    known = _layouts.get(layout)
-    if known is None:
-        known = Layout(layout.id, tuple(_series.setdefault(series, series) for series in layout.series))
-        _layouts[known] = known
-    return known
+    """The shared object with this content."""
+    shared = _layouts.get(layout)
+    if shared is None:
+        shared = Layout(layout.id, tuple(_series.setdefault(series, series) for series in layout.series))
+        _layouts[shared] = shared
+    return shared
 
 
 @lru_cache(64)
-def encode_series(series: tuple[Series, ...]) -> bytes:
+def encode_series(layout: tuple[Series, ...]) -> bytes:
     """zlib of the JSON list ``[metric, [[label, value], ...], unit, kind]``."""
-    rows = [[one.metric, one.labels, one.unit, one.kind.value] for one in series]
+    rows = [[series.metric, series.labels, series.unit, series.kind.value] for series in layout]
     return zlib.compress(json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode(), 9)
 
 
@@ -42,13 +42,13 @@ def decode_series(stored: bytes) -> tuple[Series, ...]:
 
 
 def store_layout(connection: Connection, server_id: int, layout: Layout) -> None:
-    """Stores a layout that the API server has not seen; the same content again is fine."""
+    """Stores a layout; storing the same content again changes nothing."""
     row = {"server_id": server_id, "layout_id": layout.id, "series": encode_series(layout.series)}
     connection.execute(insert_or_ignore(connection, layouts).values(row))
 
 
 def load_layout(connection: Connection, server_id: int, layout_id: int) -> Layout | None:
-    """One layout of one server."""
+    """One layout of one server; None if it does not exist."""
     query = select(layouts.c.series).where(layouts.c.server_id == server_id, layouts.c.layout_id == layout_id)
     stored = connection.scalar(query)
     return None if stored is None else intern_layout(Layout(layout_id, decode_series(stored)))
@@ -59,14 +59,14 @@ def load_layouts(connection: Connection, server_id: int | None = None) -> dict[i
     query = select(layouts.c.server_id, layouts.c.layout_id, layouts.c.series)
     if server_id is not None:
         query = query.where(layouts.c.server_id == server_id)
-    found: dict[int, list[Layout]] = {}
+    by_server: dict[int, list[Layout]] = {}
     decoded: dict[tuple[int, bytes], Layout] = {}
     for owner, layout_id, stored in connection.execute(query):
         key = (layout_id, stored)
         if key not in decoded:
             decoded[key] = intern_layout(Layout(layout_id, decode_series(stored)))
-        found.setdefault(owner, []).append(decoded[key])
-    return found
+        by_server.setdefault(owner, []).append(decoded[key])
+    return by_server
 
 
 def layout_keys(connection: Connection) -> list[LayoutKey]:

@@ -1,7 +1,7 @@
-"""Reading single columns of blocks and rollups, and single values of frames, without the rest of the row.
+"""Reads single columns of blocks and rollups without the rest of the row.
 
-A block of a span has 170 KB, of which one series is 1: on SQLite incremental blob I/O reads the pages that hold it, on
-PostgreSQL a substring of an uncompressed value reads the chunks that do.
+The block of a span has 170 KB, one series of it 1 KB. On SQLite, incremental blob I/O reads only the pages that hold
+the series; on PostgreSQL, a substring of an uncompressed value reads only the chunks that do.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 
 from bongsu.server.storage.layouts import LayoutKey
 
-# Reading a part costs as much as some 8 KB read in one go.
+# A further read costs as much as reading some 8 KB more in one go.
 _PART_BYTES = 8_192
 
 
 @dataclass(frozen=True, slots=True)
 class PartWanted:
-    """``length`` bytes from ``offset`` of the data of one row. ``step_ms``: of a rollup row; None: of a block."""
+    """``length`` bytes at ``offset`` of the data of one row. ``step_ms``: of a rollup row; None: of a block."""
 
     key: LayoutKey
     step_ms: int | None
@@ -27,7 +27,7 @@ class PartWanted:
 
 
 def read_parts(connection: Connection, wanted: Sequence[PartWanted]) -> list[bytes]:
-    """The bytes of each, in order. Empty where the row has gone, or is shorter."""
+    """The bytes of each part, in order; empty where the row no longer exists or is shorter."""
     if not wanted:
         return []
     read = _read_sqlite if connection.dialect.name == "sqlite" else _read_postgres
@@ -44,30 +44,32 @@ def _read_sqlite(connection: Connection, wanted: Sequence[PartWanted]) -> list[b
     # The driver's own connection: 10 us a row, 60 through SQLAlchemy.
     driver = connection.connection.driver_connection
     assert driver is not None
-    found: list[bytes] = []
+    parts: list[bytes] = []
     row: tuple[LayoutKey, int | None, int] | None = None
     blob = None
     try:
-        for one in wanted:
-            if row != (one.key, one.step_ms, one.start_ms):
-                row = (one.key, one.step_ms, one.start_ms)
+        for part in wanted:
+            if row != (part.key, part.step_ms, part.start_ms):
+                row = (part.key, part.step_ms, part.start_ms)
                 if blob is not None:
                     blob.close()
                     blob = None
-                parameters = (*one.key, one.start_ms, *(() if one.step_ms is None else (one.step_ms,)))
-                rowid = driver.execute(_SQLITE_ROWID[one.step_ms is not None], parameters).fetchone()
+                parameters = [*part.key, part.start_ms]
+                if part.step_ms is not None:
+                    parameters.append(part.step_ms)
+                rowid = driver.execute(_SQLITE_ROWID[part.step_ms is not None], parameters).fetchone()
                 if rowid is not None:
-                    table = "blocks" if one.step_ms is None else "rollups"
+                    table = "blocks" if part.step_ms is None else "rollups"
                     blob = driver.blobopen(table, "data", rowid[0], readonly=True)
-            if blob is None or one.offset + one.length > len(blob):
-                found.append(b"")
+            if blob is None or part.offset + part.length > len(blob):
+                parts.append(b"")
                 continue
-            blob.seek(one.offset)
-            found.append(blob.read(one.length))
+            blob.seek(part.offset)
+            parts.append(blob.read(part.length))
     finally:
         if blob is not None:
             blob.close()
-    return found
+    return parts
 
 
 _POSTGRES = """
@@ -80,9 +82,9 @@ ORDER BY w.number
 
 
 def _read_postgres(connection: Connection, wanted: Sequence[PartWanted]) -> list[bytes]:
-    found: list[bytes] = [b""] * len(wanted)
+    parts: list[bytes] = [b""] * len(wanted)
     for rollup in (False, True):
-        places = [place for place, one in enumerate(wanted) if (one.step_ms is not None) is rollup]
+        places = [place for place, part in enumerate(wanted) if (part.step_ms is not None) is rollup]
         if not places:
             continue
         query = _POSTGRES.format(
@@ -90,20 +92,20 @@ def _read_postgres(connection: Connection, wanted: Sequence[PartWanted]) -> list
         )
         rows = [wanted[place] for place in places]
         columns = (
-            [one.key[0] for one in rows],
-            [one.key[1] for one in rows],
-            [one.start_ms for one in rows],
-            [one.offset + 1 for one in rows],
-            [one.length for one in rows],
-            [one.step_ms or 0 for one in rows],
+            [row.key[0] for row in rows],
+            [row.key[1] for row in rows],
+            [row.start_ms for row in rows],
+            [row.offset + 1 for row in rows],
+            [row.length for row in rows],
+            [row.step_ms or 0 for row in rows],
         )
-        parts = connection.exec_driver_sql(query, columns).scalars()
-        for place, part in zip(places, parts, strict=True):
-            found[place] = bytes(part or b"")
-    return found
+        data = connection.exec_driver_sql(query, columns).scalars()
+        for place, content in zip(places, data, strict=True):
+            parts[place] = bytes(content or b"")
+    return parts
 
 
 def together(places: Sequence[tuple[int, int]]) -> bool:
-    """Whether to read from the first to the last of (offset, length) in one go, rather than each by itself."""
+    """Whether one read from the first to the last (offset, length) costs less than a read of each."""
     first, last = places[0], places[-1]
     return last[0] + last[1] - first[0] <= sum(length for _, length in places) + _PART_BYTES * len(places)

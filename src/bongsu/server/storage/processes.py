@@ -1,7 +1,7 @@
-"""Process lists in and out.
+"""Statements on the table ``process_lists``.
 
-Stored is the zlib of a JSON list of columns, in the order of ``Process``: ``[[pid, ...], [name, ...], ...]``. Names
-that are alike then stand side by side.
+A list is stored as the zlib of a JSON list of columns, in the order of ``Process``: ``[[pid, ...], [name, ...], ...]``.
+By column, similar names are neighbours and compress well.
 """
 
 import json
@@ -19,8 +19,8 @@ StoredList = tuple[int, bytes]  # time in ms, data
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The list at or before a time, None if there is none, and the times of its neighbours."""
+class ListAt:
+    """The list at or before a time (None if there is none), and the times of the lists before and after it."""
 
     processes: ProcessList | None
     before_ms: int | None
@@ -28,7 +28,7 @@ class Snapshot:
 
 
 def encode_processes(processes: Sequence[Process]) -> bytes:
-    """The form in which a list is stored."""
+    """A list as it is stored."""
     columns = list(zip(*processes, strict=True))
     return zlib.compress(json.dumps(columns, ensure_ascii=False, separators=(",", ":")).encode(), 9)
 
@@ -40,19 +40,19 @@ def decode_processes(stored: bytes) -> list[Process]:
 
 def encode_lists(lists: Sequence[ProcessList]) -> list[StoredList]:
     """Lists as they are stored."""
-    return [(one.time_ms, encode_processes(one.processes)) for one in lists]
+    return [(process_list.time_ms, encode_processes(process_list.processes)) for process_list in lists]
 
 
 def store_process_lists(connection: Connection, server_id: int, lists: Sequence[StoredList]) -> None:
-    """Stores those that are not there yet: of two lists of one time the first stays."""
+    """Stores the lists. Of two lists with the same time, the first stays."""
     connection.execute(
         insert_or_ignore(connection, process_lists),
         [{"server_id": server_id, "time_ms": time_ms, "data": data} for time_ms, data in lists],
     )
 
 
-def processes_at(connection: Connection, server_id: int, at_ms: int) -> Snapshot:
-    """What a server's processes were at ``at_ms``."""
+def processes_at(connection: Connection, server_id: int, at_ms: int) -> ListAt:
+    """The processes of a server at ``at_ms``."""
     mine = process_lists.c.server_id == server_id
     time_ms = process_lists.c.time_ms
     row = connection.execute(
@@ -60,23 +60,23 @@ def processes_at(connection: Connection, server_id: int, at_ms: int) -> Snapshot
     ).first()
     after_ms = connection.scalar(select(time_ms).where(mine, time_ms > at_ms).order_by(time_ms).limit(1))
     if row is None:
-        return Snapshot(None, None, after_ms)
+        return ListAt(None, None, after_ms)
     before_ms = connection.scalar(select(time_ms).where(mine, time_ms < row[0]).order_by(time_ms.desc()).limit(1))
-    return Snapshot(ProcessList(row[0], decode_processes(row[1])), before_ms, after_ms)
+    return ListAt(ProcessList(row[0], decode_processes(row[1])), before_ms, after_ms)
 
 
-def delete_process_lists_before(connection: Connection, before_ms: int, most: int) -> int:
-    """Deletes up to ``most`` lists older than ``before_ms``. Returns how many."""
+def delete_process_lists_before(connection: Connection, before_ms: int, limit: int) -> int:
+    """Deletes up to ``limit`` lists older than ``before_ms``. Returns how many."""
     deleted = 0
-    # By server: each of these is a short range of the key.
+    # Server by server: each delete is a short range of the key.
     for server_id in connection.scalars(select(servers.c.id)).all():
         mine = process_lists.c.server_id == server_id
         time_ms = process_lists.c.time_ms
-        old = select(time_ms).where(mine, time_ms < before_ms).order_by(time_ms).limit(most - deleted)
+        old = select(time_ms).where(mine, time_ms < before_ms).order_by(time_ms).limit(limit - deleted)
         times = connection.scalars(old).all()
         if times:
             connection.execute(delete(process_lists).where(mine, time_ms <= times[-1]))
             deleted += len(times)
-        if deleted >= most:
+        if deleted >= limit:
             break
     return deleted

@@ -1,9 +1,9 @@
-"""Rollups: what is kept of the samples of a bucket once they are gone. numpy in, numpy out.
+"""Makes rollups: what is kept of the samples of a bucket after they are deleted. numpy in, numpy out.
 
-A gauge keeps count, sum, min, max and last; a counter count, first, last and resets: what was lost by falling back to
-0, so that it grew by ``last - first + resets`` within the bucket. Growth from one bucket to the next is what lies
-between the last of the one and the first of the other, so each bucket stands for itself: made again, or corrected by
-late frames, it changes no neighbour. Hours are made of minutes and come out as if they were made of the samples.
+A gauge keeps count, sum, min, max and last. A counter keeps count, first, last and resets, the sum of what it lost at
+resets to 0: it grew by ``last - first + resets`` within the bucket. The growth from one bucket to the next lies between
+the last value of one and the first value of the other. So buckets are independent: making one again, or correcting it
+with late frames, changes no other. Hours are made from minutes, with the same result as from samples.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bongsu.arrays import Counts, Times, Values
+from bongsu.arrays import Counts, Flags, Times, Values
 from bongsu.core.series import Kind
 
-# Rows of ``Rollup.stats`` beside the counts.
+# Rows of ``Rollup.stats``.
 TOTAL, LOW, HIGH, LAST = range(4)  # of a gauge
 FIRST, RESETS = TOTAL, LOW  # of a counter; its last is LAST, and HIGH is not used
 STATS = 4
@@ -37,7 +37,7 @@ class Rollup:
     stats: npt.NDArray[np.float64]
 
     def part(self, rows: "slice | npt.NDArray[np.bool_] | npt.NDArray[np.int64]") -> "Rollup":
-        """Some of the buckets."""
+        """A selection of the buckets."""
         return Rollup(
             self.times[rows],
             self.first_ms[rows],
@@ -48,47 +48,47 @@ class Rollup:
         )
 
 
-def counters_of(kinds: Sequence[Kind]) -> npt.NDArray[np.bool_]:
-    """(k,) which series are counters."""
+def counters_of(kinds: Sequence[Kind]) -> Flags:
+    """(k,) flags of the series that are counters."""
     return np.array([kind is Kind.COUNTER for kind in kinds], bool)
 
 
 def bucket_starts(times: Times, step_ms: int) -> tuple[Times, Counts]:
-    """Bucket starts (m,), and where in ``times`` each bucket begins (m,)."""
+    """Bucket starts (m,), and the index in ``times`` at which each bucket begins (m,)."""
     buckets = times - times % step_ms
     first = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1))
     return buckets[first], first
 
 
-def of_frames(times: Times, values: Values, counters: npt.NDArray[np.bool_], step_ms: int) -> Rollup:
-    """Buckets of raw frames. ``times``: (n,), n >= 1; ``values``: (n, k), NaN = no value."""
+def of_frames(times: Times, values: Values, counters: Flags, step_ms: int) -> Rollup:
+    """The buckets of raw frames. ``times``: (n,), n >= 1; ``values``: (n, k), NaN = no value."""
     starts, first = bucket_starts(times, step_ms)
     frames = np.diff(first, append=len(times))
-    there = ~np.isnan(values)
-    count = np.add.reduceat(there, first, axis=0, dtype=np.int64)
+    present = ~np.isnan(values)
+    count = np.add.reduceat(present, first, axis=0, dtype=np.int64)
     early = values[first]
     last = values[first + frames - 1]
-    full = bool(there.all())
+    full = bool(present.all())
     if not full:
         order = np.arange(len(times))[:, None]
-        early = _taken(values, np.minimum.reduceat(np.where(there, order, len(times)), first, axis=0), count)
-        last = _taken(values, np.maximum.reduceat(np.where(there, order, -1), first, axis=0), count)
+        early = _taken(values, np.minimum.reduceat(np.where(present, order, len(times)), first, axis=0), count)
+        last = _taken(values, np.maximum.reduceat(np.where(present, order, -1), first, axis=0), count)
     stats = np.empty((STATS, len(starts), values.shape[1]))
     gauges = ~counters
     stats[LAST] = last
     stats[HIGH][:, counters] = np.nan
-    mine = values[:, gauges]
+    gauge_values = values[:, gauges]
     if full:
-        stats[TOTAL][:, gauges] = np.add.reduceat(mine, first, axis=0)
-        stats[LOW][:, gauges] = np.minimum.reduceat(mine, first, axis=0)
-        stats[HIGH][:, gauges] = np.maximum.reduceat(mine, first, axis=0)
+        stats[TOTAL][:, gauges] = np.add.reduceat(gauge_values, first, axis=0)
+        stats[LOW][:, gauges] = np.minimum.reduceat(gauge_values, first, axis=0)
+        stats[HIGH][:, gauges] = np.maximum.reduceat(gauge_values, first, axis=0)
     else:
-        total = np.add.reduceat(np.where(there[:, gauges], mine, 0.0), first, axis=0)
+        total = np.add.reduceat(np.where(present[:, gauges], gauge_values, 0.0), first, axis=0)
         stats[TOTAL][:, gauges] = np.where(count[:, gauges] > 0, total, np.nan)
-        stats[LOW][:, gauges] = np.fmin.reduceat(mine, first, axis=0)
-        stats[HIGH][:, gauges] = np.fmax.reduceat(mine, first, axis=0)
+        stats[LOW][:, gauges] = np.fmin.reduceat(gauge_values, first, axis=0)
+        stats[HIGH][:, gauges] = np.fmax.reduceat(gauge_values, first, axis=0)
     stats[FIRST][:, counters] = early[:, counters]
-    stats[RESETS][:, counters] = _resets(values[:, counters], first, there[:, counters], full=full)
+    stats[RESETS][:, counters] = _resets(values[:, counters], first, present[:, counters], full=full)
     return Rollup(starts, times[first], times[first + frames - 1], frames, count, stats)
 
 
@@ -98,8 +98,8 @@ def _taken(values: Values, rows: Counts, count: Counts) -> Values:
     return np.where(count > 0, np.take_along_axis(values, inside, axis=0), np.nan)
 
 
-def _resets(values: Values, first: Counts, there: npt.NDArray[np.bool_], *, full: bool) -> Values:
-    """(m, c) what counters lost by falling back, within each bucket."""
+def _resets(values: Values, first: Counts, present: Flags, *, full: bool) -> Values:
+    """(m, c) what counters lost at resets within each bucket."""
     lost = np.zeros(values.shape)
     if full:
         before = values[:-1]
@@ -107,20 +107,20 @@ def _resets(values: Values, first: Counts, there: npt.NDArray[np.bool_], *, full
         lost[1:] = np.where(lost[1:] > 0, before, 0.0)
         lost[first] = 0.0
         return np.add.reduceat(lost, first, axis=0)
-    # The sample before need not be in the row above.
+    # The previous sample of a series need not be in the row above.
     bucket = np.zeros(len(values), np.int64)
     bucket[first] = 1
     bucket = np.cumsum(bucket)
     for column in range(values.shape[1]):
-        rows = np.flatnonzero(there[:, column])
-        one = values[rows, column]
-        fell = np.flatnonzero((np.diff(one) < 0) & (np.diff(bucket[rows]) == 0))
-        lost[rows[fell + 1], column] = one[fell]
+        rows = np.flatnonzero(present[:, column])
+        samples = values[rows, column]
+        fell = np.flatnonzero((np.diff(samples) < 0) & (np.diff(bucket[rows]) == 0))
+        lost[rows[fell + 1], column] = samples[fell]
     return np.add.reduceat(lost, first, axis=0)
 
 
-def coarser(rollup: Rollup, counters: npt.NDArray[np.bool_], step_ms: int) -> Rollup:
-    """The same samples in longer buckets, of which the shorter ones are whole parts."""
+def coarser(rollup: Rollup, counters: Flags, step_ms: int) -> Rollup:
+    """The same samples in longer buckets; each shorter bucket lies within one of them."""
     starts, first = bucket_starts(rollup.times, step_ms)
     ends = np.append(first[1:], len(rollup.times)) - 1
     count = np.add.reduceat(rollup.count, first, axis=0)
@@ -156,42 +156,42 @@ def coarser(rollup: Rollup, counters: npt.NDArray[np.bool_], step_ms: int) -> Ro
     )
 
 
-def fuller(old: Rollup, new: Rollup) -> Rollup:
-    """The buckets of both; of one that both have, the one of more frames, the new one where they have as many."""
-    _, here, there = np.intersect1d(old.times, new.times, return_indices=True)
-    keep = old.frames[here] > new.frames[there]
+def more_complete(old: Rollup, new: Rollup) -> Rollup:
+    """The buckets of both; where both have one, that with more frames, or the new one if they have equally many."""
+    _, in_old, in_new = np.intersect1d(old.times, new.times, return_indices=True)
+    keep = old.frames[in_old] > new.frames[in_new]
     return _sorted(
-        old.part(np.delete(np.arange(len(old.times)), here[~keep])),
-        new.part(np.delete(np.arange(len(new.times)), there[keep])),
+        old.part(np.delete(np.arange(len(old.times)), in_old[~keep])),
+        new.part(np.delete(np.arange(len(new.times)), in_new[keep])),
     )
 
 
-def combined(old: Rollup, new: Rollup, counters: npt.NDArray[np.bool_]) -> Rollup:
-    """The buckets of both; of one that both have, the samples of both together.
+def combined(old: Rollup, new: Rollup, counters: Flags) -> Rollup:
+    """The buckets of both; where both have a bucket, one with the samples of both.
 
-    Exact but for a counter whose old and new samples alternate within one bucket: whether it fell back between them
-    cannot be told any more.
+    Exact, except for a counter whose old and new samples alternate within one bucket: it is no longer known whether it
+    was reset between them.
     """
-    both, here, there = np.intersect1d(old.times, new.times, return_indices=True)
+    both, in_old, in_new = np.intersect1d(old.times, new.times, return_indices=True)
     if not len(both):
         return _sorted(old, new)
-    one, other = old.part(here), new.part(there)
-    swap = other.first_ms < one.first_ms
-    early, late = _swapped(one, other, swap), _swapped(other, one, swap)
+    left, right = old.part(in_old), new.part(in_new)
+    right_first = right.first_ms < left.first_ms
+    early, late = _choose(right_first, right, left), _choose(right_first, left, right)
     count = early.count + late.count
     stats = np.empty_like(early.stats)
-    sum_of = _either(early, late, TOTAL, np.add)
+    sum_of = _joined(early, late, TOTAL, np.add)
     stats[LAST] = np.where(late.count > 0, late.stats[LAST], early.stats[LAST])
     stats[TOTAL] = np.where(counters, np.where(early.count > 0, early.stats[FIRST], late.stats[FIRST]), sum_of)
     fell = (early.count > 0) & (late.count > 0) & (late.stats[FIRST] < early.stats[LAST])
-    resets = _either(early, late, RESETS, np.add) + np.where(fell, early.stats[LAST], 0.0)
+    resets = _joined(early, late, RESETS, np.add) + np.where(fell, early.stats[LAST], 0.0)
     stats[LOW] = np.where(counters, resets, np.fmin(early.stats[LOW], late.stats[LOW]))
     stats[HIGH] = np.fmax(early.stats[HIGH], late.stats[HIGH])
     merged = Rollup(
         both,
-        np.minimum(one.first_ms, other.first_ms),
-        np.maximum(one.last_ms, other.last_ms),
-        one.frames + other.frames,
+        np.minimum(left.first_ms, right.first_ms),
+        np.maximum(left.last_ms, right.last_ms),
+        left.frames + right.frames,
         count,
         stats,
     )
@@ -199,28 +199,29 @@ def combined(old: Rollup, new: Rollup, counters: npt.NDArray[np.bool_]) -> Rollu
     return _sorted(rest, merged)
 
 
-def _swapped(one: Rollup, other: Rollup, swap: npt.NDArray[np.bool_]) -> Rollup:
-    rows = swap[:, None]
+def _choose(condition: Flags, if_true: Rollup, if_false: Rollup) -> Rollup:
+    """``numpy.where`` for the buckets of two rollups with the same times."""
+    rows = condition[:, None]
     return Rollup(
-        one.times,
-        np.where(swap, other.first_ms, one.first_ms),
-        np.where(swap, other.last_ms, one.last_ms),
-        np.where(swap, other.frames, one.frames),
-        np.where(rows, other.count, one.count),
-        np.where(rows[None], other.stats, one.stats),
+        if_true.times,
+        np.where(condition, if_true.first_ms, if_false.first_ms),
+        np.where(condition, if_true.last_ms, if_false.last_ms),
+        np.where(condition, if_true.frames, if_false.frames),
+        np.where(rows, if_true.count, if_false.count),
+        np.where(rows[None], if_true.stats, if_false.stats),
     )
 
 
-def _either(one: Rollup, other: Rollup, stat: int, join: Callable[[Values, Values], Values]) -> Values:
-    """``join`` of a statistic where both have samples, else that of the one that has."""
-    joined = join(one.stats[stat], other.stats[stat])
-    return np.where(one.count == 0, other.stats[stat], np.where(other.count == 0, one.stats[stat], joined))
+def _joined(left: Rollup, right: Rollup, stat: int, join: Callable[[Values, Values], Values]) -> Values:
+    """``join`` of a statistic where both have samples, else the statistic of the one that has some."""
+    joined = join(left.stats[stat], right.stats[stat])
+    return np.where(left.count == 0, right.stats[stat], np.where(right.count == 0, left.stats[stat], joined))
 
 
-def _sorted(one: Rollup, other: Rollup) -> Rollup:
+def _sorted(left: Rollup, right: Rollup) -> Rollup:
     times, first_ms, last_ms, frames, count = (
-        np.concatenate([getattr(one, name), getattr(other, name)])
+        np.concatenate([getattr(left, name), getattr(right, name)])
         for name in ("times", "first_ms", "last_ms", "frames", "count")
     )
-    joined = Rollup(times, first_ms, last_ms, frames, count, np.concatenate([one.stats, other.stats], axis=1))
+    joined = Rollup(times, first_ms, last_ms, frames, count, np.concatenate([left.stats, right.stats], axis=1))
     return joined.part(np.argsort(times, kind="stable"))

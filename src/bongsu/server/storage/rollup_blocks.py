@@ -1,26 +1,25 @@
-"""The form of a rollup row: a block (``storage/blocks.py``) whose times are bucket starts and whose columns are these.
+"""The format of a rollup row: a block (``storage/blocks.py``) whose times are bucket starts, with these columns.
 
 ::
 
     column 0      frames, first_ms - start, last_ms - start     of each bucket, for all series
-    column i + 1  series i := 0 double                          every bucket is full of this one value
+    column i + 1  series i := 0 double                          every sample of every bucket has this value
                             | 1 count total low  high last      a gauge
                             | 2 count first resets last         a counter
-    each list: a u32 length for every item, then the items; an item is a column of a block, or empty
+    each list: a u32 length for every item, then the items; an item is an encoded column of a block, or empty
 
-Left out are counts that equal the frames and resets of 0. Where low and last (of a gauge) or first and last (of a
-counter) are whole numbers, tags 3 and 4 hold last - low, and first - the last before: what a rollup repeats of itself
-costs little. Measured on the real capture: 1.5 bytes a changing gauge and 0.9 a changing counter for each number kept,
-16 % less than without the differences.
+Counts that equal the frames, and resets of 0, are left out. Where low and last (of a gauge) or first and last (of a
+counter) are whole numbers, tags 3 and 4 hold the differences: last - low, and first - previous last. Measured on the
+real capture: 1.5 bytes for each number kept of a changing gauge and 0.9 of a changing counter, 16 % less than without
+the differences.
 """
 
 import struct
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from bongsu.arrays import Counts, Values
+from bongsu.arrays import Counts, Flags, Values
 from bongsu.server.storage.blocks import CorruptBlock, Head, Packed, decode_column, encode_columns, pack_parts
 from bongsu.server.storage.rollup import FIRST, HIGH, LAST, LOW, RESETS, STATS, TOTAL, Rollup
 
@@ -29,12 +28,12 @@ _EXACT = 2.0**53
 SHARED = 0
 
 
-def encode_rollup(rollup: Rollup, counters: npt.NDArray[np.bool_]) -> Packed:
-    """``counters``: (k,) which series are counters. At least one bucket."""
+def encode_rollup(rollup: Rollup, counters: Flags) -> Packed:
+    """``counters``: (k,) flags of the series that are counters. At least one bucket."""
     shared = np.stack([rollup.frames, rollup.first_ms - rollup.times, rollup.last_ms - rollup.times])
     parts = [_listed(encode_columns(shared.astype(np.float64)))]
     flat = _flat(rollup, counters)
-    # A series is contiguous in memory from here on.
+    # From here on each series is contiguous in memory.
     stats = np.ascontiguousarray(rollup.stats.transpose(2, 0, 1))
     counts = np.ascontiguousarray(rollup.count.T)
     for position in range(len(stats)):
@@ -47,8 +46,8 @@ def encode_rollup(rollup: Rollup, counters: npt.NDArray[np.bool_]) -> Packed:
     return pack_parts(rollup.times, parts)
 
 
-def _flat(rollup: Rollup, counters: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """(k,) series with one value in all buckets, each of them full; or with none in any."""
+def _flat(rollup: Rollup, counters: Flags) -> Flags:
+    """(k,) series that have the same value in all frames of all buckets, or no value in any."""
     last = rollup.stats[LAST]
     same = (last.view(np.int64) == last.view(np.int64)[:1]).all(axis=0)
     full = (rollup.count == rollup.frames[:, None]).all(axis=0)
@@ -57,7 +56,7 @@ def _flat(rollup: Rollup, counters: npt.NDArray[np.bool_]) -> npt.NDArray[np.boo
         (rollup.stats[FIRST] == last).all(axis=0) & (rollup.stats[RESETS] == 0).all(axis=0),
         (rollup.stats[LOW] == last).all(axis=0) & (rollup.stats[HIGH] == last).all(axis=0),
     )
-    flat: npt.NDArray[np.bool_] = (same & full & steady) | (rollup.count == 0).all(axis=0)
+    flat: Flags = (same & full & steady) | (rollup.count == 0).all(axis=0)
     return flat
 
 
@@ -79,7 +78,7 @@ def _unlisted(part: bytes, count: int, start: int = 0) -> list[bytes]:
 
 
 def _whole(*columns: Values) -> bool:
-    return all(bool((np.abs(one) < _EXACT).all() and (one == np.floor(one)).all()) for one in columns)
+    return all(bool((np.abs(column) < _EXACT).all() and (column == np.floor(column)).all()) for column in columns)
 
 
 def _gauge(stats: Values, count: Counts, frames: Counts) -> bytes:
@@ -108,7 +107,7 @@ def decode_shared(head: Head, part: bytes) -> tuple[Counts, Counts, Counts]:
     """frames, first_ms and last_ms, (m,) each.
 
     Raises:
-        CorruptBlock: the part is not what was stored.
+        CorruptBlock: the part is damaged.
     """
     items = _unlisted(head.checked(SHARED, part), 3)
     frames, first, last = (decode_column(item, len(head.times)).astype(np.int64) for item in items)
@@ -119,7 +118,7 @@ def decode_series(head: Head, position: int, part: bytes, frames: Counts, *, cou
     """Counts (m,) and statistics (STATS, m) of one series; ``position`` as in the layout.
 
     Raises:
-        CorruptBlock: the part is not what was stored.
+        CorruptBlock: the part is damaged.
     """
     part = head.checked(position + 1, part)
     size = len(head.times)
@@ -151,11 +150,11 @@ def decode_series(head: Head, position: int, part: bytes, frames: Counts, *, cou
     return count, stats
 
 
-def decode_rollup(head: Head, data: bytes, counters: npt.NDArray[np.bool_]) -> Rollup:
-    """All of a row.
+def decode_rollup(head: Head, data: bytes, counters: Flags) -> Rollup:
+    """The whole row.
 
     Raises:
-        CorruptBlock: some of it cannot be read.
+        CorruptBlock: some part is damaged.
     """
     frames, first_ms, last_ms = decode_shared(head, head.part(SHARED, data))
     if head.width != len(counters) + 1:

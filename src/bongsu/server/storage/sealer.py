@@ -1,9 +1,9 @@
 """Seals frames into blocks.
 
-A layout's frames are sealed FRAMES_PER_BLOCK at a time, or when the oldest has waited MAX_AGE_MS: an interval of many
-seconds, a server that went away, frames that came late. Computing happens outside of transactions; each block is one
-short transaction that puts the block in and takes its frames out, so a kill at any point leaves either the frames or
-the block. Frames that the archive holds already (sent again after they were sealed) are only taken out.
+The frames of a layout are sealed FRAMES_PER_BLOCK at a time, or when the oldest has waited MAX_AGE_MS (long intervals,
+servers that went away, late frames). The computation runs outside of transactions. Each block is written in one short
+transaction that inserts the block and deletes its frames, so a kill at any point leaves either the frames or the block.
+Frames that are in the archive already (sent again after they were sealed) are only deleted.
 """
 
 import asyncio
@@ -37,31 +37,31 @@ from bongsu.server.storage.layouts import LayoutKey
 
 logger = logging.getLogger(__name__)
 
-# 12 minutes at 1 s. Blocks are small because they do not stay: once their span is over, one takes their place
-# (storage/compactor.py). Until then a row takes 20 times the room of a sealed frame.
+# 12 minutes at 1 s. Blocks can be small because they do not last: when their span has ended, one block replaces them
+# (storage/compactor.py). An unsealed frame takes 20 times the space of a sealed one.
 FRAMES_PER_BLOCK = 720
 # 180 frames at 10 s.
 MAX_AGE_MS = 30 * MINUTE_MS
-# Servers that started together do not all seal together: each waits for up to so much more.
+# Spreads the sealing of servers that started together: each waits for up to this much more.
 STAGGER_FRAMES = 120
 STAGGER_MS = 10 * MINUTE_MS
-# Frames that come one by one, half an hour late, are not sealed one by one.
+# Frames that arrive one by one, half an hour late, are not sealed one by one.
 AGAIN_MS = 10 * MINUTE_MS
-# Whoever is a little late still finds rows.
+# The newest frames stay unsealed, so that frames that are a little late can join them.
 LEAVE_MS = MINUTE_MS
 
 
-def due(one: Unsealed, now_ms: int, last_ms: float = -math.inf) -> bool:
-    """Whether frames of this layout are to be sealed now. ``last_ms``: when it was last done for their age."""
+def due(layout: Unsealed, now_ms: int, last_ms: float = -math.inf) -> bool:
+    """Whether to seal frames of this layout now. ``last_ms``: when it was last sealed because of their age."""
     # Knuth's multiplicative hash: neighbouring ids land far apart.
-    spread = (one.server_id * 2_654_435_761) % 2**32
-    if one.count >= FRAMES_PER_BLOCK + spread % STAGGER_FRAMES:
+    spread = (layout.server_id * 2_654_435_761) % 2**32
+    if layout.count >= FRAMES_PER_BLOCK + spread % STAGGER_FRAMES:
         return True
-    return one.oldest_ms < now_ms - MAX_AGE_MS - spread % STAGGER_MS and last_ms <= now_ms - AGAIN_MS
+    return layout.oldest_ms < now_ms - MAX_AGE_MS - spread % STAGGER_MS and last_ms <= now_ms - AGAIN_MS
 
 
 def seal(key: LayoutKey, times: Times, values: Values) -> StoredBlock:
-    """A block row of these frames."""
+    """The block row of these frames."""
     packed = encode_block(times, values)
     return make_block(key, int(times[0]), int(times[-1]), len(times), packed, rolled=False)
 
@@ -85,36 +85,35 @@ def replace_frames(connection: Connection, key: LayoutKey, sealed: Sequence[Fram
 
 
 class Sealer(Job):
-    """Frames to blocks."""
+    """Turns frames into blocks."""
 
     name = "sealer"
     every_seconds = 15
 
     def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
         super().__init__(settings, database, clock)
-        # When a layout was last sealed for the age of its frames.
+        # When each layout was last sealed because of the age of its frames.
         self._sealed_ms: dict[LayoutKey, int] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
-        for one in await self.database.read(unsealed):
+        for layout in await self.database.read(unsealed):
             now_ms = self.clock.now_ms()
-            key = (one.server_id, one.layout_id)
-            if not due(one, now_ms, self._sealed_ms.get(key, -math.inf)):
+            key = (layout.server_id, layout.layout_id)
+            if not due(layout, now_ms, self._sealed_ms.get(key, -math.inf)):
                 continue
-            waited = one.oldest_ms < now_ms - MAX_AGE_MS
+            waited = layout.oldest_ms < now_ms - MAX_AGE_MS
             if waited:
                 self._sealed_ms[key] = now_ms
-            left = one.count
+            left = layout.count
             while not stopping.is_set() and (left >= FRAMES_PER_BLOCK or (waited and left > 0)):
                 before_ms = now_ms - LEAVE_MS if left < FRAMES_PER_BLOCK else None
-                sealed = await self._seal(one, before_ms)
+                sealed = await self._seal(key, before_ms)
                 if not sealed:
                     break
                 left -= sealed
 
-    async def _seal(self, one: Unsealed, before_ms: int | None) -> int:
-        """Seals the oldest frames of one layout. Returns how many rows that took out."""
-        key = (one.server_id, one.layout_id)
+    async def _seal(self, key: LayoutKey, before_ms: int | None) -> int:
+        """Seals the oldest frames of one layout. Returns the number of frames that are no longer rows."""
         frames = await self.database.read(
             lambda connection: oldest_frames(connection, key, FRAMES_PER_BLOCK, before_ms)
         )
@@ -129,7 +128,7 @@ class Sealer(Job):
         try:
             await self.database.write(lambda connection: replace_frames(connection, key, frames, block))
         except FramesChanged:
-            # A late frame came into the span meanwhile; the next round takes it along.
+            # A late frame arrived in the range; the next run seals it with the others.
             return 0
         return len(frames)
 
@@ -140,10 +139,10 @@ def _block_of_new(
     times, values = columns_of([frame.time_ms for frame in frames], [frame.values for frame in frames])
     for info, head in overlapping:
         try:
-            there = np.isin(times, Head.open(head, info.checksum).times)
+            sealed = np.isin(times, Head.open(head, info.checksum).times)
         except CorruptBlock:
-            # What it held cannot be read any more; better twice than not at all.
+            # Nobody knows what it holds; a frame stored twice is better than a frame lost.
             logger.error("server %d: the block at %d is corrupt", info.server_id, info.start_ms)
             continue
-        times, values = times[~there], values[~there]
+        times, values = times[~sealed], values[~sealed]
     return seal(key, times, values) if len(times) else None

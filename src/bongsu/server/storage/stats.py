@@ -1,4 +1,4 @@
-"""What the database holds, tier by tier."""
+"""What the database holds in each tier."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from bongsu.server.storage.layouts import load_layouts
 
 @dataclass(slots=True)
 class TierStats:
-    """``samples``: values, or buckets of a series for a rollup; 0 where that means nothing."""
+    """``samples``: the number of values, in a rollup of buckets of a series; 0 where neither applies."""
 
     name: str
     rows: int = 0
@@ -23,11 +23,10 @@ class TierStats:
 
     @property
     def bytes_per_sample(self) -> float | None:
-        """None without samples."""
         return self.bytes / self.samples if self.samples else None
 
     def add(self, rows: int, samples: int, size: int, oldest_ms: int, newest_ms: int) -> None:
-        """Counts a layout's share."""
+        """Adds the share of one layout."""
         self.rows += rows
         self.samples += samples
         self.bytes += size
@@ -36,7 +35,7 @@ class TierStats:
 
 
 def tier_stats(connection: Connection) -> list[TierStats]:
-    """Frames, raw blocks, minutes, hours and process lists. Bytes are those of the values, without keys and indexes."""
+    """Frames, raw blocks, minutes, hours and process lists. Bytes are the values alone, without keys and indexes."""
     widths = {
         (server_id, layout.id): len(layout.series)
         for server_id, layouts in load_layouts(connection).items()

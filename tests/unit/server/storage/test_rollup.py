@@ -9,7 +9,7 @@ from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.history.aggregation import Aggregation, aggregate, present
 from bongsu.server.history.rollups import SeriesRollup, aggregate_rollup
 from bongsu.server.storage.blocks import CorruptBlock, Head
-from bongsu.server.storage.rollup import Rollup, coarser, combined, fuller, of_frames
+from bongsu.server.storage.rollup import Rollup, coarser, combined, more_complete, of_frames
 from bongsu.server.storage.rollup_blocks import decode_rollup, encode_rollup
 
 NAN = float("nan")
@@ -93,9 +93,9 @@ def test_of_two_buckets_of_one_time_the_fuller_stays() -> None:
     times = START + np.arange(12, dtype=np.int64) * 10_000
     values = np.stack([np.arange(12.0), np.arange(12.0)], axis=1)
     whole = of_frames(times, values, COUNTERS, MINUTE_MS)
-    same(fuller(whole, of_frames(times[3:], values[3:], COUNTERS, MINUTE_MS)), whole)
-    same(fuller(of_frames(times[3:], values[3:], COUNTERS, MINUTE_MS), whole), whole)
-    same(fuller(whole.part(slice(0, 1)), whole.part(slice(1, 2))), whole)
+    same(more_complete(whole, of_frames(times[3:], values[3:], COUNTERS, MINUTE_MS)), whole)
+    same(more_complete(of_frames(times[3:], values[3:], COUNTERS, MINUTE_MS), whole), whole)
+    same(more_complete(whole.part(slice(0, 1)), whole.part(slice(1, 2))), whole)
 
 
 AGGREGATIONS = ("avg", "min", "max", "sum", "last", "count", "rate", "increase")
