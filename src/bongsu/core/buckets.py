@@ -2,7 +2,7 @@
 
 
 def bucket_start(time_ms: int, step_ms: int) -> int:
-    """Start of the bucket that ``time_ms`` falls in; floors, also before the epoch.
+    """The start of the bucket that contains ``time_ms``; rounds down, also before the epoch.
 
     Raises:
         ValueError: ``step_ms`` is not positive.
@@ -12,8 +12,7 @@ def bucket_start(time_ms: int, step_ms: int) -> int:
     return time_ms - time_ms % step_ms
 
 
-# Steps that people read without thinking, in milliseconds: 1-2-5 within seconds, then divisors of the minute, hour
-# and day.
+# Steps that are easy to read, in milliseconds: 1-2-5 for seconds, then divisors of the minute, the hour and the day.
 NICE_STEPS_MS = tuple(
     1_000 * seconds
     for seconds in (
@@ -29,7 +28,7 @@ def nice_step(range_ms: int, max_points: int, *, at_least_ms: int = 1_000) -> in
     """The smallest step of NICE_STEPS_MS (or a multiple of the largest) that covers ``range_ms`` in at most
     ``max_points`` buckets.
 
-    A range that does not start on a boundary touches one bucket more than it is long, which is allowed for.
+    Takes into account that a range which does not start on a boundary touches one more bucket.
     """
     wanted = max(at_least_ms, -(-range_ms // max(1, max_points - 1)))
     for step in NICE_STEPS_MS:

@@ -1,21 +1,21 @@
-"""Time as an argument, so that tests can turn the clock."""
+"""The clock is an argument, so that tests can set it."""
 
 import time
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where the time comes from."""
+    """Tells the time."""
 
     def now_ms(self) -> int:
         """UTC wall-clock time in Unix milliseconds; may jump."""
 
     def monotonic(self) -> float:
-        """Seconds on a clock that never jumps; only differences mean something."""
+        """Seconds on a clock that never jumps; only differences are meaningful."""
 
 
 class SystemClock:
-    """The machine's own clocks."""
+    """The clocks of the machine."""
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000

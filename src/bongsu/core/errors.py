@@ -1,6 +1,6 @@
-"""Everything that can go wrong on purpose. The docstring of an error is its default message.
+"""The errors that Bongsu raises deliberately. The docstring of an error is its default message.
 
-Domain errors know nothing of HTTP; ``bongsu.server.errors`` maps each type to a status.
+These errors know nothing of HTTP; ``bongsu.server.errors`` maps each type to a status.
 """
 
 
@@ -50,24 +50,24 @@ class NotFound(BongsuError):
 
 
 class UnknownLayouts(BongsuError):
-    """The API server does not know a layout of the request; send the request again with its layouts."""
+    """The API server does not know a layout of the request: send the request again with its layouts."""
 
     code = "unknown_layout"
 
     def __init__(self, layout_ids: list[int], *, field: str) -> None:
         names = ", ".join(str(layout_id) for layout_id in layout_ids)
-        super().__init__(f"Unknown layout {names}: send the request again with this layout in it.", field=field)
+        super().__init__(f"Unknown layout {names}: send the request again with this layout.", field=field)
         self.layout_ids = layout_ids
 
 
 class Conflict(BongsuError):
-    """This contradicts what is stored."""
+    """The request conflicts with what is stored."""
 
     code = "conflict"
 
 
 class Unavailable(BongsuError):
-    """Not possible right now; try again later."""
+    """Not possible now; try again later."""
 
     code = "unavailable"
 

@@ -1,4 +1,4 @@
-"""Frames, and what an agent pushes."""
+"""Frames, process lists, and the pushes that carry them."""
 
 import sys
 from array import array
@@ -53,7 +53,7 @@ class Process(NamedTuple):
 
 @dataclass(slots=True)
 class ProcessList:
-    """The processes of one server that took most at one time."""
+    """The processes of one server that used most CPU and memory at one time."""
 
     time_ms: int
     processes: list[Process] = field(default_factory=list)
@@ -61,7 +61,7 @@ class ProcessList:
 
 @dataclass(slots=True)
 class AgentIdentity:
-    """Who pushes. ``agent_id`` is a UUID made once per installation; ``name`` is what people see."""
+    """Identifies an agent. ``agent_id``: a UUID generated once per installation; ``name``: what people see."""
 
     agent_id: str
     name: str
@@ -72,7 +72,7 @@ class AgentIdentity:
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """What does not change from sample to sample. Empty or 0: not known."""
+    """Facts about a host that do not change from sample to sample. Empty or 0: unknown."""
 
     hostname: str = ""
     os: str = ""
@@ -86,7 +86,7 @@ class HostFacts:
 
 @dataclass(slots=True)
 class Push:
-    """The body of one POST: all of it is stored or none of it. ``sent_ms``: the agent's clock then; 0: not known."""
+    """The body of one POST, stored as a whole or not at all. ``sent_ms``: the agent's clock when it sent; 0: unknown."""
 
     agent: AgentIdentity
     host: HostFacts | None = None
@@ -98,7 +98,7 @@ class Push:
 
 @dataclass(slots=True)
 class PushError:
-    """Why nothing of a push was stored."""
+    """Why a push was not stored."""
 
     code: str
     message: str
@@ -108,7 +108,7 @@ class PushError:
 
 @dataclass(slots=True)
 class PushResult:
-    """The answer to a push. ``interval_ms``: how often the API server would like frames, 0 = as the agent likes."""
+    """The answer to a push. ``interval_ms``: the interval the API server asks for; 0: the agent decides."""
 
     accepted: int = 0
     duplicates: int = 0

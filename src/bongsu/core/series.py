@@ -1,11 +1,11 @@
-"""Series, and the layouts that order them."""
+"""Series and layouts."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
 try:
-    # hashlib brings OpenSSL's libcrypto into memory, 3.4 MB, of which an agent over plain HTTP needs nothing.
+    # hashlib loads OpenSSL's libcrypto, 3.4 MB, which an agent over plain HTTP does not need.
     from _blake2 import blake2b
 except ImportError:  # a Python built without it; the digest is the same
     from hashlib import blake2b
@@ -46,28 +46,29 @@ class Layout:
 
     @cached_property
     def position(self) -> dict[Series, int]:
-        """Where a series' value stands in a frame."""
+        """Series -> position of its value in a frame."""
         return {series: index for index, series in enumerate(self.series)}
 
     @classmethod
     def of(cls, series: tuple[Series, ...]) -> "Layout":
-        """The layout of these series, with the hash of its content for an id."""
+        """The layout of these series; its id is the hash of its content."""
         return cls(layout_id(series), series)
 
 
 def layout_id(series: tuple[Series, ...]) -> int:
     """A hash of the content, 1 .. 2^63 - 1: fits a signed 64-bit column. BLAKE2b over length-prefixed fields."""
     digest = blake2b(digest_size=8)
-    for one in series:
-        fields = [one.metric, one.unit, one.kind.value, *(part for label in one.labels for part in label)]
+    for entry in series:
+        fields = [entry.metric, entry.unit, entry.kind.value]
+        for name, value in entry.labels:
+            fields += [name, value]
         for text in (str(len(fields)), *fields):
             encoded = text.encode()
             digest.update(len(encoded).to_bytes(4, "little") + encoded)
     return (int.from_bytes(digest.digest(), "little") >> 1) or 1
 
 
-# The first word of a metric name -> the family that people look for it under. Any other first word is a family of its
-# own.
+# The first word of a metric name -> the family under which people look for it. Any other first word is its own family.
 _FAMILIES = {
     "cpu": "cpu",
     "load": "cpu",
@@ -82,6 +83,6 @@ _FAMILIES = {
 
 
 def family_of(metric: str) -> str:
-    """cpu, memory, disk, network, ...: what ``type`` means in the API."""
+    """The family of a metric (cpu, memory, disk, network, ...), called ``type`` in the API."""
     word = metric.partition("_")[0]
     return _FAMILIES.get(word, word)

@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them (``10s``, ``7d``, ``512MB``) and as they read them."""
+"""Parses durations and sizes as people write them (``10s``, ``7d``, ``512MB``), and formats them for people."""
 
 import re
 

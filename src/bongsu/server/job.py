@@ -1,4 +1,4 @@
-"""What a background job is."""
+"""The base class of background jobs."""
 
 import asyncio
 from abc import ABC, abstractmethod

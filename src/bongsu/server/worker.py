@@ -1,4 +1,4 @@
-"""The worker: what happens to frames after they are stored. A process of its own, so that ingest never waits for it."""
+"""The worker: looks after what is stored, and evaluates alerts. A separate process, so that ingest never waits for it."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from bongsu.server.storage.sealer import Sealer
 
 logger = logging.getLogger(__name__)
 
-# A job is a file beside its subject and a line here.
+# A new job is a file beside its subject and an entry here.
 JOBS: tuple[type[Job], ...] = (Sealer, Compactor, Retention, AlertEvaluation, AlertDelivery, AlertRetention)
 
 
@@ -29,7 +29,7 @@ class Worker:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Ends after the step that is running."""
+        """Stops after the current step of each job."""
         self._stopping.set()
 
     async def run(self) -> None:
@@ -55,7 +55,7 @@ class Worker:
                     logger.info("%s works again", job.name)
                 failing = False
             except Exception:
-                # Once, not at every try: a full disk stays full for hours.
+                # Logged once, not at every try: a full disk stays full for hours.
                 if not failing:
                     logger.exception("%s failed; trying again every %s s", job.name, job.every_seconds)
                 failing = True
@@ -64,7 +64,7 @@ class Worker:
 
 
 async def wait(stopping: asyncio.Event, seconds: float) -> None:
-    """Returns when the time is over or the worker is to stop."""
+    """Waits for some seconds, or until the worker stops."""
     try:
         async with asyncio.timeout(seconds):
             await stopping.wait()

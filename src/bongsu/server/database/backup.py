@@ -1,6 +1,7 @@
-"""Backups: one SQLite file, whatever the engine, of one moment, made while Bongsu runs.
+"""Backups: a consistent copy in one SQLite file, whatever the engine, made while Bongsu runs.
 
-Written beside its name and put there when it is whole and on disk, so that a file of that name is a whole backup.
+A backup is written under a temporary name and renamed when it is complete and on disk, so a file with its name is
+complete.
 """
 
 import asyncio
@@ -26,10 +27,10 @@ async def backup(database: Database, file: Path, progress: Progress) -> None:
     """Writes a backup to ``file``.
 
     Raises:
-        BackupFailed: the file is there already, or cannot be written.
+        BackupFailed: the file exists, or cannot be written.
     """
     if await asyncio.to_thread(file.exists):
-        raise BackupFailed(f"{file} is there already.")
+        raise BackupFailed(f"{file} already exists.")
     partial = file.with_name(file.name + ".partial")
     _remove(partial)
     try:
@@ -52,14 +53,14 @@ async def backup(database: Database, file: Path, progress: Progress) -> None:
 
 
 async def restore(file: Path, url: str, progress: Progress) -> Path | None:
-    """Puts a backup in the place of the database ``url``. Returns where the one before was put, if there was one.
+    """Replaces the database ``url`` with a backup. Returns where the old database was moved to, if there was one.
 
     Raises:
-        BackupFailed: not a backup of this version or an older one, or the database (PostgreSQL) is not empty.
-        InUse: Bongsu runs on the database.
+        BackupFailed: not a backup of this or an older version, or the database (PostgreSQL) is not empty.
+        InUse: Bongsu is running on the database.
     """
     if not await asyncio.to_thread(file.is_file):
-        raise BackupFailed(f"There is no {file}.")
+        raise BackupFailed(f"{file} does not exist.")
     _check(file)
     target = open_database(url)
     try:
@@ -74,12 +75,12 @@ async def restore(file: Path, url: str, progress: Progress) -> Path | None:
         try:
             _copy_file(file, partial)
             _sync(partial)
-            before = _put_aside(target.path)
+            old_database = _put_aside(target.path)
             os.replace(partial, target.path)
             _sync(target.path.parent)
         except (OSError, sqlite3.Error) as error:
             raise BackupFailed(f"{target.path} cannot be written: {error}.") from error
-    return before
+    return old_database
 
 
 async def _restore_rows(file: Path, target: Database, progress: Progress) -> None:
@@ -92,12 +93,12 @@ async def _restore_rows(file: Path, target: Database, progress: Progress) -> Non
 
 
 def _copy_file(source: Path, target: Path) -> None:
-    """SQLite's own copy of one moment: writers go on meanwhile."""
+    """SQLite's own consistent copy; writers can go on meanwhile."""
     with (
         contextlib.closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=60)) as origin,
         contextlib.closing(sqlite3.connect(target)) as copy,
     ):
-        # In one go: a copy in steps begins anew whenever somebody writes between two of them.
+        # In one step: a copy in several steps starts again whenever somebody writes in between.
         origin.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
 
@@ -109,7 +110,7 @@ def _one_file(file: Path) -> None:
 
 
 def _check(file: Path) -> None:
-    """Raises BackupFailed for what is no database of Bongsu's, or one of a newer version."""
+    """Raises BackupFailed for a file that is not a database of Bongsu, or of a newer version."""
     try:
         with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
             (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -123,7 +124,7 @@ def _check(file: Path) -> None:
 
 
 def _put_aside(path: Path) -> Path | None:
-    """Moves a database, with its log, to a name that is free."""
+    """Moves a database and its log to a free name."""
     if not path.exists():
         return None
     _one_file(path)

@@ -1,6 +1,6 @@
-"""Copies a database into another, of whatever engine, table by table and row by row in the order of their keys.
+"""Copies a database into another one, of any engine, table by table in the order of the primary keys.
 
-Interrupted at any point, it goes on after the last row that arrived. The source must not change meanwhile.
+A copy that was interrupted continues after the last row that arrived. The source must not change meanwhile.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from bongsu.server.database.dialect import insert_or_ignore
 from bongsu.server.database.migrations import current_revision, revisions, upgrade
 from bongsu.server.database.tables import metadata
 
-# Rows a transaction: a block of a span has 170 KB.
+# Rows in a transaction: the block of a span has 170 KB.
 _ROWS = {"blocks": 50, "rollups": 50}
 _OTHER_ROWS = 500
 
@@ -23,21 +23,21 @@ Progress = Callable[[str, int, int], None]  # table, rows done, rows in all
 
 
 class CopyFailed(BongsuError):
-    """The copy is not what it was made from."""
+    """The copy differs from its source."""
 
     code = "copy_failed"
 
 
 async def copy_database(source: Reader, target: Database, progress: Progress) -> int:
-    """Copies everything. Returns the number of rows that were missing.
+    """Copies all tables. Returns the number of rows that were copied.
 
     Raises:
-        CopyFailed: the source is of another version, or the target held other rows and now has more than the source.
+        CopyFailed: the source has another version, or the target already held rows that the source does not have.
     """
     revision = await source.read(current_revision)
     if revision != revisions()[-1]:
         raise CopyFailed(
-            f"The source has revision {revision}, this version {revisions()[-1]}: bongsu db upgrade first."
+            f"The source has revision {revision}, this version needs {revisions()[-1]}: run bongsu db upgrade first."
         )
     await target.write(upgrade)
     copied = 0
@@ -52,12 +52,12 @@ async def copy_database(source: Reader, target: Database, progress: Progress) ->
             done += len(rows)
             copied += len(rows)
             progress(table.name, done, total)
-        there = await target.read(partial(_count, table=table))
-        if there != total:
+        stored = await target.read(partial(_count, table=table))
+        if stored != total:
             raise CopyFailed(
-                f"{table.name}: {total} rows in the source, {there} in the target. Copy into an empty one."
+                f"{table.name}: {total} rows in the source, {stored} in the target. Copy into an empty database."
             )
-    await target.write(_continue_numbers)
+    await target.write(_continue_sequences)
     return copied
 
 
@@ -83,8 +83,8 @@ def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) ->
     connection.execute(insert_or_ignore(connection, table), rows)
 
 
-def _continue_numbers(connection: Connection) -> None:
-    """PostgreSQL numbers new rows from a sequence, which knows nothing of those that brought their number along."""
+def _continue_sequences(connection: Connection) -> None:
+    """PostgreSQL takes ids from a sequence, which does not know the rows that were copied with their ids."""
     if connection.dialect.name != "postgresql":
         return
     for table in metadata.sorted_tables:

@@ -1,7 +1,7 @@
-"""The database by URL: one way to read and one way to write for every engine.
+"""The database behind a URL: one way to read and one way to write for every engine.
 
-Storage functions take a synchronous ``Connection``. On SQLite they run in threads, the writes all in one; on
-PostgreSQL they run on the event loop over asyncpg (SQLAlchemy's ``run_sync``). So each query is written once.
+Storage functions take a synchronous ``Connection``. On SQLite they run in threads, all writes in the same one; on
+PostgreSQL they run on the event loop over asyncpg (SQLAlchemy's ``run_sync``). So every query is written once.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# A write waits this long for another process's transaction. The worker's are kept under 10 ms.
+# How long a write waits for another process's transaction. The worker keeps its own under 10 ms.
 BUSY_TIMEOUT_MS = 15_000
-# Three frames of 150 values a page. Each server's frames stand on an index page of their own, so a commit of 24 frames
-# logs some 24 of those: 31 us of CPU a frame, where pages of 8 KB take 42 and of 16 KB 43.
+# Three frames of 150 values fit on a page. Each server's frames have their own index page, so a commit of 24 frames
+# logs some 24 of them: 31 us of CPU for each frame, where pages of 8 KB take 42 and of 16 KB 43.
 PAGE_SIZE_BYTES = 4_096
-# 32 MB of log between checkpoints; smaller ones write the same hot pages again and again (37 us with 8 MB).
+# 32 MB of log between checkpoints; with 8 MB the same hot pages are written again and again (37 us for each frame).
 WAL_AUTOCHECKPOINT_PAGES = 8_000
-# After a burst the log file is cut back to this, so that it does not stay at its largest.
+# The log file is truncated to this size after a burst, so that it does not stay at its largest.
 JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024
 READ_CACHE_KIB = 16_384
 READ_THREADS = 4
@@ -38,36 +38,36 @@ POSTGRES_CONNECTIONS = 10
 
 
 class Reader(Protocol):
-    """Runs storage functions that change nothing."""
+    """Runs storage functions that only read."""
 
     async def read(self, function: Callable[[Connection], T]) -> T:
-        """Runs ``function`` on a connection that sees one consistent state."""
+        """Runs ``function`` on a connection that sees one consistent state of the database."""
 
 
 class Database(Reader, Protocol):
-    """Runs storage functions, each in a transaction of its own."""
+    """Runs storage functions, each in its own transaction."""
 
     dialect: str
 
     def snapshot(self) -> AbstractAsyncContextManager[Reader]:
-        """A reader for which nothing changes as long as it is open."""
+        """A reader that sees the same state of the database as long as it is open."""
 
     async def write(self, function: Callable[[Connection], T]) -> T:
         """Runs ``function`` and commits; when this returns, the change is on disk.
 
         Raises:
-            Unavailable: the disk is full, or the database cannot be reached. Nothing was changed.
+            Unavailable: the disk is full, or the database cannot be reached. Nothing has changed.
         """
 
     async def close(self) -> None:
-        """Ends all connections."""
+        """Closes all connections."""
 
 
 def open_database(url: str) -> Database:
     """The database behind a SQLAlchemy URL: ``sqlite:///path``, ``postgresql://...`` or ``citus://...`` alike.
 
     Raises:
-        ConfigError: not a URL, or of an engine that is not supported.
+        ConfigError: not a URL, or an engine that is not supported.
     """
     try:
         parsed = make_url(url)
@@ -84,7 +84,7 @@ def open_database(url: str) -> Database:
 
 
 def sqlite_engine(path: Path, *, writer: bool) -> Engine:
-    """An engine on a SQLite file. A writer takes the write lock when its transaction begins, not at its first row."""
+    """An engine on a SQLite file. A writer takes the write lock when a transaction begins, not at its first write."""
     engine = create_engine(
         f"sqlite:///{path}",
         poolclass=QueuePool,
@@ -95,7 +95,7 @@ def sqlite_engine(path: Path, *, writer: bool) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:
-        # Transactions are begun below, not by the driver's own rules.
+        # Transactions begin below, not by the driver's rules.
         connection.isolation_level = None
         for pragma in (
             f"page_size = {PAGE_SIZE_BYTES}",
@@ -120,14 +120,14 @@ def sqlite_engine(path: Path, *, writer: bool) -> Engine:
 
 
 def _as_unavailable(error: DBAPIError | sqlite3.Error) -> Unavailable | None:
-    """What a failed write means to a caller, where it is nobody's mistake and may pass."""
+    """The error for a caller, if the cause of a failed write is outside of Bongsu and may pass; else None."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         name = getattr(cause, "sqlite_errorname", "")
         if name.startswith("SQLITE_FULL"):
             return Unavailable("The disk is full.", code="disk_full", retry_after_seconds=30)
         if name.startswith("SQLITE_IOERR"):
-            # A full disk also shows as a failed write or sync, by file system.
+            # On some file systems a full disk shows as a failed write or sync.
             return Unavailable(f"The disk cannot be written ({name}).", code="disk_error", retry_after_seconds=30)
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return Unavailable("The database is busy.", code="database_busy", retry_after_seconds=2)
@@ -156,7 +156,7 @@ class _AsyncSnapshot:
 
 
 class SqliteDatabase:
-    """A SQLite file in WAL mode: one writer connection in one thread, readers beside it."""
+    """A SQLite file in WAL mode: one writer connection in its own thread, and several readers."""
 
     dialect = "sqlite"
 
@@ -177,17 +177,17 @@ class SqliteDatabase:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Reader]:
         with self._reader.begin() as connection:
-            # The moment is this one, not that of the first read.
+            # The snapshot begins now, not at the first read.
             connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
             yield _Snapshot(connection)
 
     def read_now(self, function: Callable[[Connection], T]) -> T:
-        """``read`` for callers that are a thread of their own."""
+        """``read`` for callers that run in a thread."""
         with self._reader.begin() as connection:
             return function(connection)
 
     def write_now(self, function: Callable[[Connection], T]) -> T:
-        """``write`` for callers that are a thread of their own."""
+        """``write`` for callers that run in a thread."""
         try:
             with self._writer.begin() as connection:
                 return function(connection)
@@ -210,7 +210,7 @@ class PostgresDatabase:
     dialect = "postgresql"
 
     def __init__(self, url: str) -> None:
-        # Brings the whole ORM along, a fifth of the time to start; SQLite needs none of it.
+        # Imports the whole ORM, a fifth of the start-up time, which SQLite does not need.
         from sqlalchemy.ext.asyncio import create_async_engine
 
         options: dict[str, Any] = {"pool_size": POSTGRES_CONNECTIONS, "max_overflow": 0, "pool_pre_ping": True}

@@ -1,6 +1,6 @@
-"""Whether somebody works with a SQLite database: a lock on a file beside it, which ends with its process.
+"""Tells whether a process uses a SQLite database: a lock on a file beside it, which ends with the process.
 
-Reading a file that others write is no problem; putting another one in its place is.
+Several processes may use a database together, but nobody may replace its file meanwhile.
 """
 
 import contextlib
@@ -14,27 +14,27 @@ from bongsu.server.database.database import Database, SqliteDatabase
 
 try:
     import fcntl
-except ImportError:  # Windows; there a file that is open cannot be replaced anyway
+except ImportError:  # Windows, where an open file cannot be replaced anyway
     fcntl = None  # type: ignore[assignment]
 
 
 class InUse(BongsuError):
-    """Bongsu runs on this database; stop it first."""
+    """Bongsu is running on this database; stop it first."""
 
     code = "database_in_use"
 
 
 def using_database(database: Database, *, alone: bool = False) -> AbstractContextManager[None]:
-    """``using`` where the database is a file; a database server looks after itself."""
+    """``using`` for a SQLite file; nothing for a database server."""
     return using(database.path, alone=alone) if isinstance(database, SqliteDatabase) else contextlib.nullcontext()
 
 
 @contextlib.contextmanager
 def using(database: Path, *, alone: bool = False) -> Iterator[None]:
-    """Holds the lock: shared with others, or ``alone``.
+    """Holds the lock, shared with others or ``alone``.
 
     Raises:
-        InUse: others use the database, or somebody uses it alone.
+        InUse: others use the database, or another process holds it alone.
     """
     if fcntl is None:
         yield

@@ -1,9 +1,9 @@
-"""Work shared by several workers: who has which shard. Reusable for anything that is claimed by server id.
+"""Leases: how several workers share work. Usable for anything that is divided by server id.
 
-A worker announces itself and takes its share of the shards; a lease lasts LEASE_MS and is renewed at each call. A
-worker that dies renews nothing, and the others take its shards LEASE_MS later at the latest, at their next call. One
-that was only held up finds at its next write that it lost them (``storage.leases.check``), and writes nothing.
-Workers' clocks must agree to within a few seconds.
+A worker announces itself and takes its share of the shards. A lease lasts LEASE_MS and is renewed by each call. When a
+worker dies, the others take its shards at their next call after its leases have expired. A worker that was only
+delayed finds out at its next write (``check``) that it lost them, and writes nothing. The workers' clocks must agree to
+within a few seconds.
 """
 
 import os
@@ -19,19 +19,19 @@ from bongsu.server.database.database import Database
 from bongsu.server.database.dialect import insert_or_ignore
 from bongsu.server.database.tables import leases
 
-# Renewed every few seconds; with an evaluation every 10 s a dead worker's shards move within 30 s.
+# Renewed every few seconds. With an evaluation every 10 s, the shards of a dead worker move within 30 s.
 LEASE_MS = 18_000
 SHARDS = 16
 
 
 class LeaseLost(BongsuError):
-    """Another worker took over meanwhile; nothing was changed."""
+    """Another worker has taken over; nothing has changed."""
 
     code = "lease_lost"
 
 
 def claim(connection: Connection, names: Sequence[str], owner: str, now_ms: int, until_ms: int) -> set[str]:
-    """Takes those that are free, have expired, or are the owner's already. Returns the names that it holds now."""
+    """Takes the leases that are free, have expired, or are held by the owner. Returns the names that it holds now."""
     if not names:
         return set()
     free = [{"name": name, "owner": owner, "expires_ms": 0} for name in names]
@@ -42,18 +42,18 @@ def claim(connection: Connection, names: Sequence[str], owner: str, now_ms: int,
 
 
 def release(connection: Connection, names: Collection[str], owner: str) -> None:
-    """Lets others have them at once."""
+    """Gives leases back, so that others can take them at once."""
     connection.execute(delete(leases).where(leases.c.name.in_(names), leases.c.owner == owner))
 
 
 def forget(connection: Connection, prefix: str, before_ms: int) -> None:
-    """Takes out what ran out before a time: workers that are no more."""
+    """Deletes leases that expired before a time: those of workers that no longer exist."""
     old = leases.c.name.startswith(prefix, autoescape=True), leases.c.expires_ms < before_ms
     connection.execute(delete(leases).where(*old))
 
 
 def held(connection: Connection, prefix: str, now_ms: int) -> dict[str, str]:
-    """Name -> owner of the leases that are in force and begin with ``prefix``."""
+    """Name -> owner of the valid leases whose name begins with ``prefix``."""
     query = select(leases.c.name, leases.c.owner).where(
         leases.c.name.startswith(prefix, autoescape=True), leases.c.expires_ms > now_ms
     )
@@ -61,10 +61,10 @@ def held(connection: Connection, prefix: str, now_ms: int) -> dict[str, str]:
 
 
 def check(connection: Connection, names: Collection[str], owner: str) -> None:
-    """Within the transaction that depends on it: raises LeaseLost unless the owner holds all of them."""
+    """Raises LeaseLost unless the owner holds all leases. Belongs in the transaction that depends on them."""
     query = select(func.count()).select_from(leases).where(leases.c.name.in_(names), leases.c.owner == owner)
     if connection.dialect.name == "postgresql":
-        # A claim of another worker waits until this transaction has ended.
+        # Another worker's claim waits until this transaction ends.
         query = (
             select(func.count())
             .select_from(
@@ -79,12 +79,12 @@ def check(connection: Connection, names: Collection[str], owner: str) -> None:
 
 
 def worker_name() -> str:
-    """Different for every start: a worker that is started again does not take itself for the one before."""
+    """Unique for every start, so that a restarted worker does not hold the leases of its predecessor."""
     return f"{socket.gethostname()[:30]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
 
 
 def shard_of(server_id: int) -> int:
-    """The shard that looks after a server."""
+    """The shard of a server."""
     return server_id % SHARDS
 
 
@@ -103,33 +103,33 @@ class Shares:
         return f"{self._kind}/{shard}"
 
     def names(self) -> list[str]:
-        """The leases behind ``mine``, to check in a transaction."""
+        """The leases of ``mine``, for ``check``."""
         return [self._name(shard) for shard in sorted(self.mine)]
 
     async def renew(self) -> frozenset[int]:
-        """Renews what it has, takes what is free up to its share, gives away what is more. Returns its shards."""
+        """Renews its shards, takes free ones up to its share, and gives back what exceeds it. Returns its shards."""
         now_ms = self._clock.now_ms()
         until_ms = now_ms + self._lease_ms
-        me = f"{self._kind}-worker/{self.owner}"
+        presence = f"{self._kind}-worker/{self.owner}"
 
         def work(connection: Connection) -> frozenset[int]:
-            claim(connection, [me], self.owner, now_ms, until_ms)
+            claim(connection, [presence], self.owner, now_ms, until_ms)
             forget(connection, f"{self._kind}-worker/", now_ms - LEASE_MS)
             workers = sorted(held(connection, f"{self._kind}-worker/", now_ms))
             owners = held(connection, f"{self._kind}/", now_ms)
-            most = -(-SHARDS // max(1, len(workers)))
+            share = -(-SHARDS // max(1, len(workers)))
             names = [self._name(shard) for shard in range(SHARDS)]
             kept = [name for name in names if owners.get(name) == self.owner]
-            release(connection, kept[most:], self.owner)
+            release(connection, kept[share:], self.owner)
             free = [name for name in names if name not in owners]
-            got = claim(connection, kept[:most] + free[: max(0, most - len(kept))], self.owner, now_ms, until_ms)
-            return frozenset(int(name.rpartition("/")[2]) for name in got)
+            claimed = claim(connection, kept[:share] + free[: max(0, share - len(kept))], self.owner, now_ms, until_ms)
+            return frozenset(int(name.rpartition("/")[2]) for name in claimed)
 
         self.mine = await self._database.write(work)
         return self.mine
 
     async def give_up(self) -> None:
-        """At an orderly end others need not wait."""
+        """Gives everything back at an orderly end, so that others need not wait."""
         names = [*self.names(), f"{self._kind}-worker/{self.owner}"]
         await self._database.write(lambda connection: release(connection, names, self.owner))
         self.mine = frozenset()

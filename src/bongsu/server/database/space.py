@@ -1,4 +1,4 @@
-"""How much room the database takes, and giving some back."""
+"""How much space the database takes, and giving free space back to the disk."""
 
 from functools import reduce
 from operator import add
@@ -7,12 +7,12 @@ from sqlalchemy import Connection, LargeBinary, func, select, text
 
 from bongsu.server.database.tables import metadata
 
-# What a row takes beside its bytes on PostgreSQL: the tuple header, the key, its index entry.
+# What a row takes on PostgreSQL beside its values: tuple header, key and index entry.
 _ROW_BYTES = 100
 
 
 def used_bytes(connection: Connection) -> int:
-    """Bytes that hold something: on SQLite without free pages, on PostgreSQL without dead rows and free space."""
+    """Bytes in use: on SQLite without free pages, on PostgreSQL without dead rows and free space."""
     if connection.dialect.name == "sqlite":
         return (_pragma(connection, "page_count") - _pragma(connection, "freelist_count")) * _page_size(connection)
     total = 0
@@ -28,25 +28,25 @@ def used_bytes(connection: Connection) -> int:
 
 
 def file_bytes(connection: Connection) -> int:
-    """Bytes on disk: the database file on SQLite (without its log), all relations on PostgreSQL."""
+    """Bytes on disk: the SQLite file without its log, or all relations of PostgreSQL."""
     if connection.dialect.name == "sqlite":
         return _pragma(connection, "page_count") * _page_size(connection)
     return int(connection.scalar(text("SELECT pg_database_size(current_database())")) or 0)
 
 
 def free_bytes(connection: Connection) -> int:
-    """Bytes of the file that hold nothing. PostgreSQL looks after its own: 0."""
+    """Bytes of free pages in the SQLite file; 0 on PostgreSQL, where autovacuum manages free space."""
     if connection.dialect.name != "sqlite":
         return 0
     return _pragma(connection, "freelist_count") * _page_size(connection)
 
 
-def give_back(connection: Connection, most_bytes: int) -> None:
-    """Cuts up to ``most_bytes`` of free pages off the file. PostgreSQL's autovacuum does it there."""
+def give_back(connection: Connection, limit_bytes: int) -> None:
+    """Truncates the SQLite file by up to ``limit_bytes`` of free pages. Does nothing on PostgreSQL."""
     if connection.dialect.name == "sqlite":
-        pages = most_bytes // _page_size(connection)
-        if pages > 0:  # 0 would mean all of them
-            # Each step of the statement frees one page; SQLAlchemy would take it for done after the first.
+        pages = limit_bytes // _page_size(connection)
+        if pages > 0:  # 0 means all pages
+            # Each step of the statement frees one page; SQLAlchemy would stop after the first.
             cursor = connection.connection.cursor()
             cursor.execute(f"PRAGMA incremental_vacuum({pages})")
             cursor.fetchall()

@@ -1,4 +1,4 @@
-"""Which series a query means: servers, metrics, families and labels, all of them optional."""
+"""Which series a query selects: by server, metric, family and label, all of them optional."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from bongsu.server.fleet.registry import Registry, ServerState
 
 
 def _like(text: str, pattern: str) -> bool:
-    """Whether a text is this, or fits this with ``*`` for anything. Any case; no other wildcards."""
+    """Whether a text matches a pattern, in which ``*`` stands for anything; case does not matter."""
     return fullmatch(".*".join(map(escape, pattern.split("*"))), text, IGNORECASE | DOTALL) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class LabelFilter:
-    """``value`` may hold ``*``. What has no such label, or tag, has it empty."""
+    """``value`` may contain ``*``. A missing label or tag counts as empty."""
 
     name: str
     value: str
     negated: bool = False
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether these labels are meant."""
+        """Whether the labels pass the filter."""
         return _like(labels.get(self.name, ""), self.value) is not self.negated
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Within one field any value may match (or); all fields must (and)."""
+    """Any value of a field may match (or); all fields must match (and)."""
 
     server_ids: tuple[int, ...] = ()
     metrics: frozenset[str] = frozenset()
@@ -39,43 +39,43 @@ class Selection:
     tags: tuple[LabelFilter, ...] = ()
 
     def matches(self, series: Series) -> bool:
-        """Whether a series is meant, whatever its server."""
+        """Whether a series is selected, on any server."""
         return (
             (not self.metrics or series.metric in self.metrics)
             and (not self.families or family_of(series.metric) in self.families)
-            and all(one.matches(dict(series.labels)) for one in self.labels)
+            and all(label.matches(dict(series.labels)) for label in self.labels)
         )
 
     def positions(self, layout: Layout) -> list[int]:
-        """Where in a frame of this layout the values of meant series stand."""
+        """The positions of the selected series in a layout."""
         if not (self.metrics or self.families or self.labels):
             return list(range(len(layout.series)))
         return [position for position, series in enumerate(layout.series) if self.matches(series)]
 
     def servers(self, registry: Registry) -> Iterator[ServerState]:
-        """The servers meant, by id.
+        """The selected servers, ordered by id.
 
         Raises:
-            NotFound: one that was asked for by id is not there.
+            NotFound: a server that was selected by id does not exist.
         """
         for server_id in sorted(set(self.server_ids or registry.by_id)):
             state = registry.by_id.get(server_id)
             if state is None:
                 raise NotFound(f"There is no server {server_id}.", code="unknown_server", field="server")
-            if self._means(state):
+            if self._selects(state):
                 yield state
 
-    def _means(self, state: ServerState) -> bool:
+    def _selects(self, state: ServerState) -> bool:
         if self.names and not any(_like(state.record.agent.name, name) for name in self.names):
             return False
-        return all(one.matches(state.record.tags) for one in self.tags) if self.tags else True
+        return all(tag.matches(state.record.tags) for tag in self.tags)
 
 
 def parse_filters(texts: Sequence[str], *, field: str) -> tuple[LabelFilter, ...]:
-    """``device=eth0``, ``device!=lo``, ``mountpoint=/srv/*``.
+    """Parses ``device=eth0``, ``device!=lo``, ``mountpoint=/srv/*``.
 
     Raises:
-        InvalidInput: without an equals sign.
+        InvalidInput: a filter has no name or no equals sign.
     """
     filters = []
     for text in texts:

@@ -1,4 +1,4 @@
-"""The server records."""
+"""Statements on the tables ``servers`` and ``intervals``."""
 
 import json
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from bongsu.server.database.tables import intervals, servers
 
 @dataclass(slots=True)
 class ServerRecord:
-    """A monitored machine as stored."""
+    """A monitored server as stored."""
 
     id: int
     agent: AgentIdentity
     host: HostFacts
     first_seen_ms: int
     last_seen_ms: int
-    # What people set; beats what the agent says of itself where both name a tag.
+    # Set by people; takes precedence over a tag of the same name from the agent.
     own_tags: dict[str, str] = field(default_factory=dict)
     # The agent's clock minus the API server's, and when it last jumped (0: never).
     clock_offset_ms: int = 0
@@ -28,7 +28,7 @@ class ServerRecord:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Tag name -> value."""
+        """All tags: those of the agent, and those that people set."""
         return self.agent.tags | self.own_tags
 
 
@@ -58,12 +58,12 @@ def load_servers(connection: Connection) -> list[ServerRecord]:
 
 
 def load_tags(connection: Connection) -> dict[int, dict[str, str]]:
-    """Server id -> what people set."""
+    """Server id -> the tags that people set."""
     return {server_id: json.loads(tags) for server_id, tags in connection.execute(select(servers.c.id, servers.c.tags))}
 
 
 def set_tags(connection: Connection, server_id: int, tags: dict[str, str]) -> None:
-    """Stores what people set."""
+    """Stores the tags that people set."""
     values = {"tags": json.dumps(tags, ensure_ascii=False)}
     connection.execute(update(servers).where(servers.c.id == server_id).values(values))
 
@@ -71,21 +71,21 @@ def set_tags(connection: Connection, server_id: int, tags: dict[str, str]) -> No
 def add_server(
     connection: Connection, agent: AgentIdentity, host: HostFacts, now_ms: int, tags: dict[str, str] | None = None
 ) -> ServerRecord:
-    """The record of a new agent; the one that is there when another process was quicker."""
+    """Adds the server of a new agent, unless another process has added it meanwhile. Returns its record."""
     values = {
         "tags": json.dumps(tags or {}, ensure_ascii=False),
         "agent_id": agent.agent_id,
         "first_seen_ms": now_ms,
         "last_seen_ms": now_ms,
-        **_said(agent, host),
+        **_reported(agent, host),
     }
     connection.execute(insert_or_ignore(connection, servers).values(values))
     record = _record(connection.execute(select(servers).where(servers.c.agent_id == agent.agent_id)).one())
-    _note_interval(connection, record.id, 0, record.agent.interval_ms)
+    _add_interval(connection, record.id, 0, record.agent.interval_ms)
     return record
 
 
-def _said(agent: AgentIdentity, host: HostFacts) -> dict[str, object]:
+def _reported(agent: AgentIdentity, host: HostFacts) -> dict[str, object]:
     return {
         "name": agent.name,
         "agent_version": agent.version,
@@ -96,29 +96,29 @@ def _said(agent: AgentIdentity, host: HostFacts) -> dict[str, object]:
 
 
 def update_server(connection: Connection, server_id: int, agent: AgentIdentity, host: HostFacts, now_ms: int) -> None:
-    """Stores what an agent says of itself now."""
-    mine = servers.c.id == server_id
-    if connection.scalar(select(servers.c.interval_ms).where(mine)) != agent.interval_ms:
-        _note_interval(connection, server_id, now_ms, agent.interval_ms)
-    connection.execute(update(servers).where(mine).values(_said(agent, host)))
+    """Stores what an agent reports about itself and its host."""
+    this_server = servers.c.id == server_id
+    if connection.scalar(select(servers.c.interval_ms).where(this_server)) != agent.interval_ms:
+        _add_interval(connection, server_id, now_ms, agent.interval_ms)
+    connection.execute(update(servers).where(this_server).values(_reported(agent, host)))
 
 
-def _note_interval(connection: Connection, server_id: int, since_ms: int, interval_ms: int) -> None:
+def _add_interval(connection: Connection, server_id: int, since_ms: int, interval_ms: int) -> None:
     row = {"server_id": server_id, "since_ms": since_ms, "interval_ms": interval_ms}
     connection.execute(insert_or_ignore(connection, intervals).values(row))
 
 
 def load_intervals(connection: Connection, server_ids: Sequence[int]) -> dict[int, list[tuple[int, int]]]:
     """Server id -> (since when, interval), both in ms, oldest first."""
-    found: dict[int, list[tuple[int, int]]] = {}
+    by_server: dict[int, list[tuple[int, int]]] = {}
     query = select(intervals).where(intervals.c.server_id.in_(server_ids)).order_by(intervals.c.since_ms)
     for server_id, since_ms, interval_ms in connection.execute(query):
-        found.setdefault(server_id, []).append((since_ms, interval_ms))
-    return found
+        by_server.setdefault(server_id, []).append((since_ms, interval_ms))
+    return by_server
 
 
 def touch_servers(connection: Connection, seen: Sequence[ServerRecord]) -> None:
-    """Stores when servers were last heard of, and their clocks; never turns the time back."""
+    """Stores when servers were last seen, and the state of their clocks; a time never goes back."""
     for record in seen:
         later = servers.c.last_seen_ms < record.last_seen_ms
         clock = {"clock_offset_ms": record.clock_offset_ms, "clock_jump_ms": record.clock_jump_ms}

@@ -1,4 +1,4 @@
-"""What one point of a bucket says of the samples in it: aggregations of one series. numpy in, numpy out."""
+"""Aggregations: what one point says of the samples in its bucket. numpy in, numpy out."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ from bongsu.arrays import Times, Values
 
 
 class Aggregation(StrEnum):
-    """What one point of a bucket says of the samples in it."""
+    """What a point says of the samples in its bucket."""
 
     AVG = "avg"
     MIN = "min"
@@ -28,13 +28,13 @@ class Aggregation(StrEnum):
 
     @property
     def percentile(self) -> int | None:
-        """95 for p95; None for what is no percentile."""
+        """95 for p95; None for other aggregations."""
         return int(self.value[1:]) if self.value[0] == "p" else None
 
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """``times``: (n,) int64 ms, ascending; bucket starts where ``low`` and ``high``, the extremes, are given."""
+    """``times``: (n,) int64 ms, ascending; bucket starts where ``low`` and ``high`` (the extremes) are given."""
 
     times: Times
     values: Values
@@ -43,13 +43,13 @@ class Points:
 
 
 def present(times: Times, values: Values) -> tuple[Times, Values]:
-    """Without the times that have no value."""
-    there = ~np.isnan(values)
-    return times[there], values[there]
+    """The samples that have a value."""
+    has_value = ~np.isnan(values)
+    return times[has_value], values[has_value]
 
 
 def increases(values: Values) -> Values:
-    """(n - 1,) growth of a counter from each sample to the next. After a reset to 0 it has grown by its new value."""
+    """(n - 1,) growth of a counter from each sample to the next. After a reset to 0 it is the new value."""
     steps = np.diff(values)
     return np.where(steps < 0, values[1:], steps)
 
@@ -64,11 +64,11 @@ def aggregate(
     *,
     counter: bool = True,
 ) -> Points:
-    """Points within ``[start_ms, end_ms)``: each sample by itself, or one point a bucket that holds samples.
+    """The points within ``[start_ms, end_ms)``: every sample, or one point for each bucket that holds samples.
 
-    ``times``: (n,) int64 ms, ascending; may begin before ``start_ms``: growth is counted from the sample before.
-    A rate is growth over the time between samples, per second; over a bucket, the growth of its samples over their
-    time. What is no counter grows by the difference, which may be negative.
+    ``times``: (n,) int64 ms, ascending; may begin before ``start_ms``, since growth counts from the previous sample. A
+    rate is the growth per second between two samples; of a bucket, the growth of all its samples over their time.
+    A gauge grows by the difference, which may be negative.
     """
     times, values = present(times, values)
     spans = None
@@ -80,14 +80,14 @@ def aggregate(
     else:
         inside = (times >= start_ms) & (times < end_ms)
     times, values = times[inside], values[inside]
-    each = values / spans if how is Aggregation.RATE and spans is not None else values
+    per_sample = values / spans if how is Aggregation.RATE and spans is not None else values
     if step_ms is None or not len(times):
-        return Points(times, np.ones(len(times)) if how is Aggregation.COUNT else each)
+        return Points(times, np.ones(len(times)) if how is Aggregation.COUNT else per_sample)
     buckets = times - times % step_ms
     first = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1))
     counts = np.diff(first, append=len(times))
     last = first + counts - 1
-    low, high = np.minimum.reduceat(each, first), np.maximum.reduceat(each, first)
+    low, high = np.minimum.reduceat(per_sample, first), np.maximum.reduceat(per_sample, first)
     match how:
         case Aggregation.AVG:
             points = np.add.reduceat(values, first) / counts
@@ -110,7 +110,7 @@ def aggregate(
 
 
 def _percentiles(values: Values, first: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], percent: int) -> Values:
-    """(m,) linear between the two nearest ranks, as numpy.percentile (Hyndman and Fan's definition 7)."""
+    """(m,) percentiles, linear between the two nearest ranks as in numpy.percentile (Hyndman and Fan, definition 7)."""
     bucket = np.repeat(np.arange(len(first)), counts)
     ranked = values[np.lexsort((values, bucket))]
     rank = first + (counts - 1) * (percent / 100)

@@ -1,8 +1,8 @@
-"""What we can prove we did not lose: frames stored, frames expected, and the gaps between them.
+"""Completeness: frames stored, frames expected, and the gaps between them, which prove what was not lost.
 
-A frame is expected an interval after the one before it. Frames are looked at as runs: a raw frame is a run of one, a
-rollup bucket a run from its first to its last frame. Between and within runs there is room for so many frames more;
-that many are missing. So what jitters is not taken for lost, and what is stored twice counts once.
+Each frame is expected one interval after the previous one. Frames are counted in runs: a raw frame is a run of one, a
+rollup bucket is a run from its first to its last frame. The number of missing frames is how many more would fit between
+and within runs. So jitter does not count as loss, and a frame that is stored twice counts once.
 """
 
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ from bongsu.server.storage.layouts import LayoutKey
 from bongsu.server.storage.parts import PartWanted, read_parts
 from bongsu.server.storage.rollup_blocks import SHARED, decode_shared
 
-MOST_GAPS = 100
+MAX_GAPS = 100
 EDGE_INTERVALS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Frames that should be between two times and are not."""
+    """Frames missing between two times."""
 
     start_ms: int
     end_ms: int
@@ -36,7 +36,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """Of one server in ``[start_ms, end_ms)``, which is cut to the time that it was watched. ``gaps``: the longest."""
+    """Of one server in ``[start_ms, end_ms)``, limited to the time it was watched. ``gaps``: the longest."""
 
     server_id: int
     start_ms: int
@@ -47,12 +47,12 @@ class Completeness:
 
     @property
     def expected(self) -> int:
-        """Frames that there should be."""
+        """How many frames there should be."""
         return self.stored + self.missing
 
     @property
     def ratio(self) -> float | None:
-        """Stored of expected; None when none is expected."""
+        """stored / expected; None when no frame is expected."""
         return self.stored / self.expected if self.expected else None
 
 
@@ -71,9 +71,9 @@ Intervals = Sequence[tuple[int, int]]  # (since when, interval), both in ms, old
 def read_runs(
     connection: Connection, keys: Sequence[LayoutKey], start_ms: int, end_ms: int, floors: dict[int, int]
 ) -> Runs:
-    """The frames of one server (``keys``: its layouts), raw where they still are, else by the minute or the hour."""
+    """The frames of one server (``keys``: its layouts), from raw samples where they are kept, else from rollups."""
     edges = [max(start_ms, min(floors[tier], end_ms)) for tier in (HOUR_MS, MINUTE_MS, RAW)]
-    # hours, minutes, raw: each from its floor to the floor of the next finer one
+    # Hours, minutes and raw: each from its own floor to the floor of the next finer tier.
     bounds = [*edges, end_ms]
     parts = []
     for tier, first, last in zip((HOUR_MS, MINUTE_MS), bounds, bounds[1:], strict=False):
@@ -82,24 +82,24 @@ def read_runs(
     if bounds[2] < end_ms:
         times = _raw_times(connection, keys, bounds[2], end_ms)
         parts.append(Runs(times, times, np.ones(len(times), np.int64)))
-    joined = [np.concatenate([getattr(part, name) for part in parts]) for name in Runs.__slots__] if parts else []
-    if not joined:
-        nothing = np.empty(0, np.int64)
-        return Runs(nothing, nothing, nothing)
+    if not parts:
+        empty = np.empty(0, np.int64)
+        return Runs(empty, empty, empty)
+    joined = [np.concatenate([getattr(part, name) for part in parts]) for name in Runs.__slots__]
     order = np.argsort(joined[0], kind="stable")
     return Runs(*(column[order] for column in joined))
 
 
 def _raw_times(connection: Connection, keys: Sequence[LayoutKey], start_ms: int, end_ms: int) -> Times:
-    found = [np.empty(0, np.int64)]
+    parts = [np.empty(0, np.int64)]
     for key in keys:
         for info, head in heads_between(connection, key, start_ms, end_ms):
             try:
-                found.append(Head.open(head, info.checksum).times)
+                parts.append(Head.open(head, info.checksum).times)
             except CorruptBlock:
                 continue  # what cannot be read is lost
-        found.append(np.array(times_between(connection, key, start_ms, end_ms), np.int64))
-    times = np.unique(np.concatenate(found))
+        parts.append(np.array(times_between(connection, key, start_ms, end_ms), np.int64))
+    times = np.unique(np.concatenate(parts))
     return times[(times >= start_ms) & (times < end_ms)]
 
 
@@ -128,7 +128,7 @@ def _rollup_runs(connection: Connection, keys: Sequence[LayoutKey], tier: int, s
 
 
 def _one_a_bucket(times: Times, first: Times, last: Times, frames: Counts) -> Runs:
-    """Layouts that follow each other within a bucket add up; of those that go side by side the fuller one counts."""
+    """One run for each bucket: layouts that follow each other within it add up; of parallel ones the fullest counts."""
     if not len(times):
         return Runs(first, last, frames)
     order = np.lexsort((first, times))
@@ -149,7 +149,7 @@ def _one_a_bucket(times: Times, first: Times, last: Times, frames: Counts) -> Ru
 
 
 def judge(server_id: int, runs: Runs, start_ms: int, end_ms: int, intervals: Intervals) -> Completeness:
-    """Counts what is stored and what is missing in ``[start_ms, end_ms)``, the time that the server was watched."""
+    """Counts the stored and missing frames in ``[start_ms, end_ms)``, the time for which the server was watched."""
     since = np.array([since for since, _ in intervals], np.int64)
     lengths = np.array([length for _, length in intervals], np.int64)
 
@@ -164,15 +164,15 @@ def judge(server_id: int, runs: Runs, start_ms: int, end_ms: int, intervals: Int
     froms = np.append(start_ms, np.maximum.accumulate(runs.last_ms))
     tos = np.append(runs.first_ms, end_ms)
     room = np.maximum(tos - froms, 0) / interval_at(froms)
-    # Between two frames, one less than there are intervals. At the edges of the range it is not known where the frame
-    # beyond would be, so a frame that may have been a little early or late is not counted.
+    # Between two frames fits one frame less than there are intervals. At the edges of the range the frame beyond is not
+    # known, so a frame that may have been a little early or late does not count as missing.
     between = np.maximum(np.rint(room).astype(np.int64) - 1, 0)
     between[[0, -1]] = np.maximum(np.floor(room[[0, -1]] - EDGE_INTERVALS).astype(np.int64), 0)
     spans = (runs.last_ms - runs.first_ms) / interval_at(runs.first_ms)
     within = np.maximum(np.rint(spans).astype(np.int64) + 1 - runs.frames, 0)
     gaps = [Gap(int(froms[i]), int(tos[i]), int(between[i])) for i in np.flatnonzero(between)]
     gaps += [Gap(int(runs.first_ms[i]), int(runs.last_ms[i]), int(within[i])) for i in np.flatnonzero(within)]
-    longest = sorted(gaps, key=lambda gap: gap.missing, reverse=True)[:MOST_GAPS]
+    longest = sorted(gaps, key=lambda gap: gap.missing, reverse=True)[:MAX_GAPS]
     missing = int(between.sum() + within.sum())
     return Completeness(
         server_id, start_ms, end_ms, int(runs.frames.sum()), missing, sorted(longest, key=lambda gap: gap.start_ms)

@@ -1,4 +1,4 @@
-"""A history answer as a table, one row a point: CSV, an Arrow stream, or Parquet."""
+"""A history answer as a table with one row for each point: CSV, an Arrow stream, or Parquet."""
 
 import csv as csv_module
 import datetime as dt
@@ -13,31 +13,33 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _COLUMNS = ("time", "server_id", "server", "metric", "labels", "unit", "value", "min", "max")
-# What a spreadsheet would run as a formula when a cell begins with it.
+# A cell that begins with one of these is a formula for a spreadsheet.
 # https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv(history: History, names: dict[int, str]) -> bytes:
-    """Times in ISO 8601; no value is empty. Begins with a byte order mark, or Excel would not read it as UTF-8."""
+    """CSV with times in ISO 8601; no value is an empty cell. The byte order mark makes Excel read it as UTF-8."""
     text = io.StringIO()
     writer = csv_module.writer(text, lineterminator="\r\n")
     writer.writerow(_COLUMNS)
-    for one in history.series:
-        facts = [str(one.server_id or ""), *(_harmless(fact) for fact in _facts(one, names)), one.series.unit]
-        points = one.points
+    for history_series in history.series:
+        server_id = str(history_series.server_id or "")
+        texts = [_harmless(text) for text in _texts(history_series, names)]
+        points = history_series.points
         low = points.values if points.low is None else points.low
         high = points.values if points.high is None else points.high
         for time_ms, *values in zip(
             points.times.tolist(), points.values.tolist(), low.tolist(), high.tolist(), strict=True
         ):
             moment = dt.datetime.fromtimestamp(time_ms / 1000, dt.UTC).isoformat(timespec="milliseconds")
-            writer.writerow([moment, *facts, *("" if value != value else repr(value) for value in values)])
+            cells = ["" if value != value else repr(value) for value in values]
+            writer.writerow([moment, server_id, *texts, history_series.series.unit, *cells])
     return b"\xef\xbb\xbf" + text.getvalue().encode()
 
 
 def arrow(history: History, names: dict[int, str]) -> bytes:
-    """An IPC stream."""
+    """An Arrow IPC stream."""
     import pyarrow as pa
 
     sink = io.BytesIO()
@@ -48,7 +50,7 @@ def arrow(history: History, names: dict[int, str]) -> bytes:
 
 
 def parquet(history: History, names: dict[int, str]) -> bytes:
-    """A file, compressed with zstd."""
+    """A Parquet file, compressed with zstd."""
     import pyarrow.parquet as pq
 
     sink = io.BytesIO()
@@ -75,28 +77,27 @@ def _table(history: History, names: dict[int, str]) -> "pa.Table":
         metadata={"resolution": history.resolution.value, "step_ms": str(history.step_ms or "")},
     )
     batches = []
-    for one in history.series:
-        points, size = one.points, len(one.points.times)
-        numbers = [points.values if column is None else column for column in (points.values, points.low, points.high)]
-        same = np.zeros(size, np.int32)
-        words = [
-            pa.DictionaryArray.from_arrays(same, pa.array([fact], pa.string()))
-            for fact in (*_facts(one, names), one.series.unit)
-        ]
+    for history_series in history.series:
+        points, size = history_series.points, len(history_series.points.times)
+        first_entry = np.zeros(size, np.int32)
         columns = [
             pa.array(points.times, pa.int64()).cast(pa.timestamp("ms", tz="UTC")),
-            pa.array([one.server_id] * size, pa.int32()),
-            *words,
-            *(pa.array(column, pa.float64(), from_pandas=True) for column in numbers),
+            pa.array([history_series.server_id] * size, pa.int32()),
         ]
+        for text in (*_texts(history_series, names), history_series.series.unit):
+            columns.append(pa.DictionaryArray.from_arrays(first_entry, pa.array([text], pa.string())))
+        for values in (points.values, points.low, points.high):
+            column = points.values if values is None else values
+            columns.append(pa.array(column, pa.float64(), from_pandas=True))
         batches.append(pa.RecordBatch.from_arrays(columns, schema=schema))
     return pa.Table.from_batches(batches, schema).unify_dictionaries()
 
 
-def _facts(one: SeriesHistory, names: dict[int, str]) -> tuple[str, str, str]:
-    """Server, metric, labels."""
-    labels = ",".join(f'{name}="{value}"' for name, value in one.series.labels)
-    return names.get(one.server_id or 0, ""), one.series.metric, labels
+def _texts(history_series: SeriesHistory, names: dict[int, str]) -> tuple[str, str, str]:
+    """Server name, metric and labels."""
+    series = history_series.series
+    labels = ",".join(f'{name}="{value}"' for name, value in series.labels)
+    return names.get(history_series.server_id or 0, ""), series.metric, labels
 
 
 def _harmless(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Series across servers, labels or tags as one."""
+"""Groups: many series as one, across servers, labels or tags."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -20,60 +20,58 @@ _ACROSS: Mapping[Aggregation, Callable[[Values], Values]] = {
 
 
 def parse_grouping(across: Aggregation | None, by: Sequence[str]) -> Grouping | None:
-    """The grouping of a query; None when there is none.
+    """The grouping of a query; None without one.
 
     Raises:
-        InvalidInput: not a way to put series together, or not a thing to group by.
+        InvalidInput: series cannot be combined in this way, or grouped by this.
     """
     if across is None:
         if by:
             raise InvalidInput("group_by needs across: avg, min, max, sum, count or a percentile.", field="across")
         return None
     if across not in _ACROSS and across.percentile is None:
-        raise InvalidInput(
-            f"{across} of series makes no sense: avg, min, max, sum, count, p50 ... p99.", field="across"
-        )
-    for one in by:
-        kind, _, name = one.partition(":")
-        if one != "server" and (kind not in ("tag", "label") or not name):
-            raise InvalidInput(f"group_by must be server, tag:NAME or label:NAME, not {one!r}.", field="group_by")
+        raise InvalidInput(f"across must be avg, min, max, sum, count or a percentile, not {across}.", field="across")
+    for group_by in by:
+        kind, _, name = group_by.partition(":")
+        if group_by != "server" and (kind not in ("tag", "label") or not name):
+            raise InvalidInput(f"group_by must be server, tag:NAME or label:NAME, not {group_by!r}.", field="group_by")
     return Grouping(across, tuple(by))
 
 
 class Groups:
-    """Collects series and makes one of each group."""
+    """Collects series and combines each group into one."""
 
     def __init__(self, grouping: Grouping, tags: Mapping[int, Mapping[str, str]]) -> None:
         self._grouping = grouping
         self._tags = tags
         self._members: dict[Series, list[SeriesHistory]] = {}
 
-    def add(self, one: SeriesHistory) -> None:
-        """Takes a series in."""
-        self._members.setdefault(self._group(one), []).append(one)
+    def add(self, member: SeriesHistory) -> None:
+        """Adds a series to its group."""
+        self._members.setdefault(self._group(member), []).append(member)
 
-    def _group(self, one: SeriesHistory) -> Series:
-        assert one.server_id is not None
+    def _group(self, member: SeriesHistory) -> Series:
+        assert member.server_id is not None
         labels = []
         for by in self._grouping.by:
             kind, _, name = by.partition(":")
             if kind == "server":
-                labels.append(("server", str(one.server_id)))
+                labels.append(("server", str(member.server_id)))
             elif kind == "tag":
-                labels.append((f"tag:{name}", self._tags[one.server_id].get(name, "")))
+                labels.append((f"tag:{name}", self._tags[member.server_id].get(name, "")))
             else:
-                labels.append((name, dict(one.series.labels).get(name, "")))
-        return Series(one.series.metric, tuple(labels), one.series.unit, one.series.kind)
+                labels.append((name, dict(member.series.labels).get(name, "")))
+        return Series(member.series.metric, tuple(labels), member.series.unit, member.series.kind)
 
-    def made(self) -> list[SeriesHistory]:
-        """One series a group, in the order of their names."""
-        return [self._one(series, self._members[series]) for series in sorted(self._members, key=str)]
+    def combined(self) -> list[SeriesHistory]:
+        """One series for each group, in the order of their names."""
+        return [self._combine(series, self._members[series]) for series in sorted(self._members, key=str)]
 
-    def _one(self, series: Series, members: list[SeriesHistory]) -> SeriesHistory:
-        times = np.unique(np.concatenate([one.points.times for one in members]))
+    def _combine(self, series: Series, members: list[SeriesHistory]) -> SeriesHistory:
+        times = np.unique(np.concatenate([member.points.times for member in members]))
         values, low, high = (np.full((len(members), len(times)), np.nan) for _ in range(3))
-        for row, one in enumerate(members):
-            points = one.points
+        for row, member in enumerate(members):
+            points = member.points
             place = np.searchsorted(times, points.times)
             values[row, place] = points.values
             low[row, place] = points.values if points.low is None else points.low

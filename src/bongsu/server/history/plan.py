@@ -1,4 +1,4 @@
-"""At which resolution a query is answered: the coarsest that still gives the points asked for, and still is there."""
+"""Plans a query: the coarsest resolution that gives the requested points and is still kept."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from bongsu.server.storage.archive import RAW, ROW_SPAN_MS
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``tier``: what is read; ``step_ms``: the length of a point's bucket, None: samples as they are."""
+    """``tier``: what is read; ``step_ms``: the length of a point's bucket, None: samples as they are stored."""
 
     tier: int
     step_ms: int | None
@@ -21,10 +21,10 @@ class Plan:
 def make_plan(
     query: HistoryQuery, earliest_ms: int, interval_ms: int, floors: Mapping[int, int], *, raw_only: str | None
 ) -> Plan:
-    """``earliest_ms``: of what there is; ``interval_ms``: of the samples; ``raw_only``: why no rollup will do.
+    """``earliest_ms``: the oldest data; ``interval_ms``: of the samples; ``raw_only``: why rollups cannot answer.
 
     Raises:
-        InvalidInput: the samples that the answer needs have been given up, or the step does not fit the resolution.
+        InvalidInput: the raw samples that the answer needs are no longer kept, or the step does not fit the resolution.
     """
     if query.cursor is not None:
         return Plan(query.cursor.tier, query.cursor.step_ms)
@@ -36,7 +36,7 @@ def make_plan(
         plan = _chosen(query, start_ms, length_ms, interval_ms, floors, raw_only=raw_only is not None)
     if raw_only is not None and (plan.tier != RAW or start_ms < floors[RAW]):
         raise InvalidInput(
-            f"{raw_only} needs the samples themselves, which are there from {max(floors[RAW], earliest_ms)} on.",
+            f"{raw_only} needs raw samples, which are kept from {max(floors[RAW], earliest_ms)} on.",
             code="samples_given_up",
             field="start" if plan.tier == RAW else "resolution",
             limit=max(floors[RAW], earliest_ms),
@@ -67,7 +67,7 @@ def _chosen(
         step_ms = nice_step(length_ms, query.max_points, at_least_ms=interval_ms)
     if raw_only:
         return Plan(RAW, step_ms)
-    tier = next((one for one in (HOUR_MS, MINUTE_MS) if step_ms % one == 0), RAW)
+    tier = next((rollup_ms for rollup_ms in (HOUR_MS, MINUTE_MS) if step_ms % rollup_ms == 0), RAW)
     for coarser in ROW_SPAN_MS:
         if start_ms < floors[tier] and coarser > tier:
             tier = coarser

@@ -1,4 +1,4 @@
-"""What is asked and what is answered."""
+"""Queries and answers."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,7 +12,7 @@ from bongsu.server.storage.archive import RAW
 
 
 class Resolution(StrEnum):
-    """What points are made from."""
+    """What the points of an answer are made from."""
 
     RAW = "raw"
     MINUTE = "1m"
@@ -20,18 +20,18 @@ class Resolution(StrEnum):
 
     @property
     def tier(self) -> int:
-        """Its tier in the archive: the length of a bucket in ms, 0 for raw."""
+        """The tier in the archive: the length of a bucket in ms, 0 for raw."""
         return {Resolution.RAW: RAW, Resolution.MINUTE: MINUTE_MS, Resolution.HOUR: HOUR_MS}[self]
 
     @classmethod
     def of(cls, tier: int) -> "Resolution":
         """The reverse of ``tier``."""
-        return next(one for one in cls if one.tier == tier)
+        return next(resolution for resolution in cls if resolution.tier == tier)
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where the next page begins: after this series, with the step and the tier of the pages before."""
+    """Where the next page begins: after this series, with the step and tier of the earlier pages."""
 
     server_id: int
     series: str
@@ -41,9 +41,9 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Series of one metric that agree in all of ``by`` become one: at each time, ``across`` of their points.
+    """Series of one metric that agree in all of ``by`` become one series: at each time, ``across`` of their points.
 
-    ``by``: ``server``, ``tag:NAME`` or ``label:NAME``; empty: all of a metric.
+    ``by``: ``server``, ``tag:NAME`` or ``label:NAME``; empty: all series of a metric.
     """
 
     across: Aggregation
@@ -52,7 +52,7 @@ class Grouping:
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """``[start_ms, end_ms)`` of the selected series in at most ``max_points`` points each."""
+    """The selected series in ``[start_ms, end_ms)``, with at most ``max_points`` points each."""
 
     selection: Selection
     start_ms: int
@@ -65,14 +65,14 @@ class HistoryQuery:
     resolution: Resolution | None = None
     grouping: Grouping | None = None
 
-    def how(self, series: Series) -> Aggregation:
-        """What a point says of this series."""
+    def aggregation_of(self, series: Series) -> Aggregation:
+        """The aggregation of this series: the requested one, else rate for counters and avg for gauges."""
         return self.aggregation or (Aggregation.RATE if series.kind is Kind.COUNTER else Aggregation.AVG)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """One series of one server and where its values stand: (layout, position) for each layout that holds it."""
+class SelectedSeries:
+    """One series of one server, with (layout, position) for each layout that holds it."""
 
     server: ServerState
     series: Series
@@ -80,18 +80,16 @@ class Wanted:
 
     @property
     def server_id(self) -> int:
-        """Of its server."""
         return self.server.record.id
 
     @property
     def counter(self) -> bool:
-        """Whether it only rises."""
         return self.series.kind is Kind.COUNTER
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesHistory:
-    """The points of one series, or of a group of ``members`` series (``server_id`` is None then)."""
+    """The points of one series, or of a group of ``members`` series (then ``server_id`` is None)."""
 
     server_id: int | None
     series: Series
@@ -102,7 +100,7 @@ class SeriesHistory:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What should be there and cannot be read. ``series`` None: nothing of this time can."""
+    """Stored data that cannot be read. ``series`` None: all series of this time."""
 
     server_id: int
     start_ms: int
@@ -112,7 +110,7 @@ class Missing:
 
 @dataclass(slots=True)
 class History:
-    """The answer. ``step_ms`` None: the stored samples as they are. ``tag``: equal answers have equal ones."""
+    """The answer. ``step_ms`` None: samples as they are stored. ``tag``: equal for equal answers."""
 
     resolution: Resolution
     step_ms: int | None

@@ -1,4 +1,4 @@
-"""Answers from rollups: the points of a series from its buckets. The half that makes them is ``storage/rollup.py``."""
+"""Answers from rollups: the points of a series from its buckets, which ``storage/rollup.py`` makes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from bongsu.server.storage.rollup import FIRST, HIGH, LAST, LOW, RESETS, TOTAL, 
 
 @dataclass(frozen=True, slots=True)
 class SeriesRollup:
-    """Buckets of one series: (m,) each, ``stats``: (STATS, m), ordered by ``times`` and then ``first_ms``.
+    """The buckets of one series: (m,) each, ``stats``: (STATS, m), ordered by ``times`` and then ``first_ms``.
 
-    A bucket may stand more than once: its samples came in two layouts, or some of them came late.
+    A bucket can occur more than once: its samples arrived in two layouts, or some of them arrived late.
     """
 
     times: Times
@@ -26,13 +26,13 @@ class SeriesRollup:
 
     @classmethod
     def of_samples(cls, times: Times, values: Values, step_ms: int, *, counter: bool) -> "SeriesRollup":
-        """Buckets of raw samples; n >= 1."""
-        made = of_frames(times, values[:, None], np.array([counter]), step_ms)
-        return cls(made.times, made.first_ms, made.last_ms, made.count[:, 0], made.stats[:, :, 0])
+        """The buckets of raw samples; n >= 1."""
+        rollup = of_frames(times, values[:, None], np.array([counter]), step_ms)
+        return cls(rollup.times, rollup.first_ms, rollup.last_ms, rollup.count[:, 0], rollup.stats[:, :, 0])
 
     @classmethod
     def joined(cls, parts: "Sequence[SeriesRollup]") -> "SeriesRollup":
-        """Several as one, in order; at least one."""
+        """Joins one or more parts, in order."""
         if len(parts) == 1:
             return parts[0]
         times, first_ms, last_ms, count = (
@@ -44,7 +44,7 @@ class SeriesRollup:
         return cls(times[order], first_ms[order], last_ms[order], count[order], stats[:, order])
 
     def where(self, rows: npt.NDArray[np.bool_]) -> "SeriesRollup":
-        """Some of the buckets."""
+        """A selection of the buckets."""
         return SeriesRollup(
             self.times[rows], self.first_ms[rows], self.last_ms[rows], self.count[rows], self.stats[:, rows]
         )
@@ -53,10 +53,10 @@ class SeriesRollup:
 def aggregate_rollup(
     series: SeriesRollup, how: Aggregation, start_ms: int, end_ms: int, step_ms: int, *, counter: bool
 ) -> Points:
-    """What ``columns.aggregate`` says of the samples, from their rollup; ``step_ms`` is a multiple of its own.
+    """The result of ``aggregate``, computed from a rollup; ``step_ms`` is a multiple of the rollup's step.
 
-    Buckets count whole: those that begin in ``[start_ms, end_ms)``. A bucket before the range tells what a counter had
-    when it began. Extremes of a rate are those of the buckets, not of the samples in them.
+    The buckets that begin in ``[start_ms, end_ms)`` count whole. A bucket before the range gives the value that a
+    counter starts from. The extremes of a rate are those of the buckets, not of the samples.
     """
     series = series.where(series.count > 0)
     spans = None
@@ -64,15 +64,15 @@ def aggregate_rollup(
         series, growth, spans = _growth(series, counter=counter)
         inside = (series.times >= start_ms) & (series.times < end_ms)
         growth, spans = growth[inside], spans[inside]
-        each = low = high = growth / spans if how is Aggregation.RATE else growth
+        per_bucket = low = high = growth / spans if how is Aggregation.RATE else growth
         series = series.where(inside)
     else:
         series = series.where((series.times >= start_ms) & (series.times < end_ms))
-        each = growth = series.stats[LAST]
-        low, high = (each, each) if counter else (series.stats[LOW], series.stats[HIGH])
+        per_bucket = growth = series.stats[LAST]
+        low, high = (per_bucket, per_bucket) if counter else (series.stats[LOW], series.stats[HIGH])
     times = series.times
     if not len(times):
-        return Points(times, each)
+        return Points(times, per_bucket)
     starts, first = bucket_starts(times, step_ms)
     match how:
         case Aggregation.AVG:
@@ -84,7 +84,7 @@ def aggregate_rollup(
         case Aggregation.SUM:
             points = np.add.reduceat(series.stats[TOTAL], first)
         case Aggregation.LAST:
-            points = each[np.append(first[1:], len(times)) - 1]
+            points = per_bucket[np.append(first[1:], len(times)) - 1]
         case Aggregation.COUNT:
             points = np.add.reduceat(series.count, first).astype(np.float64)
         case Aggregation.RATE:
@@ -93,13 +93,13 @@ def aggregate_rollup(
         case Aggregation.INCREASE:
             points = np.add.reduceat(growth, first)
         case _:
-            raise ValueError(f"a rollup does not know the {how}")
+            raise ValueError(f"rollups do not keep the {how}")
     return Points(starts, points, np.minimum.reduceat(low, first), np.maximum.reduceat(high, first))
 
 
 def _growth(series: SeriesRollup, *, counter: bool) -> tuple[SeriesRollup, Values, Values]:
-    """The buckets at whose end there is growth, how much, and over how many seconds. What lies between two buckets
-    belongs to the later one, as growth between two samples belongs to the later sample."""
+    """The buckets that have growth, how much, and over how many seconds. The growth between two buckets belongs to the
+    later one, as the growth between two samples belongs to the later sample."""
     last = series.stats[LAST]
     spans = np.diff(series.last_ms, prepend=series.first_ms[:1]) / 1000
     if counter:
@@ -114,10 +114,10 @@ def _growth(series: SeriesRollup, *, counter: bool) -> tuple[SeriesRollup, Value
     return series.where(grown), growth[grown], spans[grown]
 
 
-# What a rollup of a counter, or of anything, does not tell.
+# What the rollup of a counter does not keep.
 _RAW_ONLY_COUNTER = frozenset({Aggregation.AVG, Aggregation.MIN, Aggregation.MAX, Aggregation.SUM})
 
 
 def needs_raw(how: Aggregation, *, counter: bool) -> bool:
-    """Whether only the samples themselves tell this."""
+    """Whether an aggregation can only be computed from raw samples."""
     return how.percentile is not None or (counter and how in _RAW_ONLY_COUNTER)

@@ -1,4 +1,4 @@
-"""From stored rows to the points of one series. Pure computing: runs in a thread."""
+"""From stored rows to the points of one series. Pure computation that runs in a thread."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from bongsu.arrays import Times, Values
 from bongsu.core.series import Layout
 from bongsu.server.history.aggregation import Points, aggregate, present
 from bongsu.server.history.plan import Plan
-from bongsu.server.history.query import HistoryQuery, Missing, Wanted
+from bongsu.server.history.query import HistoryQuery, Missing, SelectedSeries
 from bongsu.server.history.rollups import SeriesRollup, aggregate_rollup
 from bongsu.server.history.sources import BlockColumns, LayoutRows
 from bongsu.server.storage.archive import RAW, SPAN_MS
@@ -18,73 +18,77 @@ from bongsu.server.storage.layouts import LayoutKey
 Rows = Mapping[LayoutKey, LayoutRows]
 
 
-def points_of(one: Wanted, rows: Rows, query: HistoryQuery, plan: Plan, missing: list[Missing]) -> Points | None:
-    """The points of one series; None when there is none. What cannot be read is added to ``missing``."""
-    how = query.how(one.series)
+def points_of(
+    selected: SelectedSeries, rows: Rows, query: HistoryQuery, plan: Plan, missing: list[Missing]
+) -> Points | None:
+    """The points of one series; None without any. Parts that cannot be read are added to ``missing``."""
+    how = query.aggregation_of(selected.series)
     if plan.tier == RAW:
-        samples = merged([part for place in one.places for part in _samples(one, place, rows, missing)])
+        samples = merged([part for place in selected.places for part in _samples(selected, place, rows, missing)])
         if samples is None:
             return None
-        return aggregate(*samples, how, query.start_ms, query.end_ms, plan.step_ms, counter=one.counter)
+        return aggregate(*samples, how, query.start_ms, query.end_ms, plan.step_ms, counter=selected.counter)
     assert plan.step_ms is not None
-    buckets = [part for place in one.places for part in _buckets(one, place, rows, plan.tier, missing)]
+    buckets = [part for place in selected.places for part in _buckets(selected, place, rows, plan.tier, missing)]
     if not buckets:
         return None
-    # Points count whole buckets, so the one that the range begins in counts as well.
+    # Points count whole buckets, so the bucket in which the range begins counts as well.
     start_ms = query.start_ms - query.start_ms % plan.tier
     joined = SeriesRollup.joined(buckets)
-    return aggregate_rollup(joined, how, start_ms, query.end_ms, plan.step_ms, counter=one.counter)
+    return aggregate_rollup(joined, how, start_ms, query.end_ms, plan.step_ms, counter=selected.counter)
 
 
-def _samples(one: Wanted, place: tuple[Layout, int], rows: Rows, missing: list[Missing]) -> list[tuple[Times, Values]]:
+def _samples(
+    selected: SelectedSeries, place: tuple[Layout, int], rows: Rows, missing: list[Missing]
+) -> list[tuple[Times, Values]]:
     layout, position = place
-    mine = rows[one.server_id, layout.id]
+    layout_rows = rows[selected.server_id, layout.id]
     parts = []
-    for block in mine.blocks:
+    for block in layout_rows.blocks:
         try:
             parts.append(block.samples(position))
         except CorruptBlock:
-            missing.append(_missing(one, block))
-    if mine.frames is not None:
-        parts.append((mine.frames.times, mine.frames.column(position)))
+            missing.append(_missing(selected, block))
+    if layout_rows.frames is not None:
+        parts.append((layout_rows.frames.times, layout_rows.frames.column(position)))
     return parts
 
 
 def _buckets(
-    one: Wanted, place: tuple[Layout, int], rows: Rows, tier: int, missing: list[Missing]
+    selected: SelectedSeries, place: tuple[Layout, int], rows: Rows, tier: int, missing: list[Missing]
 ) -> list[SeriesRollup]:
     layout, position = place
-    mine = rows[one.server_id, layout.id]
-    found = []
-    raw_spans = np.array(sorted(mine.raw_spans), np.int64)
-    for row in mine.rollups:
+    layout_rows = rows[selected.server_id, layout.id]
+    parts = []
+    raw_spans = np.array(sorted(layout_rows.raw_spans), np.int64)
+    for row in layout_rows.rollups:
         try:
-            buckets = row.buckets(position, counter=one.counter)
+            buckets = row.buckets(position, counter=selected.counter)
         except CorruptBlock:
-            missing.append(_missing(one, row))
+            missing.append(_missing(selected, row))
             continue
-        found.append(buckets.where(~np.isin(buckets.times - buckets.times % SPAN_MS, raw_spans)))
-    samples = merged(_samples(one, place, rows, missing))
+        parts.append(buckets.where(~np.isin(buckets.times - buckets.times % SPAN_MS, raw_spans)))
+    samples = merged(_samples(selected, place, rows, missing))
     if samples is not None:
         samples = present(*samples)
     if samples is not None and len(samples[0]):
-        found.append(SeriesRollup.of_samples(*samples, tier, counter=one.counter))
-    return found
+        parts.append(SeriesRollup.of_samples(*samples, tier, counter=selected.counter))
+    return parts
 
 
-def _missing(one: Wanted, source: BlockColumns) -> Missing:
-    return Missing(one.server_id, source.start_ms, source.end_ms, str(one.series))
+def _missing(selected: SelectedSeries, source: BlockColumns) -> Missing:
+    return Missing(selected.server_id, source.start_ms, source.end_ms, str(selected.series))
 
 
 def merged(parts: list[tuple[Times, Values]]) -> tuple[Times, Values] | None:
-    """Blocks, frames and layouts of one series in the order of time; of two samples at one time, the first."""
+    """The samples of several blocks, frames and layouts, ordered by time; of two samples at one time, the first."""
     if len(parts) < 2:
         return parts[0] if parts else None
     times = np.concatenate([times for times, _ in parts])
     values = np.concatenate([values for _, values in parts])
     if (np.diff(times) > 0).all():
         return times, values
-    # A layout that holds no value of the series must not hide one that does.
-    there = ~np.isnan(values)
-    times, first = np.unique(times[there], return_index=True)
-    return times, values[there][first]
+    # A layout without a value of the series must not hide another one's value.
+    has_value = ~np.isnan(values)
+    times, first = np.unique(times[has_value], return_index=True)
+    return times, values[has_value][first]

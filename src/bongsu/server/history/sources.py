@@ -1,4 +1,4 @@
-"""Reads what the database holds of some series of one layout. Bytes out; what costs time on the CPU comes later."""
+"""Reads some series of one layout from the database. Returns bytes: decoding, which takes CPU time, comes later."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from bongsu.server.storage.rollup_blocks import SHARED, decode_series, decode_sh
 
 @dataclass(slots=True)
 class BlockColumns:
-    """Some columns of one block, or of one rollup row (``step_ms``)."""
+    """Some columns of one block (``step_ms`` None) or of one rollup row."""
 
     key: LayoutKey
     step_ms: int | None
@@ -30,15 +30,15 @@ class BlockColumns:
     parts: dict[int, bytes] = field(default_factory=dict)
 
     def part(self, position: int) -> bytes:
-        """The bytes of one column as stored; empty when they could not be read."""
+        """The bytes of one column as stored; empty if they could not be read."""
         return self.parts.get(position, b"")
 
     def samples(self, position: int) -> tuple[Times, Values]:
-        """Of a block. Raises CorruptBlock."""
+        """The samples of one series, from a block. Raises CorruptBlock."""
         return self.head.times, self.head.column(position, self.part(position))
 
     def buckets(self, position: int, *, counter: bool) -> SeriesRollup:
-        """Of a rollup row. Raises CorruptBlock."""
+        """The buckets of one series, from a rollup row. Raises CorruptBlock."""
         frames, first_ms, last_ms = decode_shared(self.head, self.part(SHARED))
         part = self.part(position + 1)
         count, stats = decode_series(self.head, position, part, frames, counter=counter)
@@ -47,9 +47,9 @@ class BlockColumns:
 
 @dataclass(slots=True)
 class LayoutRows:
-    """What the database holds of one layout in a range: ``rollups``, but raw where those are behind.
+    """The stored data of one layout in a range: rollups, and raw samples where the rollups are behind.
 
-    ``raw_spans``: starts of the spans whose raw samples count instead of their rollups.
+    ``raw_spans``: starts of the spans for which the raw samples count instead of the rollups.
     """
 
     key: LayoutKey
@@ -60,9 +60,9 @@ class LayoutRows:
     missing: list[Missing] = field(default_factory=list)
 
     def add_to(self, digest: "hashlib.blake2b") -> None:
-        """Tells this content from any other."""
-        for one in (*self.blocks, *self.rollups):
-            digest.update(f"{self.key} {one.step_ms} {one.start_ms} {one.checksum};".encode())
+        """Adds what identifies this content to a digest."""
+        for source in (*self.blocks, *self.rollups):
+            digest.update(f"{self.key} {source.step_ms} {source.start_ms} {source.checksum};".encode())
         if self.frames is not None:
             times = self.frames.times
             digest.update(f"{self.key} {len(times)} {times[0]} {times[-1]};".encode())
@@ -79,8 +79,8 @@ def read_layout(
 ) -> LayoutRows:
     """The columns ``positions`` (ascending) of one layout in ``[start_ms, end_ms)``.
 
-    ``floor_ms``: before it raw samples have been given up. At a coarser tier than raw, spans that hold frames which
-    are not part of the rollups yet are read raw: they are the last hours, and those that late frames came into.
+    ``floor_ms``: raw samples before it are no longer kept. At a coarser tier than raw, spans with frames that are not
+    part of the rollups yet are read raw: the last hours, and spans that late frames arrived in.
     """
     rows = LayoutRows(key, frame_columns(connection, key, start_ms, end_ms, positions))
     if tier == RAW:
@@ -135,7 +135,7 @@ def _read_columns(connection: Connection, sources: list[BlockColumns], positions
         try:
             places = [source.head.place(position) for position in positions]
         except CorruptBlock:
-            continue  # its columns are missing, which reading them tells
+            continue  # reading its columns reports them as missing
         if together(places):
             first = places[0][0]
             slices = [

@@ -1,7 +1,7 @@
 """POST /api/metrics: the way of a frame from the socket to the disk.
 
-An ASGI endpoint of its own, below FastAPI. The frames of many requests are written in one transaction (group commit);
-a request is answered when its own are on disk. Nothing of a request is stored unless all of it is valid.
+An ASGI endpoint below FastAPI. The frames of many requests are written in one transaction (group commit); a request is
+answered when its own frames are on disk. A request is stored as a whole or not at all.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 class Counters:
-    """What ingest has done since the start; shown by /api/health."""
+    """Totals since the start, shown by /api/health."""
 
     def __init__(self) -> None:
         self.frames = 0
@@ -52,11 +52,11 @@ class Counters:
 
 
 class ClientGone(Exception):
-    """The client hung up before its request was complete."""
+    """The client disconnected before its request was complete."""
 
 
 class Ingest:
-    """Takes frames in. One per process."""
+    """Receives frames. One per process."""
 
     def __init__(
         self,
@@ -69,10 +69,10 @@ class Ingest:
         pushed: Callable[[Grant], None],
         refused: Callable[[Scope], Awaitable[None]],
     ) -> None:
-        """``pushed`` and ``refused`` count what an agent sends, and what comes without a valid token: they raise
-        TooMany."""
+        """``pushed`` counts the pushes of an agent and ``refused`` the requests without a valid token; both raise TooMany
+        above the rate limit."""
         self.counters = Counters()
-        # Why frames cannot be stored at the moment, and since when.
+        # Why frames cannot be stored now, and since when.
         self.problem: tuple[Unavailable, int] | None = None
         self._database = database
         self._registry = registry
@@ -88,15 +88,15 @@ class Ingest:
 
     @property
     def queued_bytes(self) -> int:
-        """Values that wait for the disk."""
+        """Bytes of values that wait for the disk."""
         return self._commits.queued_bytes
 
     def start(self) -> None:
-        """Begins to write; needs a running event loop."""
+        """Starts writing. Needs a running event loop."""
         self._commits.start()
 
     async def stop(self) -> None:
-        """Writes what is queued and ends."""
+        """Writes what is queued and stops."""
         await self._commits.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,7 +120,7 @@ class Ingest:
                 raise UnsupportedEncoding(
                     "Content-Type must be application/x-protobuf or application/json.", field="Content-Type"
                 )
-            # A dictionary in memory: a token that is revoked is good for nothing at the next request.
+            # A dictionary in memory: a revoked token is refused at the next request.
             grant = self._directory.agents.get(sha256(authorization[7:]).digest())
             if grant is None or grant.expires_ms:
                 grant = await self._unknown(authorization, scope)
@@ -148,7 +148,7 @@ class Ingest:
             status = 500
             self.counters.rejected["internal_error"] += 1
             result = PushResult(
-                error=PushError("internal_error", "This is a bug in the API server; its log says more.")
+                error=PushError("internal_error", "This is a bug in the API server; its log has the details.")
             )
         answer = form.encode_result(result)
         await send(
@@ -165,7 +165,7 @@ class Ingest:
         await send({"type": "http.response.body", "body": answer})
 
     async def _unknown(self, authorization: bytes, scope: Scope) -> Grant:
-        """The grant of a token that was given a moment ago by another process, or that ends soon."""
+        """The grant of a token that another process has just issued, or that expires soon."""
         scheme, _, token = authorization.partition(b" ")
         hashed = sha256(token).digest()
         grant = self._directory.agents.get(hashed)
@@ -200,10 +200,10 @@ class Ingest:
         return gunzip(body, limit) if encoding == b"gzip" else body
 
     async def push(self, push: Push, tags: dict[str, str] | None = None) -> PushResult:
-        """Stores a push (``tags``: those of its server, if it is new), and returns when it is on disk.
+        """Stores a push and returns when it is on disk. ``tags``: for the server, if it is new.
 
         Raises:
-            BongsuError: why nothing of it was stored.
+            BongsuError: why nothing was stored.
         """
         now_ms = self._clock.now_ms()
         state = self._registry.by_agent_id.get(push.agent.agent_id)
@@ -216,7 +216,7 @@ class Ingest:
         processes: list[StoredList] = []
         if push.process_lists:
             check_process_lists(push.process_lists, self._limits, now_ms)
-            # 90 us each: an agent that was cut off for long replays many, for which the event loop has no time
+            # 90 us each: too long for the event loop when an agent replays the lists of a long outage
             processes = await asyncio.to_thread(encode_lists, push.process_lists)
             size_bytes += sum(len(data) for _, data in processes)
         if state is None or differs(state.record, push.agent, push.host):
@@ -224,7 +224,7 @@ class Ingest:
             state = await self._record(push, tags, now_ms)
         if push.sent_ms and state.heard_clock(push.sent_ms, now_ms):
             offset = state.record.clock_offset_ms / 1000
-            logger.warning("the clock of %s jumped: it is %+.0f s off ours", state.record.agent.name, offset)
+            logger.warning("the clock of %s jumped: it is now %+.0f s off", state.record.agent.name, offset)
         accepted = 0
         if push.frames or layouts or processes:
             accepted = await self._commits.commit(
@@ -262,22 +262,22 @@ class Ingest:
             for frame in batch.frames:
                 state.saw(frame)
                 values += len(frame.values) >> 3
-            # Frames of one request are alike; of a part that was stored already it is an estimate.
+            # An estimate where some frames were stored before: the frames of a request have about the same length.
             counters.samples += values if count == len(batch.frames) else values * count // len(batch.frames)
             counters.frames += count
             counters.duplicates += len(batch.frames) - count
         if self.problem is not None:
-            logger.warning("frames are stored again")
+            logger.warning("frames can be stored again")
             self.problem = None
 
     def _failed(self, error: Unavailable | None) -> None:
         if error is not None and self.problem is None:
-            logger.error("frames cannot be stored: %s Agents are told to wait.", error.message)
+            logger.error("frames cannot be stored: %s Agents are asked to wait.", error.message)
             self.problem = (error, self._clock.now_ms())
 
 
 async def _rest(receive: Receive, first: bytes, limit: int) -> bytes:
-    """A body that comes in pieces."""
+    """The rest of a body that arrives in pieces."""
     parts, size, more = [first], len(first), True
     while more:
         message = await receive()
@@ -296,11 +296,11 @@ def _too_large(limit: int) -> TooLarge:
 
 
 def gunzip(body: bytes, limit: int) -> bytes:
-    """The decompressed body, never growing past ``limit`` bytes.
+    """The decompressed body, of at most ``limit`` bytes.
 
     Raises:
-        TooLarge: it would.
-        UnsupportedEncoding: it is not gzip, or is cut off.
+        TooLarge: the body is larger.
+        UnsupportedEncoding: it is not gzip, or is truncated.
     """
     stream = zlib.decompressobj(wbits=31)
     try:
@@ -315,5 +315,7 @@ def gunzip(body: bytes, limit: int) -> bytes:
             limit=limit,
         )
     if not stream.eof or stream.unused_data:
-        raise UnsupportedEncoding("The gzip body is cut off or followed by more.", code="malformed_body", field="body")
+        raise UnsupportedEncoding(
+            "The gzip body is truncated, or followed by other data.", code="malformed_body", field="body"
+        )
     return plain

@@ -1,7 +1,7 @@
-"""Frames of many requests in one transaction: each request goes on when its own frames are on disk.
+"""Group commit: the frames of many requests in one transaction; each request continues when its frames are on disk.
 
-One transaction costs a sync of the disk, some milliseconds, whether it holds one frame or a thousand. While one
-commit runs the next one collects, so the latency of a request is at most two commits and PERIOD_SECONDS.
+A transaction costs one sync of the disk, some milliseconds, whether it holds one frame or a thousand. While one commit
+runs, the next one collects, so the latency of a request is at most two commits plus PERIOD_SECONDS.
 """
 
 import asyncio
@@ -15,17 +15,17 @@ from bongsu.server.storage.batches import Batch, SomeStoredAlready, store
 
 logger = logging.getLogger(__name__)
 
-# A commit begins this long after the one before it began, or as soon as so many requests wait: at 100 requests/s two or
-# three share a sync, at 5,000/s nobody waits. Measured with 64 busy connections: always waiting 4 ms costs 35 %.
+# A commit begins this long after the previous one began, or as soon as ENOUGH_BATCHES requests wait: at 100 requests/s
+# two or three share a sync, at 5,000/s nobody waits. With 64 busy connections, always waiting 4 ms costs 35 %.
 PERIOD_SECONDS = 0.02
 ENOUGH_BATCHES = 16
-# One transaction's frames; more than this wait for the next, so that no transaction grows past some tens of
+# Batches in one transaction; the rest wait for the next one, so that no transaction takes longer than some tens of
 # milliseconds.
 MAX_BATCHES = 2_048
 
 
 class GroupCommit:
-    """Writes batches in groups. ``committed(batches)`` is called on the event loop after each commit."""
+    """Writes batches in groups. Calls ``committed(batches, counts)`` on the event loop after each commit."""
 
     def __init__(
         self,
@@ -47,15 +47,15 @@ class GroupCommit:
 
     @property
     def queued_bytes(self) -> int:
-        """Values that wait for the disk."""
+        """Bytes of values that wait for the disk."""
         return self._queued_bytes
 
     def start(self) -> None:
-        """Begins to write; needs a running event loop."""
+        """Starts writing. Needs a running event loop."""
         self._task = asyncio.create_task(self._run(), name="group-commit")
 
     async def stop(self) -> None:
-        """Writes what is queued and ends."""
+        """Writes what is queued and stops."""
         while self._queue:
             await asyncio.wait([future for _, future in self._queue])
         if self._task is not None:
@@ -67,10 +67,10 @@ class GroupCommit:
         """Returns the number of new frames when the batch is on disk.
 
         Raises:
-            Unavailable: the queue is full, or the disk is. Nothing of the batch was stored.
+            Unavailable: the queue or the disk is full. Nothing of the batch was stored.
         """
         if self._queued_bytes + size_bytes > self._queue_limit:
-            raise Unavailable("More frames wait for the disk than the limit allows.", code="queue_full")
+            raise Unavailable("Too many frames are waiting for the disk.", code="queue_full")
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._queue.append((batch, future))
         self._queued_bytes += size_bytes
@@ -115,7 +115,7 @@ class GroupCommit:
         else:
             self._committed(batches, counts)
             for (_, future), count in zip(group, counts, strict=True):
-                if not future.done():  # cancelled: nobody waits any more
+                if not future.done():  # cancelled: nobody is waiting
                     future.set_result(count)
 
 

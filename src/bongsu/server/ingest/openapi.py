@@ -1,4 +1,4 @@
-"""POST /api/metrics in the OpenAPI document; the endpoint itself is below FastAPI."""
+"""The OpenAPI description of POST /api/metrics, whose endpoint is below FastAPI."""
 
 from typing import Any
 
@@ -7,7 +7,10 @@ _LAYOUT = {
     "type": "object",
     "required": ["id", "series"],
     "properties": {
-        "id": {"type": "string", "description": "1 to 2^63 - 1, chosen so that equal content has an equal id."},
+        "id": {
+            "type": "string",
+            "description": "1 to 2^63 - 1; a hash of the content, so that equal content has an equal id.",
+        },
         "series": {
             "type": "array",
             "items": {
@@ -31,7 +34,7 @@ _FRAME = {
         "time_ms": {"type": "integer", "format": "int64"},
         "values": {
             "type": "array",
-            "description": "As many as the layout has series, in its order; null = no value.",
+            "description": "One for each series of the layout, in its order; null = no value.",
             "items": {"type": ["number", "null"]},
         },
     },
@@ -67,7 +70,7 @@ _PUSH = {
             "type": "object",
             "required": ["agent_id", "name"],
             "properties": {
-                "agent_id": {"type": "string", "description": "A UUID made once per installation."},
+                "agent_id": {"type": "string", "description": "A UUID, generated once per installation."},
                 "name": {"type": "string"},
                 "version": {"type": "string"},
                 "interval_ms": {"type": "integer"},
@@ -84,7 +87,7 @@ _RESULT = {
     "required": ["accepted", "duplicates", "server_time_ms"],
     "properties": {
         "accepted": {"type": "integer"},
-        "duplicates": {"type": "integer", "description": "Frames that were stored already: a retry is harmless."},
+        "duplicates": {"type": "integer", "description": "Frames that were stored before; a retry is harmless."},
         "server_time_ms": {"type": "integer", "format": "int64"},
     },
 }
@@ -95,9 +98,9 @@ PUSH_OPENAPI: dict[str, Any] = {
     "summary": "Push frames",
     "description": (
         "An agent sends its layout (the ordered list of its series) once, and then frames: layout id, time and values. "
-        "Answered when all of it is on disk. Protobuf (`proto/metrics.proto`) or JSON, by Content-Type; gzip by "
-        "Content-Encoding. 409 `unknown_layout`: send it again with the layouts. Other 4xx: never send it again. "
-        "503: later, see Retry-After."
+        "The request is answered when all of it is on disk. Content-Type selects protobuf (`proto/metrics.proto`) or "
+        "JSON; Content-Encoding may be gzip. 409 `unknown_layout`: send the request again with the layouts. Other 4xx: "
+        "never send it again. 503: try again after Retry-After."
     ),
     "operationId": "push_metrics",
     "requestBody": {"required": True, "content": {"application/json": {"schema": _PUSH}, **_PROTOBUF}},
@@ -109,10 +112,10 @@ PUSH_OPENAPI: dict[str, Any] = {
         **{
             status: {"description": text, "content": {**_ERROR, **_PROTOBUF}}
             for status, text in {
-                "400": "Not valid: the error names the field and the limit.",
-                "409": "A layout is not known, or its id stands for other content.",
-                "413": "Larger than a limit.",
-                "415": "Another Content-Type or Content-Encoding.",
+                "400": "Invalid; the error names the field and the limit.",
+                "409": "A layout is unknown, or its id belongs to different content.",
+                "413": "A limit is exceeded.",
+                "415": "Unsupported Content-Type or Content-Encoding.",
                 "503": "Cannot be stored now; try again after Retry-After.",
             }.items()
         },

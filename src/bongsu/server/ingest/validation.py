@@ -1,4 +1,4 @@
-"""What a push may be. Each check names the field and the limit."""
+"""Validates pushes. Every error names the field and the limit."""
 
 import math
 import re
@@ -15,13 +15,13 @@ from bongsu.server.fleet.registry import ServerState
 _METRIC = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,127}")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")
 _UNIT = re.compile(r"[a-zA-Z0-9_/%]{0,31}")
-# Columns are this wide; nobody names a machine longer.
+# The width of the columns.
 _TEXT_BYTES = 255
 _SIGNED_64 = 2**63 - 1
 
 
 def check_agent(agent: AgentIdentity, host: HostFacts | None) -> None:
-    """Raises InvalidInput when the agent does not say who it is in the form we store."""
+    """Raises InvalidInput for an identity or host facts that cannot be stored."""
     check_agent_id(agent.agent_id, field="agent.agent_id")
     if not agent.name.strip():
         raise InvalidInput("agent.name must not be empty.", field="agent.name")
@@ -51,12 +51,12 @@ def check_agent(agent: AgentIdentity, host: HostFacts | None) -> None:
     for field, text in texts.items():
         if len(text.encode()) > _TEXT_BYTES:
             raise InvalidInput(f"{field} is longer than {_TEXT_BYTES} bytes.", field=field, limit=_TEXT_BYTES)
-        if "\0" in text:  # PostgreSQL has no such text
-            raise InvalidInput(f"{field} holds a NUL character.", field=field)
+        if "\0" in text:  # PostgreSQL cannot store it
+            raise InvalidInput(f"{field} contains a NUL character.", field=field)
 
 
 def check_sizes(push: Push, limits: Limits) -> None:
-    """Raises TooLarge when there are too many of something."""
+    """Raises TooLarge when a push has too many frames, layouts or process lists."""
     for field, count, limit in (
         ("frames", len(push.frames), limits.frames_per_request),
         ("layouts", len(push.layouts), limits.layouts_per_request),
@@ -67,11 +67,11 @@ def check_sizes(push: Push, limits: Limits) -> None:
 
 
 def check_layouts(push: Push, state: ServerState | None, limits: Limits) -> list[Layout]:
-    """The layouts of the push that are new to the server.
+    """The layouts of the push that are new.
 
     Raises:
-        InvalidInput: a layout or a series that cannot be stored.
-        Conflict: an id that stands for other content already.
+        InvalidInput: a layout or series cannot be stored.
+        Conflict: a layout id belongs to different content.
     """
     new: dict[int, Layout] = {}
     for index, layout in enumerate(push.layouts):
@@ -80,7 +80,7 @@ def check_layouts(push: Push, state: ServerState | None, limits: Limits) -> list
         if known is not None:
             if known.series != layout.series:
                 raise Conflict(
-                    f"Layout {layout.id} is stored with other series: give other content another id.",
+                    f"Layout {layout.id} is already stored with different series; different content needs a different id.",
                     code="layout_conflict",
                     field=f"{field}.id",
                 )
@@ -93,13 +93,13 @@ def check_layouts(push: Push, state: ServerState | None, limits: Limits) -> list
 
 
 def _check_series_of_server(new: Iterable[Layout], state: ServerState | None, limits: Limits) -> None:
-    """A label whose values never end (a request id, say) makes a new layout each time, and a new series for good."""
+    """Guards against labels with endless values, such as request ids: each value makes a new layout and a new series."""
     known = {series for layout in state.layouts.values() for series in layout.series} if state else set()
     known.update(series for layout in new for series in layout.series)
     if len(known) > limits.series_per_server:
         raise TooLarge(
             f"The server would have {len(known)} different series; the limit is {limits.series_per_server}. "
-            "Is there a label that is new each time?",
+            "Does a label have a new value each time?",
             code="too_many_series",
             field="layouts",
             limit=limits.series_per_server,
@@ -122,14 +122,14 @@ def _check_layout(layout: Layout, field: str, limits: Limits) -> None:
         _check_series(series, place, limits)
         key = (series.metric, series.labels)
         if key in seen:
-            raise InvalidInput(f"{place}: {series} stands twice in this layout.", code="duplicate_series", field=place)
+            raise InvalidInput(f"{place}: {series} occurs twice in this layout.", code="duplicate_series", field=place)
         seen.add(key)
 
 
 def _check_series(series: Series, place: str, limits: Limits) -> None:
     if not _METRIC.fullmatch(series.metric):
         raise InvalidInput(
-            f"{place}.metric must be up to 128 letters, digits and underscores and not start with a digit.",
+            f"{place}.metric must be up to 128 letters, digits and underscores, and not start with a digit.",
             field=f"{place}.metric",
             limit=128,
         )
@@ -159,11 +159,11 @@ def _check_series(series: Series, place: str, limits: Limits) -> None:
 
 
 def check_frames(frames: list[Frame], sizes: dict[int, int], limits: Limits, now_ms: int) -> int:
-    """Checks every frame against its layout (``sizes``: layout id -> bytes). Returns the bytes of all values.
+    """Checks every frame against its layout (``sizes``: layout id -> bytes). Returns the total bytes of the values.
 
     Raises:
-        UnknownLayouts: frames of layouts that the server does not know.
-        InvalidInput: a frame of the wrong length, or with an impossible time.
+        UnknownLayouts: the layout of a frame is unknown.
+        InvalidInput: a frame has the wrong length or an impossible time.
     """
     latest = now_ms + limits.ahead_seconds * 1000
     total = 0
@@ -181,7 +181,7 @@ def _wrong_frame(
     index: int, frame: Frame, size: int | None, frames: list[Frame], sizes: dict[int, int]
 ) -> UnknownLayouts | InvalidInput:
     if size is None:
-        unknown = list(dict.fromkeys(one.layout_id for one in frames if one.layout_id not in sizes))
+        unknown = list(dict.fromkeys(frame.layout_id for frame in frames if frame.layout_id not in sizes))
         return UnknownLayouts(unknown, field=f"frames[{index}].layout_id")
     field = f"frames[{index}].values"
     count = f"{len(frame.values) / 8:g}"
@@ -194,19 +194,19 @@ def _wrong_frame(
 
 
 def check_process_lists(lists: list[ProcessList], limits: Limits, now_ms: int) -> None:
-    """Raises TooLarge or InvalidInput for a list that cannot be stored."""
+    """Raises TooLarge or InvalidInput for a process list that cannot be stored."""
     latest = now_ms + limits.ahead_seconds * 1000
-    for index, one in enumerate(lists):
+    for index, process_list in enumerate(lists):
         field = f"process_lists[{index}]"
-        if not 0 < one.time_ms <= latest:
-            raise _wrong_time(f"{field}.time_ms", one.time_ms, limits, now_ms)
-        if len(one.processes) > limits.processes_per_list:
+        if not 0 < process_list.time_ms <= latest:
+            raise _wrong_time(f"{field}.time_ms", process_list.time_ms, limits, now_ms)
+        if len(process_list.processes) > limits.processes_per_list:
             raise TooLarge(
-                f"{field} has {len(one.processes)} processes; the limit is {limits.processes_per_list}.",
+                f"{field} has {len(process_list.processes)} processes; the limit is {limits.processes_per_list}.",
                 field=f"{field}.processes",
                 limit=limits.processes_per_list,
             )
-        for position, process in enumerate(one.processes):
+        for position, process in enumerate(process_list.processes):
             _check_process(process, f"{field}.processes[{position}]", limits)
 
 
@@ -219,7 +219,7 @@ def _check_process(process: Process, place: str, limits: Limits) -> None:
                 limit=limits.process_name_bytes,
             )
     if not (math.isfinite(process.cpu_ratio) and process.cpu_ratio >= 0):
-        raise InvalidInput(f"{place}.cpu_ratio must be a number from 0 up.", field=f"{place}.cpu_ratio")
+        raise InvalidInput(f"{place}.cpu_ratio must be a finite number of at least 0.", field=f"{place}.cpu_ratio")
 
 
 def _wrong_time(field: str, time_ms: int, limits: Limits, now_ms: int) -> InvalidInput:

@@ -14,8 +14,8 @@
 
 All numbers are little-endian. Head and data are two columns of a row. A reader takes the head, which gives the place
 and the checksum of each column, and then the bytes of the columns it needs. The checksum of the head is in the row, so
-the checksums cover every byte. Measured on the real capture (150 series of which 44 change), all series / changing ones:
-0.28 / 0.92 bytes a sample at 720 frames, 0.24 / 0.80 at 4,320.
+the checksums cover every byte. Measured on the real capture (150 series of which 44 change), all series / changing
+ones: 0.28 / 0.92 bytes a sample at 720 frames, 0.24 / 0.80 at 4,320.
 """
 
 import struct

@@ -29,7 +29,7 @@ PROCESS_LISTS_PER_TRANSACTION = 200
 # The block of a span and a rollup row have 170 KB each: some 2 MB in a transaction.
 ROWS_PER_TRANSACTION = 12
 PAUSE_SECONDS = 0.01
-# Free pages that are retentions: the pages that sealing frees are needed for the next frames within minutes.
+# Free pages that are kept: the pages that sealing frees are needed for the next frames within minutes.
 RESERVE_BYTES = 16 * 1024 * 1024
 RESERVE_SHARE = 0.1
 GIVE_BACK_BYTES = 1024 * 1024

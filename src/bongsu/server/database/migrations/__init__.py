@@ -8,7 +8,7 @@ from bongsu.core.errors import BongsuError
 
 
 class DatabaseTooNew(BongsuError):
-    """The database was made by a newer version of Bongsu; upgrade Bongsu."""
+    """A newer version of Bongsu made this database; upgrade Bongsu."""
 
     code = "database_too_new"
 
@@ -20,15 +20,13 @@ def upgrade(connection: Connection) -> tuple[str | None, str]:
         DatabaseTooNew: the database has a revision that this version does not know.
     """
     if connection.dialect.name == "postgresql":
-        # Two processes that start together upgrade one after the other; SQLite's write lock does that by itself.
+        # Processes that start together upgrade one after the other; on SQLite the write lock ensures that.
         connection.execute(text("SELECT pg_advisory_xact_lock(8600)"))
     before, known = current_revision(connection), revisions()
     if before is not None and before not in known:
-        raise DatabaseTooNew(
-            f"The database has revision {before}, which a newer version of Bongsu made: upgrade Bongsu."
-        )
+        raise DatabaseTooNew(f"The database has revision {before} of a newer version of Bongsu: upgrade Bongsu.")
     if before != known[-1]:
-        # Takes half a second to import, at a start that has nothing to upgrade for nothing.
+        # Takes half a second to import, which a start without an upgrade need not spend.
         from alembic import command
         from alembic.config import Config
 
