@@ -88,7 +88,7 @@ def _agent_id(body: bytes, content_type: str, encoding: str | None) -> str:
 async def enrol(services: Services, agent_id: str, **enrolment: Any) -> str:
     """A token for an agent, as it would get it; also for one that was enrolled before."""
     actor = Actor("system", "tests")
-    _, token = await services.auth.enrolment.make(
+    _, token = await services.auth.enrolment.create(
         actor, name="tests", lifetime_ms=3_600_000, agent_id=agent_id, **enrolment
     )
     return await services.auth.enrolment.enrol(token, agent_id, "an agent", "127.0.0.1")

@@ -86,7 +86,7 @@ class HostFacts:
 
 @dataclass(slots=True)
 class Push:
-    """The body of one POST, stored as a whole or not at all. ``sent_ms``: the agent's clock when it sent; 0: unknown."""
+    """The body of one POST, stored as a whole or not at all. ``sent_ms``: the agent's clock at sending; 0: unknown."""
 
     agent: AgentIdentity
     host: HostFacts | None = None

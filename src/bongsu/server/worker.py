@@ -1,4 +1,4 @@
-"""The worker: looks after what is stored, and evaluates alerts. A separate process, so that ingest never waits for it."""
+"""The worker: looks after what is stored and evaluates alerts, in its own process so that ingest never waits for it."""
 
 import asyncio
 import logging

@@ -105,7 +105,7 @@ async def enrolments(services: ServicesDep, user: Admin) -> EnrolmentTokens:
 async def create(services: ServicesDep, user: Admin, wanted: NewEnrolment) -> CreatedEnrolmentToken:
     """Shown once: only its hash is stored."""
     agent_id = _server(services, user, wanted.server_id).record.agent.agent_id if wanted.server_id else ""
-    stored, token = await services.auth.enrolment.make(
+    stored, token = await services.auth.enrolment.create(
         user,
         name=wanted.name,
         lifetime_ms=wanted.hours * HOUR_MS,

@@ -1,4 +1,4 @@
-"""Turns a token into a principal: an access token of a person who is logged in, or an API token."""
+"""Turns a token into a principal: the access token of a person who is logged in, or an API token."""
 
 from collections.abc import Callable
 
@@ -9,20 +9,20 @@ from bongsu.server.auth.tokens import Prefix, digest
 
 
 class Authenticator:
-    """Turns a token into a principal."""
+    """One per process."""
 
     def __init__(self, directory: Directory, now_ms: Callable[[], int]) -> None:
         self._directory = directory
         self._now_ms = now_ms
 
     async def principal(self, token: str, address: str) -> Principal:
-        """Raises Unauthenticated."""
-        found = self._by_api_token if token.startswith(Prefix.API) else self._by_access_token
-        principal = found(token, address)
+        """The owner of a token. Raises Unauthenticated."""
+        lookup = self._by_api_token if token.startswith(Prefix.API) else self._by_access_token
+        principal = lookup(token, address)
         if principal is None:
-            # Granted a moment ago, by another process?
+            # Another process may have issued it a moment ago.
             await self._directory.look_again()
-            principal = found(token, address)
+            principal = lookup(token, address)
         if principal is None:
             raise Unauthenticated("The token is not valid, or was revoked.", code="invalid_token")
         return principal
@@ -58,7 +58,7 @@ class Authenticator:
         if owner is None or owner.disabled:
             return None
         self._directory.api_tokens_used_ms[stored.id] = now_ms
-        # Never more than its owner may.
+        # Never more than the role of its owner.
         role = min(Role(stored.scope), Role(owner.role), key=lambda role: role.rank)
         return Principal(
             "api_token",
@@ -67,7 +67,7 @@ class Authenticator:
             f"{stored.name} ({owner.email})",
             role,
             address,
-            # Both must hold; where they contradict each other, there is no such server.
+            # Both apply; where they contradict each other, no server is visible.
             frozenset(stored.tags.items()) | frozenset(owner.tags.items()),
             expires_ms=stored.expires_ms,
         )

@@ -1,8 +1,8 @@
-"""Who may come in, in memory: users, logins, API tokens, agents, signing keys.
+"""The directory: users, sessions, API tokens, agents and signing keys, in memory.
 
-Every change goes through ``change``: it raises the part's revision in the same transaction and is seen by this process
-when ``change`` returns. The other processes look at the revisions once a second, and again before they turn away
-somebody whom they do not know: what was granted elsewhere works at once, what was revoked ends within a second.
+Every change goes through ``change``, which raises the revision of the part in the same transaction. This process knows
+the change when ``change`` returns. The other processes compare revisions once a second, and before they refuse an
+unknown token: what was granted elsewhere works at once, what was revoked stops working within a second.
 """
 
 import asyncio
@@ -35,14 +35,14 @@ T = TypeVar("T")
 
 PEOPLE, AGENTS, KEYS = "people", "agents", "keys"
 POLL_SECONDS = 1.0
-# Unknown tokens, however many, make us look at the database no more often than this.
+# However many unknown tokens arrive, the database is asked no more often than this.
 LOOK_AGAIN_SECONDS = 0.1
 KEY_PURPOSE = "signing key"
 
 
 @dataclass(slots=True)
 class Grant:
-    """An agent that may send. ``allowance``: pushes that it may make at once."""
+    """An agent that may push. ``allowance``: how many pushes its rate limit allows now."""
 
     agent_id: str
     token_id: int
@@ -60,7 +60,7 @@ class Directory:
         self.sessions: dict[str, SessionRecord] = {}
         self.api_tokens: dict[bytes, ApiTokenRecord] = {}
         self.api_tokens_used_ms: dict[int, int] = {}
-        # sha256 of the token -> its agent; what the hot path looks at.
+        # sha256 of the token -> its agent, for the hot path.
         self.agents: dict[bytes, Grant] = {}
         self.tokens = tokens
         self._database = database
@@ -68,15 +68,15 @@ class Directory:
         self._clock = clock
         self._revisions: dict[str, int] = {}
         self._loading = asyncio.Lock()
-        self._looked_at = 0.0
+        self._refreshed_at = 0.0
 
     @property
     def set_up(self) -> bool:
-        """Whether there is anybody who may log in."""
+        """Whether there are any users."""
         return bool(self.users)
 
     async def start(self) -> None:
-        """Loads everything; makes the first signing key."""
+        """Loads everything, and makes the first signing key."""
         now_ms = self._clock.now_ms()
         key = new_key(now_ms)
         stored = StoredSigningKey(key.id, self._vault.encrypt(key.secret, KEY_PURPOSE), now_ms)
@@ -90,11 +90,13 @@ class Directory:
         await self._database.write(prepare)
         await self.refresh()
         if not self.tokens.keys:
-            logger.warning("no signing key can be read with this secret key: a new one is made, people log in again")
+            logger.warning(
+                "no signing key can be decrypted with this secret key: making a new one; everybody must log in again"
+            )
             await self.rotate_keys()
 
     async def change(self, part: str, function: Callable[[Connection], T]) -> T:
-        """Runs ``function`` in a transaction that changes a part; this process knows when it returns."""
+        """Runs ``function`` in a transaction that changes a part."""
 
         def run(connection: Connection) -> T:
             result = function(connection)
@@ -106,9 +108,9 @@ class Directory:
         return result
 
     async def refresh(self) -> None:
-        """Loads again what has changed."""
+        """Loads the parts that have changed."""
         async with self._loading:
-            self._looked_at = asyncio.get_running_loop().time()
+            self._refreshed_at = asyncio.get_running_loop().time()
             now_ms, known = self._clock.now_ms(), self._revisions
 
             def load(connection: Connection) -> "_Loaded":
@@ -127,33 +129,33 @@ class Directory:
             self._take(await self._database.read(load))
 
     async def look_again(self) -> None:
-        """Before somebody unknown is turned away: they may have come in by another process."""
+        """Refreshes before an unknown token is refused: another process may have issued it."""
         loop = asyncio.get_running_loop()
-        came_at = loop.time()
-        await asyncio.sleep(max(0.0, self._looked_at + LOOK_AGAIN_SECONDS - came_at))
-        if self._looked_at < came_at:  # else another one who waited has looked for all
+        asked_at = loop.time()
+        await asyncio.sleep(max(0.0, self._refreshed_at + LOOK_AGAIN_SECONDS - asked_at))
+        if self._refreshed_at < asked_at:  # otherwise another waiting task has refreshed meanwhile
             await self.refresh()
 
     async def poll(self) -> None:
-        """Keeps up with other processes, and stores when tokens were used; until cancelled."""
+        """Keeps up with other processes and stores when tokens were used, until cancelled."""
         rounds = 0
         while True:
             await asyncio.sleep(POLL_SECONDS)
             rounds += 1
-            # The next round tries again; a database that is away is told of elsewhere.
+            # The next round tries again; health reports a database that cannot be reached.
             with contextlib.suppress(Exception):
                 await self.refresh()
                 if rounds % 60 == 0:
                     await self.store_usage()
 
     async def store_usage(self) -> None:
-        """When API tokens were last used; now and then is enough."""
+        """Stores when API tokens were last used; once a minute is enough."""
         used, self.api_tokens_used_ms = self.api_tokens_used_ms, {}
         if used:
             await self._database.write(lambda connection: accounts.touch_api_tokens(connection, used))
 
     async def rotate_keys(self, *, at_once: bool = False) -> str:
-        """Signs with a new key from now on. ``at_once``: what older ones signed is not accepted any more."""
+        """Signs with a new key from now on. ``at_once``: tokens signed with older keys are no longer accepted."""
         return await self.change(KEYS, lambda connection: rotate(connection, self._vault, self._clock, at_once=at_once))
 
     def _take(self, loaded: "_Loaded") -> None:
@@ -177,7 +179,7 @@ class Directory:
     def _decrypted(self, stored: list[StoredSigningKey]) -> list[SigningKey]:
         keys = []
         for key in stored:
-            # One that was made with another secret key signs nothing any more.
+            # A key that was encrypted with another secret key is of no use.
             with contextlib.suppress(WrongSecret):
                 keys.append(SigningKey(key.id, self._vault.decrypt(key.secret, KEY_PURPOSE), key.created_ms))
         return keys
@@ -185,7 +187,7 @@ class Directory:
 
 @dataclass(slots=True)
 class _Loaded:
-    """None: has not changed."""
+    """What ``refresh`` loads; None: not changed."""
 
     revisions: dict[str, int]
     users: list[UserRecord] | None = None
@@ -196,7 +198,7 @@ class _Loaded:
 
 
 def rotate(connection: Connection, vault: Vault, clock: Clock, *, at_once: bool) -> str:
-    """Stores a new signing key and returns its id. The one before stays until what it signed has expired."""
+    """Stores a new signing key and returns its id. The previous key stays until the tokens it signed have expired."""
     stored = load_signing_keys(connection)
     now_ms = max(clock.now_ms(), stored[0].created_ms + 1 if stored else 0)
     key = new_key(now_ms)

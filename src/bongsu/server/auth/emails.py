@@ -4,19 +4,19 @@ import re
 
 from bongsu.core.errors import InvalidInput
 
-LONGEST = 254
+MAX_LENGTH = 254
 _ADDRESS = re.compile(r"[^\s@\x00-\x1f\x7f<>\"',;:()\[\]\\]+@[^\s@\x00-\x1f\x7f<>\"',;:()\[\]\\]+")
 
 
 def normal_email(text: str, *, field: str = "email") -> str:
-    """In lower case, without blanks around it.
+    """The address in lower case, without surrounding blanks.
 
     Raises:
-        InvalidInput: not an address.
+        InvalidInput: not an email address.
     """
     email = text.strip().lower()
-    if len(email) > LONGEST:
-        raise InvalidInput(f"{field} must have at most {LONGEST} characters.", field=field, limit=LONGEST)
+    if len(email) > MAX_LENGTH:
+        raise InvalidInput(f"{field} must have at most {MAX_LENGTH} characters.", field=field, limit=MAX_LENGTH)
     if not _ADDRESS.fullmatch(email):
         raise InvalidInput(f"{field} must be an email address.", field=field)
     return email

@@ -1,7 +1,7 @@
-"""Pauses after failed logins, kept in the database: they hold for all API servers, and over a restart.
+"""Lockouts after failed logins, kept in the database so that they apply to all API servers and survive a restart.
 
-By account and address first, so that a person is not locked out by what somebody else tries elsewhere; by account and
-by address alone with more patience. An account that does not exist is locked like one that does.
+Failures count by account and address first, so that a person is not locked out by what others try elsewhere, and by
+account and by address alone with higher limits. An account that does not exist is locked out like one that does.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from bongsu.server.config import Lockouts
 from bongsu.server.database.database import Database
 
 FIRST_PAUSE_SECONDS = 2
-# Who has not failed for so long starts again from nothing.
+# Failures older than this are forgotten.
 FORGET_MS = HOUR_MS
 
 
@@ -35,7 +35,7 @@ class _Subject:
 
 
 class Lockout:
-    """Asked before a password is looked at, told of the outcome."""
+    """Asked before each password check, and told its outcome."""
 
     def __init__(self, database: Database, clock: Clock, limits: Lockouts) -> None:
         self._database = database
@@ -43,11 +43,12 @@ class Lockout:
         self._limits = limits
 
     async def check(self, email: str, address: str) -> None:
-        """Raises TooMany while the account or the address has to wait."""
+        """Raises TooMany while the account or the address is locked out."""
         subjects = self._subjects(email, address)
         now_ms = self._clock.now_ms()
-        found = await self._database.read(lambda connection: load_failures(connection, [one.key for one in subjects]))
-        until_ms = max((one.locked_until_ms for one in found.values()), default=0)
+        keys = [subject.key for subject in subjects]
+        stored = await self._database.read(lambda connection: load_failures(connection, keys))
+        until_ms = max((failures.locked_until_ms for failures in stored.values()), default=0)
         if until_ms > now_ms:
             seconds = -(-(until_ms - now_ms) // 1000)
             raise TooMany(
@@ -55,15 +56,15 @@ class Lockout:
             )
 
     async def failed(self, email: str, address: str) -> None:
-        """Counts a failure, and locks what has failed too often."""
+        """Counts a failure, and locks out whoever has failed too often."""
         subjects, now_ms = self._subjects(email, address), self._clock.now_ms()
 
         def count(connection: Connection) -> None:
             forget_old_failures(connection, now_ms - FORGET_MS)
-            known = load_failures(connection, [one.key for one in subjects])
+            stored = load_failures(connection, [subject.key for subject in subjects])
             locked = False
             for subject in subjects:
-                failures = (known[subject.key].failures if subject.key in known else 0) + 1
+                failures = (stored[subject.key].failures if subject.key in stored else 0) + 1
                 over = failures - subject.allowed
                 pause = min(FIRST_PAUSE_SECONDS * 2 ** min(over, 20), self._limits.longest_seconds) if over >= 0 else 0
                 locked = locked or over == 0
@@ -74,10 +75,10 @@ class Lockout:
         await self._database.write(count)
 
     async def succeeded(self, email: str, address: str) -> None:
-        """The account starts again from nothing; the address does not, or an attacker's own account would help them."""
-        keys = [one.key for one in self._subjects(email, address)[:2]]
-        found = await self._database.read(lambda connection: load_failures(connection, keys))
-        if found:
+        """Forgets the failures of the account, but not of the address: an attacker could reset them with an own
+        account."""
+        keys = [subject.key for subject in self._subjects(email, address)[:2]]
+        if await self._database.read(lambda connection: load_failures(connection, keys)):
             await self._database.write(lambda connection: forget_failures(connection, keys))
 
     def _subjects(self, email: str, address: str) -> list[_Subject]:

@@ -1,8 +1,8 @@
-"""OpenID Connect: the provider says who somebody is; what they may do stays ours to say.
+"""OpenID Connect: the provider authenticates people; Bongsu decides what they may do.
 
-Authorization code with PKCE and a nonce. What must survive the way to the provider and back travels in a cookie,
-encrypted, for ten minutes. An account is found by issuer and subject; the first time by an email address that the
-provider calls verified. Whoever has no account gets one only where the settings say so.
+Authorization code flow with PKCE and a nonce. The state between leaving for the provider and coming back is kept in an
+encrypted cookie for ten minutes. An account is found by issuer and subject, the first time by a verified email
+address. People without an account get one only if the settings say so.
 """
 
 import json
@@ -38,7 +38,7 @@ ALGORITHMS = ["RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"]
 
 
 class OidcFailed(Unauthenticated):
-    """Logging in with the OpenID provider did not work."""
+    """Login with the OpenID provider failed."""
 
     code = "oidc_failed"
 
@@ -53,10 +53,10 @@ class OpenId:
         self._clock = clock
 
     async def begin(self, callback: str, next_path: str) -> tuple[str, str]:
-        """The address at the provider to go to, and the cookie to come back with."""
-        found = await self._provider()
+        """The provider's address to redirect to, and the value of the state cookie."""
+        provider = await self._provider()
         verifier, state, nonce = (secrets.token_urlsafe(size) for size in (48, 24, 24))
-        question = {
+        parameters = {
             "response_type": "code",
             "client_id": self._settings.client_id,
             "redirect_uri": callback,
@@ -66,26 +66,26 @@ class OpenId:
             "code_challenge": create_s256_code_challenge(verifier),
             "code_challenge_method": "S256",
         }
-        address = str(add_params_to_uri(found["authorization_endpoint"], list(question.items())))
+        address = str(add_params_to_uri(provider["authorization_endpoint"], list(parameters.items())))
         kept = {"state": state, "nonce": nonce, "verifier": verifier, "next": next_path, "ms": self._clock.now_ms()}
         return address, self._vault.encrypt(json.dumps(kept).encode(), PURPOSE).decode()
 
     async def finish(self, callback: str, cookie: str, code: str, state: str, address: str) -> tuple[UserRecord, str]:
-        """Who came back, and where they wanted to go.
+        """The user who came back from the provider, and the path they new.
 
         Raises:
-            OidcFailed: for whatever reason; the log says which.
+            OidcFailed: for any reason; the log says which.
         """
         try:
             kept = json.loads(self._vault.decrypt(cookie.encode(), PURPOSE))
             late = self._clock.now_ms() - kept["ms"] > COOKIE_SECONDS * 1000
             if late or not code or not secrets.compare_digest(str(kept["state"]), state):
-                raise OidcFailed("the answer does not belong to a question of ours")
-            found = await self._provider()
-            token = await self._token(found, callback, code, kept["verifier"])
-            claims = await self._claims(found, str(token["id_token"]), kept["nonce"])
-            if "email" not in claims and "userinfo_endpoint" in found:
-                claims = await self._asked(found, str(token["access_token"]), claims)
+                raise OidcFailed("the answer does not match a login that began here")
+            provider = await self._provider()
+            token = await self._token(provider, callback, code, kept["verifier"])
+            claims = await self._claims(provider, str(token["id_token"]), kept["nonce"])
+            if "email" not in claims and "userinfo_endpoint" in provider:
+                claims = await self._with_userinfo(provider, str(token["access_token"]), claims)
             return await self._user(claims, address), local_path(kept["next"])
         except OidcFailed as error:
             logger.warning("OpenID login refused: %s", error.message)
@@ -94,8 +94,8 @@ class OpenId:
             logger.warning("OpenID login failed: %s", type(error).__name__)
             raise OidcFailed from None
 
-    async def _token(self, found: dict[str, Any], callback: str, code: str, verifier: str) -> dict[str, Any]:
-        question = {
+    async def _token(self, provider: dict[str, Any], callback: str, code: str, verifier: str) -> dict[str, Any]:
+        parameters = {
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": callback,
@@ -103,17 +103,19 @@ class OpenId:
         }
         login = (self._settings.client_id, self._settings.client_secret)
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
-            answer = await client.post(found["token_endpoint"], data=question, auth=login)
+            answer = await client.post(provider["token_endpoint"], data=parameters, auth=login)
             token: dict[str, Any] = answer.raise_for_status().json()
         return token
 
-    async def _asked(self, found: dict[str, Any], access_token: str, claims: dict[str, Any]) -> dict[str, Any]:
-        """Claims that the provider does not put into the ID token."""
+    async def _with_userinfo(
+        self, provider: dict[str, Any], access_token: str, claims: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The claims with those of the userinfo endpoint, which the provider leaves out of the ID token."""
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
             headers = {"Authorization": f"Bearer {access_token}"}
-            more = (await client.get(found["userinfo_endpoint"], headers=headers)).raise_for_status().json()
+            more = (await client.get(provider["userinfo_endpoint"], headers=headers)).raise_for_status().json()
         if more.get("sub") != claims["sub"]:
-            raise OidcFailed("the provider tells of somebody else")
+            raise OidcFailed("the userinfo is about another subject")
         return {**more, **claims}
 
     async def _provider(self) -> dict[str, Any]:
@@ -121,32 +123,32 @@ class OpenId:
         try:
             async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
                 answer = await client.get(f"{issuer}/.well-known/openid-configuration")
-                found: dict[str, Any] = answer.raise_for_status().json()
+                provider: dict[str, Any] = answer.raise_for_status().json()
         except (httpx.HTTPError, ValueError) as error:
             logger.warning("the OpenID provider %s does not answer: %s", issuer, type(error).__name__)
             raise OidcFailed("The OpenID provider does not answer.") from None
-        if str(found.get("issuer", "")).rstrip("/") != issuer:
-            raise OidcFailed("the provider calls itself by another name than the settings")
-        return found
+        if str(provider.get("issuer", "")).rstrip("/") != issuer:
+            raise OidcFailed("the provider's issuer differs from the settings")
+        return provider
 
-    async def _claims(self, found: dict[str, Any], id_token: str, nonce: str) -> dict[str, Any]:
+    async def _claims(self, provider: dict[str, Any], id_token: str, nonce: str) -> dict[str, Any]:
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
-            keys = jwt.PyJWKSet.from_dict((await client.get(found["jwks_uri"])).raise_for_status().json())
+            keys = jwt.PyJWKSet.from_dict((await client.get(provider["jwks_uri"])).raise_for_status().json())
         header = jwt.get_unverified_header(id_token)
         usable = [key for key in keys.keys if header.get("kid") in (None, key.key_id)]
         if not usable:
-            raise OidcFailed("the ID token is signed with a key that the provider does not name")
+            raise OidcFailed("the ID token is signed with a key that the provider does not publish")
         claims: dict[str, Any] = jwt.decode(
             id_token,
             usable[0],
             ALGORITHMS,
             audience=self._settings.client_id,
-            issuer=found["issuer"],
+            issuer=provider["issuer"],
             leeway=60,
             options={"require": ["exp", "sub"]},
         )
         if not secrets.compare_digest(str(claims.get("nonce", "")), nonce):
-            raise OidcFailed("the ID token answers another question")
+            raise OidcFailed("the nonce of the ID token does not match")
         return claims
 
     async def _user(self, claims: dict[str, Any], address: str) -> UserRecord:
@@ -160,10 +162,10 @@ class OpenId:
 
     async def _link(self, claims: dict[str, Any], subject: str, address: str) -> UserRecord:
         if claims.get("email_verified") is not True:
-            raise OidcFailed("the provider does not say that the email address is verified")
+            raise OidcFailed("the provider does not call the email address verified")
         email, now_ms = normal_email(str(claims.get("email", ""))), self._clock.now_ms()
         name = str(claims.get("name") or email.partition("@")[0])[:100]
-        wanted = UserRecord(0, email, name, self._settings.role, now_ms, oidc_subject=subject)
+        new = UserRecord(0, email, name, self._settings.role, now_ms, oidc_subject=subject)
 
         def store(connection: Connection) -> UserRecord | None:
             user = accounts.user_by_email(connection, email)
@@ -176,7 +178,7 @@ class OpenId:
                 return replace(user, oidc_subject=subject)
             if not self._settings.create_users:
                 return None
-            user = accounts.add_user(connection, wanted)
+            user = accounts.add_user(connection, new)
             if user is not None:
                 after = {"email": email, "role": user.role, "openid": subject}
                 record(connection, now_ms, actor, "user.create", f"user {user.id}", after=after)
@@ -184,13 +186,18 @@ class OpenId:
 
         user = await self._directory.change(PEOPLE, store)
         if user is None:
-            raise OidcFailed(f"{email} has no account here that is theirs")
+            raise OidcFailed(f"there is no account that {email} may use")
         return user
 
 
 def local_path(text: str) -> str:
-    """A path of the dashboard; anything that could lead to another site becomes ``/``."""
-    if not text.startswith("/") or text.startswith("//") or "\\" in text or any(ord(one) < 33 for one in text):
+    """A path of the dashboard. Anything that could lead to another site becomes ``/``."""
+    if (
+        not text.startswith("/")
+        or text.startswith("//")
+        or "\\" in text
+        or any(ord(character) < 33 for character in text)
+    ):
         return "/"
     parts = urlsplit(text)
     return text if not parts.scheme and not parts.netloc and not text.startswith("/api/") else "/"

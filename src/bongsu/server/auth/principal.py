@@ -1,4 +1,4 @@
-"""Who asks, and what they may do."""
+"""Principals: who makes a request, and what they may do."""
 
 import enum
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from bongsu.server.fleet.servers import ServerRecord
 
 
 class Role(enum.StrEnum):
-    """viewer: looks. operator: also acts on what happens (acknowledges, silences). admin: also people, tokens, rules
-    of access. Each may do what those before it may."""
+    """viewer: reads. operator: also acts on alerts (acknowledges, silences, changes rules). admin: also manages people,
+    tokens, agents and channels. Each role may do everything that the roles before it may."""
 
     viewer = "viewer"
     operator = "operator"
@@ -18,11 +18,11 @@ class Role(enum.StrEnum):
 
     @property
     def rank(self) -> int:
-        """Higher may more."""
+        """Its place in the order of the roles."""
         return list(Role).index(self)
 
     def includes(self, other: "Role") -> bool:
-        """Whether this role may do all that ``other`` may."""
+        """Whether this role may do everything that ``other`` may."""
         return self.rank >= other.rank
 
 
@@ -30,8 +30,8 @@ class Role(enum.StrEnum):
 class Principal:
     """A person who is logged in, or an API token.
 
-    ``tags``: sees only servers that carry every one of them. Tags that an agent says of itself do not count: who runs
-    a machine must not choose who watches it.
+    ``tags``: it sees only servers that have all of them. Tags that an agent reports do not count: whoever runs a
+    machine must not decide who sees it.
     """
 
     kind: str  # "user" or "api_token"
@@ -46,25 +46,25 @@ class Principal:
 
     @property
     def actor(self) -> str:
-        """As in the audit log."""
+        """Its name in the audit log."""
         return f"{self.kind} {self.id}"
 
     @property
     def restricted(self) -> bool:
-        """Whether there may be servers that are not shown."""
+        """Whether it may see only some of the servers."""
         return bool(self.tags)
 
     def check_sees_all(self) -> None:
-        """Raises Forbidden for who sees some servers only: rules, silences and channels are about all of them."""
+        """Raises Forbidden if it sees only some servers: rules, silences and channels apply to all of them."""
         if self.restricted:
-            raise Forbidden("This is about all servers; you see some of them only.", code="restricted")
+            raise Forbidden("This applies to all servers, and you may see only some of them.", code="restricted")
 
     def may_see(self, record: ServerRecord) -> bool:
-        """Whether a server exists for them."""
+        """Whether it may see a server."""
         return self.tags <= record.own_tags.items()
 
     def view(self, registry: Registry) -> Registry:
-        """The servers that exist for them: the registry itself, or one with only those (50 us for 1,000 servers)."""
+        """The registry of the servers that it may see (50 us for 1,000 servers; nothing if it sees all of them)."""
         if not self.restricted:
             return registry
         return registry.only(lambda state: self.may_see(state.record))

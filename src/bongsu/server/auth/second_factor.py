@@ -1,4 +1,4 @@
-"""Time-based one-time passwords (RFC 6238), as every authenticator app makes them."""
+"""Time-based one-time passwords (RFC 6238), for authenticator apps."""
 
 import pyotp
 
@@ -7,7 +7,7 @@ from bongsu.server.vault import Vault
 
 PURPOSE = "second factor"
 STEP_SECONDS = 30
-# One step before and after: a phone's clock, and a person's typing.
+# One step before and after, for the clock of a phone and the typing of a person.
 WINDOW = 1
 
 
@@ -18,16 +18,16 @@ class SecondFactor:
         self._vault = vault
 
     def new(self) -> tuple[str, bytes]:
-        """A secret as an app takes it, and as it is stored."""
+        """A new secret, in plain text for the app and encrypted for storing."""
         secret = pyotp.random_base32()
         return secret, self._vault.encrypt(secret.encode(), PURPOSE)
 
     def address(self, secret: str, email: str) -> str:
-        """The ``otpauth:`` address that a QR code holds."""
+        """The ``otpauth:`` address for a QR code."""
         return pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name="Bongsu")
 
     def step(self, user: UserRecord, code: str, now_ms: int) -> int | None:
-        """The time step that a code is for; None when it is not right, or not newer than the last one taken."""
+        """The time step of a code; None if the code is wrong, or not newer than the last one that was used."""
         if user.totp_secret is None or not (code.isascii() and code.isdigit() and len(code) == 6):
             return None
         totp = pyotp.TOTP(self._vault.decrypt(user.totp_secret, PURPOSE).decode())

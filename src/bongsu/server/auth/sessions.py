@@ -1,9 +1,9 @@
-"""Logins: a short access token that the page holds in memory, and a refresh token in a cookie that it cannot read.
+"""Sessions: a short-lived access token in the memory of the page, and a refresh token in a cookie that it cannot read.
 
 A refresh token is ``session.generation.signature``, signed with a key of the vault, so the database holds nothing that
-could be stolen. Each refresh raises the generation; an older token that comes back was copied by somebody, so the whole
-session ends. Two tabs that refresh at the same moment are no thieves: within GRACE_MS the generation before the newest
-still gets an access token, but no new cookie.
+could be stolen. Each refresh raises the generation. An older token that comes back has been copied, so the whole
+session ends. Two tabs may refresh at the same moment: within GRACE_MS the previous generation still gets an access
+token, but no new cookie.
 """
 
 import base64
@@ -29,7 +29,7 @@ GRACE_MS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a person gets. ``refresh_token`` None: the cookie stays as it is."""
+    """The result of a login or refresh. ``refresh_token`` None: the cookie does not change."""
 
     user: UserRecord
     session_id: str
@@ -40,7 +40,7 @@ class Login:
 
 
 class Sessions:
-    """Begins, refreshes and ends logins."""
+    """Begins, refreshes and ends sessions."""
 
     def __init__(
         self, directory: Directory, database: Database, vault: Vault, clock: Clock, settings: SessionSettings
@@ -51,11 +51,11 @@ class Sessions:
         self._clock = clock
         self._idle_ms = parse_duration_ms(settings.idle)
         self._longest_ms = parse_duration_ms(settings.longest)
-        # Two installations on one host name, at different ports, share its cookies.
+        # Two installations on one host name but different ports share their cookies, so the name differs.
         self.cookie = f"bongsu_refresh_{hmac.digest(self._key, b'cookie name', 'sha256').hex()[:8]}"
 
     async def begin(self, user: UserRecord, address: str, user_agent: str, *, how: str = "password") -> Login:
-        """Logs a person in who has proved who they are."""
+        """Begins a session of a person who has been authenticated."""
         now_ms = self._clock.now_ms()
         session = SessionRecord(
             secrets.token_hex(16),
@@ -81,7 +81,7 @@ class Sessions:
         """The next access token.
 
         Raises:
-            Unauthenticated: not a token of a session that lives.
+            Unauthenticated: not a refresh token of a living session.
         """
         session_id, generation = self._opened(token)
         now_ms = self._clock.now_ms()
@@ -111,7 +111,7 @@ class Sessions:
                 )
                 self._directory.sessions[session.id] = newer
                 return self._login(user, newer, rotated=True)
-            # Another tab was quicker by milliseconds.
+            # Another tab refreshed milliseconds earlier.
             return self._login(user, session, rotated=False)
         if generation == session.generation - 1 and now_ms - session.rotated_ms < GRACE_MS:
             return self._login(user, session, rotated=False)
@@ -123,12 +123,12 @@ class Sessions:
 
         await self._directory.change(PEOPLE, end)
         raise Unauthenticated(
-            "This session was ended: its refresh token was used twice, so somebody may have copied it. Log in again.",
+            "This session has ended: its refresh token was used twice, so it may have been copied. Log in again.",
             code="session_reused",
         )
 
     async def end(self, token: str) -> None:
-        """Logs out. A token that is not good is none to end."""
+        """Logs out. Does nothing for a token that is not valid."""
         try:
             session_id, _ = self._opened(token)
         except Unauthenticated:

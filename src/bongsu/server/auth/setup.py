@@ -1,7 +1,7 @@
-"""The first admin: by a link that is printed once, or from the environment where nobody is looking.
+"""Setup: the first admin, by a link that is printed once, or from the environment where nobody reads the output.
 
-``bongsu up`` makes the token and hands it to the API server in BONGSU_SETUP_TOKEN (``ps`` does not show it); an API
-server that was started alone makes its own and logs the link. It is good until somebody has used it, or a restart.
+``bongsu up`` makes the token and passes it to the API server in BONGSU_SETUP_TOKEN (``ps`` does not show it); an API
+server that is started alone makes its own and logs the link. The link works once, and until the next restart.
 """
 
 import hmac
@@ -39,26 +39,31 @@ class Setup:
         self._passwords = passwords
         self._clock = clock
         given = os.environ.get(VARIABLE, "")
-        self._told_by_parent = bool(given)
+        self._from_parent = bool(given)
         self._token = given or new_token(Prefix.SETUP)
 
     async def start(self, settings: Settings, url: str) -> None:
-        """Makes the admin that the settings name, or tells how to make one."""
+        """Makes the admin that the settings name, or logs how to make one."""
         if self._directory.set_up:
             return
         if settings.admin_email and settings.admin_password:
             await self._first(settings.admin_email, "", settings.admin_password, Actor("system", "settings"))
             logger.info("made the first admin, %s", settings.admin_email)
-        elif not self._told_by_parent:
-            logger.warning("nobody can log in yet. Make the first account: %s", setup_link(url, self._token))
+        elif not self._from_parent:
+            logger.warning("nobody can log in yet; make the first account: %s", setup_link(url, self._token))
 
     async def finish(self, token: str, email: str, name: str, password: str, address: str) -> UserRecord:
-        """Raises Forbidden for a wrong token, AlreadySetUp when there is somebody."""
+        """Makes the first admin.
+
+        Raises:
+            Forbidden: the token is wrong.
+            AlreadySetUp: there is a user already.
+        """
         if self._directory.set_up:
             raise AlreadySetUp
         if not hmac.compare_digest(token.encode(), self._token.encode()):
             raise Forbidden(
-                "This setup link is not valid any more; Bongsu prints a new one when it starts.",
+                "This setup link is no longer valid; Bongsu prints a new one when it starts.",
                 code="wrong_setup_token",
             )
         return await self._first(email, name, password, Actor("system", "setup link", address))
@@ -68,10 +73,10 @@ class Setup:
         self._passwords.check(password, email=email)
         hashed = await self._passwords.hash(password)
         now_ms = self._clock.now_ms()
-        wanted = UserRecord(0, email, name or email.partition("@")[0], "admin", now_ms, password_hash=hashed)
+        new = UserRecord(0, email, name or email.partition("@")[0], "admin", now_ms, password_hash=hashed)
 
         def store(connection: Connection) -> UserRecord | None:
-            user = add_first_user(connection, wanted)
+            user = add_first_user(connection, new)
             if user is not None:
                 after = {"email": user.email, "role": user.role}
                 record(connection, now_ms, actor, "user.create", f"user {user.id}", after=after)
@@ -84,5 +89,5 @@ class Setup:
 
 
 def setup_link(url: str, token: str) -> str:
-    """With the token in the fragment, which browsers do not send: it stays out of logs."""
+    """The link with the token in its fragment, which browsers do not send, so it stays out of logs."""
     return f"{url}/setup#{token}"

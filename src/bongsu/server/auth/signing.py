@@ -1,8 +1,8 @@
-"""Access tokens: JWTs of 15 minutes, signed with a key that was made at the first start.
+"""Access tokens: JWTs that are valid for 15 minutes, signed with a key that was made at the first start.
 
-HS256: only the API servers sign and verify, and they share the database that the (encrypted) keys are in. A key can be
-rotated at any time (``bongsu auth rotate-keys``): the newest signs, one before it is accepted until what it signed has
-expired.
+HS256, since only the API servers sign and verify, and they share the database with the (encrypted) keys. Keys can be
+rotated at any time (``bongsu auth rotate-keys``): the newest key signs, and the previous one is accepted until the
+tokens it signed have expired.
 """
 
 import secrets
@@ -16,13 +16,13 @@ from bongsu.core.errors import Unauthenticated
 
 ALGORITHM = "HS256"
 ISSUER = "bongsu"
-# Clocks of several API servers.
+# For differences between the clocks of several API servers.
 LEEWAY_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What an access token says."""
+    """The content of an access token."""
 
     user_id: int
     session_id: str
@@ -40,7 +40,7 @@ class SigningKey:
 
 
 class AccessTokens:
-    """Signs and verifies. ``keys`` is replaced when they change."""
+    """Signs and verifies access tokens. ``keys`` is replaced when they change."""
 
     def __init__(self, clock: Clock, lifetime_ms: int) -> None:
         self._clock = clock
@@ -48,7 +48,7 @@ class AccessTokens:
         self.keys: Sequence[SigningKey] = ()  # newest first
 
     def sign(self, user_id: int, session_id: str, version: int) -> tuple[str, int]:
-        """The token and when it expires."""
+        """The token, and when it expires."""
         now_ms = self._clock.now_ms()
         expires_ms = now_ms + self.lifetime_ms
         claims = {
@@ -63,25 +63,25 @@ class AccessTokens:
         return jwt.encode(claims, key.secret, ALGORITHM, headers={"kid": key.id}), expires_ms
 
     def verify(self, token: str) -> Claims:
-        """Raises Unauthenticated for a token that is not ours, was changed, or has expired."""
+        """Raises Unauthenticated for a token that Bongsu did not sign, that was changed, or that has expired."""
         now_ms = self._clock.now_ms()
         try:
-            wanted = jwt.get_unverified_header(token).get("kid")
-            key = next(key for key in self._accepted(now_ms) if key.id == wanted)
+            key_id = jwt.get_unverified_header(token).get("kid")
+            key = next(key for key in self._accepted(now_ms) if key.id == key_id)
             claims = jwt.decode(
                 token,
                 key.secret,
                 [ALGORITHM],
                 issuer=ISSUER,
-                # Against our own clock, below.
+                # Checked below, against our own clock.
                 options={"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False},
             )
-            found = Claims(int(claims["sub"]), str(claims["sid"]), int(claims["ver"]), int(claims["exp"]) * 1000)
+            verified = Claims(int(claims["sub"]), str(claims["sid"]), int(claims["ver"]), int(claims["exp"]) * 1000)
         except (jwt.InvalidTokenError, StopIteration, KeyError, TypeError, ValueError):
             raise Unauthenticated("The access token is not valid.", code="invalid_token") from None
-        if found.expires_ms <= now_ms:
+        if verified.expires_ms <= now_ms:
             raise Unauthenticated("The access token has expired.", code="expired_token")
-        return found
+        return verified
 
     def _accepted(self, now_ms: int) -> list[SigningKey]:
         accepted = list(self.keys[:1])
@@ -92,5 +92,5 @@ class AccessTokens:
 
 
 def new_key(now_ms: int) -> SigningKey:
-    """32 random bytes, as long as the hash."""
+    """A key of 32 random bytes, the length of the hash."""
     return SigningKey(secrets.token_hex(8), secrets.token_bytes(32), now_ms)

@@ -1,6 +1,6 @@
-"""Random tokens: 256 bits each, with a prefix that says what they are (and lets scanners of repositories find them).
+"""Random tokens of 256 bits, with a prefix that tells their purpose and lets scanners of repositories find them.
 
-Only their sha256 is stored: there is nothing to guess, so a slow hash would protect nothing.
+Only their sha256 is stored: 256 random bits cannot be guessed, so a slow hash would protect nothing.
 """
 
 import enum
@@ -18,10 +18,9 @@ class Prefix(enum.StrEnum):
 
 
 def new_token(prefix: Prefix) -> str:
-    """A token that nobody can guess."""
     return prefix + secrets.token_urlsafe(32)
 
 
 def digest(token: str) -> bytes:
-    """What of a token is stored."""
+    """The hash under which a token is stored."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

@@ -1,4 +1,4 @@
-"""What auth is made of, wired together."""
+"""Puts the parts of auth together."""
 
 import asyncio
 import contextlib
@@ -26,13 +26,13 @@ from bongsu.server.vault import Vault
 if TYPE_CHECKING:
     from bongsu.server.auth.oidc import OpenId
 
-# Where `bongsu up` wants the enrolment token of its own agent.
+# Where `bongsu up` expects the enrolment token of its own agent.
 LOCAL_ENROLMENT_VARIABLE = "BONGSU_LOCAL_ENROLMENT_FILE"
 
 
 @dataclass(slots=True)
 class Auth:
-    """``services.auth``."""
+    """The parts of auth, as ``services.auth``."""
 
     directory: Directory
     authenticator: Authenticator
@@ -46,7 +46,7 @@ class Auth:
     polling: "asyncio.Task[None] | None" = None
 
     async def start(self, settings: Settings, url: str) -> None:
-        """Loads who may come in, and makes who is missing at a first start."""
+        """Loads the directory; at the first start, makes the first admin and the enrolment of the local agent."""
         await self.directory.start()
         self.passwords.prepare()
         await self.setup.start(settings, url)
@@ -55,17 +55,19 @@ class Auth:
         self.polling = asyncio.create_task(self.directory.poll(), name="auth")
 
     async def stop(self) -> None:
-        """Stores what is only in memory."""
+        """Stores what is only in memory, and stops."""
         if self.polling is not None:
             self.polling.cancel()
             await asyncio.gather(self.polling, return_exceptions=True)
-            with contextlib.suppress(Exception):  # a full disk: last use is not worth an ugly end
+            with contextlib.suppress(
+                Exception
+            ):  # on a full disk: the times of last use are not worth an error at the end
                 await self.directory.store_usage()
         self.passwords.close()
 
 
 def make_auth(settings: Settings, database: Database, vault: Vault, clock: Clock) -> Auth:
-    """Nothing is read or written yet."""
+    """Makes the parts; reads and writes nothing yet."""
     tokens = AccessTokens(clock, parse_duration_ms(settings.sessions.access))
     directory = Directory(database, vault, clock, tokens)
     passwords = Passwords(settings.password_hashing)

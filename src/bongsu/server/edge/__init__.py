@@ -1,1 +1,1 @@
-"""What stands between the network and the endpoints: addresses, headers, rates, TLS."""
+"""Between the network and the endpoints: addresses, headers, host names, rates, TLS."""

@@ -1,4 +1,4 @@
-"""Where a request really comes from: X-Forwarded-For and X-Forwarded-Proto count only when a trusted proxy says so."""
+"""The true address of a client: X-Forwarded-For and X-Forwarded-Proto are believed only from trusted proxies."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -25,13 +25,13 @@ def parse_networks(texts: Iterable[str]) -> list[Network]:
 
 
 class Forwarded:
-    """Puts the client's address and scheme into the scope."""
+    """Puts the client's true address and scheme into the scope."""
 
     def __init__(self, trusted: Iterable[str]) -> None:
         self._networks = parse_networks(trusted)
 
     def apply(self, scope: Scope) -> None:
-        """Changes ``client`` and ``scheme`` when the peer is a trusted proxy."""
+        """Changes ``client`` and ``scheme`` if the peer is a trusted proxy."""
         client = scope.get("client")
         if not self._networks or not client or not self._trusts(client[0]):
             return
@@ -42,7 +42,7 @@ class Forwarded:
                 hops += [hop.strip() for hop in value.decode("latin-1").split(",")]
             elif name == b"x-forwarded-proto":
                 scheme = value.decode("latin-1").split(",")[-1].strip().lower()
-        # From the right: each proxy wrote down whom it saw, and what stands further left anybody may have made up.
+        # From the right: each proxy appends the address it saw, and anybody can make up what is further left.
         for hop in reversed(hops):
             address = _plain(hop)
             if address is None:
@@ -75,7 +75,7 @@ def _plain(hop: str) -> str | None:
 
 
 def rate_key(address: str) -> str:
-    """What rates are counted by: of an IPv6 address the network, for one customer has 2^64 addresses."""
+    """The key to count rates by. IPv6 addresses count by /64 network, since one customer has 2^64 addresses."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

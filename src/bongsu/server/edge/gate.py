@@ -1,4 +1,4 @@
-"""The way in for everything but pushes: addresses, headers, rates, and nothing but the setup page before the setup."""
+"""The entrance for everything except pushes: addresses, headers and rates; before setup, only the setup page passes."""
 
 import re
 from collections import Counter
@@ -13,7 +13,7 @@ from bongsu.server.edge.headers import with_headers
 from bongsu.server.edge.rates import RateLimiter
 from bongsu.server.errors import error_body, retry_after, status_of
 
-# What answers before there is anybody who could log in.
+# What is answered before there is a user.
 _BEFORE_SETUP = ("/api/setup", "/api/health", "/api/agents/enrol", "/api/agents/rotate")
 _NOT_THE_DASHBOARD = re.compile(r"/(api|docs|redoc|_docs|agent)(/|$)")
 
@@ -56,11 +56,11 @@ class Gate:
         if directory is None or rates is None:
             return
         if not directory.set_up and _NOT_THE_DASHBOARD.match(path) and path not in _BEFORE_SETUP:
-            # Perhaps another process, or `bongsu user create`, has done it.
+            # Another process or `bongsu user create` may have made the first user.
             await directory.look_again()
             if not directory.set_up:
                 raise Forbidden(
-                    "Bongsu is not set up yet: open the link that it printed at its start.", code="setup_required"
+                    "Bongsu is not set up yet: open the link that it printed when it started.", code="setup_required"
                 )
         if path.startswith("/api/"):
             client = scope.get("client")

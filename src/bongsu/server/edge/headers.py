@@ -1,6 +1,6 @@
-"""Headers that every answer to a browser carries, and the policy of what a page may load.
+"""The security headers of every answer, and the content security policy of pages.
 
-No inline script or style anywhere: the dashboard's are files, those of Swagger UI and ReDoc too.
+No inline scripts or styles: those of the dashboard, Swagger UI and ReDoc are files.
 """
 
 from starlette.types import Message, Scope, Send
@@ -34,7 +34,7 @@ _DEFAULT_POLICY = policy()
 
 
 def with_headers(scope: Scope, send: Send) -> Send:
-    """Adds them to the answer; one that has a policy of its own keeps it."""
+    """Adds the headers to an answer; an answer with its own policy keeps it."""
     secure = scope["scheme"] in ("https", "wss")
     api = scope["path"].startswith("/api/")
 

@@ -1,7 +1,7 @@
-"""Which names the API server answers to.
+"""The host names that the API server answers to.
 
-A page on the web can point a name of its own at 127.0.0.1 (DNS rebinding) and read what a visitor's Bongsu answers;
-the Host header still holds that name.
+A web page can point its own name at 127.0.0.1 (DNS rebinding) and read what the Bongsu of a visitor answers; the Host
+header still contains that name.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ class AllowedHosts:
             await self._app(scope, receive, send)
             return
         message = (
-            f"This server does not answer to that host name; BONGSU_ALLOWED_HOSTS says to which: {sorted(self._hosts)}."
+            f"This server does not answer to that host name. Allowed (BONGSU_ALLOWED_HOSTS): {sorted(self._hosts)}."
         )
         await JSONResponse(error_body("host_not_allowed", message, "Host"), 403)(scope, receive, send)
 

@@ -1,8 +1,8 @@
-"""HTTP connections that do not dawdle: uvicorn's protocol, with an end to waiting.
+"""uvicorn's HTTP protocol with limits on time, size and connections.
 
-uvicorn waits for ever for the rest of a request, so that a few thousand connections that send a byte a minute
-(slow-loris) would take every file descriptor. Here a request has to be whole within some seconds, its head within 64
-KiB, and there are only so many connections. A request that comes in one piece, as an agent's does, sets no timer.
+uvicorn waits for the rest of a request for ever, so a few thousand connections that send one byte a minute (slow loris)
+would take every file descriptor. Here a request must be complete within some seconds, its head is limited to 64 KiB,
+and the number of connections is limited. A request that arrives in one piece, as an agent's does, sets no timer.
 """
 
 import asyncio
@@ -15,14 +15,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from bongsu.server.errors import error_body
 
-LONGEST_HEAD = 65_536
+MAX_HEAD_BYTES = 65_536
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """``protocol_with`` makes a class with the limits of the settings."""
+    """The limits are class attributes; ``protocol_with`` sets them."""
 
     request_seconds = 30.0
-    most_connections = 10_000
+    max_connections = 10_000
     refused: ClassVar[Counter[str]] = Counter()
 
     _head = 0
@@ -30,10 +30,10 @@ class PatientProtocol(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        if len(self.connections) >= self.most_connections:
+        if len(self.connections) >= self.max_connections:
             self.connections.add(self)
             self.transport = transport
-            self._refuse(503, "too_many_connections", "There are too many connections.", self.most_connections)
+            self._refuse(503, "too_many_connections", "There are too many connections.", self.max_connections)
             return
         super().connection_made(transport)
         self._wait()
@@ -46,7 +46,7 @@ class PatientProtocol(HttpToolsProtocol):
         before: RequestResponseCycle | None = self.cycle
         more = before is not None and before.more_body
         super().data_received(data)
-        # Told from what the parser has made of it: a callback of its own for each request would cost 1 us.
+        # Judged by the state of the parser: a callback for each request would cost 1 us.
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.more_body and (more or cycle is not before):
             if self._timer is not None:
@@ -59,8 +59,8 @@ class PatientProtocol(HttpToolsProtocol):
         if self._timer is None:
             self._wait()
         self._head = self._head + len(data) if in_head else 0
-        if self._head > LONGEST_HEAD:
-            self._refuse(431, "head_too_large", f"The head is larger than {LONGEST_HEAD} bytes.", LONGEST_HEAD)
+        if self._head > MAX_HEAD_BYTES:
+            self._refuse(431, "head_too_large", f"The head is larger than {MAX_HEAD_BYTES} bytes.", MAX_HEAD_BYTES)
 
     def handle_websocket_upgrade(self) -> None:
         self._upgraded = True
@@ -96,11 +96,11 @@ class PatientProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def protocol_with(request_seconds: float, most_connections: int, refused: Counter[str]) -> type[PatientProtocol]:
-    """The class that uvicorn makes one of for each connection."""
+def protocol_with(request_seconds: float, max_connections: int, refused: Counter[str]) -> type[PatientProtocol]:
+    """A protocol class with these limits; uvicorn makes one instance for each connection."""
     limits: dict[str, Any] = {
         "request_seconds": request_seconds,
-        "most_connections": most_connections,
+        "max_connections": max_connections,
         "refused": refused,
     }
     return type("Protocol", (PatientProtocol,), limits)

@@ -1,8 +1,8 @@
-"""How often one may ask: per address, per person or API token, per agent.
+"""Rate limits: per address, per person or API token, and per agent.
 
-Counted in this process, or in Redis for all of them when BONGSU_REDIS_URL is set; while Redis is away, each process
-counts for itself. Pushes of agents are counted in the process alone, with two floats an agent: Redis would cost more
-than everything else that happens to a frame.
+Counted in this process, or in Redis for all processes if BONGSU_REDIS_URL is set; while Redis is away, each process
+counts by itself. The pushes of agents are always counted in the process, with two floats for each agent: Redis would
+cost more than everything else that happens to a frame.
 """
 
 import logging
@@ -46,25 +46,25 @@ class RateLimiter:
         self._away = False
 
     async def address(self, address: str) -> None:
-        """A request of the API. Raises TooMany."""
+        """Counts a request to the API. Raises TooMany."""
         await self._hit(self._address, "address", address)
 
     async def login(self, address: str) -> None:
-        """A try to log in, set up or enrol. Raises TooMany."""
+        """Counts an attempt to log in, set up or enrol. Raises TooMany."""
         await self._hit(self._login, "login", address)
 
     async def user(self, principal: Principal) -> None:
-        """A request of a person or an API token. Raises TooMany."""
+        """Counts a request of a person or API token. Raises TooMany."""
         await self._hit(self._user, principal.kind, str(principal.id))
 
     async def close(self) -> None:
-        """Lets go of Redis."""
+        """Closes the connection to Redis."""
         if self._redis is not None:
             bridge: Any = self._redis.bridge
             await bridge.storage.aclose()
 
     def agent(self, grant: Grant) -> None:
-        """A push. Raises TooMany. A token bucket: 0.3 us."""
+        """Counts a push with a token bucket (0.3 us). Raises TooMany."""
         now = self._monotonic()
         if grant.allowance < 0.0:
             grant.allowance, grant.counted_at = self._agent_burst, now
@@ -86,7 +86,7 @@ class RateLimiter:
                 retry_at = 0.0 if allowed else (await self._shared.get_window_stats(rate, kind, who)).reset_time
             except Exception as error:
                 if not self._away:
-                    logger.warning("Redis is away, rates are counted in this process alone: %s", type(error).__name__)
+                    logger.warning("Redis is away, rates are counted in this process only: %s", type(error).__name__)
                 self._away = True
             else:
                 if self._away:

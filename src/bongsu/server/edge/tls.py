@@ -1,7 +1,7 @@
-"""TLS with a certificate that is renewed without a restart.
+"""TLS with certificates that are renewed without a restart.
 
-Every CHECK_SECONDS the files are looked at; when one of them has changed, the context takes the new pair, and new
-connections get it. A pair that cannot be used (half written, key and certificate of different pairs) changes nothing.
+The files are checked every CHECK_SECONDS. When one of them has changed, the context loads the new pair, and new
+connections use it. A pair that cannot be used (half written, or a key that does not match) changes nothing.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ CHECK_SECONDS = 5.0
 
 
 class Certificate:
-    """The context that connections are made with."""
+    """The TLS context, and the files it was loaded from."""
 
     def __init__(self, certificate: str, key: str) -> None:
         if not key:
@@ -33,23 +33,23 @@ class Certificate:
             raise ConfigError(f"tls_certificate: {_why(error, self._files)}", field="tls_certificate") from None
 
     def reload(self) -> bool:
-        """Takes a new pair of files, if there is one that can be used. Whether there was."""
+        """Loads the files if they have changed and can be used. Returns whether it did."""
         now = self._state()
         if now == self._seen or None in now:
             return False
         self._seen = now
         try:
-            # A pair that does not fit would leave the context with half of it: tried on another one first.
+            # A pair that does not match would leave half of it in the context, so another context tries it first.
             self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
             self._load(self.context)
         except (OSError, ssl.SSLError) as error:
-            logger.error("the new certificate cannot be used, the old one stays: %s", _why(error, self._files))
+            logger.error("the new certificate cannot be used; the old one stays: %s", _why(error, self._files))
             return False
-        logger.info("took the new certificate %s", self._files[0])
+        logger.info("loaded the new certificate %s", self._files[0])
         return True
 
     async def watch(self) -> None:
-        """Looks now and then; until cancelled."""
+        """Reloads every CHECK_SECONDS until cancelled."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             await asyncio.to_thread(self.reload)
@@ -72,5 +72,5 @@ def _stat(file: Path) -> tuple[int, int, int] | None:
 def _why(error: Exception, files: tuple[Path, Path]) -> str:
     if isinstance(error, FileNotFoundError):
         missing = next((file for file in files if not file.exists()), files[0])
-        return f"{missing} is not there."
+        return f"{missing} does not exist."
     return f"{files[0]} and {files[1]}: {getattr(error, 'reason', None) or error}"

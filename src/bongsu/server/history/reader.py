@@ -149,13 +149,14 @@ class HistoryReader:
         if query.step_ms is not None:
             length_ms = query.end_ms - query.start_ms
         points_each = length_ms // plan.step_ms if plan.step_ms else min(query.max_points, length_ms // interval_ms)
-        if count * points_each > self._limits.points_per_query:
+        limit = self._limits.points_per_query
+        if count * points_each > limit:
             raise InvalidInput(
-                f"The answer could have {count * points_each:,} points; the limit is {self._limits.points_per_query:,}. "
+                f"The answer could hold {count * points_each:,} points; the limit is {limit:,}. "
                 "Ask for fewer series, a shorter range or a longer step.",
                 code="too_many_points",
                 field="max_points",
-                limit=self._limits.points_per_query,
+                limit=limit,
             )
 
     def _check_samples(self, samples: int) -> None:

@@ -69,7 +69,7 @@ class Ingest:
         pushed: Callable[[Grant], None],
         refused: Callable[[Scope], Awaitable[None]],
     ) -> None:
-        """``pushed`` counts the pushes of an agent and ``refused`` the requests without a valid token; both raise TooMany
+        """``pushed`` counts the pushes of an agent, ``refused`` the requests without a valid token; both raise TooMany
         above the rate limit."""
         self.counters = Counters()
         # Why frames cannot be stored now, and since when.

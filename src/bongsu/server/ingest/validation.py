@@ -80,7 +80,7 @@ def check_layouts(push: Push, state: ServerState | None, limits: Limits) -> list
         if known is not None:
             if known.series != layout.series:
                 raise Conflict(
-                    f"Layout {layout.id} is already stored with different series; different content needs a different id.",
+                    f"Layout {layout.id} is stored with different series; different content needs a different id.",
                     code="layout_conflict",
                     field=f"{field}.id",
                 )
@@ -93,7 +93,7 @@ def check_layouts(push: Push, state: ServerState | None, limits: Limits) -> list
 
 
 def _check_series_of_server(new: Iterable[Layout], state: ServerState | None, limits: Limits) -> None:
-    """Guards against labels with endless values, such as request ids: each value makes a new layout and a new series."""
+    """Guards against labels with endless values, such as request ids: each makes a new layout and a new series."""
     known = {series for layout in state.layouts.values() for series in layout.series} if state else set()
     known.update(series for layout in new for series in layout.series)
     if len(known) > limits.series_per_server:

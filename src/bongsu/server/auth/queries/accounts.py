@@ -1,4 +1,4 @@
-"""Users, their sessions and API tokens."""
+"""Statements on the tables of users, sessions and API tokens."""
 
 import json
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from bongsu.server.database.tables import api_tokens, sessions, users
 
 @dataclass(frozen=True, slots=True)
 class UserRecord:
-    """A person as stored."""
+    """A user as stored."""
 
     id: int
     email: str
@@ -32,7 +32,7 @@ class UserRecord:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """A login."""
+    """A session as stored."""
 
     id: str
     user_id: int
@@ -46,7 +46,7 @@ class SessionRecord:
 
 @dataclass(frozen=True, slots=True)
 class ApiTokenRecord:
-    """A token that a program uses in its owner's name."""
+    """An API token as stored: a program uses it in the name of its owner."""
 
     id: int
     user_id: int
@@ -69,7 +69,7 @@ def load_users(connection: Connection) -> list[UserRecord]:
 
 
 def add_user(connection: Connection, record: UserRecord) -> UserRecord | None:
-    """Stores a new user (``id`` is given by the database); None when the email address is taken."""
+    """Stores a new user; the database assigns ``id``. None if the email address is taken."""
     values = {name: getattr(record, name) for name in UserRecord.__slots__ if name != "id"}
     values["tags"] = json.dumps(record.tags)
     if connection.execute(insert_or_ignore(connection, users).values(values)).rowcount == 0:
@@ -78,9 +78,9 @@ def add_user(connection: Connection, record: UserRecord) -> UserRecord | None:
 
 
 def add_first_user(connection: Connection, record: UserRecord) -> UserRecord | None:
-    """Stores the first user; None when there is one already."""
+    """Stores the first user; None if there is a user already."""
     if connection.dialect.name == "postgresql":
-        # Two that come at once do so one after the other; SQLite's write lock does that by itself.
+        # Concurrent calls run one after the other; on SQLite the write lock ensures that.
         connection.execute(text("SELECT pg_advisory_xact_lock(8601)"))
     if connection.scalar(select(func.count()).select_from(users)):
         return None
@@ -94,7 +94,7 @@ def user_by_email(connection: Connection, email: str) -> UserRecord | None:
 
 
 def update_user(connection: Connection, user_id: int, *, new_version: bool = False, **values: Any) -> None:
-    """Changes columns of a user. ``new_version``: everything that was handed out to them ends."""
+    """Changes columns of a user. ``new_version``: all tokens issued to them end."""
     if "tags" in values:
         values["tags"] = json.dumps(values["tags"])
     if new_version:
@@ -103,20 +103,20 @@ def update_user(connection: Connection, user_id: int, *, new_version: bool = Fal
 
 
 def count_admins(connection: Connection) -> int:
-    """Admins that can log in."""
+    """How many admins can log in."""
     admins = select(func.count()).select_from(users).where(users.c.role == "admin", users.c.disabled.is_(False))
     return connection.scalar(admins) or 0
 
 
 def delete_user(connection: Connection, user_id: int) -> None:
-    """Removes a user and all that was handed out to them."""
+    """Deletes a user with their sessions and API tokens."""
     connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
     connection.execute(delete(api_tokens).where(api_tokens.c.user_id == user_id))
     connection.execute(delete(users).where(users.c.id == user_id))
 
 
 def take_totp_step(connection: Connection, user_id: int, step: int) -> bool:
-    """Marks a code's time step as used; False when it, or a later one, was used before."""
+    """Marks the time step of a code as used; False if it or a later one was used before."""
     taken = connection.execute(
         update(users).where(users.c.id == user_id, users.c.totp_step < step).values(totp_step=step)
     )
@@ -130,7 +130,7 @@ def load_sessions(connection: Connection, now_ms: int) -> list[SessionRecord]:
 
 
 def add_session(connection: Connection, record: SessionRecord) -> None:
-    """Stores a new session, and forgets those that have expired."""
+    """Stores a new session and deletes the expired ones."""
     connection.execute(delete(sessions).where(sessions.c.expires_ms <= record.created_ms))
     connection.execute(insert(sessions).values({name: getattr(record, name) for name in SessionRecord.__slots__}))
 
@@ -144,22 +144,22 @@ def session(connection: Connection, session_id: str) -> SessionRecord | None:
 def rotate_session(
     connection: Connection, session_id: str, generation: int, now_ms: int, expires_ms: int, address: str
 ) -> bool:
-    """The next refresh token becomes the good one; False when another request was quicker."""
-    mine = (sessions.c.id == session_id) & (sessions.c.generation == generation)
+    """Makes the next refresh token valid; False if another request was faster."""
+    matching = (sessions.c.id == session_id) & (sessions.c.generation == generation)
     values = {"generation": generation + 1, "rotated_ms": now_ms, "expires_ms": expires_ms, "address": address}
-    return connection.execute(update(sessions).where(mine).values(values)).rowcount == 1
+    return connection.execute(update(sessions).where(matching).values(values)).rowcount == 1
 
 
 def end_session(connection: Connection, session_id: str, user_id: int | None = None) -> bool:
-    """Removes a session (of a user, if given); whether there was one."""
-    mine = sessions.c.id == session_id
+    """Deletes a session (of a user, if given). Returns whether it existed."""
+    matching = sessions.c.id == session_id
     if user_id is not None:
-        mine &= sessions.c.user_id == user_id
-    return connection.execute(delete(sessions).where(mine)).rowcount == 1
+        matching &= sessions.c.user_id == user_id
+    return connection.execute(delete(sessions).where(matching)).rowcount == 1
 
 
 def end_sessions(connection: Connection, user_id: int, but: str = "") -> None:
-    """Removes all sessions of a user but one."""
+    """Deletes all sessions of a user, except ``but``."""
     connection.execute(delete(sessions).where(sessions.c.user_id == user_id, sessions.c.id != but))
 
 
@@ -170,7 +170,7 @@ def load_api_tokens(connection: Connection) -> list[ApiTokenRecord]:
 
 
 def add_api_token(connection: Connection, record: ApiTokenRecord) -> ApiTokenRecord:
-    """Stores a new token (``id`` is given by the database)."""
+    """Stores a new token; the database assigns ``id``."""
     values = {name: getattr(record, name) for name in ApiTokenRecord.__slots__ if name != "id"}
     values["tags"] = json.dumps(record.tags)
     connection.execute(insert(api_tokens).values(values))
@@ -179,12 +179,12 @@ def add_api_token(connection: Connection, record: ApiTokenRecord) -> ApiTokenRec
 
 
 def delete_api_token(connection: Connection, token_id: int) -> None:
-    """Ends a token."""
+    """Deletes a token."""
     connection.execute(delete(api_tokens).where(api_tokens.c.id == token_id))
 
 
 def touch_api_tokens(connection: Connection, last_used_ms: dict[int, int]) -> None:
-    """Stores when tokens were last used; never turns it back."""
+    """Stores when tokens were last used; a time never goes back."""
     for token_id, time_ms in last_used_ms.items():
-        mine = (api_tokens.c.id == token_id) & (api_tokens.c.last_used_ms < time_ms)
-        connection.execute(update(api_tokens).where(mine).values(last_used_ms=time_ms))
+        matching = (api_tokens.c.id == token_id) & (api_tokens.c.last_used_ms < time_ms)
+        connection.execute(update(api_tokens).where(matching).values(last_used_ms=time_ms))

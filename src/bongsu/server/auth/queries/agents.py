@@ -1,4 +1,4 @@
-"""Enrolment tokens, and the tokens of agents."""
+"""Statements on the tables of enrolment tokens and agents' tokens."""
 
 import json
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ ANY_NUMBER = -1
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentRecord:
-    """What lets new agents in."""
+    """An enrolment token as stored."""
 
     id: int
     name: str
@@ -29,7 +29,7 @@ class EnrolmentRecord:
 
 @dataclass(frozen=True, slots=True)
 class AgentTokenRecord:
-    """What an agent sends with. ``token_hash`` None: revoked."""
+    """The token of an agent as stored. ``token_hash`` None: revoked."""
 
     id: int
     agent_id: str
@@ -58,7 +58,7 @@ def load_enrolments(connection: Connection) -> list[EnrolmentRecord]:
 
 
 def add_enrolment(connection: Connection, record: EnrolmentRecord) -> EnrolmentRecord:
-    """Stores a new token (``id`` is given by the database)."""
+    """Stores a new token; the database assigns ``id``."""
     connection.execute(insert(enrolment_tokens).values(_values(record)))
     return enrolment_by_hash(connection, record.token_hash) or record
 
@@ -70,59 +70,59 @@ def enrolment_by_hash(connection: Connection, token_hash: bytes) -> EnrolmentRec
 
 
 def use_enrolment(connection: Connection, enrolment_id: int, now_ms: int) -> bool:
-    """Takes one use; False when none is left."""
+    """Uses an enrolment token once; False if it is used up."""
     left = enrolment_tokens.c.uses_left
-    mine = enrolment_tokens.c.id == enrolment_id
-    some = connection.execute(
-        update(enrolment_tokens).where(mine, left > 0).values(uses_left=left - 1, last_used_ms=now_ms)
+    matching = enrolment_tokens.c.id == enrolment_id
+    counted = connection.execute(
+        update(enrolment_tokens).where(matching, left > 0).values(uses_left=left - 1, last_used_ms=now_ms)
     )
-    if some.rowcount:
+    if counted.rowcount:
         return True
-    any_number = update(enrolment_tokens).where(mine, left == ANY_NUMBER).values(last_used_ms=now_ms)
+    any_number = update(enrolment_tokens).where(matching, left == ANY_NUMBER).values(last_used_ms=now_ms)
     return connection.execute(any_number).rowcount == 1
 
 
 def delete_enrolment(connection: Connection, enrolment_id: int) -> None:
-    """Nobody enrols with it any more; agents that did stay."""
+    """Deletes an enrolment token; agents that enrolled with it stay."""
     connection.execute(delete(enrolment_tokens).where(enrolment_tokens.c.id == enrolment_id))
 
 
 def delete_enrolments_named(connection: Connection, name: str) -> None:
-    """Forgets earlier ones of the same purpose."""
+    """Deletes all enrolment tokens of this name."""
     connection.execute(delete(enrolment_tokens).where(enrolment_tokens.c.name == name))
 
 
 def load_agent_tokens(connection: Connection) -> list[AgentTokenRecord]:
-    """All agents' tokens, also the revoked ones."""
+    """The tokens of all agents, including revoked ones."""
     return [AgentTokenRecord(**_with_tags(row)) for row in connection.execute(select(agent_tokens).order_by("id"))]
 
 
 def add_agent_token(connection: Connection, record: AgentTokenRecord) -> None:
-    """Stores a new token (``id`` is given by the database)."""
+    """Stores a new token; the database assigns ``id``."""
     connection.execute(insert(agent_tokens).values(_values(record)))
 
 
 def knows_agent(connection: Connection, agent_id: str) -> bool:
-    """Whether a token was ever given to this agent."""
-    mine = select(func.count()).select_from(agent_tokens).where(agent_tokens.c.agent_id == agent_id)
-    return bool(connection.scalar(mine))
+    """Whether this agent ever had a token."""
+    matching = select(func.count()).select_from(agent_tokens).where(agent_tokens.c.agent_id == agent_id)
+    return bool(connection.scalar(matching))
 
 
 def expire_agent_tokens(connection: Connection, agent_id: str, but: bytes, expires_ms: int) -> None:
-    """The tokens of an agent but one end soon."""
-    mine = (agent_tokens.c.agent_id == agent_id) & (agent_tokens.c.token_hash != but)
+    """Lets all tokens of an agent expire, except ``but``."""
+    matching = (agent_tokens.c.agent_id == agent_id) & (agent_tokens.c.token_hash != but)
     sooner = (agent_tokens.c.expires_ms == 0) | (agent_tokens.c.expires_ms > expires_ms)
-    connection.execute(update(agent_tokens).where(mine, sooner).values(expires_ms=expires_ms))
+    connection.execute(update(agent_tokens).where(matching, sooner).values(expires_ms=expires_ms))
 
 
 def revoke_agent(connection: Connection, agent_id: str, now_ms: int) -> int:
-    """Ends all tokens of an agent. Returns how many were good."""
-    mine = (agent_tokens.c.agent_id == agent_id) & (agent_tokens.c.token_hash.is_not(None))
-    return connection.execute(update(agent_tokens).where(mine).values(token_hash=None, revoked_ms=now_ms)).rowcount
+    """Revokes all tokens of an agent. Returns how many were valid."""
+    matching = (agent_tokens.c.agent_id == agent_id) & (agent_tokens.c.token_hash.is_not(None))
+    return connection.execute(update(agent_tokens).where(matching).values(token_hash=None, revoked_ms=now_ms)).rowcount
 
 
 def forget_expired_agent_tokens(connection: Connection, now_ms: int) -> None:
-    """Rotated tokens that have ended; one that was revoked is kept, so that its agent stays out."""
+    """Deletes rotated tokens that have expired. Revoked ones are kept, so that their agents stay out."""
     old = (
         (agent_tokens.c.expires_ms > 0) & (agent_tokens.c.expires_ms < now_ms) & agent_tokens.c.token_hash.is_not(None)
     )

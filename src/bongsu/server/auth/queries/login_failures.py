@@ -10,7 +10,7 @@ from bongsu.server.database.tables import login_failures
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Failed logins of a subject."""
+    """The failed logins of a subject."""
 
     failures: int
     last_ms: int
@@ -18,13 +18,13 @@ class Failures:
 
 
 def load_failures(connection: Connection, subjects: list[str]) -> dict[str, Failures]:
-    """What is known of these subjects."""
+    """Subject -> its failures."""
     rows = connection.execute(select(login_failures).where(login_failures.c.subject.in_(subjects)))
     return {row.subject: Failures(row.failures, row.last_ms, row.locked_until_ms) for row in rows}
 
 
 def store_failures(connection: Connection, subject: str, failures: Failures) -> None:
-    """Replaces what is known of a subject."""
+    """Stores the failures of a subject."""
     values = {
         "failures": failures.failures,
         "last_ms": failures.last_ms,
@@ -35,10 +35,10 @@ def store_failures(connection: Connection, subject: str, failures: Failures) -> 
 
 
 def forget_failures(connection: Connection, subjects: list[str]) -> None:
-    """They got in."""
+    """Deletes the failures of subjects that have logged in."""
     connection.execute(delete(login_failures).where(login_failures.c.subject.in_(subjects)))
 
 
 def forget_old_failures(connection: Connection, before_ms: int) -> None:
-    """Those that nobody waits for any more."""
+    """Deletes failures that happened before a time."""
     connection.execute(delete(login_failures).where(login_failures.c.last_ms < before_ms))

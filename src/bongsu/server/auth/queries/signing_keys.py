@@ -9,7 +9,7 @@ from bongsu.server.database.tables import signing_keys
 
 @dataclass(frozen=True, slots=True)
 class StoredSigningKey:
-    """``secret`` is encrypted."""
+    """A signing key as stored; ``secret`` is encrypted."""
 
     id: str
     secret: bytes
@@ -23,7 +23,7 @@ def load_signing_keys(connection: Connection) -> list[StoredSigningKey]:
 
 
 def add_signing_key(connection: Connection, key: StoredSigningKey, *, only_if_none: bool = False) -> bool:
-    """Stores a key. ``only_if_none``: unless there is one; processes that start together agree on the first."""
+    """Stores a key. ``only_if_none``: only if there is none, so that processes that start together agree on one."""
     if only_if_none:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(8602)"))
@@ -34,5 +34,5 @@ def add_signing_key(connection: Connection, key: StoredSigningKey, *, only_if_no
 
 
 def delete_signing_keys(connection: Connection, ids: list[str]) -> None:
-    """Forgets keys: what they signed is not accepted any more."""
+    """Deletes keys; tokens that they signed are no longer accepted."""
     connection.execute(delete(signing_keys).where(signing_keys.c.id.in_(ids)))
