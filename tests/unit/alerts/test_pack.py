@@ -20,15 +20,15 @@ TEXT = (REPOSITORY / "config/alerts.yml").read_text()
 RULES = {rule.name: rule for rule in load_rules(TEXT)}
 NOW = 1_750_000_000_000
 
-REPOSITORY = (("device", "/dev/sda1"), ("fstype", "ext4"), ("mountpoint", "/"))
+ROOT = (("device", "/dev/sda1"), ("fstype", "ext4"), ("mountpoint", "/"))
 SERIES = {
     "cpu": Series("cpu_usage_ratio", (), "ratio"),
     "load": Series("load_15m"),
     "memory": Series("memory_usage_ratio", (), "ratio"),
     "swap": Series("swap_usage_ratio", (), "ratio"),
     "swap_in": Series("swap_in_bytes_total", (), "bytes", Kind.COUNTER),
-    "disk": Series("filesystem_usage_ratio", REPOSITORY, "ratio"),
-    "inodes": Series("filesystem_inodes_usage_ratio", REPOSITORY, "ratio"),
+    "disk": Series("filesystem_usage_ratio", ROOT, "ratio"),
+    "inodes": Series("filesystem_inodes_usage_ratio", ROOT, "ratio"),
     "errors": Series("network_receive_errors_total", (("interface", "eth0"),), "", Kind.COUNTER),
 }
 LAYOUT = Layout.of(tuple(SERIES.values()))

@@ -1,4 +1,4 @@
-"""One file per resource, and the one list of them."""
+"""The HTTP API: one file for each resource, and the list of their routers."""
 
 from fastapi import APIRouter
 
@@ -42,6 +42,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     channels.router,
     notifications.router,
     acknowledge.router,
-    # Last: its /api/alerts/{id} would take the others' paths.
+    # Last: its /api/alerts/{id} would also match the paths of the others.
     alerts.router,
 )

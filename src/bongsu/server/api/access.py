@@ -16,7 +16,7 @@ from bongsu.core.errors import BongsuError, Forbidden, Unauthenticated
 from bongsu.server.api.dependencies import address_of, services_of
 from bongsu.server.auth.principal import Principal, Role
 
-# What a page sends first over a WebSocket: a token in the address would end up in logs.
+# A WebSocket sends its token in the first message: in the URL it would end up in logs.
 AUTH_SECONDS = 10.0
 UNAUTHENTICATED, FORBIDDEN = 4401, 4403
 
@@ -25,7 +25,7 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
 def require(role: Role) -> Callable[..., Awaitable[Principal]]:
-    """A dependency: somebody who is logged in and has this role, or a higher one."""
+    """A dependency: the caller, who must have this role or a higher one."""
 
     async def dependency(request: Request, credentials: Credentials) -> Principal:
         services = services_of(request)
@@ -34,7 +34,7 @@ def require(role: Role) -> Callable[..., Awaitable[Principal]]:
         principal = await services.auth.authenticator.principal(credentials.credentials, address_of(request))
         await services.rate_limiter.user(principal)
         if not principal.role.includes(role):
-            raise Forbidden(f"This needs the role {role}; yours is {principal.role}.")
+            raise Forbidden(f"This requires the role {role}; yours is {principal.role}.")
         return principal
 
     return dependency
@@ -48,7 +48,7 @@ Admin = Annotated[Principal, Depends(require(Role.admin))]
 async def person(user: Viewer) -> Principal:
     """A dependency: a person who logged in. No API token, whatever its scope, may change an account."""
     if user.kind != "user":
-        raise Forbidden("An API token may not do that; log in.", code="person_needed")
+        raise Forbidden("API tokens may not do that; log in.", code="person_needed")
     return user
 
 
@@ -74,8 +74,8 @@ Anyone = Annotated[Principal | None, Depends(anyone)]
 async def websocket_principal(websocket: WebSocket, role: Role) -> Principal | None:
     """Accepts a WebSocket and waits for its first message, ``{"type": "auth", "token": "..."}``.
 
-    None: it was closed, with 4401 (no valid token within AUTH_SECONDS) or 4403 (a lesser role). The connection must be
-    closed with 4401 when ``expires_ms`` of the principal has passed (``seconds_left``).
+    Returns None if it closed the connection: with 4401 (no valid token within AUTH_SECONDS) or 4403 (a lower role). The
+    caller must close the connection with 4401 when the token of the principal expires (``seconds_left``).
     """
     services = websocket.app.state.services
     await websocket.accept()
@@ -93,11 +93,11 @@ async def websocket_principal(websocket: WebSocket, role: Role) -> Principal | N
         await websocket.close(UNAUTHENTICATED, reason[:120])
         return None
     if not principal.role.includes(role):
-        await websocket.close(FORBIDDEN, f"This needs the role {role}.")
+        await websocket.close(FORBIDDEN, f"This requires the role {role}.")
         return None
     return principal
 
 
 def seconds_left(principal: Principal, now_ms: int) -> float | None:
-    """How long a connection may stay open before its token must be renewed; None: it does not expire."""
+    """How long a connection may stay open before its token must be renewed; None: for ever."""
     return max(0.0, (principal.expires_ms - now_ms) / 1000) if principal.expires_ms else None

@@ -1,4 +1,4 @@
-"""/api/account: one's own account."""
+"""/api/account: the account of the caller."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/account", tags=["account"])
 
 
 class Profile(BaseModel):
-    """What one may change of oneself."""
+    """What people may change in their own account."""
 
     name: Name
 
@@ -36,27 +36,27 @@ class NewPassword(BaseModel):
 
 
 class Password(BaseModel):
-    """Proof that it is the person, and not somebody at their open page."""
+    """Proves that it is the person, and not somebody at their open page."""
 
     password: Secret
 
 
 class NewSecondFactor(BaseModel):
-    """A secret that is not in use until a code of it was seen."""
+    """A new secret, which is not in use until a code has confirmed it."""
 
     secret: str
-    address: str = Field(description="`otpauth:`, as authenticator apps take it.")
-    qr_svg: str = Field(description="The address as a picture.")
+    address: str = Field(description="The `otpauth:` address for authenticator apps.")
+    qr_svg: str = Field(description="The address as a QR code.")
 
 
 class Code(BaseModel):
-    """Of the authenticator app."""
+    """A code from the authenticator app."""
 
     code: str = Field(max_length=16)
 
 
 class Session(BaseModel):
-    """A login."""
+    """A session."""
 
     id: str
     current: bool
@@ -67,21 +67,21 @@ class Session(BaseModel):
     expires_ms: int
 
 
-class Sessions(BaseModel):
-    """One's logins, newest first."""
+class AccountSessions(BaseModel):
+    """The sessions of the caller, newest first."""
 
     sessions: list[Session]
 
 
-@router.get("", operation_id="get_account", summary="Who one is")
+@router.get("", operation_id="get_account", summary="Get your own account")
 async def account(services: ServicesDep, user: Viewer) -> User:
-    """Of an API token: its owner, with the role and the tags that the token has."""
+    """For an API token: its owner, with the role and tags of the token."""
     return shown(_own(services, user)).model_copy(update={"role": user.role, "tags": dict(user.tags)})
 
 
-@router.patch("", operation_id="update_account", summary="Change one's name")
+@router.patch("", operation_id="update_account", summary="Change your name")
 async def update(services: ServicesDep, user: Person, wanted: Profile) -> User:
-    """The address and the role are for an admin to change."""
+    """Only an admin can change the email address and the role."""
     before = _own(services, user)
 
     def store(connection: Connection) -> None:
@@ -92,7 +92,7 @@ async def update(services: ServicesDep, user: Person, wanted: Profile) -> User:
     return shown(_own(services, user))
 
 
-@router.put("/password", operation_id="change_password", summary="Change one's password", status_code=204)
+@router.put("/password", operation_id="change_password", summary="Change your password", status_code=204)
 async def change_password(
     services: ServicesDep, user: Person, wanted: NewPassword, _: Annotated[None, LoginRate]
 ) -> None:
@@ -110,31 +110,31 @@ async def change_password(
     await services.auth.directory.change(PEOPLE, store)
 
 
-@router.get("/sessions", operation_id="list_sessions", summary="Where one is logged in")
-async def sessions(services: ServicesDep, user: Person) -> Sessions:
-    """Those that have not expired."""
+@router.get("/sessions", operation_id="list_sessions", summary="List your sessions")
+async def sessions(services: ServicesDep, user: Person) -> AccountSessions:
+    """Sessions that have not expired."""
     now_ms = services.clock.now_ms()
-    found = [one for one in services.auth.directory.sessions.values() if one.user_id == user.id]
-    return Sessions(
+    own = [session for session in services.auth.directory.sessions.values() if session.user_id == user.id]
+    return AccountSessions(
         sessions=[
             Session(
-                id=one.id,
-                current=one.id == user.session_id,
-                address=one.address,
-                user_agent=one.user_agent,
-                created_ms=one.created_ms,
-                last_used_ms=one.rotated_ms,
-                expires_ms=one.expires_ms,
+                id=session.id,
+                current=session.id == user.session_id,
+                address=session.address,
+                user_agent=session.user_agent,
+                created_ms=session.created_ms,
+                last_used_ms=session.rotated_ms,
+                expires_ms=session.expires_ms,
             )
-            for one in sorted(found, key=lambda one: -one.created_ms)
-            if one.expires_ms > now_ms
+            for session in sorted(own, key=lambda session: -session.created_ms)
+            if session.expires_ms > now_ms
         ]
     )
 
 
 @router.delete("/sessions", operation_id="end_sessions", summary="Log out everywhere", status_code=204)
 async def end_sessions(services: ServicesDep, user: Person) -> None:
-    """This session too. API tokens go on."""
+    """Ends all sessions, including this one. API tokens remain valid."""
 
     def store(connection: Connection) -> None:
         accounts.end_sessions(connection, user.id)
@@ -144,29 +144,29 @@ async def end_sessions(services: ServicesDep, user: Person) -> None:
     await services.auth.directory.change(PEOPLE, store)
 
 
-@router.delete("/sessions/{session_id}", operation_id="end_session", summary="Log out elsewhere", status_code=204)
+@router.delete("/sessions/{session_id}", operation_id="end_session", summary="End a session", status_code=204)
 async def end_session(services: ServicesDep, user: Person, session_id: str) -> None:
-    """Ends one of one's sessions."""
+    """Ends one of your sessions."""
 
     def store(connection: Connection) -> bool:
-        found = accounts.end_session(connection, session_id, user.id)
-        if found:
+        ended = accounts.end_session(connection, session_id, user.id)
+        if ended:
             _note(connection, services, user, "session.end")
-        return found
+        return ended
 
     known = session_id in services.auth.directory.sessions
     if not known or not await services.auth.directory.change(PEOPLE, store):
         raise NotFound("There is no such session.", code="unknown_session", field="session_id")
 
 
-@router.post("/second-factor", operation_id="begin_second_factor", summary="A secret for an authenticator app")
+@router.post("/second-factor", operation_id="begin_second_factor", summary="Begin to set up a second factor")
 async def begin_second_factor(
     services: ServicesDep, user: Person, given: Password, _: Annotated[None, LoginRate]
 ) -> NewSecondFactor:
-    """Nothing changes until a code confirms it."""
+    """Returns a secret for an authenticator app. Nothing changes until a code confirms it."""
     own = _own(services, user)
     if own.totp_enabled:
-        raise Conflict("There is a second factor already; take it away first.", code="second_factor_exists")
+        raise Conflict("There is a second factor already; turn it off first.", code="second_factor_exists")
     await services.auth.login.check_password(own, given.password, user.address)
     secret, encrypted = services.auth.second_factor.new()
     await services.auth.directory.change(
@@ -177,17 +177,19 @@ async def begin_second_factor(
     return NewSecondFactor(secret=secret, address=address, qr_svg=picture)
 
 
-@router.put("/second-factor", operation_id="confirm_second_factor", summary="Turn it on", status_code=204)
+@router.put(
+    "/second-factor", operation_id="confirm_second_factor", summary="Turn the second factor on", status_code=204
+)
 async def confirm_second_factor(
     services: ServicesDep, user: Person, given: Code, _: Annotated[None, LoginRate]
 ) -> None:
-    """From now on a code is needed to log in."""
+    """From now on, logging in requires a code."""
     own = _own(services, user)
     if own.totp_secret is None or own.totp_enabled:
-        raise Conflict("Ask for a secret first.", code="no_second_factor")
+        raise Conflict("Begin with POST /api/account/second-factor.", code="no_second_factor")
     step = services.auth.second_factor.step(own, given.code.replace(" ", ""), services.clock.now_ms())
     if step is None:
-        raise InvalidInput("The code is wrong. Is the clock of the phone right?", code="wrong_code", field="code")
+        raise InvalidInput("The code is wrong. Is the clock of your phone right?", code="wrong_code", field="code")
 
     def store(connection: Connection) -> None:
         accounts.update_user(connection, user.id, totp_enabled=True, totp_step=step)
@@ -196,11 +198,13 @@ async def confirm_second_factor(
     await services.auth.directory.change(PEOPLE, store)
 
 
-@router.delete("/second-factor", operation_id="delete_second_factor", summary="Turn it off", status_code=204)
+@router.delete(
+    "/second-factor", operation_id="delete_second_factor", summary="Turn the second factor off", status_code=204
+)
 async def delete_second_factor(
     services: ServicesDep, user: Person, given: Password, _: Annotated[None, LoginRate]
 ) -> None:
-    """The password is enough again."""
+    """From now on, the password is enough to log in."""
     own = _own(services, user)
     await services.auth.login.check_password(own, given.password, user.address)
 

@@ -1,4 +1,4 @@
-"""/api/agents, /api/enrolment-tokens: how machines come in, and are kept out."""
+"""/api/agents and /api/enrolment-tokens: letting agents in, and keeping them out."""
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
@@ -23,26 +23,26 @@ router = APIRouter(prefix="/api", tags=["agents"])
 
 
 class Enrol(BaseModel):
-    """An agent that is new here. Its enrolment token stands in `Authorization: Bearer`."""
+    """A new agent. Its enrolment token is sent as `Authorization: Bearer`."""
 
     agent_id: str = Field(max_length=64)
     name: str = Field(max_length=255)
 
 
 class AgentToken(BaseModel):
-    """What the agent sends with from now on, good for its `agent_id` alone."""
+    """The token of the agent, valid for its `agent_id` only."""
 
     token: str
 
 
 class NewEnrolment(BaseModel):
-    """What lets new agents in."""
+    """A new enrolment token."""
 
     name: Name
     hours: int = Field(24, ge=1, le=8_760)
-    uses: int = Field(1, ge=0, le=100_000, description="How many agents may enrol; 0: any number.")
-    tags: Tags = Field({}, description="Tags of the servers that enrol with it.")
-    server_id: int | None = Field(None, description="To let this server in again after its token was revoked.")
+    uses: int = Field(1, ge=0, le=100_000, description="How many agents may enrol with it; 0: any number.")
+    tags: Tags = Field({}, description="Tags for the servers that enrol with it.")
+    server_id: int | None = Field(None, description="Lets this server enrol again after its token was revoked.")
 
 
 class EnrolmentToken(BaseModel):
@@ -60,57 +60,59 @@ class EnrolmentToken(BaseModel):
 
 
 class CreatedEnrolmentToken(EnrolmentToken):
-    """The only time that the token is shown."""
+    """An enrolment token with the token itself, which is shown only once."""
 
     token: str
 
 
 class EnrolmentTokens(BaseModel):
-    """Newest first."""
+    """Enrolment tokens, newest first."""
 
     tokens: list[EnrolmentToken]
 
 
 class ServerTags(BaseModel):
-    """What people say of a server; who may see it can depend on that."""
+    """The tags that people set; who may see the server can depend on them."""
 
     tags: Tags
 
 
-@router.post("/agents/enrol", operation_id="enrol_agent", summary="Get an agent's token", dependencies=[LoginRate])
+@router.post("/agents/enrol", operation_id="enrol_agent", summary="Enrol an agent", dependencies=[LoginRate])
 async def enrol(services: ServicesDep, request: Request, wanted: Enrol) -> AgentToken:
-    """For agents. 401: the enrolment token is not good (any more). 409 `already_enrolled`: this agent had a token
-    before, so it needs an enrolment token that was made for it."""
+    """For agents. 401: the enrolment token is invalid, expired or used up. 409 `already_enrolled`: this agent had a
+    token before, so it needs an enrolment token that was made for it."""
     address = address_of(request)
-    given = await services.auth.enrolment.enrol(_bearer(request), wanted.agent_id, wanted.name, address)
-    return AgentToken(token=given)
+    token = await services.auth.enrolment.enrol(_bearer(request), wanted.agent_id, wanted.name, address)
+    return AgentToken(token=token)
 
 
 @router.post(
     "/agents/rotate", operation_id="rotate_agent_token", summary="Replace an agent's token", dependencies=[LoginRate]
 )
 async def rotate(services: ServicesDep, request: Request) -> AgentToken:
-    """For agents, with the token that they have. The old one is good for ten minutes more."""
+    """For agents, with their present token, which remains valid for ten more minutes."""
     return AgentToken(token=await services.auth.enrolment.rotate(_bearer(request), address_of(request)))
 
 
-@router.get("/enrolment-tokens", operation_id="list_enrolment_tokens", summary="Enrolment tokens")
-async def enrolments(services: ServicesDep, user: Admin) -> EnrolmentTokens:
-    """Also those that are used up or expired, until somebody removes them."""
-    found = await services.database.read(agents.load_enrolments)
-    return EnrolmentTokens(tokens=[_shown(services, one) for one in found])
+@router.get("/enrolment-tokens", operation_id="list_enrolment_tokens", summary="List enrolment tokens")
+async def list_enrolments(services: ServicesDep, user: Admin) -> EnrolmentTokens:
+    """Includes tokens that are used up or expired, until somebody deletes them."""
+    enrolments = await services.database.read(agents.load_enrolments)
+    return EnrolmentTokens(tokens=[_shown(services, enrolment) for enrolment in enrolments])
 
 
-@router.post("/enrolment-tokens", operation_id="create_enrolment_token", summary="Add a server", status_code=201)
+@router.post(
+    "/enrolment-tokens", operation_id="create_enrolment_token", summary="Create an enrolment token", status_code=201
+)
 async def create(services: ServicesDep, user: Admin, wanted: NewEnrolment) -> CreatedEnrolmentToken:
-    """Shown once: only its hash is stored."""
+    """The token is shown only here: just its hash is stored."""
     agent_id = _server(services, user, wanted.server_id).record.agent.agent_id if wanted.server_id else ""
     stored, token = await services.auth.enrolment.create(
         user,
         name=wanted.name,
         lifetime_ms=wanted.hours * HOUR_MS,
         uses=1 if agent_id else wanted.uses or ANY_NUMBER,
-        # Who sees only some servers lets in only such.
+        # An admin who sees only some servers can only add servers with the same tags.
         tags={**wanted.tags, **dict(user.tags)},
         agent_id=agent_id,
     )
@@ -120,35 +122,36 @@ async def create(services: ServicesDep, user: Admin, wanted: NewEnrolment) -> Cr
 @router.delete(
     "/enrolment-tokens/{token_id}",
     operation_id="delete_enrolment_token",
-    summary="Let nobody in with it",
+    summary="Delete an enrolment token",
     status_code=204,
 )
 async def delete(services: ServicesDep, user: Admin, token_id: int) -> None:
-    """Agents that enrolled with it stay."""
+    """Nobody can enrol with it any more. Agents that did so stay enrolled."""
 
     def store(connection: Connection) -> None:
-        found = next((one for one in agents.load_enrolments(connection) if one.id == token_id), None)
-        if found is None:
+        enrolments = agents.load_enrolments(connection)
+        enrolment = next((enrolment for enrolment in enrolments if enrolment.id == token_id), None)
+        if enrolment is None:
             raise NotFound(f"There is no enrolment token {token_id}.", code="unknown_token", field="token_id")
         agents.delete_enrolment(connection, token_id)
-        target, before = f"enrolment_token {token_id}", {"name": found.name}
+        target, before = f"enrolment_token {token_id}", {"name": enrolment.name}
         record(connection, services.clock.now_ms(), user, "enrolment_token.delete", target, before=before)
 
     await services.auth.directory.change(AGENTS, store)
 
 
 @router.delete(
-    "/servers/{server_id}/token", operation_id="revoke_agent", summary="Let an agent send no more", status_code=204
+    "/servers/{server_id}/token", operation_id="revoke_agent", summary="Revoke an agent's token", status_code=204
 )
 async def revoke(services: ServicesDep, user: Admin, server_id: int) -> None:
-    """At once. What it has sent stays; an enrolment token for this server lets it in again."""
+    """The agent can no longer push. Its data stays; an enrolment token for this server lets it in again."""
     agent_id = _server(services, user, server_id).record.agent.agent_id
     await services.auth.enrolment.revoke(agent_id, user, f"server {server_id}")
 
 
 @router.put("/servers/{server_id}/tags", operation_id="set_server_tags", summary="Set a server's tags")
 async def tags(services: ServicesDep, user: Admin, server_id: int, wanted: ServerTags) -> ServerTags:
-    """All of them; what the agent says of itself stays beside them."""
+    """Replaces the tags that people set; the tags that the agent reports remain."""
     state = _server(services, user, server_id)
 
     def store(connection: Connection) -> None:
@@ -175,16 +178,16 @@ def _server(services: Services, user: Principal, server_id: int) -> ServerState:
     return state
 
 
-def _shown(services: Services, one: EnrolmentRecord) -> EnrolmentToken:
-    state = services.registry.by_agent_id.get(one.agent_id) if one.agent_id else None
+def _shown(services: Services, enrolment: EnrolmentRecord) -> EnrolmentToken:
+    state = services.registry.by_agent_id.get(enrolment.agent_id) if enrolment.agent_id else None
     return EnrolmentToken(
-        id=one.id,
-        name=one.name,
-        tags=one.tags,
+        id=enrolment.id,
+        name=enrolment.name,
+        tags=enrolment.tags,
         server_id=state.record.id if state else None,
-        uses_left=None if one.uses_left == ANY_NUMBER else one.uses_left,
-        created_by=one.created_by,
-        created_ms=one.created_ms,
-        expires_ms=one.expires_ms,
-        last_used_ms=one.last_used_ms,
+        uses_left=None if enrolment.uses_left == ANY_NUMBER else enrolment.uses_left,
+        created_by=enrolment.created_by,
+        created_ms=enrolment.created_ms,
+        expires_ms=enrolment.expires_ms,
+        last_used_ms=enrolment.last_used_ms,
     )

@@ -21,11 +21,11 @@ router = APIRouter(prefix="/api/tokens", tags=["API tokens"])
 
 
 class NewApiToken(BaseModel):
-    """What a program may do."""
+    """A new API token."""
 
     name: Name
-    scope: Role = Field(Role.viewer, description="What it may do; never more than its owner.")
-    tags: Tags = Field({}, description="Sees only servers that carry every one of these.")
+    scope: Role = Field(Role.viewer, description="The role of the token; never more than that of its owner.")
+    tags: Tags = Field({}, description="The token sees only servers that have all of these tags.")
     days: int = Field(90, ge=0, le=3_650, description="0: it does not expire.")
 
 
@@ -43,29 +43,30 @@ class ApiToken(BaseModel):
 
 
 class CreatedApiToken(ApiToken):
-    """The only time that the token is shown."""
+    """An API token with the token itself, which is shown only once."""
 
     token: str
 
 
 class ApiTokens(BaseModel):
-    """One's own; an admin sees everybody's."""
+    """Your own tokens; for an admin, those of everybody."""
 
     tokens: list[ApiToken]
 
 
-@router.get("", operation_id="list_api_tokens", summary="API tokens")
+@router.get("", operation_id="list_api_tokens", summary="List API tokens")
 async def tokens(services: ServicesDep, user: Person) -> ApiTokens:
     """Newest first."""
-    found = [one for one in services.auth.directory.api_tokens.values() if _may(user, one)]
-    return ApiTokens(tokens=[_shown(services, one) for one in sorted(found, key=lambda one: -one.id)])
+    visible = [token for token in services.auth.directory.api_tokens.values() if _may_manage(user, token)]
+    newest_first = sorted(visible, key=lambda token: -token.id)
+    return ApiTokens(tokens=[_shown(services, token) for token in newest_first])
 
 
-@router.post("", operation_id="create_api_token", summary="Make an API token", status_code=201)
+@router.post("", operation_id="create_api_token", summary="Create an API token", status_code=201)
 async def create(services: ServicesDep, user: Person, wanted: NewApiToken) -> CreatedApiToken:
-    """Shown once: only its hash is stored."""
+    """The token is shown only here: just its hash is stored."""
     if not user.role.includes(wanted.scope):
-        raise Forbidden(f"Your role is {user.role}; a token cannot have more.", field="scope")
+        raise Forbidden(f"Your role is {user.role}; a token cannot have a higher one.", field="scope")
     token, now_ms = new_token(Prefix.API), services.clock.now_ms()
     new = ApiTokenRecord(
         0,
@@ -89,23 +90,24 @@ async def create(services: ServicesDep, user: Person, wanted: NewApiToken) -> Cr
     return CreatedApiToken(**_shown(services, stored).model_dump(), token=token)
 
 
-@router.delete("/{token_id}", operation_id="delete_api_token", summary="End an API token", status_code=204)
+@router.delete("/{token_id}", operation_id="delete_api_token", summary="Delete an API token", status_code=204)
 async def delete(services: ServicesDep, user: Person, token_id: int) -> None:
-    """At once. One's own; an admin may end anybody's."""
+    """The token stops working at once. People may delete their own tokens, admins those of everybody."""
     directory = services.auth.directory
-    found = next((one for one in directory.api_tokens.values() if one.id == token_id and _may(user, one)), None)
-    if found is None:
+    visible = (token for token in directory.api_tokens.values() if _may_manage(user, token))
+    token = next((token for token in visible if token.id == token_id), None)
+    if token is None:
         raise NotFound(f"There is no API token {token_id}.", code="unknown_token", field="token_id")
 
     def store(connection: Connection) -> None:
         accounts.delete_api_token(connection, token_id)
-        before = {"name": found.name, "scope": found.scope}
+        before = {"name": token.name, "scope": token.scope}
         record(connection, services.clock.now_ms(), user, "api_token.delete", f"api_token {token_id}", before=before)
 
     await directory.change(PEOPLE, store)
 
 
-def _may(user: Principal, token: ApiTokenRecord) -> bool:
+def _may_manage(user: Principal, token: ApiTokenRecord) -> bool:
     return token.user_id == user.user_id or user.role is Role.admin
 
 

@@ -12,18 +12,18 @@ router = APIRouter(prefix="/api/auth", tags=["log in"])
 
 
 class Credentials(BaseModel):
-    """Who one is."""
+    """Email address and password."""
 
     email: str = Field(max_length=254)
     password: Secret
-    code: str = Field("", max_length=16, description="Of the authenticator app, where the account has a second factor.")
+    code: str = Field("", max_length=16, description="From the authenticator app, if the account has a second factor.")
 
 
 @router.post("/login", operation_id="log_in", summary="Log in", dependencies=[FromThisSite, LoginRate])
 async def log_in(services: ServicesDep, request: Request, response: Response, given: Credentials) -> LoggedIn:
-    """An access token, and a refresh token in a cookie. 401 `second_factor_required`: again, with `code`.
+    """Returns an access token and sets the refresh cookie. 401 `second_factor_required`: try again with `code`.
 
-    The answer to a wrong password and to an account that does not exist is the same, and takes as long.
+    A wrong password and an account that does not exist get the same answer after the same time.
     """
     login = await services.auth.login.log_in(
         given.email,
@@ -36,19 +36,19 @@ async def log_in(services: ServicesDep, request: Request, response: Response, gi
     return logged_in(login)
 
 
-@router.post("/refresh", operation_id="refresh_login", summary="The next access token", dependencies=[ByScript])
+@router.post("/refresh", operation_id="refresh_login", summary="Get the next access token", dependencies=[ByScript])
 async def refresh(services: ServicesDep, request: Request, response: Response) -> LoggedIn:
-    """By the cookie. Each refresh token is good for one time; one that comes back later ends the session."""
+    """Uses the refresh cookie. Each refresh token works once; using it again later ends the session."""
     token = cookie_of(request)
     if not token:
         raise Unauthenticated
-    found = await services.auth.sessions.refresh(token, address_of(request))
-    set_cookie(request, response, found)
-    return logged_in(found)
+    login = await services.auth.sessions.refresh(token, address_of(request))
+    set_cookie(request, response, login)
+    return logged_in(login)
 
 
 @router.post("/logout", operation_id="log_out", summary="Log out", status_code=204, dependencies=[ByScript])
 async def logout(services: ServicesDep, request: Request, response: Response) -> None:
-    """Ends the session of the cookie: its access tokens with it."""
+    """Ends the session of the cookie, and with it its access tokens."""
     await services.auth.sessions.end(cookie_of(request))
     delete_cookie(request, response)

@@ -1,8 +1,7 @@
-"""The refresh cookie, and what keeps other sites from using it.
+"""The refresh cookie, and the protection against other sites that would use it.
 
-The cookie is SameSite=Strict and goes to /api/auth alone. Whatever acts by it also needs a header that no form can
-send, and an Origin that is ours; so does what logs somebody in, or a page elsewhere could log a visitor in as somebody
-else.
+The cookie is SameSite=Strict and is sent to /api/auth only. Requests that rely on it also need a header that no form
+can send, and our Origin. Logging in needs our Origin too, or a page elsewhere could log visitors in to another account.
 """
 
 from typing import Annotated
@@ -20,20 +19,20 @@ HINT = "bongsu_logged_in"
 
 
 def from_this_site(request: Request) -> None:
-    """A dependency. Raises Forbidden for a request that a page of another site makes."""
+    """A dependency. Raises Forbidden for a request from a page of another site."""
     origin = request.headers.get("origin")
     if origin is None or origin in services_of(request).settings.cors_origins:
         return
-    # The host alone: behind a proxy that ends TLS the scheme may be another one.
+    # Only the host: behind a proxy that terminates TLS the scheme may differ.
     if urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
         raise Forbidden("This request comes from a page of another site.", code="cross_site", field="Origin")
 
 
 def by_script(
     request: Request,
-    x_bongsu: Annotated[str, Header(description="Anything; what a form of another site cannot send.")] = "",
+    x_bongsu: Annotated[str, Header(description="Any value; forms of other sites cannot send this header.")] = "",
 ) -> None:
-    """A dependency of what the cookie is enough for. Raises Forbidden."""
+    """A dependency of endpoints that need only the cookie. Raises Forbidden."""
     from_this_site(request)
     if not x_bongsu:
         raise Forbidden("The header X-Bongsu is missing.", code="cross_site", field="X-Bongsu")
@@ -51,7 +50,7 @@ LoginRate = Depends(limit_login_rate)
 
 
 def set_cookie(request: Request, response: Response, login: Login) -> None:
-    """The refresh token for the next time. Nothing when it has not changed."""
+    """Sets the refresh cookie, if it has changed."""
     if login.refresh_token is None:
         return
     response.set_cookie(
@@ -63,14 +62,14 @@ def set_cookie(request: Request, response: Response, login: Login) -> None:
         httponly=True,
         samesite="strict",
     )
-    # Says nothing but that there is one: a page without it need not ask.
+    # Tells pages only that there is a refresh cookie; a page without the hint need not ask.
     response.set_cookie(
         HINT, "1", max_age=login.refresh_seconds, secure=request.url.scheme == "https", samesite="strict"
     )
 
 
 def delete_cookie(request: Request, response: Response) -> None:
-    """Forgets it."""
+    """Deletes the refresh cookie and the hint."""
     response.delete_cookie(
         services_of(request).auth.sessions.cookie,
         path=COOKIE_PATH,
@@ -82,5 +81,5 @@ def delete_cookie(request: Request, response: Response) -> None:
 
 
 def cookie_of(request: Request) -> str:
-    """The refresh token; empty: none."""
+    """The refresh token from the cookie; empty without one."""
     return request.cookies.get(services_of(request).auth.sessions.cookie, "")

@@ -21,23 +21,23 @@ router = APIRouter(prefix="/api/metrics", tags=["metrics"])
 
 
 class GapInfo(BaseModel):
-    """Frames that are not there."""
+    """A gap between frames."""
 
     start_ms: int
     end_ms: int
-    missing: int = Field(description="How many frames there is room for.")
+    missing: int = Field(description="How many frames are missing.")
 
 
 class ServerCompleteness(BaseModel):
-    """What of one server is stored."""
+    """The completeness of one server."""
 
     server_id: int
-    start_ms: int = Field(description="Of the range, or when the server was first watched.")
-    end_ms: int = Field(description="Of the range, or the newest frame of a server that is up.")
-    expected: int = Field(description="Frames that there should be, by the interval that the agent named.")
+    start_ms: int = Field(description="Start of the range, or when the server was first watched.")
+    end_ms: int = Field(description="End of the range, or the newest frame of a server that is up.")
+    expected: int = Field(description="How many frames there should be, by the interval of the agent.")
     stored: int
-    ratio: float | None = Field(description="stored / expected, 0 to 1; null when none is expected.")
-    gaps: list[GapInfo] = Field(description="The 100 longest, by time.")
+    ratio: float | None = Field(description="stored / expected, 0 to 1; null if no frame is expected.")
+    gaps: list[GapInfo] = Field(description="The 100 longest gaps, by time.")
 
 
 class CompletenessAnswer(BaseModel):
@@ -46,33 +46,35 @@ class CompletenessAnswer(BaseModel):
     start_ms: int
     end_ms: int
     servers: list[ServerCompleteness]
-    next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last.")
+    next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last page.")
 
 
-@router.get("/completeness", operation_id="get_completeness", summary="Frames stored of frames expected")
+@router.get("/completeness", operation_id="get_completeness", summary="Compare stored with expected frames")
 async def completeness(
     services: ServicesDep,
     user: Viewer,
-    server: Annotated[list[int], Query(description="Server ids; all servers when left out.")] = [],
+    server: Annotated[list[int], Query(description="Server ids; all servers if omitted.")] = [],
     start: Annotated[str, Query(description="Unix ms, ISO 8601, or relative: -15m, -6h, -7d.")] = "-24h",
-    end: Annotated[str, Query(description="As `start`; not included.")] = "now",
+    end: Annotated[str, Query(description="As `start`; not included in the range.")] = "now",
     limit: Annotated[int, Query(ge=1, le=200, description="Servers on a page.")] = 50,
-    cursor: Annotated[int, Query(ge=0, description="`next` of the page before.")] = 0,
+    cursor: Annotated[int, Query(ge=0, description="`next` of the previous page.")] = 0,
 ) -> CompletenessAnswer:
-    """What can be proved not to have been lost. A machine that was off counts as missing: nobody can tell."""
+    """Proves what was not lost. The frames of a machine that was off count as missing, since nobody can tell."""
     now_ms = services.clock.now_ms()
     start_ms, end_ms = parse_range(start, end, now_ms)
-    states = [one for one in Selection(tuple(server)).servers(user.view(services.registry)) if one.record.id > cursor]
+    states = [
+        state for state in Selection(tuple(server)).servers(user.view(services.registry)) if state.record.id > cursor
+    ]
     page = states[:limit]
-    ranges = {one.record.id: _watched(one, start_ms, end_ms, now_ms) for one in page}
+    ranges = {state.record.id: _watched(state, start_ms, end_ms, now_ms) for state in page}
 
     def read(connection: Connection) -> tuple[dict[int, Runs], dict[int, list[tuple[int, int]]]]:
         known = floors(connection)
         runs = {
-            one.record.id: read_runs(
-                connection, [(one.record.id, layout) for layout in one.layouts], *ranges[one.record.id], known
+            state.record.id: read_runs(
+                connection, [(state.record.id, layout) for layout in state.layouts], *ranges[state.record.id], known
             )
-            for one in page
+            for state in page
         }
         return runs, load_intervals(connection, list(runs))
 
@@ -81,12 +83,12 @@ async def completeness(
     def judge_all() -> list[Completeness]:
         return [
             judge(
-                one.record.id,
-                runs[one.record.id],
-                *ranges[one.record.id],
-                _named(intervals.get(one.record.id, []), one.interval_ms),
+                state.record.id,
+                runs[state.record.id],
+                *ranges[state.record.id],
+                _intervals(intervals.get(state.record.id, []), state.interval_ms),
             )
-            for one in page
+            for state in page
         ]
 
     found = await asyncio.to_thread(judge_all)
@@ -110,13 +112,13 @@ async def completeness(
 
 
 def _watched(state: ServerState, start_ms: int, end_ms: int, now_ms: int) -> tuple[int, int]:
-    """The part of the range in which frames of a server are expected."""
+    """The part of the range in which the server was watched."""
     first_ms = max(start_ms, min(state.oldest_ms, end_ms))
     up = state_at(state.last_seen_ms, state.interval_ms, now_ms) == "up"
     last_ms = min(end_ms, state.last_seen_ms + 1 if up else now_ms)
     return first_ms, max(first_ms, last_ms)
 
 
-def _named(intervals: list[tuple[int, int]], otherwise_ms: int) -> list[tuple[int, int]]:
-    """The intervals that the agent named, without the times when it named none."""
+def _intervals(intervals: list[tuple[int, int]], otherwise_ms: int) -> list[tuple[int, int]]:
+    """The intervals of the agent; the default where it named none."""
     return [(since_ms, interval_ms or otherwise_ms) for since_ms, interval_ms in intervals] or [(0, otherwise_ms)]

@@ -10,34 +10,34 @@ from bongsu.server.services import Services
 
 
 def services_of(request: Request) -> Services:
-    """What the application made at its start."""
+    """The services of the application."""
     services = request.app.state.services
     assert isinstance(services, Services)
     return services
 
 
 def address_of(request: Request | WebSocket) -> str:
-    """Where a request comes from; behind a trusted proxy what it says."""
+    """The address of the client; behind a trusted proxy, the one that the proxy reports."""
     return request.client.host if request.client else ""
 
 
 ServicesDep = Annotated[Services, Depends(services_of)]
-# As wide as its column.
+# The width of the columns.
 ServerId = Annotated[int, Field(ge=1, le=2**31 - 1)]
 RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]
-PageCursor = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="`next` of the page before.")]
+PageCursor = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="`next` of the previous page.")]
 
 
 def _selection(
-    server: Annotated[list[int], Query(description="Server ids; all servers when left out.")] = [],
-    name: Annotated[list[str], Query(description="Names of servers; `*` stands for anything.")] = [],
+    server: Annotated[list[int], Query(description="Server ids; all servers if omitted.")] = [],
+    name: Annotated[list[str], Query(description="Server names; `*` stands for anything.")] = [],
     tag: Annotated[
-        list[str], Query(description="Tags of servers: `role=web`, `role!=web`, `site=seoul-*`; all must match.")
+        list[str], Query(description="Server tags: `role=web`, `role!=web`, `site=seoul-*`; all must match.")
     ] = [],
     metric: Annotated[list[str], Query(description="Metric names, such as `cpu_usage_ratio`.")] = [],
     type: Annotated[list[str], Query(description="Families: cpu, memory, disk, network, ...")] = [],
     labels: Annotated[
-        list[str], Query(description="`device=eth0`, `device!=lo`, `mountpoint=/srv/*`; all of them must match.")
+        list[str], Query(description="`device=eth0`, `device!=lo`, `mountpoint=/srv/*`; all must match.")
     ] = [],
 ) -> Selection:
     return Selection(

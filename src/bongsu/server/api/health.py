@@ -13,7 +13,7 @@ router = APIRouter(prefix="/api", tags=["health"])
 
 
 class Problem(BaseModel):
-    """Something that is wrong now."""
+    """A present problem."""
 
     code: str = Field(examples=["disk_full"])
     message: str
@@ -21,33 +21,33 @@ class Problem(BaseModel):
 
 
 class IngestHealth(BaseModel):
-    """What ingest has done since the start."""
+    """Totals of ingest since the start."""
 
     frames_total: int
     samples_total: int
     duplicates_total: int
     rejected_total: dict[str, int] = Field(description="Refused requests by error code.")
-    queued_bytes: int = Field(description="Values that wait for the disk.")
+    queued_bytes: int = Field(description="Bytes of values that wait for the disk.")
 
 
 class Health(BaseModel):
-    """The state of the API server. What is null is shown to those who are logged in alone."""
+    """The state of the API server. Fields that are null are shown only to callers who are logged in."""
 
-    status: Literal["ok", "degraded"] = Field(description="degraded: it answers, but something is wrong.")
+    status: Literal["ok", "degraded"] = Field(description="degraded: it answers, but there are problems.")
     time_ms: int
     version: str | None = None
     uptime_seconds: float | None = None
-    servers: int | None = Field(None, description="That exist for who asks.")
+    servers: int | None = Field(None, description="Servers the caller may see.")
     problems: list[Problem] | None = None
     ingest: IngestHealth | None = None
     refused_total: dict[str, int] | None = Field(
-        None, description="What was refused before it reached an endpoint, by error code."
+        None, description="Requests that were refused before they reached an endpoint, by error code."
     )
 
 
-@router.get("/health", operation_id="get_health", summary="State of the API server")
+@router.get("/health", operation_id="get_health", summary="Get the state of the API server")
 async def health(services: ServicesDep, user: Anyone) -> Health:
-    """Answers 200 as long as the API server does; ``status`` and ``problems`` say whether all is well."""
+    """Answers 200 as long as the API server runs; `status` and `problems` tell whether all is well."""
     now_ms = services.clock.now_ms()
     ingest = services.ingest
     problems = []

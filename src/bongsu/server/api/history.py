@@ -25,40 +25,42 @@ router = APIRouter(prefix="/api/metrics", tags=["metrics"])
 
 
 class HistorySeries(SeriesInfo):
-    """The points of one series; the lists are equally long."""
+    """The points of one series; all lists have the same length."""
 
     server_id: int | None = Field(description="null for a group of series.")
     aggregation: Aggregation
-    members: int = Field(description="How many series it was made of; more than 1 only in a group.")
-    times: list[int] = Field(description="Unix ms; bucket starts where `step_ms` is given.")
+    members: int = Field(description="How many series it combines; more than 1 only in a group.")
+    times: list[int] = Field(description="Unix ms; starts of buckets if there is a `step_ms`.")
     values: list[float | None]
     min: list[float | None] | None = Field(description="Smallest sample of each bucket.")
     max: list[float | None] | None = Field(description="Largest sample of each bucket.")
 
 
 class MissingStretch(BaseModel):
-    """Something that is stored but cannot be read."""
+    """Stored data that cannot be read."""
 
     server_id: int
     start_ms: int
     end_ms: int
-    series: str | None = Field(description="null: nothing of this time can be read.")
+    series: str | None = Field(description="null: all series of this time.")
 
 
 class HistoryAnswer(BaseModel):
-    """Points of the selected series."""
+    """The points of the selected series."""
 
     start_ms: int
     end_ms: int
     resolution: Resolution = Field(description="What the points were made from.")
-    step_ms: int | None = Field(description="Length of a bucket; null: the stored samples as they are.")
+    step_ms: int | None = Field(description="Length of a bucket; null: samples as they are stored.")
     series: list[HistorySeries]
-    missing: list[MissingStretch] = Field(description="Damaged parts of the archive that the answer lacks.")
-    next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last.")
+    missing: list[MissingStretch] = Field(
+        description="Damaged parts of the archive, which are missing from the answer."
+    )
+    next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last page.")
 
 
 class Format(StrEnum):
-    """How an answer is written down."""
+    """The format of an answer."""
 
     JSON = "json"
     CSV = "csv"
@@ -71,7 +73,7 @@ _MEDIA_TYPES = {
     Format.ARROW: "application/vnd.apache.arrow.stream",
     Format.PARQUET: "application/vnd.apache.parquet",
 }
-# A range that ended so long ago changes only by frames that come late; ten minutes is as old as an answer may be then.
+# A range that ended this long ago changes only by late frames; an answer may then be cached for ten minutes.
 _SETTLED_MS = HOUR_MS
 _SETTLED_SECONDS = 600
 
@@ -79,11 +81,11 @@ _SETTLED_SECONDS = 600
 @router.get(
     "/history",
     operation_id="get_metrics_history",
-    summary="Samples of a time range",
+    summary="Get the history of series",
     response_model=HistoryAnswer,
     responses={
         200: {"content": {media_type: {} for media_type in _MEDIA_TYPES.values()}},
-        304: {"description": "As in the answer with the ETag that If-None-Match names."},
+        304: {"description": "Unchanged since the answer with the ETag in If-None-Match."},
     },
 )
 async def history(
@@ -91,39 +93,43 @@ async def history(
     user: Viewer,
     selection: SelectionDep,
     start: Annotated[str, Query(description="Unix ms, ISO 8601, or relative: -15m, -6h, -7d.")] = "-1h",
-    end: Annotated[str, Query(description="As `start`; not included.")] = "now",
-    max_points: Annotated[int, Query(ge=2, le=10_000, description="Points per series at most.")] = 500,
+    end: Annotated[str, Query(description="As `start`; not included in the range.")] = "now",
+    max_points: Annotated[int, Query(ge=2, le=10_000, description="Maximum number of points per series.")] = 500,
     step: Annotated[
-        str | None, Query(description="Length of a bucket, such as 1m; chosen by max_points if absent.")
+        str | None, Query(description="Length of a bucket, such as 1m; chosen by `max_points` if omitted.")
     ] = None,
     aggregation: Annotated[
-        Aggregation | None, Query(description="One point a bucket; default avg for gauges, rate (per s) for counters.")
+        Aggregation | None,
+        Query(description="What a point says of its bucket; default avg for gauges, rate (per s) for counters."),
     ] = None,
     resolution: Annotated[
-        Resolution | None, Query(description="What to make points from; if absent the coarsest that gives the points.")
+        Resolution | None,
+        Query(description="What points are made from; if omitted, the coarsest that gives enough points."),
     ] = None,
     across: Annotated[
         Aggregation | None,
-        Query(description="Make one series of many: avg, min, max, sum, count or a percentile of their points."),
+        Query(
+            description="Combines many series into one: avg, min, max, sum, count or a percentile of their points."
+        ),
     ] = None,
     group_by: Annotated[
-        list[str], Query(description="With `across`: one for each `server`, `tag:NAME` or `label:NAME`.")
+        list[str], Query(description="With `across`: one series for each `server`, `tag:NAME` or `label:NAME`.")
     ] = [],
     limit: Annotated[int, Query(ge=1, le=5_000, description="Series on a page.")] = 500,
-    cursor: Annotated[str | None, Query(description="`next` of the page before.")] = None,
-    format: Annotated[Format, Query(description="arrow: an IPC stream.")] = Format.JSON,
+    cursor: Annotated[str | None, Query(description="`next` of the previous page.")] = None,
+    format: Annotated[Format, Query(description="`arrow`: an Arrow IPC stream.")] = Format.JSON,
     if_none_match: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
-    """Samples as stored while they fit into `max_points`; else one point a bucket, with the extremes in it.
+    """Returns the stored samples if they fit into `max_points`, else one point for each bucket with its extremes.
 
-    Points are made from the coarsest of raw samples, minutes and hours that gives as many as asked for and still is
-    there; `resolution` says which. A bucket of a rollup counts whole.
+    Points are made from the coarsest of raw samples, minutes and hours that gives enough points and is still kept;
+    `resolution` says which. Buckets of a rollup count whole.
     """
     now_ms = services.clock.now_ms()
     start_ms, end_ms = parse_range(start, end, now_ms)
     step_ms = parse_duration_ms(step, field="step") if step else None
     if step_ms is not None and (step_ms < 1_000 or (end_ms - start_ms) // step_ms > 10_000):
-        raise InvalidInput("step must be at least 1s and make at most 10,000 points.", field="step", limit=10_000)
+        raise InvalidInput("step must be at least 1s and give at most 10,000 points.", field="step", limit=10_000)
     query = HistoryQuery(
         selection,
         start_ms,
@@ -138,55 +144,57 @@ async def history(
     )
     known = (if_none_match or "").strip().removeprefix("W/").strip('"')
     suffix = f"-{format.value}"
-    found = await services.history.run(
+    answer = await services.history.run(
         query, user.view(services.registry), known_tag=known.removesuffix(suffix) if known else None
     )
     headers = {"Cache-Control": "private, no-cache"}
-    if found.tag is not None:
-        headers["ETag"] = f'"{found.tag}{suffix}"'
+    if answer.tag is not None:
+        headers["ETag"] = f'"{answer.tag}{suffix}"'
         if end_ms < now_ms - _SETTLED_MS:
             headers["Cache-Control"] = f"private, max-age={_SETTLED_SECONDS}"
-        if known == found.tag + suffix:
+        if known == answer.tag + suffix:
             return Response(status_code=304, headers=headers)
-    response = _written(query, found, format, {one.id: one.agent.name for one in services.registry.records()})
+    response = _formatted(
+        query, answer, format, {record.id: record.agent.name for record in services.registry.records()}
+    )
     response.headers.update(headers)
     return response
 
 
-def _written(query: HistoryQuery, found: History, format: Format, names: dict[int, str]) -> Response:
+def _formatted(query: HistoryQuery, answer: History, format: Format, names: dict[int, str]) -> Response:
     if format is Format.JSON:
-        return json_response(_document(query, found))
+        return json_response(_document(query, answer))
     write = {Format.CSV: export.csv, Format.ARROW: export.arrow, Format.PARQUET: export.parquet}[format]
     headers = {"Content-Disposition": f'attachment; filename="bongsu-history.{format.value}"'}
-    if found.next is not None:
-        headers["Bongsu-Next-Cursor"] = _encode_cursor(found.next) or ""
-    return Response(write(found, names), media_type=_MEDIA_TYPES[format], headers=headers)
+    if answer.next is not None:
+        headers["Bongsu-Next-Cursor"] = _encode_cursor(answer.next) or ""
+    return Response(write(answer, names), media_type=_MEDIA_TYPES[format], headers=headers)
 
 
-def _document(query: HistoryQuery, found: History) -> dict[str, object]:
+def _document(query: HistoryQuery, answer: History) -> dict[str, object]:
     return {
         "start_ms": query.start_ms,
         "end_ms": query.end_ms,
-        "resolution": found.resolution.value,
-        "step_ms": found.step_ms,
+        "resolution": answer.resolution.value,
+        "step_ms": answer.step_ms,
         "series": [
-            {"server_id": one.server_id}
-            | series_info(one.series)
+            {"server_id": entry.server_id}
+            | series_info(entry.series)
             | {
-                "aggregation": one.aggregation.value,
-                "members": one.members,
-                "times": one.points.times,
-                "values": one.points.values,
-                "min": one.points.low,
-                "max": one.points.high,
+                "aggregation": entry.aggregation.value,
+                "members": entry.members,
+                "times": entry.points.times,
+                "values": entry.points.values,
+                "min": entry.points.low,
+                "max": entry.points.high,
             }
-            for one in found.series
+            for entry in answer.series
         ],
         "missing": [
-            {"server_id": one.server_id, "start_ms": one.start_ms, "end_ms": one.end_ms, "series": one.series}
-            for one in found.missing
+            {"server_id": entry.server_id, "start_ms": entry.start_ms, "end_ms": entry.end_ms, "series": entry.series}
+            for entry in answer.missing
         ],
-        "next": _encode_cursor(found.next),
+        "next": _encode_cursor(answer.next),
     }
 
 

@@ -1,7 +1,7 @@
-"""/agent: the agent for other machines, from the API server that it will send to; so both always fit each other.
+"""/agent: the agent for other machines, served by the API server that it will send to, so that both always match.
 
-Public, for it holds nothing secret: the code of the agent, and a script that installs it. Who may send is decided by
-the enrolment token, which the script reads and does not contain.
+Public, since it contains no secrets: the code of the agent, and a script that installs it. The enrolment token, which
+the script reads but does not contain, decides who may send.
 """
 
 import base64
@@ -22,20 +22,20 @@ from bongsu.server.api.dependencies import services_of
 router = APIRouter(prefix="/agent", include_in_schema=False)
 
 WHEEL = f"bongsu-{__version__}-py3-none-any.whl"
-# What `bongsu agent` needs; the API server stays here.
+# What `bongsu agent` needs, without the server.
 PARTS = ("__init__.py", "cli.py", "core", "wire", "agent")
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 
 SCRIPT = """\
 #!/bin/sh
-# Installs the Bongsu agent on a Linux machine with systemd and Python 3.11+. The line of "Add server" puts
-# bongsu_token=... before it; nothing secret stands in a command line, where others could read it.
+# Installs the Bongsu agent on a Linux machine with systemd and Python 3.11+. The line from "Add server" sets
+# bongsu_token=... before it, so that no secret appears in a command line, where others could read it.
 set -eu
 server='@SERVER@'
 folder=/opt/bongsu-agent
 state=/var/lib/bongsu/agent
 [ "$(id -u)" = 0 ] || { echo "bongsu: run this as root (sudo sh)" >&2; exit 1; }
-[ -n "${bongsu_token:-}" ] || { echo "bongsu: no enrolment token; copy the whole line of Add server" >&2; exit 1; }
+[ -n "${bongsu_token:-}" ] || { echo "bongsu: no enrolment token; copy the whole line from Add server" >&2; exit 1; }
 python=$(command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3 || true)
 [ -n "$python" ] && "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
   echo "bongsu: Python 3.11 or newer is needed" >&2; exit 1; }
@@ -63,7 +63,7 @@ WantedBy=multi-user.target
 UNIT
   systemctl daemon-reload
   systemctl enable --now bongsu-agent.service
-  echo "bongsu: the agent runs. journalctl -u bongsu-agent shows what it says."
+  echo "bongsu: the agent is running. See its log with: journalctl -u bongsu-agent"
 else
   echo "bongsu: no systemd here; start it with: $folder/bin/bongsu agent run"
 fi
@@ -72,14 +72,14 @@ fi
 
 @router.get("/install.sh")
 async def script(request: Request) -> Response:
-    """The script, with the address of this API server in it."""
+    """The installation script for agents of this API server."""
     text = SCRIPT.replace("@SERVER@", _address(request)).replace("@WHEEL@", WHEEL)
     return Response(text, media_type="text/x-shellscript; charset=utf-8", headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/{name}")
 async def wheel(name: str) -> Response:
-    """The package that pip installs."""
+    """The package of the agent, for pip."""
     if name != WHEEL:
         raise HTTPException(404, f"There is no /agent/{name}; this API server has {WHEEL}.")
     return Response(agent_wheel(), media_type="application/zip", headers={"Cache-Control": "no-cache"})
@@ -90,7 +90,7 @@ def _address(request: Request) -> str:
     if configured:
         return configured.rstrip("/")
     host = request.headers.get("host", "")
-    # It ends up in a script that runs as root: nothing but a host name gets through.
+    # It ends up in a script that runs as root, so nothing but a host name may pass.
     if not _HOST.fullmatch(host):
         raise HTTPException(400, "The Host header is not a host name.")
     return f"{request.url.scheme}://{host}"
@@ -98,7 +98,7 @@ def _address(request: Request) -> str:
 
 @cache
 def agent_wheel() -> bytes:
-    """A wheel of the agent alone; it needs psutil and PyYAML."""
+    """A wheel of the agent only; it requires psutil and PyYAML."""
     package = Path(bongsu.__file__).parent
     files: dict[str, bytes] = {}
     for part in PARTS:

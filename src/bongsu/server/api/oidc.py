@@ -1,4 +1,4 @@
-"""/api/auth/oidc: log in with an OpenID provider (authorization code, PKCE, nonce)."""
+"""/api/auth/oidc: log in with an OpenID provider."""
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -13,10 +13,14 @@ router = APIRouter(prefix="/api/auth/oidc", tags=["log in"])
 
 
 @router.get(
-    "/login", operation_id="begin_oidc", summary="Go to the OpenID provider", status_code=303, dependencies=[LoginRate]
+    "/login",
+    operation_id="begin_oidc",
+    summary="Log in with the OpenID provider",
+    status_code=303,
+    dependencies=[LoginRate],
 )
 async def begin(services: ServicesDep, request: Request, next: str = "/") -> Response:
-    """Public. A redirect; 404 when there is no provider."""
+    """Public. Redirects to the provider; 404 if none is configured."""
     oidc = _oidc(services)
     address, state = await oidc.begin(_callback(services, request), local_path(next))
     response = RedirectResponse(address, 303)
@@ -27,17 +31,21 @@ async def begin(services: ServicesDep, request: Request, next: str = "/") -> Res
         path=COOKIE_PATH,
         secure=request.url.scheme == "https",
         httponly=True,
-        # Lax: the provider sends the browser back by a link of its own.
+        # Lax, since the provider sends the browser back with a link.
         samesite="lax",
     )
     return response
 
 
 @router.get(
-    "/callback", operation_id="finish_oidc", summary="Back from the provider", status_code=303, dependencies=[LoginRate]
+    "/callback",
+    operation_id="finish_oidc",
+    summary="Return from the OpenID provider",
+    status_code=303,
+    dependencies=[LoginRate],
 )
 async def finish(services: ServicesDep, request: Request, code: str = "", state: str = "") -> Response:
-    """Public. A redirect to the dashboard, logged in, or to the login page, which says that it did not work."""
+    """Public. Redirects to the dashboard, or to the login page if the login failed."""
     oidc = _oidc(services)
     try:
         callback = _callback(services, request)
@@ -55,7 +63,7 @@ async def finish(services: ServicesDep, request: Request, code: str = "", state:
 
 def _oidc(services: Services) -> OpenId:
     if services.auth.oidc is None:
-        raise NotFound("There is no OpenID provider.", code="no_oidc")
+        raise NotFound("No OpenID provider is configured.", code="no_oidc")
     return services.auth.oidc
 
 

@@ -1,4 +1,4 @@
-"""The dashboard and the documentation of the API, served from the package: nothing is loaded from elsewhere."""
+"""The pages: the dashboard and the documentation of the API, served from the package, with nothing from elsewhere."""
 
 import base64
 import hashlib
@@ -19,10 +19,10 @@ from bongsu.server.edge.headers import policy
 FOLDER = Path(__file__).parent.parent / "static"
 _DOCUMENTATION = ("swagger-ui-bundle.js", "swagger-ui.css", "redoc.standalone.js")
 
-# Their names hold a hash of their content.
+# Their names contain a hash of their content.
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _REVALIDATE = "no-cache"
-# The one style that the script of ReDoc 2.5 writes as text; a browser test finds it if another version writes another.
+# The only style that the script of ReDoc 2.5 writes as text; a browser test fails if another version writes another.
 _REDOC_STYLE = "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"
 _NOT_BUILT = """<!doctype html><meta charset="utf-8"><title>Bongsu</title>
 <body><h1>The dashboard is not built</h1>
@@ -72,7 +72,7 @@ def install(app: FastAPI, folder: Path = FOLDER) -> None:
         file = _inside(folder, path)
         if file is not None and file.is_file():
             return _file(request, file)
-        # Any other path is a page of the dashboard; a missing file is not.
+        # Any other path is a page of the dashboard, except a file that does not exist.
         if "." in path.rpartition("/")[2] or path.startswith("_nuxt/"):
             raise HTTPException(404, f"There is no /{path}.")
         index = folder / "index.html"
@@ -80,11 +80,11 @@ def install(app: FastAPI, folder: Path = FOLDER) -> None:
 
 
 def _with_policy(page: HTMLResponse, **changed: str) -> HTMLResponse:
-    """Lets exactly the scripts and styles run that FastAPI writes into the page, by their hash."""
+    """Allows exactly the scripts and styles that FastAPI writes into the page, by their hash."""
     html = bytes(page.body)
     page.headers["Content-Security-Policy"] = policy(
         script_src=" ".join(["'self'", *_hashes(b"script", html)]),
-        # An empty <style>, too: ReDoc fills it by script, rule by rule.
+        # And an empty <style>, which ReDoc fills by script, rule by rule.
         style_src=" ".join(["'self'", *_hashes(b"style", html), _hash(b""), _REDOC_STYLE]),
         **changed,
     ).decode()
@@ -106,12 +106,12 @@ def _documentation(name: str) -> bytes:
     if package is None or package.origin is None:
         raise HTTPException(404, f"There is no /_docs/{name}.")
     content = (Path(package.origin).parent / "static" / name).read_bytes()
-    # The one thing that ReDoc would load from the network.
+    # The only thing that ReDoc would load from the network.
     return content.replace(b"https://cdn.redoc.ly/redoc/logo-mini.svg", b"/favicon.svg")
 
 
 def _inside(folder: Path, path: str) -> Path | None:
-    """The file of a URL path, never one outside of ``folder``."""
+    """The file of a URL path; None outside of ``folder``."""
     if "\0" in path:
         return None
     file = (folder / path).resolve()
@@ -147,5 +147,5 @@ _MEDIA_TYPES = {
 
 
 def _media_type(file: Path) -> str:
-    # Not from the machine's own registry: on some Windows machines it calls JavaScript plain text.
+    # Not from the registry of the machine: on some Windows machines it calls JavaScript plain text.
     return _MEDIA_TYPES.get(file.suffix, "application/octet-stream")

@@ -1,4 +1,4 @@
-"""Shapes of people and of what is handed out to them, and how they are made."""
+"""Schemas of people and logins that several resources share, and their field types."""
 
 from typing import Annotated
 
@@ -17,26 +17,26 @@ def _tags(tags: dict[str, str]) -> dict[str, str]:
         raise ValueError(f"at most {MAX_TAGS} tags")
     for name, value in tags.items():
         if not TAG_NAME.fullmatch(name):
-            raise ValueError("a tag's name has 1 to 64 letters, digits and _, and begins with no digit")
+            raise ValueError("a tag name must have 1 to 64 letters, digits or underscores, and not start with a digit")
         if len(value) > _TAG_CHARACTERS or "\0" in value:
-            raise ValueError(f"a tag's value has at most {_TAG_CHARACTERS} characters, and no NUL")
+            raise ValueError(f"a tag value must have at most {_TAG_CHARACTERS} characters, and no NUL")
     return tags
 
 
 def _text(text: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ValueError("must hold no control characters")
+        raise ValueError("must not contain control characters")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("must be text that UTF-8 can hold") from None
+        raise ValueError("must be valid Unicode text") from None
     return text.strip()
 
 
 Tags = Annotated[dict[str, str], AfterValidator(_tags)]
 Name = Annotated[str, AfterValidator(_text), Field(min_length=1, max_length=100)]
 Text = Annotated[str, AfterValidator(_text), Field(max_length=100)]
-# Not stripped, and anything that a keyboard gives.
+# Not stripped: any characters that a keyboard can type.
 Secret = Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
@@ -47,17 +47,17 @@ class User(BaseModel):
     email: str
     name: str
     role: Role
-    tags: dict[str, str] = Field(description="Sees only servers that carry every one of these; empty: all servers.")
+    tags: dict[str, str] = Field(description="Sees only servers that have all of these tags; empty: all servers.")
     disabled: bool
     second_factor: bool
     oidc: bool = Field(description="Logs in with the OpenID provider.")
-    password: bool = Field(description="May log in with a password.")
+    password: bool = Field(description="Can log in with a password.")
     created_ms: int
     last_login_ms: int = Field(description="0: never.")
 
 
 class LoggedIn(BaseModel):
-    """What a page keeps in memory. The refresh token is in a cookie that it cannot read."""
+    """For the memory of the page. The refresh token is in a cookie that the page cannot read."""
 
     access_token: str
     expires_ms: int
@@ -65,7 +65,7 @@ class LoggedIn(BaseModel):
 
 
 def shown(user: UserRecord) -> User:
-    """A person, without what is secret."""
+    """A person as the API shows them, without secrets."""
     return User(
         id=user.id,
         email=user.email,
@@ -82,12 +82,12 @@ def shown(user: UserRecord) -> User:
 
 
 def logged_in(login: Login) -> LoggedIn:
-    """The answer to somebody who has logged in."""
+    """The answer to a login."""
     return LoggedIn(access_token=login.access_token, expires_ms=login.expires_ms, user=shown(login.user))
 
 
 def facts(user: UserRecord) -> dict[str, object]:
-    """A person in the audit log."""
+    """What the audit log records of a person."""
     return {
         "email": user.email,
         "name": user.name,

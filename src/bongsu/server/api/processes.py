@@ -19,49 +19,53 @@ class ProcessInfo(BaseModel):
 
     pid: int
     name: str = Field(description="The program, without its arguments.")
-    user: str = Field(description="Who ran it; empty when not known.")
-    cpu_ratio: float = Field(description="Share of one core since the list before; more than 1 on several cores.")
-    memory_bytes: int = Field(description="Resident.")
+    user: str = Field(description="Who ran it; empty if unknown.")
+    cpu_ratio: float = Field(description="Share of one core since the previous list; may exceed 1 on several cores.")
+    memory_bytes: int = Field(description="Resident memory.")
     threads: int
     started_ms: int
 
 
 class Processes(BaseModel):
-    """What took most of a server at one moment."""
+    """The processes that used most of a server at one moment."""
 
     server_id: int
-    time_ms: int | None = Field(description="When the list was taken; null when there is none.")
-    before_ms: int | None = Field(description="The list before it, for `at`; null on the oldest.")
-    after_ms: int | None = Field(description="The list after it, for `at`; null on the newest.")
+    time_ms: int | None = Field(description="When the list was taken; null if there is none.")
+    before_ms: int | None = Field(description="Time of the previous list, for `at`; null for the oldest list.")
+    after_ms: int | None = Field(description="Time of the next list, for `at`; null for the newest list.")
     processes: list[ProcessInfo]
 
 
-@router.get("/servers/{server_id}/processes", operation_id="get_processes", summary="What took CPU and memory")
-async def processes(
+@router.get(
+    "/servers/{server_id}/processes",
+    operation_id="get_processes",
+    summary="List the processes that used CPU and memory",
+)
+async def list_processes(
     services: ServicesDep,
     user: Viewer,
     server_id: int,
     at: Annotated[
         str, Query(description="Unix milliseconds, ISO 8601, now, or -15m, -6h, -7d.", examples=["-6h"])
     ] = "now",
-    sort: Annotated[Literal["cpu", "memory"], Query(description="What stands first: most CPU or most memory.")] = "cpu",
+    sort: Annotated[Literal["cpu", "memory"], Query(description="Order: most CPU or most memory first.")] = "cpu",
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> Processes:
-    """The list that was taken at `at`, or the last one before. An agent takes one every 30 s, of the processes that
-    took most CPU and of those that held most memory."""
+    """Returns the last list that was taken at or before `at`. An agent takes one every 60 s, with the processes that
+    used most CPU and those that used most memory."""
     at_ms = parse_time_ms(at, services.clock.now_ms(), field="at")
     if server_id not in user.view(services.registry).by_id:
         raise NotFound(f"There is no server {server_id}.", code="unknown_server", field="server_id")
-    found = await services.database.read(lambda connection: processes_at(connection, server_id, at_ms))
-    listed = found.processes.processes if found.processes else []
+    list_at = await services.database.read(lambda connection: processes_at(connection, server_id, at_ms))
+    processes = list_at.processes.processes if list_at.processes else []
     if sort == "cpu":
-        listed = sorted(listed, key=lambda one: (-one.cpu_ratio, -one.memory_bytes, one.pid))
+        processes = sorted(processes, key=lambda process: (-process.cpu_ratio, -process.memory_bytes, process.pid))
     else:
-        listed = sorted(listed, key=lambda one: (-one.memory_bytes, -one.cpu_ratio, one.pid))
+        processes = sorted(processes, key=lambda process: (-process.memory_bytes, -process.cpu_ratio, process.pid))
     return Processes(
         server_id=server_id,
-        time_ms=found.processes.time_ms if found.processes else None,
-        before_ms=found.before_ms,
-        after_ms=found.after_ms,
-        processes=[ProcessInfo(**one._asdict()) for one in listed[:limit]],
+        time_ms=list_at.processes.time_ms if list_at.processes else None,
+        before_ms=list_at.before_ms,
+        after_ms=list_at.after_ms,
+        processes=[ProcessInfo(**process._asdict()) for process in processes[:limit]],
     )

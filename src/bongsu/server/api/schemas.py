@@ -1,4 +1,4 @@
-"""Shapes that several resources share."""
+"""Schemas that several resources share."""
 
 from pydantic import BaseModel, Field
 
@@ -8,20 +8,20 @@ from bongsu.core.series import Kind
 class ErrorDetail(BaseModel):
     """Why a request was refused."""
 
-    code: str = Field(description="Stable, for programs.", examples=["unknown_server"])
+    code: str = Field(description="For programs; stable.", examples=["unknown_server"])
     message: str = Field(description="For people; names the field and the limit.")
-    field: str | None = Field(None, description="Where in the request.", examples=["frames[3].values"])
-    limit: float | None = Field(None, description="The limit that was passed, where there is one.")
+    field: str | None = Field(None, description="The place in the request.", examples=["frames[3].values"])
+    limit: float | None = Field(None, description="The limit that was exceeded, if there is one.")
 
 
 class ErrorBody(BaseModel):
-    """Every error has this shape."""
+    """The format of every error."""
 
     error: ErrorDetail
 
 
 class SeriesInfo(BaseModel):
-    """What a series is."""
+    """A series."""
 
     metric: str = Field(examples=["filesystem_used_bytes"])
     labels: dict[str, str] = Field(examples=[{"mountpoint": "/"}])

@@ -17,7 +17,7 @@ State = Literal["up", "late", "down"]
 
 
 class Host(BaseModel):
-    """What does not change from sample to sample. Empty or 0: not known."""
+    """Facts about the host. Empty or 0: unknown."""
 
     hostname: str
     os: str
@@ -34,18 +34,20 @@ class Server(BaseModel):
 
     id: int
     name: str
-    state: State = Field(description="up: a frame within 3 intervals; late: within 10; down: none for longer.")
+    state: State = Field(description="up: a frame within 3 intervals; late: within 10; down: none within 10.")
     first_seen_ms: int
     last_seen_ms: int
     interval_ms: int
     agent_version: str
-    tags: dict[str, str] = Field(description="What people set, and what the agent says of itself.")
-    own_tags: dict[str, str] = Field(description="Those that people set; who may see the server can depend on them.")
+    tags: dict[str, str] = Field(description="The tags that people set, and those that the agent reports.")
+    own_tags: dict[str, str] = Field(description="The tags that people set; who may see the server can depend on them.")
     clock: Literal["ok", "ahead", "behind"] = Field(
-        description="The agent's clock; ok: within 5 s of the API server's."
+        description="The clock of the agent; ok: within 5 s of the API server's."
     )
     clock_offset_ms: int = Field(description="The agent's clock minus the API server's, at its last request.")
-    clock_jump_ms: int | None = Field(description="When its clock last jumped, by the API server's; null: never.")
+    clock_jump_ms: int | None = Field(
+        description="When the agent's clock last jumped, by the API server's clock; null: never."
+    )
     host: Host
 
 
@@ -53,17 +55,17 @@ class Servers(BaseModel):
     """A page of servers."""
 
     servers: list[Server]
-    next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last.")
+    next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last page.")
 
 
 def state_at(last_seen_ms: int, interval_ms: int, now_ms: int) -> State:
-    """up, late or down by the age of the newest frame."""
+    """up, late or down, by the age of the newest frame."""
     age = (now_ms - last_seen_ms) / interval_ms
     return "up" if age <= LATE_AFTER else "late" if age <= DOWN_AFTER else "down"
 
 
 def clock_state(offset_ms: int) -> Literal["ok", "ahead", "behind"]:
-    """What an offset means."""
+    """Whether a clock with this offset is ok, ahead or behind."""
     return "ok" if abs(offset_ms) <= CLOCK_JUMP_MS else "ahead" if offset_ms > 0 else "behind"
 
 
@@ -86,24 +88,24 @@ def _server(state: ServerState, now_ms: int) -> Server:
     )
 
 
-@router.get("/servers", operation_id="list_servers", summary="The monitored machines")
+@router.get("/servers", operation_id="list_servers", summary="List servers")
 async def servers(
     services: ServicesDep,
     user: Viewer,
-    name: Annotated[str | None, Query(description="Part of the name, in any case.")] = None,
+    name: Annotated[str | None, Query(description="Part of the name; case does not matter.")] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
-    cursor: Annotated[int, Query(ge=0, description="`next` of the page before.")] = 0,
+    cursor: Annotated[int, Query(ge=0, description="`next` of the previous page.")] = 0,
 ) -> Servers:
-    """All servers in the order in which they first reported."""
+    """Lists servers in the order in which they first reported."""
     now_ms = services.clock.now_ms()
     wanted = (name or "").casefold()
-    found = [
+    matches = [
         state
         for server_id, state in sorted(user.view(services.registry).by_id.items())
         if server_id > cursor and wanted in state.record.agent.name.casefold()
     ]
-    page = found[:limit]
+    page = matches[:limit]
     return Servers(
         servers=[_server(state, now_ms) for state in page],
-        next=str(page[-1].record.id) if len(found) > limit else None,
+        next=str(page[-1].record.id) if len(matches) > limit else None,
     )

@@ -11,31 +11,33 @@ router = APIRouter(prefix="/api/setup", tags=["setup"])
 
 
 class SetupState(BaseModel):
-    """Whether anybody can log in."""
+    """Whether Bongsu has been set up."""
 
     needed: bool
-    oidc: str | None = Field(description="What the button to log in with OpenID says; null: there is none.")
+    oidc: str | None = Field(description="The label of the OpenID login button; null: no OpenID provider.")
 
 
 class FirstAccount(BaseModel):
     """The first admin."""
 
-    token: Secret = Field(description="What stands behind # in the link that Bongsu printed.")
+    token: Secret = Field(description="The part after # of the link that Bongsu printed.")
     email: str = Field(max_length=254)
     name: Text = ""
     password: Secret
 
 
-@router.get("", operation_id="get_setup", summary="Whether the first account must be made")
+@router.get("", operation_id="get_setup", summary="Get the state of the setup")
 async def state(services: ServicesDep) -> SetupState:
-    """Public: the page asks before it knows who is there."""
+    """Public: tells whether the first account must be made, and whether OpenID login is offered."""
     oidc = services.settings.oidc
     return SetupState(needed=not services.auth.directory.set_up, oidc=oidc.label if oidc.issuer else None)
 
 
-@router.post("", operation_id="finish_setup", summary="Make the first account", dependencies=[FromThisSite, LoginRate])
+@router.post(
+    "", operation_id="finish_setup", summary="Create the first account", dependencies=[FromThisSite, LoginRate]
+)
 async def finish(services: ServicesDep, request: Request, response: Response, wanted: FirstAccount) -> LoggedIn:
-    """Makes an admin and logs them in. Works once."""
+    """Creates the first admin and logs them in. Works once."""
     address = address_of(request)
     user = await services.auth.setup.finish(wanted.token, wanted.email, wanted.name, wanted.password, address)
     login = await services.auth.sessions.begin(user, address, request.headers.get("user-agent", ""), how="setup")

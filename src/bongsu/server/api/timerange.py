@@ -5,15 +5,15 @@ import datetime as dt
 from bongsu.core.errors import InvalidInput
 from bongsu.core.units import parse_duration_ms
 
-# Below this a number is a mistake for seconds (1973 in ms); the message says so.
+# A smaller number (before 1973 in ms) is probably in seconds; the message says so.
 _SMALLEST_MS = 100_000_000_000
 
 
 def parse_time_ms(text: str, now_ms: int, *, field: str) -> int:
-    """UTC Unix milliseconds.
+    """Unix milliseconds.
 
     Raises:
-        InvalidInput: none of the forms.
+        InvalidInput: not a time in one of the formats.
     """
     text = text.strip()
     if text == "now":
@@ -29,7 +29,7 @@ def parse_time_ms(text: str, now_ms: int, *, field: str) -> int:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
         raise InvalidInput(
-            f"{field}: {text!r} is no time: use Unix milliseconds, ISO 8601, now, or -15m, -6h, -7d.", field=field
+            f"{field}: {text!r} is not a time: use Unix milliseconds, ISO 8601, now, or -15m, -6h, -7d.", field=field
         ) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
@@ -40,7 +40,7 @@ def parse_range(start: str, end: str, now_ms: int) -> tuple[int, int]:
     """Half-open ``[start, end)`` in Unix milliseconds.
 
     Raises:
-        InvalidInput: unreadable, or the end is not after the start.
+        InvalidInput: not a time, or the end is not after the start.
     """
     start_ms = parse_time_ms(start, now_ms, field="start")
     end_ms = parse_time_ms(end, now_ms, field="end")

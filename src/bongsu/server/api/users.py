@@ -1,4 +1,4 @@
-"""/api/users: people and what they may do. For admins."""
+"""/api/users: people and their roles. For admins."""
 
 from typing import Annotated
 
@@ -22,49 +22,49 @@ router = APIRouter(prefix="/api/users", tags=["users"])
 
 
 class Users(BaseModel):
-    """Everybody who may log in."""
+    """All users."""
 
     users: list[User]
 
 
 class NewUser(BaseModel):
-    """A person to be."""
+    """A new user."""
 
     email: str = Field(max_length=254)
     name: Name
     role: Role = Role.viewer
-    password: Secret = Field(description="To begin with; the person changes it.")
+    password: Secret = Field(description="An initial password, which the person should change.")
     tags: Tags = {}
 
 
 class UserChange(BaseModel):
-    """What is left out stays."""
+    """What is omitted does not change."""
 
     name: Name | None = None
     role: Role | None = None
     tags: Tags | None = None
     disabled: bool | None = None
-    password: Secret | None = Field(None, description="A new one; ends all sessions of the person.")
-    second_factor: Annotated[bool | None, Field(description="false: takes it away, for who has lost their phone.")] = (
-        None
-    )
+    password: Secret | None = Field(None, description="A new password; ends all sessions of the person.")
+    second_factor: Annotated[
+        bool | None, Field(description="false: turns it off, for people who have lost their phone.")
+    ] = None
 
 
 class LastAdmin(Conflict):
-    """There must be an admin who can log in."""
+    """There must be at least one admin who can log in."""
 
     code = "last_admin"
 
 
-@router.get("", operation_id="list_users", summary="Everybody who may log in")
+@router.get("", operation_id="list_users", summary="List users")
 async def users(services: ServicesDep, user: AdminPerson) -> Users:
     """Oldest first."""
-    return Users(users=[shown(one) for _, one in sorted(services.auth.directory.users.items())])
+    return Users(users=[shown(user) for _, user in sorted(services.auth.directory.users.items())])
 
 
-@router.post("", operation_id="create_user", summary="Add a person", status_code=201)
+@router.post("", operation_id="create_user", summary="Create a user", status_code=201)
 async def create(services: ServicesDep, user: AdminPerson, wanted: NewUser) -> User:
-    """The password is given to the person by some other way."""
+    """Tell the person the password in some other way."""
     email = normal_email(wanted.email)
     services.auth.passwords.check(wanted.password, email=email)
     hashed = await services.auth.passwords.hash(wanted.password)
@@ -79,14 +79,14 @@ async def create(services: ServicesDep, user: AdminPerson, wanted: NewUser) -> U
 
     stored = await services.auth.directory.change(PEOPLE, store)
     if stored is None:
-        raise Conflict("There is somebody with this email address already.", code="email_taken", field="email")
+        raise Conflict("There is a user with this email address already.", code="email_taken", field="email")
     return shown(stored)
 
 
-@router.patch("/{user_id}", operation_id="update_user", summary="Change a person's rights")
+@router.patch("/{user_id}", operation_id="update_user", summary="Change a user")
 async def update(services: ServicesDep, user: AdminPerson, user_id: int, wanted: UserChange) -> User:
-    """Works at once: also on who is logged in."""
-    before = _found(services, user_id)
+    """Takes effect at once, also for people who are logged in."""
+    before = _existing(services, user_id)
     values = wanted.model_dump(exclude_none=True, exclude={"password", "second_factor"})
     if wanted.password is not None:
         services.auth.passwords.check(wanted.password, email=before.email)
@@ -102,7 +102,7 @@ async def update(services: ServicesDep, user: AdminPerson, user_id: int, wanted:
             accounts.end_sessions(connection, user_id)
         if not accounts.count_admins(connection):
             raise LastAdmin
-        after = next(one for one in accounts.load_users(connection) if one.id == user_id)
+        after = next(user for user in accounts.load_users(connection) if user.id == user_id)
         told = {"password": "changed"} if wanted.password is not None else {}
         record(
             connection,
@@ -115,13 +115,13 @@ async def update(services: ServicesDep, user: AdminPerson, user_id: int, wanted:
         )
 
     await services.auth.directory.change(PEOPLE, store)
-    return shown(_found(services, user_id))
+    return shown(_existing(services, user_id))
 
 
-@router.delete("/{user_id}", operation_id="delete_user", summary="Remove a person", status_code=204)
+@router.delete("/{user_id}", operation_id="delete_user", summary="Delete a user", status_code=204)
 async def delete(services: ServicesDep, user: AdminPerson, user_id: int) -> None:
-    """Ends their sessions and API tokens. What they did stays in the audit log."""
-    before = _found(services, user_id)
+    """Ends their sessions and deletes their API tokens. Their entries in the audit log remain."""
+    before = _existing(services, user_id)
 
     def store(connection: Connection) -> None:
         accounts.delete_user(connection, user_id)
@@ -133,7 +133,7 @@ async def delete(services: ServicesDep, user: AdminPerson, user_id: int) -> None
     await services.auth.directory.change(PEOPLE, store)
 
 
-def _found(services: Services, user_id: int) -> UserRecord:
+def _existing(services: Services, user_id: int) -> UserRecord:
     user = services.auth.directory.users.get(user_id)
     if user is None:
         raise NotFound(f"There is no user {user_id}.", code="unknown_user", field="user_id")

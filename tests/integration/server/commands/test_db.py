@@ -179,7 +179,7 @@ async def test_a_database_in_use_is_not_replaced(
         await database.write(lambda connection: connection.execute(frames.insert().values(late)))
         await database.close()
         assert await run("restore", str(file)) == 2
-        assert "Copy into an empty one" in capsys.readouterr().err
+        assert "Copy into an empty database" in capsys.readouterr().err
         assert (await content(database_url))["blocks"] == before["blocks"]
         return
     with using(tmp_path / "bongsu.db"):
@@ -217,8 +217,8 @@ async def test_copy_moves_everything_and_goes_on_where_it_was_interrupted(
     await fill(tmp_path)
     before = await content(database_url)
     target = await asyncio.to_thread(new_postgres_database)
-    monkeypatch.setattr("bongsu.server.storage.copy._ROWS", {"blocks": 1, "rollups": 1})
-    monkeypatch.setattr("bongsu.server.storage.copy._OTHER_ROWS", 2)
+    monkeypatch.setattr("bongsu.server.database.copy._ROWS", {"blocks": 1, "rollups": 1})
+    monkeypatch.setattr("bongsu.server.database.copy._OTHER_ROWS", 2)
     from bongsu.server.database import copy
 
     inserted = 0
@@ -257,4 +257,4 @@ async def test_copy_into_what_is_not_empty_is_noticed(
     await database.write(lambda connection: connection.execute(frames.insert().values(row)))
     await database.close()
     assert await run("copy", "--to", target) == 2
-    assert "Copy into an empty one" in capsys.readouterr().err
+    assert "Copy into an empty database" in capsys.readouterr().err
