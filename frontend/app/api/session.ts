@@ -8,8 +8,7 @@ import type { FinishSetupData, GetSetupResponses, LogInData, LogInResponses } fr
 import { client } from './generated/client.gen'
 
 export type LoggedIn = LogInResponses[200]
-export type User = LoggedIn['user']
-export type Role = User['role']
+
 export type SetupState = GetSetupResponses[200]
 
 // Sooner than it expires: the clock of this machine may be wrong by a little, and the request takes its time.

@@ -1,6 +1,6 @@
 import { computed } from 'vue'
 import type { Ref } from 'vue'
-import type { Server } from '~/api/client'
+import type { Server } from '~/api/servers'
 import { gapThreshold } from '~/utils/chart/align'
 import { rangeStart } from '~/utils/chart/model'
 import { sumSeries } from '~/utils/chart/series'

@@ -1,6 +1,6 @@
 import { computed, onScopeDispose, useId, watch } from 'vue'
 import type { Ref } from 'vue'
-import type { Server } from '~/api/client'
+import type { Server } from '~/api/servers'
 import type { WindowRequest } from '~/stores/metrics'
 
 /** A server that is down has nothing new to show: what it did before it went silent is what one wants to see. */

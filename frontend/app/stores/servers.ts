@@ -1,7 +1,7 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
-import { fetchServers } from '~/api/client'
-import type { Server, ServerState } from '~/api/client'
+import { listServers } from '~/api/servers'
+import type { Server, ServerState } from '~/api/servers'
 
 const REMEMBERED = 'bongsu.server'
 const STATE_ORDER: Record<ServerState, number> = { down: 0, late: 1, up: 2 }
@@ -30,7 +30,7 @@ export const useServersStore = defineStore('servers', () => {
   }
 
   async function refresh(): Promise<void> {
-    apply(await fetchServers())
+    apply(await listServers())
   }
 
   function remember(id: number): void {

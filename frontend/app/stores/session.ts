@@ -2,7 +2,8 @@ import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
 import { ApiError } from '~/api/client'
 import { fetchSetup, login, logout, mayRefresh, refresh, setUp } from '~/api/session'
-import type { LoggedIn, Role, User } from '~/api/session'
+import type { LoggedIn } from '~/api/session'
+import type { Role, User } from '~/api/users'
 
 /** `unknown`: nobody has answered yet. */
 export type SessionState = 'unknown' | 'setup' | 'out' | 'in'

@@ -1,5 +1,5 @@
 // From the flat list of current series to what the home page shows. A field that a host does not have is null, never zero.
-import type { CurrentSeries } from '~/api/client'
+import type { CurrentSeries } from '~/api/metrics'
 import { GUEST_MODES } from './views'
 
 export interface Snapshot {

@@ -1,4 +1,4 @@
-import type { Server } from '~/api/client'
+import type { Server } from '~/api/servers'
 
 /** The servers with every word of the query in their name, host name or id; in the order given. */
 export function matchServers(servers: readonly Server[], query: string): Server[] {

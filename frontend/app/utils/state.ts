@@ -1,4 +1,4 @@
-import type { ServerState } from '~/api/client'
+import type { ServerState } from '~/api/servers'
 
 /** What is shown: while the API is away nobody knows how a server is. */
 export type ShownState = ServerState | 'unknown'

@@ -1,7 +1,8 @@
 import { mountSuspended } from '@nuxt/test-utils/runtime'
 import { describe, expect, it, vi } from 'vitest'
 import { current, servers } from '../../mock/api'
-import type { CurrentMetrics, ServerList } from '~/api/client'
+import type { CurrentMetrics } from '~/api/metrics'
+import type { ServerPage } from '~/api/servers'
 import { ConnectionNotice, ConnectionState, CpuCard, DiskCard, EmptyServers, FilesystemTable, HistoryLegend, HistoryTable, HistoryTooltip, InterfaceTable, LevelBadge, MemoryCard, NetworkCard, ServerChooser, ServerHeader, ServerNotices, ServerSkeleton, StateBadge, TrendText, UiSegmented } from '#components'
 import { buildModel } from '~/utils/chart/model'
 import { findingsOf } from '~/utils/findings'
@@ -10,7 +11,7 @@ import { VIEWS } from '~/utils/views'
 import { violations } from './helpers'
 
 const NOW = Date.now()
-const list = (servers(NOW) as ServerList).servers
+const list = (servers(NOW) as ServerPage).servers
 const server = (id: number) => list.find(item => item.id === id)!
 
 function readings(id: number) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { CurrentSeries } from '~/api/client'
+import type { CurrentSeries } from '~/api/metrics'
 import { alignSeries, findGaps, gapThreshold, thinIndexes } from '~/utils/chart/align'
 import { appendFrame } from '~/utils/chart/append'
 import { buildModel, cellNear, filledIndexes, rangeStart, summarize } from '~/utils/chart/model'

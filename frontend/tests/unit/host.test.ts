@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { current, servers } from '../../mock/api'
-import type { CurrentMetrics, ServerList } from '~/api/client'
+import type { CurrentMetrics } from '~/api/metrics'
+import type { ServerPage } from '~/api/servers'
 import { findingsOf } from '~/utils/findings'
 import { makeSnapshot, readCpu, readDisk, readInterfaces, readMemory, readNetwork } from '~/utils/host'
 import { usageLevel, worstLevel } from '~/utils/levels'
@@ -83,7 +84,7 @@ describe('the trend', () => {
 })
 
 it('finds servers by any words of their name, composed or not', () => {
-  const { servers: list } = servers(NOW) as ServerList
+  const { servers: list } = servers(NOW) as ServerPage
   const ids = (query: string) => matchServers(list, query).map(({ id }) => id)
   expect(ids('')).toHaveLength(7)
   expect(ids('DB prim')).toEqual([2])

@@ -1,4 +1,4 @@
-import type { CurrentSeries } from '~/api/client'
+import type { CurrentSeries } from '~/api/metrics'
 import { liveValue, seriesKey } from './series'
 import type { HistoryData, SeriesData } from './series'
 

@@ -1,4 +1,4 @@
-import type { CurrentSeries, HistorySeries, MetricHistory } from '~/api/client'
+import type { CurrentSeries, HistorySeries, MetricsHistory } from '~/api/metrics'
 
 /** One line: times ascending, `null` = no value at that time. Never changed in place: an update is a new object. */
 export interface SeriesData {
@@ -29,7 +29,7 @@ export function seriesKey(metric: string, labels: Record<string, string>): strin
   return `${metric}{${names.map(name => `${name}="${labels[name]}"`).join(',')}}`
 }
 
-export function toHistoryData(response: MetricHistory): HistoryData {
+export function toHistoryData(response: MetricsHistory): HistoryData {
   return {
     startMs: response.start_ms,
     endMs: response.end_ms,
