@@ -9,7 +9,7 @@ export type Role = User['role']
 /** In ascending order: each role may do what the ones before it may. */
 export const ROLES = ['viewer', 'operator', 'admin'] as const satisfies readonly Role[]
 
-/** The API server rejects shorter passwords. */
+/** The API server's default; it rejects shorter passwords. */
 export const MIN_PASSWORD_LENGTH = 10
 
 export const listUsers = async (): Promise<User[]> => (await unwrap(api.listUsers({ throwOnError: true }))).users

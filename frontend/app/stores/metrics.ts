@@ -1,6 +1,7 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowReactive, shallowRef } from 'vue'
-import { ApiError } from '~/api/client'
+import { toApiError } from '~/api/client'
+import type { ApiError } from '~/api/client'
 import { fetchCurrent, fetchHistory } from '~/api/metrics'
 import type { CurrentMetrics } from '~/api/metrics'
 import { appendFrame } from '~/utils/chart/append'
@@ -85,7 +86,7 @@ export const useMetricsStore = defineStore('metrics', () => {
 
   function markFailure(error: unknown, count: number, retryInMs: number): void {
     failures.value = count
-    lastError.value = error instanceof ApiError ? error : new ApiError('unexpected', String(error), null)
+    lastError.value = toApiError(error)
     retryAtMs.value = Date.now() + retryInMs
   }
 
@@ -115,10 +116,9 @@ export const useMetricsStore = defineStore('metrics', () => {
     }
     catch (error) {
       if (controller.signal.aborted || fetches.get(key) !== controller) return
-      const known = error instanceof ApiError ? error : new ApiError('unexpected', String(error), null)
       // Values that are there stay: an old chart with its age says more than none.
       const ready = windows.get(key)?.status === 'ready'
-      update(key, ready ? { error: known } : { status: 'error', error: known })
+      update(key, ready ? { error: toApiError(error) } : { status: 'error', error: toApiError(error) })
     }
   }
 
