@@ -109,7 +109,7 @@ export interface FilesystemReading {
 }
 
 /** The fullest first; what has no usage comes last. */
-export function readFilesystems(snapshot: Snapshot): FilesystemReading[] {
+function readFilesystems(snapshot: Snapshot): FilesystemReading[] {
   return all(snapshot, 'filesystem_usage_ratio')
     .map(({ labels, value }: { labels: Labels, value: number | null }) => {
       const mountpoint = labels.mountpoint ?? ''

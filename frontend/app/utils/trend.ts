@@ -5,7 +5,7 @@ export interface Trend {
   delta: number
 }
 
-export const TREND_SPAN_MS = 600_000
+const TREND_SPAN_MS = 600_000
 // A single sample says little; a minute at either end does.
 const WINDOW_MS = 60_000
 // Under this nobody would call it a change: 1 percentage point, or a tenth of the earlier value.

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { current, servers } from '../../mock/api'
 import type { CurrentMetrics } from '~/api/metrics'
 import type { ServerPage } from '~/api/servers'
-import { ConnectionNotice, ConnectionState, CpuCard, DiskCard, EmptyServers, FilesystemTable, HistoryLegend, HistoryTable, HistoryTooltip, InterfaceTable, LevelBadge, MemoryCard, NetworkCard, ServerChooser, ServerHeader, ServerNotices, ServerSkeleton, StateBadge, TrendText, UiSegmented } from '#components'
+import { LayoutConnectionNotice, LayoutConnectionState, MetricCpuCard, MetricDiskCard, ServerEmpty, ServerFilesystemTable, HistoryLegend, HistoryTable, HistoryTooltip, ServerInterfaceTable, MetricLevelBadge, MetricMemoryCard, MetricNetworkCard, LayoutServerChooser, ServerHeader, ServerNotices, ServerSkeleton, ServerStateBadge, MetricTrend, UiSegmented } from '#components'
 import { buildModel } from '~/utils/chart/model'
 import { findingsOf } from '~/utils/findings'
 import { makeSnapshot, readCpu, readDisk, readMemory, readNetwork } from '~/utils/host'
@@ -26,29 +26,29 @@ const text = (value: string) => value.replace(/\s+/g, ' ')
 describe('cards', () => {
   it('show the headline, the load and every core', async () => {
     const { cpu } = readings(7)
-    const card = await mountSuspended(CpuCard, { props: { reading: cpu, spark, active: true } })
+    const card = await mountSuspended(MetricCpuCard, { props: { reading: cpu, spark, active: true } })
     expect(card.get('[data-testid=cpu-value]').text()).toMatch(/^\d+(\.\d)?%$/)
     expect(card.findAll('.core')).toHaveLength(64)
     expect(await violations(card.element)).toEqual([])
   })
   it('say in words when something is wrong', async () => {
     const { disk, memory, network } = readings(2)
-    const card = await mountSuspended(DiskCard, { props: { reading: disk, spark, active: false } })
+    const card = await mountSuspended(MetricDiskCard, { props: { reading: disk, spark, active: false } })
     expect(card.text()).toContain('/var/lib/postgresql')
-    expect(card.getComponent(LevelBadge).props('level')).toBe('critical')
-    const swapless = await mountSuspended(MemoryCard, { props: { reading: memory, spark, active: false } })
+    expect(card.getComponent(MetricLevelBadge).props('level')).toBe('critical')
+    const swapless = await mountSuspended(MetricMemoryCard, { props: { reading: memory, spark, active: false } })
     expect(swapless.text()).toMatch(/없음|None/)
-    const quiet = await mountSuspended(NetworkCard, { props: { reading: network, spark, active: false } })
-    expect(quiet.findComponent(LevelBadge).exists()).toBe(false)
+    const quiet = await mountSuspended(MetricNetworkCard, { props: { reading: network, spark, active: false } })
+    expect(quiet.findComponent(MetricLevelBadge).exists()).toBe(false)
     for (const wrapper of [card, swapless, quiet]) expect(await violations(wrapper.element)).toEqual([])
   })
   it('choose their family', async () => {
-    const card = await mountSuspended(CpuCard, { props: { reading: readings(1).cpu, spark, active: false } })
+    const card = await mountSuspended(MetricCpuCard, { props: { reading: readings(1).cpu, spark, active: false } })
     await card.get('button').trigger('click')
     expect(card.emitted('select')).toHaveLength(1)
   })
   it('give the trend an arrow, a word and a number', async () => {
-    const trend = await mountSuspended(TrendText, { props: { trend: { direction: 'up', delta: 0.032 }, unit: 'ratio' } })
+    const trend = await mountSuspended(MetricTrend, { props: { trend: { direction: 'up', delta: 0.032 }, unit: 'ratio' } })
     expect(trend.text()).toMatch(/3\.2/)
     expect(trend.find('svg').exists()).toBe(true)
   })
@@ -56,13 +56,13 @@ describe('cards', () => {
 
 describe('tables', () => {
   it('list filesystems, the fullest first', async () => {
-    const table = await mountSuspended(FilesystemTable, { props: { filesystems: readings(3).disk.filesystems } })
+    const table = await mountSuspended(ServerFilesystemTable, { props: { filesystems: readings(3).disk.filesystems } })
     expect(table.findAll('tbody tr')).toHaveLength(12)
     expect(table.get('tbody tr').text()).toContain('/srv/media')
     expect(await violations(table.element)).toEqual([])
   })
   it('list interfaces with their link', async () => {
-    const table = await mountSuspended(InterfaceTable, { props: { interfaces: readings(3).network.interfaces } })
+    const table = await mountSuspended(ServerInterfaceTable, { props: { interfaces: readings(3).network.interfaces } })
     expect(table.text()).toMatch(/연결 안 됨|No link/)
     expect(await violations(table.element)).toEqual([])
   })
@@ -72,7 +72,7 @@ describe('the server', () => {
   it('has a line of facts', async () => {
     const header = await mountSuspended(ServerHeader, { props: { server: server(1), snapshotMs: null } })
     expect(text(header.text())).toContain('Debian 12')
-    expect(header.getComponent(StateBadge).props('state')).toBe('up')
+    expect(header.getComponent(ServerStateBadge).props('state')).toBe('up')
     expect(await violations(header.element)).toEqual([])
   })
   it('leaves out facts that the agent does not know', async () => {
@@ -92,7 +92,7 @@ describe('the chooser', () => {
   it('opens, searches and chooses with the keyboard', async () => {
     const store = useServersStore()
     store.apply(list)
-    const chooser = await mountSuspended(ServerChooser, { props: { serverId: 1 }, attachTo: document.body })
+    const chooser = await mountSuspended(LayoutServerChooser, { props: { serverId: 1 }, attachTo: document.body })
     await chooser.get('[data-testid=server-chooser]').trigger('click')
     await nextTick()
     expect(chooser.findAll('[role=option]')).toHaveLength(7)
@@ -106,7 +106,7 @@ describe('the chooser', () => {
     chooser.unmount()
   })
   it('closes on Escape and gives the focus back', async () => {
-    const chooser = await mountSuspended(ServerChooser, { props: { serverId: 1 }, attachTo: document.body })
+    const chooser = await mountSuspended(LayoutServerChooser, { props: { serverId: 1 }, attachTo: document.body })
     await chooser.get('[data-testid=server-chooser]').trigger('click')
     await nextTick()
     await chooser.get('input').trigger('keydown', { key: 'Escape' })
@@ -142,7 +142,7 @@ describe('the history', () => {
 
 describe('states', () => {
   it('tell what to do when there is no server', async () => {
-    const empty = await mountSuspended(EmptyServers)
+    const empty = await mountSuspended(ServerEmpty)
     expect(empty.text()).toContain('bongsu agent run')
     expect(await violations(empty.element)).toEqual([])
   })
@@ -150,12 +150,12 @@ describe('states', () => {
     const metrics = useMetricsStore()
     metrics.markSuccess()
     metrics.markFailure(new Error('x'), 3, 4_000)
-    const notice = await mountSuspended(ConnectionNotice)
+    const notice = await mountSuspended(LayoutConnectionNotice)
     expect(notice.get('[role=alert]').text()).toMatch(/\d초 뒤|in \ds/)
     await notice.get('button').trigger('click')
     expect(notice.emitted('retry')).toHaveLength(1)
     expect(await violations(notice.element)).toEqual([])
-    const state = await mountSuspended(ConnectionState)
+    const state = await mountSuspended(LayoutConnectionState)
     expect(state.text()).toMatch(/연결 끊김|Offline/)
     metrics.markSuccess()
     await nextTick()

@@ -11,7 +11,7 @@ export const simulated: Answer = (url) => {
   return history(url.searchParams, now)
 }
 
-export function loggedIn(): object {
+function loggedIn(): object {
   return {
     access_token: 'a token', expires_ms: Date.now() + 900_000,
     user: {

@@ -11,7 +11,7 @@ export type Theme = keyof typeof PALETTE
 const DASHES: readonly (readonly number[])[] = [[], [6, 3], [2, 3]]
 
 // Chosen by a search (tests/unit/colors.test.ts says for what): with this seed the lines of each default chart differ in colour.
-export const COLOR_SEED = 3_494_200
+const COLOR_SEED = 3_494_200
 
 /**
  * FNV-1a with the finish of MurmurHash3 (the low bits of FNV alone follow the last letters): small, and the same in every browser for
