@@ -12,6 +12,9 @@ export const ROLES = ['viewer', 'operator', 'admin'] as const satisfies readonly
 /** The API server's default; it rejects shorter passwords. */
 export const MIN_PASSWORD_LENGTH = 10
 
+/** Of users, API tokens and enrolment tokens. */
+export const MAX_NAME_LENGTH = 100
+
 export const listUsers = async (): Promise<User[]> => (await unwrap(api.listUsers({ throwOnError: true }))).users
 
 export const createUser = (body: NewUser) => unwrap(api.createUser({ body, throwOnError: true }))
