@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { current, servers } from '../../mock/api'
+import { current, servers } from '../../mock/metrics'
 import type { CurrentMetrics } from '~/api/metrics'
 import type { ServerPage } from '~/api/servers'
 import { findingsOf } from '~/utils/findings'
