@@ -6,7 +6,7 @@ import type { ServerPage } from '~/api/servers'
 import { LayoutConnectionNotice, LayoutConnectionState, MetricCpuCard, MetricDiskCard, ServerEmpty, ServerFilesystemTable, HistoryLegend, HistoryTable, HistoryTooltip, ServerInterfaceTable, MetricLevelBadge, MetricMemoryCard, MetricNetworkCard, LayoutServerChooser, ServerHeader, ServerNotices, ServerSkeleton, ServerStateBadge, MetricTrend, UiSegmented } from '#components'
 import { buildModel } from '~/utils/chart/model'
 import { findingsOf } from '~/utils/findings'
-import { makeSnapshot, readCpu, readDisk, readMemory, readNetwork } from '~/utils/host'
+import { makeSnapshot, readSnapshot } from '~/utils/readings'
 import { VIEWS } from '~/utils/views'
 import { violations } from './helpers'
 
@@ -16,8 +16,7 @@ const server = (id: number) => list.find(item => item.id === id)!
 
 function readings(id: number) {
   const frame = (current(new URLSearchParams({ server: String(id) }), NOW) as CurrentMetrics).servers[0]!
-  const snapshot = makeSnapshot(id, frame.time_ms, frame.series)
-  return { cpu: readCpu(snapshot), memory: readMemory(snapshot), disk: readDisk(snapshot), network: readNetwork(snapshot) }
+  return readSnapshot(makeSnapshot(frame.time_ms, frame.series))
 }
 
 const spark = { times: [0, 10, 20], values: [0.1, 0.5, 0.2], startMs: 0, endMs: 20, gapMs: 30 }
@@ -31,7 +30,7 @@ describe('cards', () => {
     expect(card.findAll('.core')).toHaveLength(64)
     expect(await violations(card.element)).toEqual([])
   })
-  it('say in words when something is wrong', async () => {
+  it('show a level badge when something is wrong', async () => {
     const { disk, memory, network } = readings(2)
     const card = await mountSuspended(MetricDiskCard, { props: { reading: disk, spark, active: false } })
     expect(card.text()).toContain('/var/lib/postgresql')
@@ -42,12 +41,12 @@ describe('cards', () => {
     expect(quiet.findComponent(MetricLevelBadge).exists()).toBe(false)
     for (const wrapper of [card, swapless, quiet]) expect(await violations(wrapper.element)).toEqual([])
   })
-  it('choose their family', async () => {
+  it('select their metric family', async () => {
     const card = await mountSuspended(MetricCpuCard, { props: { reading: readings(1).cpu, spark, active: false } })
     await card.get('button').trigger('click')
     expect(card.emitted('select')).toHaveLength(1)
   })
-  it('give the trend an arrow, a word and a number', async () => {
+  it('show the trend as an arrow, a word and a number', async () => {
     const trend = await mountSuspended(MetricTrend, { props: { trend: { direction: 'up', delta: 0.032 }, unit: 'ratio' } })
     expect(trend.text()).toMatch(/3\.2/)
     expect(trend.find('svg').exists()).toBe(true)
@@ -55,13 +54,13 @@ describe('cards', () => {
 })
 
 describe('tables', () => {
-  it('list filesystems, the fullest first', async () => {
+  it('list the fullest filesystem first', async () => {
     const table = await mountSuspended(ServerFilesystemTable, { props: { filesystems: readings(3).disk.filesystems } })
     expect(table.findAll('tbody tr')).toHaveLength(12)
     expect(table.get('tbody tr').text()).toContain('/srv/media')
     expect(await violations(table.element)).toEqual([])
   })
-  it('list interfaces with their link', async () => {
+  it('list interfaces with their link state', async () => {
     const table = await mountSuspended(ServerInterfaceTable, { props: { interfaces: readings(3).network.interfaces } })
     expect(table.text()).toMatch(/연결 안 됨|No link/)
     expect(await violations(table.element)).toEqual([])
@@ -69,18 +68,18 @@ describe('tables', () => {
 })
 
 describe('the server', () => {
-  it('has a line of facts', async () => {
+  it('has a list of facts', async () => {
     const header = await mountSuspended(ServerHeader, { props: { server: server(1), snapshotMs: null } })
     expect(text(header.text())).toContain('Debian 12')
     expect(header.getComponent(ServerStateBadge).props('state')).toBe('up')
     expect(await violations(header.element)).toEqual([])
   })
-  it('leaves out facts that the agent does not know', async () => {
+  it('leaves out facts that the agent does not report', async () => {
     const bare = { ...server(1), host: { ...server(1).host, os: '', kernel: '', cpu_model: '', boot_time_ms: 0 } }
     const header = await mountSuspended(ServerHeader, { props: { server: bare, snapshotMs: null } })
     expect(header.findAll('li')).toHaveLength(2)
   })
-  it('says how long it has been silent, and nothing of its old values', async () => {
+  it('says how long it has been down, without findings about its old values', async () => {
     const notices = await mountSuspended(ServerNotices, { props: { server: server(6), findings: findingsOf(readings(3)) } })
     expect(notices.text()).toMatch(/3시간 12분|3h 12m/)
     expect(notices.text()).not.toContain('/srv/media')
@@ -89,7 +88,7 @@ describe('the server', () => {
 })
 
 describe('the chooser', () => {
-  it('opens, searches and chooses with the keyboard', async () => {
+  it('searches and selects with the keyboard', async () => {
     const store = useServersStore()
     store.apply(list)
     const chooser = await mountSuspended(LayoutServerChooser, { props: { serverId: 1 }, attachTo: document.body })
@@ -105,7 +104,7 @@ describe('the chooser', () => {
     expect(chooser.find('[role=listbox]').exists()).toBe(false)
     chooser.unmount()
   })
-  it('closes on Escape and gives the focus back', async () => {
+  it('closes on Escape and returns the focus', async () => {
     const chooser = await mountSuspended(LayoutServerChooser, { props: { serverId: 1 }, attachTo: document.body })
     await chooser.get('[data-testid=server-chooser]').trigger('click')
     await nextTick()
@@ -120,33 +119,33 @@ describe('the history', () => {
   const times = Array.from({ length: 100 }, (_, i) => NOW - (100 - i) * 10_000)
   const item = { key: 'cpu_usage_ratio', metric: 'cpu_usage_ratio', labels: {}, times, values: times.map((_, i) => i / 100), min: null, max: null }
   const model = buildModel({ startMs: times[0]!, endMs: times.at(-1)!, stepMs: null, series: [item] }, {
-    view: VIEWS.cpu[0], cores: 1, intervalMs: 10_000, rangeMs: 1_000_000, sinceMs: 0, theme: 'dark', nameOf: () => 'Total',
+    view: VIEWS.cpu[0], cores: 1, intervalMs: 10_000, rangeMs: 1_000_000, firstSeenMs: 0, theme: 'dark', nameOf: () => 'Total',
   })
-  it('has a table with the same values', async () => {
+  it('shows its values in a table', async () => {
     const table = await mountSuspended(HistoryTable, { props: { model, hidden: new Set<string>() } })
     expect(table.findAll('tbody tr')).toHaveLength(3 + 40)
     expect(table.get('tbody tr').text()).toContain('99.0%')
     expect(await violations(table.element)).toEqual([])
   })
-  it('toggles a line, and leaves only one on a double click', async () => {
+  it('hides a line when its legend entry is clicked', async () => {
     const legend = await mountSuspended(HistoryLegend, { props: { model, hidden: new Set<string>() } })
     await legend.get('button').trigger('click')
     expect([...(legend.emitted('update:hidden')![0] as [Set<string>])[0]]).toEqual(['cpu_usage_ratio'])
     expect(await violations(legend.element)).toEqual([])
   })
-  it('shows the value under the crosshair', async () => {
+  it('shows the value at the crosshair', async () => {
     const tooltip = await mountSuspended(HistoryTooltip, { props: { model, hidden: new Set<string>(), index: 50, left: 10, width: 500 } })
     expect(tooltip.text()).toContain('50.0%')
   })
 })
 
 describe('states', () => {
-  it('tell what to do when there is no server', async () => {
+  it('explain what to do if there is no server', async () => {
     const empty = await mountSuspended(ServerEmpty)
     expect(empty.text()).toContain('bongsu agent run')
     expect(await violations(empty.element)).toEqual([])
   })
-  it('say that the API is away, how old the values are and when the next try comes', async () => {
+  it('say that the API server is unreachable and when the next attempt follows', async () => {
     const metrics = useMetricsStore()
     metrics.markSuccess()
     metrics.markFailure(new Error('x'), 3, 4_000)

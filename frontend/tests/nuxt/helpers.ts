@@ -2,9 +2,9 @@ import axe from 'axe-core'
 import { answer } from '../../mock/api'
 import { client } from '~/api/generated/client.gen'
 
-export type Answer = (url: URL, method: string) => object | 'away'
+export type Answer = (url: URL, method: string) => object | 'unreachable'
 
-export const simulated: Answer = (url, method) => answer(url, method, Date.now()) ?? 'away'
+export const simulated: Answer = (url, method) => answer(url, method, Date.now()) ?? 'unreachable'
 
 /** Replaces HTTP: the generated client and everything above it are real. */
 export function serveApi(answer: Answer): void {
@@ -13,7 +13,7 @@ export function serveApi(answer: Answer): void {
     adapter: async (config) => {
       const url = new URL(client.instance.getUri(config), 'http://bongsu.test')
       const data = answer(url, (config.method ?? 'get').toUpperCase())
-      if (data === 'away') throw new Error('Network Error')
+      if (data === 'unreachable') throw new Error('Network Error')
       return { data, status: 200, statusText: 'OK', headers: {}, config }
     },
   })

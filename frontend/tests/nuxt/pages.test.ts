@@ -21,13 +21,13 @@ async function open(path: string, answer: Answer): Promise<Mounted> {
   return app
 }
 
-it('opens with a server that has something to show, and puts it into the address', async () => {
+it('opens a server that is up, and puts its id into the URL', async () => {
   const page = await open('/', simulated)
   await vi.waitFor(() => expect(useRoute().path).toMatch(/^\/servers\/\d+$/))
   await vi.waitFor(() => expect(page.find('[data-testid=cpu-value]').text()).toMatch(/%$/))
 })
 
-it('shows everything of a server', async () => {
+it('shows the cards, the history and the chooser of a server', async () => {
   const page = await open('/servers/3?family=disk', simulated)
   await vi.waitFor(() => expect(page.find('[data-testid=cpu-value]').exists()).toBe(true))
   await vi.waitFor(() => expect(page.find('[data-testid=history-chart] [role=application]').exists()).toBe(true))
@@ -47,8 +47,8 @@ it('says that a server does not exist', async () => {
   await vi.waitFor(() => expect(page.text()).toContain('999'))
 })
 
-it('says that the API is away', async () => {
-  const page = await open('/servers/1', () => 'away')
+it('says that the API server is unreachable', async () => {
+  const page = await open('/servers/1', () => 'unreachable')
   await vi.waitFor(() => expect(page.find('[role=alert]').exists()).toBe(true))
   expect(await violations(page.element)).toEqual([])
 })
@@ -61,14 +61,14 @@ describe('the settings pages', () => {
     ['users', 4, 'minji.kim@example.com'],
     ['audit', 3, 'role: viewer → operator'],
   ]
-  it.each(rows)('/%s lists %d rows', async (path, count, text) => {
+  it.each(rows)('list at /%s all %d rows', async (path, count, text) => {
     const page = await open(`/${path}`, simulated)
     await vi.waitFor(() => expect(page.findAll('main li')).toHaveLength(count))
     expect(page.get('main').text()).toContain(text)
     expect(await violations(page.element)).toEqual([])
   })
 
-  it('explains tags that cannot be read', async () => {
+  it('explain tags that cannot be parsed', async () => {
     const page = await open('/users', simulated)
     await vi.waitFor(() => expect(page.findAll('main li')).toHaveLength(4))
     await page.get('[data-testid=add-user]').trigger('click')
@@ -78,7 +78,7 @@ describe('the settings pages', () => {
   })
 })
 
-it('asks for a login, and returns to the page that was asked for', async () => {
+it('asks for a login and then opens the requested page', async () => {
   const session = useSessionStore()
   session.$patch({ state: 'logged-out', user: null })
   const page = await open('/tokens', simulated)

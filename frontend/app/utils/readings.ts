@@ -1,43 +1,41 @@
-// From the flat list of current series to what the home page shows. A field that a host does not have is null, never zero.
+// Turns the flat list of current series into what the server page shows. A field that a host does not report is null, never zero.
 import type { CurrentSeries } from '~/api/metrics'
-import { GUEST_MODES } from './views'
+import { BITS_PER_BYTE } from './units'
+import { GUEST_MODES, NETWORK_FAULT_METRICS } from './views'
 
 export interface Snapshot {
-  serverId: number
   timeMs: number
-  series: CurrentSeries[]
   byMetric: ReadonlyMap<string, readonly CurrentSeries[]>
 }
 
-export function makeSnapshot(serverId: number, timeMs: number, series: CurrentSeries[]): Snapshot {
+export function makeSnapshot(timeMs: number, series: readonly CurrentSeries[]): Snapshot {
   const byMetric = new Map<string, CurrentSeries[]>()
   for (const item of series) {
     const list = byMetric.get(item.metric)
     if (list) list.push(item)
     else byMetric.set(item.metric, [item])
   }
-  return { serverId, timeMs, series, byMetric }
+  return { timeMs, byMetric }
 }
 
-type Labels = Record<string, string>
 type Field = 'value' | 'rate'
 
-function all(snapshot: Snapshot, metric: string): readonly CurrentSeries[] {
+function seriesOf(snapshot: Snapshot, metric: string): readonly CurrentSeries[] {
   return snapshot.byMetric.get(metric) ?? []
 }
 
-function gauge(snapshot: Snapshot, metric: string): number | null {
-  return all(snapshot, metric)[0]?.value ?? null
+function gaugeValue(snapshot: Snapshot, metric: string): number | null {
+  return seriesOf(snapshot, metric)[0]?.value ?? null
 }
 
-function labelled(snapshot: Snapshot, metric: string, label: string, value: string, field: Field = 'value'): number | null {
-  return all(snapshot, metric).find(item => item.labels[label] === value)?.[field] ?? null
+function valueByLabel(snapshot: Snapshot, metric: string, label: string, value: string, field: Field = 'value'): number | null {
+  return seriesOf(snapshot, metric).find(item => item.labels[label] === value)?.[field] ?? null
 }
 
-/** `null` when no series has a value: the sum of nothing is unknown. */
+/** `null` if no series has a value. */
 function sumOf(snapshot: Snapshot, metric: string, field: Field): number | null {
   let sum: number | null = null
-  for (const item of all(snapshot, metric)) {
+  for (const item of seriesOf(snapshot, metric)) {
     const value = item[field]
     if (value !== null) sum = (sum ?? 0) + value
   }
@@ -50,21 +48,21 @@ export interface CpuReading {
   load1: number | null
   load5: number | null
   load15: number | null
-  /** The share of CPU time per mode, 0..1; the largest first, idle left out. */
+  /** The share of CPU time per mode, 0..1, in descending order, without idle. */
   modes: { mode: string, share: number }[]
 }
 
 export function readCpu(snapshot: Snapshot): CpuReading {
-  const times = all(snapshot, 'cpu_time_seconds_total').filter(item => item.rate !== null && !GUEST_MODES.includes(item.labels.mode ?? ''))
+  const times = seriesOf(snapshot, 'cpu_time_seconds_total').filter(item => item.rate !== null && !GUEST_MODES.includes(item.labels.mode ?? ''))
   const total = times.reduce((sum, item) => sum + (item.rate ?? 0), 0)
   return {
-    usage: gauge(snapshot, 'cpu_usage_ratio'),
-    cores: all(snapshot, 'cpu_core_usage_ratio')
+    usage: gaugeValue(snapshot, 'cpu_usage_ratio'),
+    cores: seriesOf(snapshot, 'cpu_core_usage_ratio')
       .map(item => ({ core: item.labels.core ?? '', usage: item.value }))
       .sort((a, b) => Number(a.core) - Number(b.core)),
-    load1: gauge(snapshot, 'load_1m'),
-    load5: gauge(snapshot, 'load_5m'),
-    load15: gauge(snapshot, 'load_15m'),
+    load1: gaugeValue(snapshot, 'load_1m'),
+    load5: gaugeValue(snapshot, 'load_5m'),
+    load15: gaugeValue(snapshot, 'load_15m'),
     modes: total <= 0
       ? []
       : times
@@ -87,14 +85,14 @@ export interface MemoryReading {
 
 export function readMemory(snapshot: Snapshot): MemoryReading {
   return {
-    usage: gauge(snapshot, 'memory_usage_ratio'),
-    used: gauge(snapshot, 'memory_used_bytes'),
-    total: gauge(snapshot, 'memory_total_bytes'),
-    available: gauge(snapshot, 'memory_available_bytes'),
-    cached: gauge(snapshot, 'memory_cached_bytes'),
-    swapUsage: gauge(snapshot, 'swap_usage_ratio'),
-    swapUsed: gauge(snapshot, 'swap_used_bytes'),
-    swapTotal: gauge(snapshot, 'swap_total_bytes'),
+    usage: gaugeValue(snapshot, 'memory_usage_ratio'),
+    used: gaugeValue(snapshot, 'memory_used_bytes'),
+    total: gaugeValue(snapshot, 'memory_total_bytes'),
+    available: gaugeValue(snapshot, 'memory_available_bytes'),
+    cached: gaugeValue(snapshot, 'memory_cached_bytes'),
+    swapUsage: gaugeValue(snapshot, 'swap_usage_ratio'),
+    swapUsed: gaugeValue(snapshot, 'swap_used_bytes'),
+    swapTotal: gaugeValue(snapshot, 'swap_total_bytes'),
   }
 }
 
@@ -108,20 +106,20 @@ export interface FilesystemReading {
   total: number | null
 }
 
-/** The fullest first; what has no usage comes last. */
+/** In descending order of usage; filesystems without a value come last. */
 function readFilesystems(snapshot: Snapshot): FilesystemReading[] {
-  return all(snapshot, 'filesystem_usage_ratio')
-    .map(({ labels, value }: { labels: Labels, value: number | null }) => {
+  return seriesOf(snapshot, 'filesystem_usage_ratio')
+    .map(({ labels, value }) => {
       const mountpoint = labels.mountpoint ?? ''
-      const of = (metric: string) => labelled(snapshot, metric, 'mountpoint', mountpoint)
+      const bytes = (metric: string) => valueByLabel(snapshot, metric, 'mountpoint', mountpoint)
       return {
         mountpoint,
         device: labels.device ?? '',
         fstype: labels.fstype ?? '',
         usage: value,
-        used: of('filesystem_used_bytes'),
-        available: of('filesystem_available_bytes'),
-        total: of('filesystem_total_bytes'),
+        used: bytes('filesystem_used_bytes'),
+        available: bytes('filesystem_available_bytes'),
+        total: bytes('filesystem_total_bytes'),
       }
     })
     .sort((a, b) => (b.usage ?? -1) - (a.usage ?? -1))
@@ -132,13 +130,13 @@ export interface DiskReading {
   fullest: FilesystemReading | null
   readRate: number | null
   writeRate: number | null
-  /** The busiest device's share of time with work under way. */
+  /** The share of time that the busiest device was busy, 0..1. */
   busy: number | null
 }
 
 export function readDisk(snapshot: Snapshot): DiskReading {
   const filesystems = readFilesystems(snapshot)
-  const busy = all(snapshot, 'disk_busy_seconds_total').map(item => item.rate).filter(rate => rate !== null)
+  const busy = seriesOf(snapshot, 'disk_busy_seconds_total').map(item => item.rate).filter(rate => rate !== null)
   return {
     filesystems,
     fullest: filesystems[0] ?? null,
@@ -151,30 +149,28 @@ export function readDisk(snapshot: Snapshot): DiskReading {
 export interface InterfaceReading {
   name: string
   up: boolean | null
-  /** bit/s; `null` when the driver does not say. */
+  /** bit/s; `null` if the driver does not report it. */
   speed: number | null
   /** bit/s */
   receive: number | null
   transmit: number | null
-  /** Errors and drops per second, both ways. */
+  /** Errors and drops per second, in both directions. */
   faults: number | null
-  /** The busier direction's share of the speed; `null` without a speed. */
+  /** Traffic of the busier direction divided by the speed; `null` if the speed is unknown. */
   usage: number | null
 }
 
-const FAULTS = ['network_receive_errors_total', 'network_transmit_errors_total', 'network_receive_drops_total', 'network_transmit_drops_total']
-
-/** The busiest first. */
-export function readInterfaces(snapshot: Snapshot): InterfaceReading[] {
-  return all(snapshot, 'network_receive_bytes_total')
+/** In descending order of traffic. */
+function readInterfaces(snapshot: Snapshot): InterfaceReading[] {
+  return seriesOf(snapshot, 'network_receive_bytes_total')
     .map(({ labels }) => {
       const name = labels.interface ?? ''
-      const rate = (metric: string) => labelled(snapshot, metric, 'interface', name, 'rate')
-      const up = labelled(snapshot, 'network_up', 'interface', name)
-      const speed = labelled(snapshot, 'network_speed_bits', 'interface', name)
+      const rate = (metric: string) => valueByLabel(snapshot, metric, 'interface', name, 'rate')
+      const up = valueByLabel(snapshot, 'network_up', 'interface', name)
+      const speed = valueByLabel(snapshot, 'network_speed_bits', 'interface', name)
       const receive = toBits(rate('network_receive_bytes_total'))
       const transmit = toBits(rate('network_transmit_bytes_total'))
-      const faults = FAULTS.map(rate).filter(value => value !== null)
+      const faults = NETWORK_FAULT_METRICS.map(rate).filter(value => value !== null)
       const busier = Math.max(receive ?? 0, transmit ?? 0)
       return {
         name,
@@ -208,5 +204,16 @@ export function readNetwork(snapshot: Snapshot): NetworkReading {
 }
 
 function toBits(bytes: number | null): number | null {
-  return bytes === null ? null : bytes * 8
+  return bytes === null ? null : bytes * BITS_PER_BYTE
+}
+
+export interface Readings {
+  cpu: CpuReading
+  memory: MemoryReading
+  disk: DiskReading
+  network: NetworkReading
+}
+
+export function readSnapshot(snapshot: Snapshot): Readings {
+  return { cpu: readCpu(snapshot), memory: readMemory(snapshot), disk: readDisk(snapshot), network: readNetwork(snapshot) }
 }
