@@ -32,14 +32,14 @@ function valueByLabel(snapshot: Snapshot, metric: string, label: string, value: 
   return seriesOf(snapshot, metric).find(item => item.labels[label] === value)?.[field] ?? null
 }
 
-/** `null` if no series has a value. */
 function sumOf(snapshot: Snapshot, metric: string, field: Field): number | null {
-  let sum: number | null = null
-  for (const item of seriesOf(snapshot, metric)) {
-    const value = item[field]
-    if (value !== null) sum = (sum ?? 0) + value
-  }
-  return sum
+  return addKnown(seriesOf(snapshot, metric).map(item => item[field]))
+}
+
+/** Adds up the values that are not null; `null` if there are none. */
+function addKnown(values: readonly (number | null)[]): number | null {
+  const known = values.filter(value => value !== null)
+  return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0)
 }
 
 export interface CpuReading {
@@ -130,6 +130,8 @@ export interface DiskReading {
   fullest: FilesystemReading | null
   readRate: number | null
   writeRate: number | null
+  /** Reads and writes together. */
+  totalRate: number | null
   /** The share of time that the busiest device was busy, 0..1. */
   busy: number | null
 }
@@ -137,11 +139,14 @@ export interface DiskReading {
 export function readDisk(snapshot: Snapshot): DiskReading {
   const filesystems = readFilesystems(snapshot)
   const busy = seriesOf(snapshot, 'disk_busy_seconds_total').map(item => item.rate).filter(rate => rate !== null)
+  const readRate = sumOf(snapshot, 'disk_read_bytes_total', 'rate')
+  const writeRate = sumOf(snapshot, 'disk_write_bytes_total', 'rate')
   return {
     filesystems,
     fullest: filesystems[0] ?? null,
-    readRate: sumOf(snapshot, 'disk_read_bytes_total', 'rate'),
-    writeRate: sumOf(snapshot, 'disk_write_bytes_total', 'rate'),
+    readRate,
+    writeRate,
+    totalRate: addKnown([readRate, writeRate]),
     busy: busy.length === 0 ? null : Math.min(1, Math.max(...busy)),
   }
 }
@@ -170,7 +175,6 @@ function readInterfaces(snapshot: Snapshot): InterfaceReading[] {
       const speed = valueByLabel(snapshot, 'network_speed_bits', 'interface', name)
       const receive = toBits(rate('network_receive_bytes_total'))
       const transmit = toBits(rate('network_transmit_bytes_total'))
-      const faults = NETWORK_FAULT_METRICS.map(rate).filter(value => value !== null)
       const busier = Math.max(receive ?? 0, transmit ?? 0)
       return {
         name,
@@ -178,7 +182,7 @@ function readInterfaces(snapshot: Snapshot): InterfaceReading[] {
         speed: speed !== null && speed > 0 ? speed : null,
         receive,
         transmit,
-        faults: faults.length === 0 ? null : faults.reduce((sum, value) => sum + value, 0),
+        faults: addKnown(NETWORK_FAULT_METRICS.map(rate)),
         usage: speed !== null && speed > 0 && receive !== null ? Math.min(1, busier / speed) : null,
       }
     })
@@ -187,19 +191,23 @@ function readInterfaces(snapshot: Snapshot): InterfaceReading[] {
 
 export interface NetworkReading {
   interfaces: InterfaceReading[]
+  /** bit/s */
   receive: number | null
   transmit: number | null
+  total: number | null
   faults: number | null
 }
 
 export function readNetwork(snapshot: Snapshot): NetworkReading {
   const interfaces = readInterfaces(snapshot)
-  const faults = interfaces.map(item => item.faults).filter(value => value !== null)
+  const receive = toBits(sumOf(snapshot, 'network_receive_bytes_total', 'rate'))
+  const transmit = toBits(sumOf(snapshot, 'network_transmit_bytes_total', 'rate'))
   return {
     interfaces,
-    receive: toBits(sumOf(snapshot, 'network_receive_bytes_total', 'rate')),
-    transmit: toBits(sumOf(snapshot, 'network_transmit_bytes_total', 'rate')),
-    faults: faults.length === 0 ? null : faults.reduce((sum, value) => sum + value, 0),
+    receive,
+    transmit,
+    total: addKnown([receive, transmit]),
+    faults: addKnown(interfaces.map(item => item.faults)),
   }
 }
 
