@@ -6,13 +6,13 @@ export type NewUser = api.CreateUserData['body']
 export type UserChange = api.UpdateUserData['body']
 export type Role = User['role']
 
-/** In ascending order: each role may do what the ones before it may. */
+/** In ascending order: each role includes the permissions of the roles before it. */
 export const ROLES = ['viewer', 'operator', 'admin'] as const satisfies readonly Role[]
 
 /** The API server's default; it rejects shorter passwords. */
 export const MIN_PASSWORD_LENGTH = 10
 
-/** Of users, API tokens and enrolment tokens. */
+/** For the names of users, API tokens and enrolment tokens. */
 export const MAX_NAME_LENGTH = 100
 
 export const listUsers = async (): Promise<User[]> => (await unwrap(api.listUsers({ throwOnError: true }))).users
