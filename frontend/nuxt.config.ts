@@ -9,7 +9,7 @@ const nitro: NitroConfig = {
   prerender: { crawlLinks: false, routes: ['/'] },
   devProxy: { '/api': { target: `${process.env.BONGSU_API_URL ?? 'http://127.0.0.1:8600'}/api`, changeOrigin: false } },
   hooks: {
-    // Nuxt writes its run-time configuration as an inline script: move it into a file, so that `script-src 'self'` is enough.
+    // Nuxt writes its runtime configuration as an inline script. Moved into a file, it works under `script-src 'self'`.
     async 'prerender:generate'(route, nitro) {
       if (!route.fileName?.endsWith('.html') || !route.contents) return
       const files: Promise<void>[] = []
@@ -38,29 +38,29 @@ export default defineNuxtConfig({
         { name: 'color-scheme', content: 'light dark' },
       ],
       link: [{ rel: 'icon', type: 'image/svg+xml', href: '/favicon.svg' }],
-      // Sets the theme before the first paint. A file and not an inline script: the page runs under a policy without 'unsafe-inline'.
+      // Sets the theme before the first paint. An inline script would need 'unsafe-inline' in the policy.
       script: [{ src: '/theme.js' }],
     },
   },
   css: ['~/assets/css/main.css'],
-  // No remote font provider (the font comes from npm), and our own theme switch instead of an inline script.
+  // The font comes from npm, not from a remote provider. Our theme switch needs no inline script.
   ui: { fonts: false, colorMode: false },
-  // The import map would be one more inline script.
+  // The import map would be another inline script.
   experimental: { entryImportMap: false, payloadExtraction: false },
   compatibilityDate: '2026-07-31',
-  // Nuxt's own type of this key is empty outside its generated projects.
+  // Nuxt's type for this key is empty in this file.
   nitro: nitro as object,
   typescript: { strict: true, tsConfig: { compilerOptions: { noUncheckedIndexedAccess: true } } },
   telemetry: false,
   hooks: {
-    // Nuxt UI writes its colour variables into a <style> at run time, from a table of all Tailwind colours; ours are in main.css.
+    // This plugin writes colour variables into a <style> at run time. Ours are in main.css.
     'app:resolve'(app) {
       app.plugins = app.plugins.filter(plugin => !/@nuxt\/ui\/dist\/runtime\/plugins\/colors/.test(plugin.src))
     },
   },
   eslint: { config: { stylistic: true } },
   i18n: {
-    // Messages are compiled at build time.
+    // Messages are compiled at build time, so the browser needs no compiler.
     bundle: { dropMessageCompiler: true },
     strategy: 'no_prefix',
     defaultLocale: 'ko',

@@ -1,117 +1,25 @@
-import { SERVERS, hasFrame, newestFrame, readings } from './simulator.ts'
-import type { Reading, SimulatedServer } from './simulator.ts'
+// The simulated API: what it answers to a request.
+import * as accounts from './accounts.ts'
+import { current, history, servers } from './metrics.ts'
 
-const HOUR = 3_600_000
-// So many points are read within each bucket for its mean and extremes.
-const SAMPLES_PER_BUCKET = 6
-const RELATIVE = /^-(\d+)(s|m|h|d)$/
-const UNIT_MS: Record<string, number> = { s: 1_000, m: 60_000, h: HOUR, d: 24 * HOUR }
-
-function stateOf(server: SimulatedServer, nowMs: number): 'up' | 'late' | 'down' {
-  const intervals = (nowMs - newestFrame(server, nowMs)) / server.intervalMs
-  if (intervals < 3) return 'up'
-  return intervals < 10 ? 'late' : 'down'
-}
-
-export function servers(nowMs: number): object {
-  return {
-    servers: SERVERS.map(server => ({
-      id: server.id,
-      name: server.name,
-      state: stateOf(server, nowMs),
-      first_seen_ms: nowMs - 400 * 24 * HOUR,
-      last_seen_ms: newestFrame(server, nowMs),
-      interval_ms: server.intervalMs,
-      agent_version: '0.1.0',
-      tags: {},
-      own_tags: {},
-      host: {
-        hostname: server.name,
-        os: server.os,
-        kernel: server.kernel,
-        architecture: 'x86_64',
-        cpu_model: server.cpuModel,
-        cpu_count: server.cores,
-        memory_total_bytes: server.memoryBytes,
-        boot_time_ms: nowMs - server.bootedHoursAgo * HOUR,
-      },
-    })),
-    next: null,
+/** `null`: there is no such endpoint. */
+export function answer(url: URL, method: string, nowMs: number): object | null {
+  switch (`${method} ${url.pathname}`) {
+    case 'GET /api/health': return { status: 'ok', version: '0.1.0', time_ms: nowMs, problems: [] }
+    case 'GET /api/setup': return { needed: false, oidc: null }
+    case 'POST /api/auth/login':
+    case 'POST /api/auth/refresh': return accounts.login(nowMs)
+    case 'GET /api/account': return accounts.users(nowMs)[0]!
+    case 'GET /api/account/sessions': return { sessions: accounts.sessions(nowMs) }
+    case 'GET /api/users': return { users: accounts.users(nowMs) }
+    case 'GET /api/tokens': return { tokens: accounts.apiTokens(nowMs) }
+    case 'POST /api/tokens': return { ...accounts.apiTokens(nowMs)[0], token: 'bongsu_api_simulated' }
+    case 'GET /api/enrolment-tokens': return { tokens: accounts.enrolmentTokens(nowMs) }
+    case 'POST /api/enrolment-tokens': return { ...accounts.enrolmentTokens(nowMs)[0], token: 'bongsu_enrol_simulated' }
+    case 'GET /api/audit': return { entries: accounts.auditEntries(nowMs, url.searchParams.get('action') ?? ''), next: null }
+    case 'GET /api/servers': return servers(nowMs)
+    case 'GET /api/metrics/current': return current(url.searchParams, nowMs)
+    case 'GET /api/metrics/history': return history(url.searchParams, nowMs)
+    default: return method === 'GET' ? null : {}
   }
-}
-
-function selected(query: URLSearchParams): { server: SimulatedServer, list: Reading[] }[] {
-  const ids = query.getAll('server').map(Number)
-  const metrics = new Set(query.getAll('metric'))
-  const types = new Set(query.getAll('type'))
-  return SERVERS.filter(server => ids.length === 0 || ids.includes(server.id)).map(server => ({
-    server,
-    list: readings(server).filter(item => (metrics.size === 0 || metrics.has(item.metric)) && (types.size === 0 || types.has(item.type))),
-  }))
-}
-
-export function current(query: URLSearchParams, nowMs: number): object {
-  return {
-    time_ms: nowMs,
-    servers: selected(query).map(({ server, list }) => {
-      const timeMs = newestFrame(server, nowMs)
-      return {
-        server_id: server.id,
-        time_ms: timeMs,
-        series: list.map(({ at, ...series }) => ({
-          ...series,
-          value: series.kind === 'gauge' ? at(timeMs) : (at(timeMs) ?? 0) * timeMs / 1000,
-          rate: series.kind === 'counter' ? at(timeMs) : null,
-        })),
-      }
-    }),
-  }
-}
-
-export function history(query: URLSearchParams, nowMs: number): object {
-  const startMs = parseTime(query.get('start') ?? '-1h', nowMs)
-  const endMs = parseTime(query.get('end') ?? 'now', nowMs)
-  const points = Number(query.get('max_points') ?? 500)
-  const picked = selected(query)
-  const interval = picked[0]?.server.intervalMs ?? 10_000
-  const stepMs = (endMs - startMs) / interval <= points ? null : Math.ceil((endMs - startMs) / points / interval) * interval
-  return {
-    start_ms: startMs,
-    end_ms: endMs,
-    resolution: stepMs !== null && stepMs >= 60_000 ? '1m' : 'raw',
-    step_ms: stepMs,
-    series: picked.flatMap(({ server, list }) => list.map(reading => historySeries(server, reading, startMs, endMs, stepMs, nowMs))),
-    next: null,
-  }
-}
-
-function historySeries(server: SimulatedServer, { at, ...series }: Reading, startMs: number, endMs: number, stepMs: number | null, nowMs: number): object {
-  const times: number[] = []
-  const values: (number | null)[] = []
-  const min: (number | null)[] = []
-  const max: (number | null)[] = []
-  const step = stepMs ?? server.intervalMs
-  for (let time = Math.ceil(startMs / step) * step; time < endMs; time += step) {
-    if (!hasFrame(server, time, nowMs)) continue
-    times.push(time)
-    if (stepMs === null) {
-      values.push(at(time))
-      continue
-    }
-    const within = Array.from({ length: SAMPLES_PER_BUCKET }, (_, i) => at(time + i * step / SAMPLES_PER_BUCKET) ?? 0)
-    values.push(within.reduce((sum, value) => sum + value, 0) / within.length)
-    min.push(Math.min(...within))
-    max.push(Math.max(...within))
-  }
-  return {
-    server_id: server.id, ...series, aggregation: series.kind === 'counter' ? 'rate' : 'avg',
-    times, values, min: stepMs === null ? null : min, max: stepMs === null ? null : max,
-  }
-}
-
-function parseTime(text: string, nowMs: number): number {
-  const relative = RELATIVE.exec(text)
-  if (relative) return nowMs - Number(relative[1]) * UNIT_MS[relative[2]!]!
-  if (text === 'now') return nowMs
-  return /^\d+$/.test(text) ? Number(text) : Date.parse(text)
 }

@@ -1,14 +1,15 @@
-// `npm run dev:mock`: the simulated API and the development server beside it, both ended together.
+// `npm run dev:mock`: starts the simulated API and the Nuxt development server, and stops both together.
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-const PORT = '8609'
+const API_PORT = '8609'
+const DASHBOARD_PORT = '3000'
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 const children = [
-  spawn(process.execPath, ['mock/server.ts', '--port', PORT, ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' }),
-  spawn(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'dev', '--port', '3000'], {
-    cwd: root, stdio: 'inherit', env: { ...process.env, BONGSU_API_URL: `http://127.0.0.1:${PORT}` },
+  spawn(process.execPath, ['mock/server.ts', '--port', API_PORT, ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' }),
+  spawn(process.execPath, ['node_modules/nuxt/bin/nuxt.mjs', 'dev', '--port', DASHBOARD_PORT], {
+    cwd: root, stdio: 'inherit', env: { ...process.env, BONGSU_API_URL: `http://127.0.0.1:${API_PORT}` },
   }),
 ]
 

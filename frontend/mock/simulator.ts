@@ -1,4 +1,4 @@
-// Simulated servers behind the REST contract: everything is a pure function of time, so a value of the past and the live value agree.
+// The simulated servers. Every value is a pure function of time, so history and live values agree.
 
 export interface Disk { device: string, readMean: number, writeMean: number }
 export interface Filesystem { mountpoint: string, device: string, fstype: string, totalBytes: number, usage: number }
@@ -15,7 +15,7 @@ export interface SimulatedServer {
   swapBytes: number | null
   intervalMs: number
   bootedHoursAgo: number
-  /** How long ago the newest frame is; 0 = alive. */
+  /** Age of the newest frame; 0 while the server is up. */
   silentForMs: number
   cpu: number
   memory: number
@@ -24,13 +24,13 @@ export interface SimulatedServer {
   nics: Nic[]
 }
 
-export interface Reading {
+export interface SimulatedSeries {
   metric: string
   labels: Record<string, string>
   type: string
   unit: string
   kind: 'gauge' | 'counter'
-  /** A gauge's value or a counter's rate per second. */
+  /** The value of a gauge, or the rate per second of a counter. */
   at: (timeMs: number) => number | null
 }
 
@@ -38,7 +38,7 @@ const MIB = 1024 ** 2
 const GIB = 1024 ** 3
 const TIB = 1024 ** 4
 
-// The first server was cut off for 4 minutes, 20 minutes before this program started: there is a gap to look at.
+// The first server has a gap of 4 minutes, which ended 20 minutes before this program started.
 const STARTED_MS = Date.now()
 const OUTAGE = { serverId: 1, fromMs: STARTED_MS - 24 * 60_000, toMs: STARTED_MS - 20 * 60_000 }
 
@@ -89,7 +89,7 @@ function hash(seed: number, n: number): number {
   return ((x ^ (x >>> 16)) >>> 0) / 2 ** 32
 }
 
-/** Smooth noise 0..1 that changes about every `periodMs`. */
+/** Smooth noise between 0 and 1 that changes about every `periodMs`. */
 function noise(seed: number, timeMs: number, periodMs: number): number {
   const at = timeMs / periodMs
   const n = Math.floor(at)
@@ -97,7 +97,7 @@ function noise(seed: number, timeMs: number, periodMs: number): number {
   return hash(seed, n) * (1 - f) + hash(seed, n + 1) * f
 }
 
-/** Around 1: slow waves, some jitter, and now and then a peak. */
+/** A load factor around 1: slow waves, some jitter and an occasional peak. */
 function busyness(seed: number, timeMs: number): number {
   const slow = 0.55 + 0.6 * noise(seed, timeMs, 1_500_000) + 0.25 * noise(seed + 1, timeMs, 240_000)
   const jitter = 0.8 + 0.4 * noise(seed + 2, timeMs, 15_000)
@@ -113,9 +113,9 @@ function seedOf(text: string): number {
   return seed
 }
 
-export function readings(server: SimulatedServer): Reading[] {
-  const list: Reading[] = []
-  const add = (type: string, kind: 'gauge' | 'counter', unit: string, metric: string, labels: Record<string, string>, at: Reading['at']) => {
+export function seriesOf(server: SimulatedServer): SimulatedSeries[] {
+  const list: SimulatedSeries[] = []
+  const add = (type: string, kind: 'gauge' | 'counter', unit: string, metric: string, labels: Record<string, string>, at: SimulatedSeries['at']) => {
     list.push({ metric, labels, type, unit, kind, at })
   }
   const wave = (name: string, mean: number) => {
@@ -127,8 +127,8 @@ export function readings(server: SimulatedServer): Reading[] {
   add('cpu', 'gauge', 'ratio', 'cpu_usage_ratio', {}, cpu)
   add('cpu', 'gauge', '', 'cpu_cores', {}, () => server.cores)
   for (let core = 0; core < server.cores; core++) {
-    const own = seedOf(`${server.id}core${core}`)
-    add('cpu', 'gauge', 'ratio', 'cpu_core_usage_ratio', { core: String(core) }, timeMs => clamp(cpu(timeMs) * (0.35 + 1.3 * noise(own, timeMs, 40_000))))
+    const coreSeed = seedOf(`${server.id}core${core}`)
+    add('cpu', 'gauge', 'ratio', 'cpu_core_usage_ratio', { core: String(core) }, timeMs => clamp(cpu(timeMs) * (0.35 + 1.3 * noise(coreSeed, timeMs, 40_000))))
   }
   const shares = { user: 0.68, system: 0.2, iowait: 0.06, nice: 0.01, irq: 0.01, softirq: 0.03, steal: 0.01 }
   for (const [mode, share] of Object.entries(shares)) {
@@ -194,12 +194,11 @@ export function readings(server: SimulatedServer): Reading[] {
   return list
 }
 
-/** The newest frame's time, on the beat of the agent. */
+/** The time of the newest frame: a multiple of the agent's interval. */
 export function newestFrame(server: SimulatedServer, nowMs: number): number {
   return Math.floor((nowMs - server.silentForMs - 200) / server.intervalMs) * server.intervalMs
 }
 
-/** Whether the server sent anything at that time. */
 export function hasFrame(server: SimulatedServer, timeMs: number, nowMs: number): boolean {
   if (timeMs > newestFrame(server, nowMs)) return false
   return server.id !== OUTAGE.serverId || timeMs < OUTAGE.fromMs || timeMs > OUTAGE.toMs

@@ -1,4 +1,4 @@
-// Before the first paint: the chosen theme, or the system's. `useTheme` keeps it up to date afterwards.
+// Sets the theme before the first paint. `useTheme` keeps it up to date afterwards.
 (function () {
   var choice = 'system'
   try {

@@ -1,5 +1,5 @@
-// What a browser loads before the first page works: everything that index.html names, all that those files import, and the chunks of
-// the layout, the server page, its chart and the larger language. Fails over the limit, so that a heavy import is met the day it comes.
+// Measures the JavaScript that a browser loads for the first page: the scripts in index.html, everything they import, and the chunks of
+// the layout, the server page, its chart and the larger language file. Fails over the limit, so that a heavy import is noticed at once.
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib'
 const LIMIT_KB = 300
 const PUBLIC = fileURLToPath(new URL('../.output/public', import.meta.url))
 const MANIFEST = fileURLToPath(new URL('../node_modules/.cache/nuxt/.nuxt/dist/server/client.manifest.mjs', import.meta.url))
-// Loaded on demand, but always by the first page.
+// Loaded on demand, but the first page always needs them.
 const FIRST_PAGE = [/^layouts\/default/, /^pages\/servers\/\[id\]/, /HistoryChart\.vue$/, /locales\/ko\.json/]
 
 interface Chunk { file: string, imports?: string[] }

@@ -1,24 +1,16 @@
-// The only file that knows the generated client: it turns failures into ApiError and gives the answers short names.
-// Types come from the operations and not from schema names, so a renamed schema on the API server changes nothing here.
+// Configures the generated client and turns its failures into ApiError. Beside it there is one file per subject: each wraps the
+// generated operations and names their types. Types come from the operations, so renaming a schema on the API server changes nothing here.
 import { isAxiosError } from 'axios'
-import { getCurrentMetrics, getHealth, getMetricsHistory, listServers } from './generated'
-import type { GetCurrentMetricsResponses, GetMetricsHistoryData, GetMetricsHistoryResponses, ListServersResponses } from './generated'
 import { client } from './generated/client.gen'
-
-export type ServerList = ListServersResponses[200]
-export type Server = ServerList['servers'][number]
-export type ServerState = Server['state']
-export type CurrentMetrics = GetCurrentMetricsResponses[200]
-export type ServerCurrent = CurrentMetrics['servers'][number]
-export type CurrentSeries = ServerCurrent['series'][number]
-export type MetricHistory = GetMetricsHistoryResponses[200]
-export type HistorySeries = MetricHistory['series'][number]
-export type HistoryQuery = NonNullable<GetMetricsHistoryData['query']>
 
 const TIMEOUT_MS = 10_000
 
-/** `network`: no answer at all; otherwise the stable code of the API's error body. */
 export class ApiError extends Error {
+  /**
+   * @param code the stable code of the API's error body; `network` when there was no answer, `http_502` when the body had no code
+   * @param status the HTTP status; `null` when there was no answer
+   * @param field the field of the request that was rejected
+   */
   constructor(readonly code: string, message: string, readonly status: number | null, readonly field: string | null = null) {
     super(message)
     this.name = 'ApiError'
@@ -27,37 +19,6 @@ export class ApiError extends Error {
 
 export function configureClient(origin: string): void {
   client.setConfig({ baseURL: origin, timeout: TIMEOUT_MS })
-}
-
-/** All of them, page by page. */
-export async function fetchServers(): Promise<Server[]> {
-  const found: Server[] = []
-  let cursor: number | undefined
-  do {
-    const page = await unwrap(listServers({ query: { cursor }, throwOnError: true }))
-    found.push(...page.servers.map(withInterval))
-    cursor = page.next === null ? undefined : Number(page.next)
-  } while (cursor !== undefined)
-  return found
-}
-
-// 0: the agent does not say how often it samples. The API server assumes the same for the state.
-const DEFAULT_INTERVAL_MS = 10_000
-
-function withInterval(server: Server): Server {
-  return { ...server, interval_ms: server.interval_ms || DEFAULT_INTERVAL_MS }
-}
-
-export async function fetchVersion(): Promise<string> {
-  return (await unwrap(getHealth({ throwOnError: true }))).version ?? ''
-}
-
-export async function fetchCurrent(serverId: number): Promise<CurrentMetrics> {
-  return unwrap(getCurrentMetrics({ query: { server: [serverId] }, throwOnError: true }))
-}
-
-export async function fetchHistory(query: HistoryQuery, signal?: AbortSignal): Promise<MetricHistory> {
-  return unwrap(getMetricsHistory({ query, signal, throwOnError: true }))
 }
 
 export async function unwrap<T>(request: Promise<{ data: T }>): Promise<T> {
@@ -70,14 +31,15 @@ export async function unwrap<T>(request: Promise<{ data: T }>): Promise<T> {
 }
 
 export function toApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error
   if (!isAxiosError(error)) return new ApiError('unexpected', String(error), null)
   const status = error.response?.status ?? null
-  const detail = errorDetail(error.response?.data)
-  return new ApiError(detail?.code ?? (status === null ? 'network' : `http_${status}`), detail?.message ?? error.message, status, detail?.field ?? null)
+  const body = readErrorBody(error.response?.data)
+  return new ApiError(body?.code ?? (status === null ? 'network' : `http_${status}`), body?.message ?? error.message, status, body?.field ?? null)
 }
 
-// A proxy in between may answer with HTML: trust nothing about the body.
-function errorDetail(body: unknown): { code: string, message: string, field: string | null } | null {
+// A proxy may answer with HTML instead of the API's error body.
+function readErrorBody(body: unknown): { code: string, message: string, field: string | null } | null {
   if (typeof body !== 'object' || body === null || !('error' in body)) return null
   const { error } = body
   if (typeof error !== 'object' || error === null || !('code' in error) || !('message' in error)) return null

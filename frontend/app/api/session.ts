@@ -1,42 +1,40 @@
-// Log in, stay logged in, log out. The access token lives in this module's memory and nowhere else; the refresh token is in a cookie
-// that scripts cannot read.
+// Log in, stay logged in, log out. The access token is kept in this module's memory only; the refresh token is in a cookie that scripts
+// cannot read.
 import type { InternalAxiosRequestConfig } from 'axios'
 import { isAxiosError } from 'axios'
-import { unwrap } from './client'
-import { finishSetup, getSetup, logIn, logOut, refreshLogin } from './generated'
-import type { FinishSetupData, GetSetupResponses, LogInData, LogInResponses } from './generated'
+import { ApiError, unwrap } from './client'
+import * as api from './generated'
 import { client } from './generated/client.gen'
 
-export type LoggedIn = LogInResponses[200]
-export type User = LoggedIn['user']
-export type Role = User['role']
-export type SetupState = GetSetupResponses[200]
+export type Login = api.LogInResponses[200]
+export type SetupState = api.GetSetupResponses[200]
 
-// Sooner than it expires: the clock of this machine may be wrong by a little, and the request takes its time.
-const EARLY_MS = 60_000
-const LOCK = 'bongsu-session'
-// What a form of another site cannot send.
-const BY_SCRIPT = { 'X-Bongsu': '1' }
-const WITHOUT_TOKEN = /^\/api\/(auth|setup)(\/|$)/
+// Refresh this long before the token expires: this machine's clock may be slightly off, and the request takes time.
+const REFRESH_MARGIN_MS = 60_000
+const REFRESH_LOCK = 'bongsu-session'
+const LOGGED_IN_COOKIE = 'bongsu_logged_in=1'
+// Protects against cross-site requests: a form on another site cannot set this header.
+const SCRIPT_HEADER = { 'X-Bongsu': '1' }
+const PUBLIC_PATHS = /^\/api\/(auth|setup)(\/|$)/
 
-let token: { text: string, lifetimeMs: number, sinceMs: number } | null = null
-let refreshing: Promise<LoggedIn> | null = null
-let onEnd: () => void = () => {}
+let accessToken: { text: string, lifetimeMs: number, receivedAtMs: number } | null = null
+let pendingRefresh: Promise<Login> | null = null
+let notifySessionEnd: () => void = () => {}
 
-/** Puts the token into every request, and gets a new one in time; `ended` is called when there is none to get. */
-export function configureSession(ended: () => void): void {
-  onEnd = ended
+/** Adds the access token to every request and refreshes it in time. Calls `onSessionEnd` when the API server refuses a refresh. */
+export function configureSession(onSessionEnd: () => void): void {
+  notifySessionEnd = onSessionEnd
   client.instance.interceptors.request.use(async (config) => {
-    if (WITHOUT_TOKEN.test(pathOf(config))) return config
-    if (token && performance.now() - token.sinceMs > token.lifetimeMs - EARLY_MS) await refresh().catch(() => null)
-    if (token) config.headers.set('Authorization', `Bearer ${token.text}`)
+    if (PUBLIC_PATHS.test(pathOf(config))) return config
+    if (accessToken && performance.now() - accessToken.receivedAtMs > accessToken.lifetimeMs - REFRESH_MARGIN_MS) await refresh().catch(() => null)
+    if (accessToken) config.headers.set('Authorization', `Bearer ${accessToken.text}`)
     return config
   })
   client.instance.interceptors.response.use(undefined, async (error: unknown) => {
     if (!isAxiosError(error) || error.response?.status !== 401 || !error.config) throw error
-    const config = error.config as InternalAxiosRequestConfig & { again?: boolean }
-    if (config.again || WITHOUT_TOKEN.test(pathOf(config))) throw error
-    config.again = true
+    const config = error.config as InternalAxiosRequestConfig & { retried?: boolean }
+    if (config.retried || PUBLIC_PATHS.test(pathOf(config))) throw error
+    config.retried = true
     await refresh().catch(() => {
       throw error
     })
@@ -48,50 +46,53 @@ function pathOf(config: InternalAxiosRequestConfig): string {
   return new URL(client.instance.getUri(config), window.location.origin).pathname
 }
 
-function take(login: LoggedIn): LoggedIn {
-  token = { text: login.access_token, lifetimeMs: login.expires_ms - Date.now(), sinceMs: performance.now() }
-  // A clock that is far off: the token is used until the server says that it has expired.
-  if (token.lifetimeMs < EARLY_MS * 2) token.lifetimeMs = Infinity
+function keepToken(login: Login): Login {
+  const lifetimeMs = login.expires_ms - Date.now()
+  accessToken = {
+    text: login.access_token,
+    // If this machine's clock is far off, use the token until the API server says that it has expired.
+    lifetimeMs: lifetimeMs < REFRESH_MARGIN_MS * 2 ? Infinity : lifetimeMs,
+    receivedAtMs: performance.now(),
+  }
   return login
 }
 
-/** The next access token. One request at a time, over all tabs where the browser can: each refresh token is good once. */
-export function refresh(): Promise<LoggedIn> {
-  refreshing ??= locked(() => unwrap(refreshLogin({ headers: BY_SCRIPT, throwOnError: true }))).then(take, (error: unknown) => {
-    token = null
-    if (isRefusal(error)) onEnd()
+/** Gets the next access token. Only one request runs at a time, across tabs where the browser has locks: a refresh token works once. */
+export function refresh(): Promise<Login> {
+  pendingRefresh ??= withLock(() => unwrap(api.refreshLogin({ headers: SCRIPT_HEADER, throwOnError: true }))).then(keepToken, (error: unknown) => {
+    accessToken = null
+    if (isRefusal(error)) notifySessionEnd()
     throw error
-  }).finally(() => { refreshing = null })
-  return refreshing
+  }).finally(() => { pendingRefresh = null })
+  return pendingRefresh
 }
 
-function isRefusal(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'status' in error && (error.status === 401 || error.status === 403)
+/** Whether the API server answered that the session is over; otherwise it may just be unreachable. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof ApiError && (error.status === 401 || error.status === 403)
 }
 
-function locked<T>(task: () => Promise<T>): Promise<T> {
-  // Over plain http to another machine there are no locks; the server's grace for two tabs has to do.
-  return navigator.locks ? navigator.locks.request(LOCK, task) : task()
+function withLock<T>(task: () => Promise<T>): Promise<T> {
+  // Browsers offer locks only over https or on localhost. Elsewhere the API server's grace period for two tabs has to be enough.
+  return navigator.locks ? navigator.locks.request(REFRESH_LOCK, task) : task()
 }
 
-/** Whether there may be a session from the last time. */
+/** Whether the browser may still hold a refresh token. */
 export function mayRefresh(): boolean {
-  return document.cookie.split('; ').includes('bongsu_logged_in=1')
+  return document.cookie.split('; ').includes(LOGGED_IN_COOKIE)
 }
 
-export async function login(body: LogInData['body']): Promise<LoggedIn> {
-  return take(await unwrap(logIn({ body, throwOnError: true })))
+export async function logIn(body: api.LogInData['body']): Promise<Login> {
+  return keepToken(await unwrap(api.logIn({ body, throwOnError: true })))
 }
 
-export async function setUp(body: FinishSetupData['body']): Promise<LoggedIn> {
-  return take(await unwrap(finishSetup({ body, throwOnError: true })))
+export async function finishSetup(body: api.FinishSetupData['body']): Promise<Login> {
+  return keepToken(await unwrap(api.finishSetup({ body, throwOnError: true })))
 }
 
-export async function logout(): Promise<void> {
-  token = null
-  await unwrap(logOut({ headers: BY_SCRIPT, throwOnError: true }))
+export async function logOut(): Promise<void> {
+  accessToken = null
+  await unwrap(api.logOut({ headers: SCRIPT_HEADER, throwOnError: true }))
 }
 
-export function fetchSetup(): Promise<SetupState> {
-  return unwrap(getSetup({ throwOnError: true }))
-}
+export const fetchSetup = (): Promise<SetupState> => unwrap(api.getSetup({ throwOnError: true }))

@@ -1,9 +1,10 @@
 import { computed } from 'vue'
 import type { Ref } from 'vue'
-import type { Server } from '~/api/client'
+import type { Server } from '~/api/servers'
 import { gapThreshold } from '~/utils/chart/align'
-import { rangeStart } from '~/utils/chart/model'
+import { rangeEnd, rangeStart } from '~/utils/chart/range'
 import { sumSeries } from '~/utils/chart/series'
+import { BITS_PER_BYTE, HOUR_MS } from '~/utils/units'
 import { CARD_METRICS } from '~/utils/views'
 import type { Family } from '~/utils/views'
 
@@ -16,32 +17,27 @@ export interface CardSpark {
   gapMs: number
 }
 
-const RANGE_MS = 3_600_000
-// One point per 20 s: a card's line is some 240 px wide, and the trend compares minutes.
-const POINTS = 180
-
-const METRICS: Record<Family, string[]> = {
-  cpu: ['cpu_usage_ratio'],
-  memory: ['memory_usage_ratio'],
-  disk: ['disk_read_bytes_total', 'disk_write_bytes_total'],
-  network: ['network_receive_bytes_total', 'network_transmit_bytes_total'],
-}
+const RANGE_MS = HOUR_MS
+// One point per 20 s: the line on a card is about 240 px wide, and the trend compares minutes.
+const MAX_POINTS = 180
+const EMPTY_SPARK: CardSpark = { times: [], values: [], startMs: 0, endMs: 1, gapMs: 1 }
 
 export function useCardSparks(server: Ref<Server>) {
-  const { window } = useHistory(computed(() => ({
-    serverId: server.value.id, metrics: CARD_METRICS, rangeMs: RANGE_MS, endMs: historyEnd(server.value), maxPoints: POINTS,
+  // One request for all four cards.
+  const { historyWindow } = useHistory(computed(() => ({
+    serverId: server.value.id, metrics: Object.values(CARD_METRICS).flat(), rangeMs: RANGE_MS, endMs: rangeEnd(server.value), maxPoints: MAX_POINTS,
   })))
 
   const sparkOf = (family: Family): CardSpark => {
-    const data = window.value?.data
-    if (!data) return { times: [], values: [], startMs: 0, endMs: 1, gapMs: 1 }
-    const { times, values } = sumSeries(data.series, METRICS[family])
+    const history = historyWindow.value?.data
+    if (!history) return EMPTY_SPARK
+    const { times, values } = sumSeries(history.series, CARD_METRICS[family])
     return {
       times,
-      values: family === 'network' ? values.map(value => value * 8) : values,
-      startMs: rangeStart(data.endMs, RANGE_MS, server.value.first_seen_ms),
-      endMs: data.endMs,
-      gapMs: gapThreshold(data.stepMs, server.value.interval_ms),
+      values: family === 'network' ? values.map(value => value * BITS_PER_BYTE) : values,
+      startMs: rangeStart(history.endMs, RANGE_MS, server.value.first_seen_ms),
+      endMs: history.endMs,
+      gapMs: gapThreshold(history.stepMs, server.value.interval_ms),
     }
   }
 

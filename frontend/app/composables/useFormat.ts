@@ -2,7 +2,7 @@ import { computed } from 'vue'
 import * as format from '~/utils/format'
 import type { ByteOptions, DisplayUnit, Locale } from '~/utils/format'
 
-/** The formatters of utils/format in the chosen language; in a template they follow its switch. */
+/** The formatters of utils/format in the current language. */
 export function useFormat() {
   const { locale } = useI18n()
   const code = computed<Locale>(() => (locale.value === 'ko' ? 'ko' : 'en'))

@@ -1,21 +1,21 @@
 import { ref, shallowRef } from 'vue'
 
-/** A list that a page shows: `null` until it is here. */
+/** Data that a page shows: `null` until it is loaded. A failed reload keeps the old data. */
 export function useList<T>(fetch: () => Promise<T>) {
-  const { say } = useProblem()
+  const errorText = useErrorText()
   const list = shallowRef<T | null>(null)
-  const failure = ref('')
+  const error = ref('')
 
   async function load(): Promise<void> {
     try {
       list.value = await fetch()
-      failure.value = ''
+      error.value = ''
     }
-    catch (error) {
-      failure.value = say(error)
+    catch (cause) {
+      error.value = errorText(cause)
     }
   }
 
   void load()
-  return { list, failure, load }
+  return { list, error, load }
 }

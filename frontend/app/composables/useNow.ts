@@ -14,7 +14,7 @@ const useTick = createSharedComposable(() => {
   return nowMs
 })
 
-/** The API server's time in Unix ms, once a second; one timer for the whole page, none while it is hidden. */
+/** The API server's time in Unix ms, updated every second. All callers share one timer, which stops while the page is hidden. */
 export function useNow() {
   const tick = useTick()
   const metrics = useMetricsStore()

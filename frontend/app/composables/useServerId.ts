@@ -1,6 +1,6 @@
 import { computed } from 'vue'
 
-/** The server of the address, `/servers/1`; `null` when it names none. */
+/** The server id in the URL (`/servers/1`); `null` if there is none. */
 export function useServerId() {
   const route = useRoute()
   return computed(() => {

@@ -4,7 +4,7 @@ import type { Theme } from '~/utils/chart/colors'
 
 export type ThemeChoice = 'light' | 'dark' | 'system'
 
-/** public/theme.js has set the class before the first paint; from here on it follows the choice and the system. */
+/** public/theme.js sets the theme before the first paint; this keeps it up to date. */
 export const useTheme = createSharedComposable(() => {
   const choice = useStorage<ThemeChoice>('bongsu.theme', 'system')
   const systemDark = useMediaQuery('(prefers-color-scheme: dark)')

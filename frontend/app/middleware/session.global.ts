@@ -1,16 +1,19 @@
 import { localPath } from '~/utils/paths'
 
-const OUTSIDE = new Set(['/login', '/setup'])
-const FOR_ADMINS = /^\/(users|audit|agents)(\/|$)/
+const LOGIN = '/login'
+const SETUP = '/setup'
+const ADMIN_PAGES = /^\/(users|audit|agents)(\/|$)/
 
-/** Who is not logged in sees the login page, and comes back to where they wanted to go. */
+/** Sends users who are not logged in to the login page, which sends them back to the page they asked for. */
 export default defineNuxtRouteMiddleware(async (to) => {
   const session = useSessionStore()
   await session.start().catch(() => null)
-  // No answer yet: the page says that the API server is away, and tries again.
+  // No answer yet: the layout reports that the API server is unreachable, and keeps trying.
   if (session.state === 'unknown') return
-  if (session.state === 'setup') return to.path === '/setup' ? undefined : navigateTo({ path: '/setup', hash: to.hash })
-  if (session.state === 'out' && to.path !== '/login') return navigateTo({ path: '/login', query: to.path === '/' || to.path === '/setup' ? {} : { next: to.fullPath } })
-  if (session.state === 'in' && OUTSIDE.has(to.path)) return navigateTo(localPath(to.query.next))
-  if (FOR_ADMINS.test(to.path) && !session.isAdmin) return navigateTo('/')
+  if (session.state === 'setup-needed') return to.path === SETUP ? undefined : navigateTo({ path: SETUP, hash: to.hash })
+  if (session.state === 'logged-out' && to.path !== LOGIN) {
+    return navigateTo({ path: LOGIN, query: to.path === '/' || to.path === SETUP ? {} : { next: to.fullPath } })
+  }
+  if (session.isLoggedIn && (to.path === LOGIN || to.path === SETUP)) return navigateTo(localPath(to.query.next))
+  if (ADMIN_PAGES.test(to.path) && !session.isAdmin) return navigateTo('/')
 })

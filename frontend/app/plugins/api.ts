@@ -5,9 +5,9 @@ export default defineNuxtPlugin(() => {
   configureClient(window.location.origin)
   configureSession(() => {
     const session = useSessionStore()
-    const wasIn = session.state === 'in'
-    session.ended()
-    // Where one was is where one comes back to.
-    if (wasIn) void navigateTo({ path: '/login', query: { next: useRouter().currentRoute.value.fullPath } })
+    const wasLoggedIn = session.isLoggedIn
+    session.end()
+    // After logging in again the user returns to this page.
+    if (wasLoggedIn) void navigateTo({ path: '/login', query: { next: useRouter().currentRoute.value.fullPath } })
   })
 })

@@ -1,28 +1,32 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
-import { fetchServers } from '~/api/client'
-import type { Server, ServerState } from '~/api/client'
+import { listServers } from '~/api/servers'
+import type { Server, ServerState } from '~/api/servers'
 
-const REMEMBERED = 'bongsu.server'
+const STORAGE_KEY = 'bongsu.server'
 const STATE_ORDER: Record<ServerState, number> = { down: 0, late: 1, up: 2 }
 
-/** What is wrong comes first, then by name. */
+/** Servers with problems come first, then by name. */
 export function sortServers(servers: readonly Server[]): Server[] {
   return [...servers].sort((a, b) => STATE_ORDER[a.state] - STATE_ORDER[b.state] || a.name.localeCompare(b.name))
 }
 
 export const useServersStore = defineStore('servers', () => {
   const servers = shallowRef<Server[]>([])
-  /** False until the first answer: no servers and not known yet are different things. */
+  /** Tells an empty list from one that has not been fetched yet. */
   const loaded = ref(false)
-  const rememberedId = ref(readRemembered())
+  const rememberedId = ref(readRememberedId())
 
   const byId = computed(() => new Map(servers.value.map(server => [server.id, server])))
-  const troubled = computed(() => servers.value.filter(server => server.state !== 'up'))
+  const notUp = computed(() => servers.value.filter(server => server.state !== 'up'))
 
-  /** Where to go when the address names no server: the last one chosen, else the first that has something to show. */
-  const initial = computed(() => byId.value.get(rememberedId.value ?? -1)
+  /** The server to open when the URL names none: the last one opened, or else one that is up. */
+  const initial = computed(() => get(rememberedId.value)
     ?? servers.value.find(server => server.state === 'up') ?? servers.value[0] ?? null)
+
+  function get(id: number | null): Server | null {
+    return id === null ? null : byId.value.get(id) ?? null
+  }
 
   function apply(list: readonly Server[]): void {
     servers.value = sortServers(list)
@@ -30,23 +34,23 @@ export const useServersStore = defineStore('servers', () => {
   }
 
   async function refresh(): Promise<void> {
-    apply(await fetchServers())
+    apply(await listServers())
   }
 
   function remember(id: number): void {
     rememberedId.value = id
     try {
-      localStorage.setItem(REMEMBERED, String(id))
+      localStorage.setItem(STORAGE_KEY, String(id))
     }
     catch { /* storage is blocked: remembered until the page closes */ }
   }
 
-  return { servers, loaded, byId, troubled, initial, apply, refresh, remember }
+  return { servers, loaded, notUp, initial, get, apply, refresh, remember }
 })
 
-function readRemembered(): number | null {
+function readRememberedId(): number | null {
   try {
-    const id = Number(localStorage.getItem(REMEMBERED))
+    const id = Number(localStorage.getItem(STORAGE_KEY))
     return Number.isInteger(id) && id > 0 ? id : null
   }
   catch {

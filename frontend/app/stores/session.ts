@@ -1,71 +1,71 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
-import { ApiError } from '~/api/client'
-import { fetchSetup, login, logout, mayRefresh, refresh, setUp } from '~/api/session'
-import type { LoggedIn, Role, User } from '~/api/session'
+import * as api from '~/api/session'
+import type { Login } from '~/api/session'
+import { ROLES } from '~/api/users'
+import type { Role, User } from '~/api/users'
 
-/** `unknown`: nobody has answered yet. */
-export type SessionState = 'unknown' | 'setup' | 'out' | 'in'
-
-const RANK: Record<Role, number> = { viewer: 0, operator: 1, admin: 2 }
+/** `unknown`: the API server has not answered yet. */
+export type SessionState = 'unknown' | 'setup-needed' | 'logged-out' | 'logged-in'
 
 export const useSessionStore = defineStore('session', () => {
   const state = ref<SessionState>('unknown')
   const user = shallowRef<User | null>(null)
-  /** What the button to log in with OpenID says; `null`: there is none. */
-  const oidc = ref<string | null>(null)
+  /** The name of the OpenID provider; `null` if none is configured. */
+  const oidcName = ref<string | null>(null)
 
-  const isAdmin = computed(() => may('admin'))
+  const isLoggedIn = computed(() => state.value === 'logged-in')
+  const isAdmin = computed(() => hasRole('admin'))
 
-  function may(role: Role): boolean {
-    return user.value !== null && RANK[user.value.role] >= RANK[role]
+  function hasRole(role: Role): boolean {
+    return user.value !== null && ROLES.indexOf(user.value.role) >= ROLES.indexOf(role)
   }
 
-  function take(found: LoggedIn): void {
-    user.value = found.user
-    state.value = 'in'
+  function begin(login: Login): void {
+    user.value = login.user
+    state.value = 'logged-in'
   }
 
-  /** By the cookie of the last time; else whether there is anybody who could log in. */
+  /** Resumes the last session if its cookie is still there; otherwise asks whether Bongsu has been set up. */
   async function start(): Promise<void> {
     if (state.value !== 'unknown') return
-    if (!mayRefresh()) return look()
+    if (!api.mayRefresh()) return checkSetup()
     try {
-      take(await refresh())
+      begin(await api.refresh())
     }
     catch (error) {
-      if (error instanceof ApiError && (error.status === 401 || error.status === 403)) await look()
+      if (api.isRefusal(error)) await checkSetup()
     }
   }
 
-  async function look(): Promise<void> {
-    const found = await fetchSetup()
-    oidc.value = found.oidc
-    state.value = found.needed ? 'setup' : 'out'
+  async function checkSetup(): Promise<void> {
+    const setup = await api.fetchSetup()
+    oidcName.value = setup.oidc
+    state.value = setup.needed ? 'setup-needed' : 'logged-out'
   }
 
-  async function enter(email: string, password: string, code: string): Promise<void> {
-    take(await login({ email, password, code }))
+  async function logIn(email: string, password: string, code: string): Promise<void> {
+    begin(await api.logIn({ email, password, code }))
   }
 
-  async function finishSetup(token: string, email: string, name: string, password: string): Promise<void> {
-    take(await setUp({ token, email, name, password }))
+  async function createFirstUser(token: string, email: string, name: string, password: string): Promise<void> {
+    begin(await api.finishSetup({ token, email, name, password }))
   }
 
-  /** The session is over, by whatever way. */
-  function ended(): void {
+  /** Forgets the user: they logged out, or the API server ended the session. */
+  function end(): void {
     user.value = null
-    if (state.value === 'in') state.value = 'out'
+    if (state.value === 'logged-in') state.value = 'logged-out'
   }
 
-  async function leave(): Promise<void> {
+  async function logOut(): Promise<void> {
     try {
-      await logout()
+      await api.logOut()
     }
     finally {
-      ended()
+      end()
     }
   }
 
-  return { state, user, oidc, isAdmin, may, start, look, enter, finishSetup, ended, leave, take }
+  return { state, user, oidcName, isLoggedIn, isAdmin, hasRole, start, checkSetup, logIn, createFirstUser, end, logOut }
 })

@@ -1,5 +1,7 @@
-// The only place where values become text. Pure: the locale comes in, so that every function is testable and follows the switch.
-// At most four significant digits; a no-break space between number and unit.
+// The only place where values become text. The functions are pure: callers pass the locale.
+// Numbers have at most four significant digits, and a no-break space before their unit.
+
+import { MINUTE_MS } from './units'
 
 export type Locale = 'ko' | 'en'
 export type DisplayUnit = 'ratio' | 'bytes' | 'bytes_per_second' | 'bits_per_second' | 'per_second' | 'number'
@@ -9,22 +11,24 @@ export const NO_VALUE = '–'
 const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB']
 const BIT_UNITS = ['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s', 'Tbit/s']
 const NBSP = '\u00A0'
-// From here on 1,000 of a unit would round to four digits: take the next unit.
-const NEXT_UNIT = 999.5
+// Larger numbers would round to 1,000: use the next unit.
+const MAX_BEFORE_NEXT_UNIT = 999.5
+// Larger numbers would round to 10,000.
+const MAX_FOUR_DIGITS = 9_999.5
 
-const MINUTE = 60
-const HOUR = 3600
-const DAY = 86_400
+const MINUTE_S = 60
+const HOUR_S = 60 * MINUTE_S
+const DAY_S = 24 * HOUR_S
 
-// Making an Intl formatter costs ~20 us, using one ~0.5 us, and a page formats hundreds of values a second.
+// Creating an Intl formatter takes about 20 us, using one about 0.5 us, and a page formats hundreds of values per second.
 const cache = new Map<string, unknown>()
-function cached<T>(key: string, make: () => T): T {
-  let found = cache.get(key) as T | undefined
-  if (found === undefined) {
-    found = make()
-    cache.set(key, found)
+function cached<T>(key: string, create: () => T): T {
+  let formatter = cache.get(key) as T | undefined
+  if (formatter === undefined) {
+    formatter = create()
+    cache.set(key, formatter)
   }
-  return found
+  return formatter
 }
 
 function decimal(locale: Locale, value: number, digits: number, trim = false): string {
@@ -38,42 +42,42 @@ function isMissing(value: number | null | undefined): value is null | undefined 
   return value === null || value === undefined || !Number.isFinite(value)
 }
 
-function scaled(value: number, base: number, units: string[]): { value: number, unit: string } {
+function scale(value: number, base: number, units: string[]): { scaled: number, unit: string } {
   let index = 0
-  let rest = value
-  while (Math.abs(rest) >= NEXT_UNIT && index < units.length - 1) {
-    rest /= base
+  let scaled = value
+  while (Math.abs(scaled) >= MAX_BEFORE_NEXT_UNIT && index < units.length - 1) {
+    scaled /= base
     index++
   }
-  return { value: rest, unit: units[index]! }
+  return { scaled, unit: units[index]! }
 }
 
-function digitsFor(value: number): number {
+function fractionDigits(value: number): number {
   const size = Math.abs(value)
   if (size === 0 || size >= 99.95) return 0
   return size < 9.995 ? 2 : 1
 }
 
 export interface ByteOptions {
-  /** Leave out zeros after the point, for capacities ("8 GiB"); live values keep them, so that their width stays. @default false */
+  /** Drops trailing zeros, for capacities ("8 GiB"). Live values keep them, so that their width does not change. @default false */
   trim?: boolean
 }
 
 export function formatBytes(value: number | null | undefined, locale: Locale, options: ByteOptions = {}): string {
   if (isMissing(value)) return NO_VALUE
-  const { value: number, unit } = scaled(value, 1024, BYTE_UNITS)
-  return decimal(locale, number, unit === 'B' ? 0 : digitsFor(number), options.trim) + NBSP + unit
+  const { scaled, unit } = scale(value, 1024, BYTE_UNITS)
+  return decimal(locale, scaled, unit === 'B' ? 0 : fractionDigits(scaled), options.trim) + NBSP + unit
 }
 
 export function formatByteRate(value: number | null | undefined, locale: Locale): string {
   return isMissing(value) ? NO_VALUE : `${formatBytes(value, locale)}/s`
 }
 
-/** Decimal units, as networks are sold: 1 kbit = 1,000 bit. */
+/** In decimal units, which are usual for networks: 1 kbit = 1,000 bit. */
 export function formatBitRate(value: number | null | undefined, locale: Locale): string {
   if (isMissing(value)) return NO_VALUE
-  const { value: number, unit } = scaled(value, 1000, BIT_UNITS)
-  return decimal(locale, number, unit === 'bit/s' ? 0 : digitsFor(number)) + NBSP + unit
+  const { scaled, unit } = scale(value, 1000, BIT_UNITS)
+  return decimal(locale, scaled, unit === 'bit/s' ? 0 : fractionDigits(scaled)) + NBSP + unit
 }
 
 export function formatPercent(ratio: number | null | undefined, locale: Locale): string {
@@ -82,7 +86,7 @@ export function formatPercent(ratio: number | null | undefined, locale: Locale):
   return `${decimal(locale, percent, Math.abs(percent) >= 99.95 ? 0 : 1)}%`
 }
 
-/** A difference between two ratios, in percentage points. */
+/** The difference of two ratios in percentage points. */
 export function formatPoints(ratio: number | null | undefined, locale: Locale): string {
   if (isMissing(ratio)) return NO_VALUE
   return decimal(locale, ratio * 100, Math.abs(ratio) >= 0.9995 ? 0 : 1) + (locale === 'ko' ? '%p' : `${NBSP}pp`)
@@ -90,11 +94,11 @@ export function formatPoints(ratio: number | null | undefined, locale: Locale): 
 
 export function formatNumber(value: number | null | undefined, locale: Locale): string {
   if (isMissing(value)) return NO_VALUE
-  if (Math.abs(value) >= 9_999.5) {
+  if (Math.abs(value) >= MAX_FOUR_DIGITS) {
     return cached(`c${locale}`, () => new Intl.NumberFormat(locale, { notation: 'compact', maximumSignificantDigits: 3 })).format(value)
   }
-  if (Math.abs(value) >= 999.5) return decimal(locale, value, 0)
-  return decimal(locale, value, digitsFor(value), Number.isInteger(value))
+  if (Math.abs(value) >= MAX_BEFORE_NEXT_UNIT) return decimal(locale, value, 0)
+  return decimal(locale, value, fractionDigits(value), Number.isInteger(value))
 }
 
 export function formatRate(value: number | null | undefined, locale: Locale): string {
@@ -112,22 +116,22 @@ export function formatUnit(value: number | null | undefined, unit: DisplayUnit, 
   }
 }
 
-/** The size of a change: ratios change by percentage points, all else by its own unit. */
+/** The size of a change: percentage points for ratios, the unit itself for everything else. */
 export function formatDelta(value: number, unit: DisplayUnit, locale: Locale): string {
   const size = Math.abs(value)
   return unit === 'ratio' ? formatPoints(size, locale) : formatUnit(size, unit, locale)
 }
 
-/** The two largest units: "3d 4h", "3일 4시간"; a range of one day is "24h". */
+/** In the two largest units: "3d 4h", "3일 4시간". Exactly one day is "24h". */
 export function formatDuration(seconds: number | null | undefined, locale: Locale): string {
   if (isMissing(seconds)) return NO_VALUE
   const total = Math.max(0, Math.floor(seconds))
-  if (total === DAY) return unitText(24, 'hour', locale)
+  if (total === DAY_S) return unitText(24, 'hour', locale)
   const parts: [number, 'day' | 'hour' | 'minute' | 'second'][] = [
-    [Math.floor(total / DAY), 'day'],
-    [Math.floor(total % DAY / HOUR), 'hour'],
-    [Math.floor(total % HOUR / MINUTE), 'minute'],
-    [total % MINUTE, 'second'],
+    [Math.floor(total / DAY_S), 'day'],
+    [Math.floor(total % DAY_S / HOUR_S), 'hour'],
+    [Math.floor(total % HOUR_S / MINUTE_S), 'minute'],
+    [total % MINUTE_S, 'second'],
   ]
   const first = parts.findIndex(([count]) => count > 0)
   if (first < 0) return unitText(0, 'second', locale)
@@ -144,31 +148,33 @@ function unitText(count: number, unit: string, locale: Locale): string {
 export function formatRelative(timeMs: number | null | undefined, nowMs: number, locale: Locale): string {
   if (isMissing(timeMs)) return NO_VALUE
   const format = cached(`r${locale}`, () => new Intl.RelativeTimeFormat(locale, { style: 'narrow', numeric: 'always' }))
-  // A clock that is a little ahead must not say "in 1 second".
+  // A clock that runs slightly ahead must not make data come from the future.
   const seconds = Math.max(0, Math.floor((nowMs - timeMs) / 1000))
-  if (seconds < MINUTE) return format.format(-seconds, 'second').replace('-', '')
-  if (seconds < HOUR) return format.format(-Math.floor(seconds / MINUTE), 'minute')
-  if (seconds < DAY) return format.format(-Math.floor(seconds / HOUR), 'hour')
-  return format.format(-Math.floor(seconds / DAY), 'day')
+  if (seconds < MINUTE_S) return format.format(-seconds, 'second').replace('-', '')
+  if (seconds < HOUR_S) return format.format(-Math.floor(seconds / MINUTE_S), 'minute')
+  if (seconds < DAY_S) return format.format(-Math.floor(seconds / HOUR_S), 'hour')
+  return format.format(-Math.floor(seconds / DAY_S), 'day')
 }
 
 export function formatExactTime(timeMs: number | null | undefined, locale: Locale, timeZone?: string): string {
   if (isMissing(timeMs)) return NO_VALUE
+  return exactTimeFormat(locale, timeZone).format(timeMs)
+}
+
+/** The time span of a bucket; the date appears once: "23 Nov 2026, 21:47:20 – 21:51:00". */
+export function formatTimeSpan(startMs: number, endMs: number, locale: Locale, timeZone?: string): string {
+  return exactTimeFormat(locale, timeZone).formatRange(startMs, endMs)
+}
+
+function exactTimeFormat(locale: Locale, timeZone?: string): Intl.DateTimeFormat {
   return cached(`e${locale}${timeZone}`, () => new Intl.DateTimeFormat(locale, {
     year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZone,
-  })).format(timeMs)
+  }))
 }
 
-/** A bucket: "23 Nov 2026, 21:47:20 – 21:51:00", the date only once. */
-export function formatTimeSpan(startMs: number, endMs: number, locale: Locale, timeZone?: string): string {
-  return cached(`s${locale}${timeZone}`, () => new Intl.DateTimeFormat(locale, {
-    year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZone,
-  })).formatRange(startMs, endMs)
-}
-
-/** For the axis of a chart: the date at midnight, else hours and minutes, and seconds only when the steps are that small. */
+/** A label on a time axis: the date at midnight, otherwise the time, with seconds if the steps are shorter than a minute. */
 export function formatAxisTime(timeMs: number, stepMs: number, locale: Locale, timeZone?: string): string {
-  const seconds = stepMs < 60_000
+  const seconds = stepMs < MINUTE_MS
   const text = cached(`a${locale}${seconds}${timeZone}`, () => new Intl.DateTimeFormat('en-GB', {
     hour: '2-digit', minute: '2-digit', second: seconds ? '2-digit' : undefined, hourCycle: 'h23', timeZone,
   })).format(timeMs)
@@ -176,15 +182,15 @@ export function formatAxisTime(timeMs: number, stepMs: number, locale: Locale, t
   return cached(`m${locale}${timeZone}`, () => new Intl.DateTimeFormat(locale, { month: 'short', day: 'numeric', timeZone })).format(timeMs)
 }
 
-/** For the axis of a chart, where values are round: no zeros after the point. */
+/** A label on a value axis. Axis values are round, so trailing zeros are dropped. */
 export function formatAxisValue(value: number, unit: DisplayUnit, locale: Locale): string {
   switch (unit) {
     case 'ratio': return `${decimal(locale, value * 100, 2, true)}%`
     case 'bytes': return formatBytes(value, locale, { trim: true })
     case 'bytes_per_second': return `${formatBytes(value, locale, { trim: true })}/s`
     case 'bits_per_second': {
-      const { value: number, unit: name } = scaled(value, 1000, BIT_UNITS)
-      return decimal(locale, number, 2, true) + NBSP + name
+      const { scaled, unit: bitUnit } = scale(value, 1000, BIT_UNITS)
+      return decimal(locale, scaled, 2, true) + NBSP + bitUnit
     }
     case 'per_second': return `${axisNumber(value, locale)}/s`
     case 'number': return axisNumber(value, locale)
@@ -192,5 +198,5 @@ export function formatAxisValue(value: number, unit: DisplayUnit, locale: Locale
 }
 
 function axisNumber(value: number, locale: Locale): string {
-  return Math.abs(value) >= 9_999.5 ? formatNumber(value, locale) : decimal(locale, value, 2, true)
+  return Math.abs(value) >= MAX_FOUR_DIGITS ? formatNumber(value, locale) : decimal(locale, value, 2, true)
 }

@@ -1,9 +1,9 @@
-/** How a value is shown until the user's own alert rules decide it: fullness of something that ends. */
+/** How serious the usage of a limited resource is. The limits are fixed and do not depend on the alert rules. */
 export type Level = 'ok' | 'warning' | 'critical'
 
-export type UsageKind = 'cpu' | 'memory' | 'swap' | 'filesystem'
+type UsageKind = 'cpu' | 'memory' | 'swap' | 'filesystem'
 
-// A busy CPU or a used swap is no fault by itself, a full filesystem stops programs: hence the different limits.
+// A full filesystem stops programs and heavy swapping slows them down, so both warn earlier than a busy CPU.
 const LIMITS: Record<UsageKind, { warning: number, critical: number }> = {
   cpu: { warning: 0.85, critical: 0.95 },
   memory: { warning: 0.85, critical: 0.95 },
@@ -17,12 +17,12 @@ export function usageLevel(kind: UsageKind, ratio: number | null): Level {
   return ratio >= LIMITS[kind].warning ? 'warning' : 'ok'
 }
 
-const ORDER: Record<Level, number> = { critical: 0, warning: 1, ok: 2 }
+const LEVEL_ORDER: Record<Level, number> = { critical: 0, warning: 1, ok: 2 }
 
 export function worstLevel(levels: readonly Level[]): Level {
-  return levels.reduce((worst, level) => (ORDER[level] < ORDER[worst] ? level : worst), 'ok' as Level)
+  return levels.reduce((worst, level) => (levelOrder(level) < levelOrder(worst) ? level : worst), 'ok' as Level)
 }
 
 export function levelOrder(level: Level): number {
-  return ORDER[level]
+  return LEVEL_ORDER[level]
 }

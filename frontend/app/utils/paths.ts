@@ -1,10 +1,12 @@
-/** A path of this dashboard from an address's query; anything else (another site, a script) becomes `/`. */
+const BASE = 'http://bongsu.invalid'
+
+/** Returns the value if it is a path of this dashboard; anything else, such as another site or a script, becomes `/`. */
 export function localPath(value: unknown): string {
   if (typeof value !== 'string' || !value.startsWith('/')) return '/'
   try {
-    const url = new URL(value, 'http://bongsu.invalid')
-    // "//evil.example", "/\evil.example" and the like name another host.
-    return url.origin === 'http://bongsu.invalid' ? url.pathname + url.search + url.hash : '/'
+    const url = new URL(value, BASE)
+    // `//evil.example` and `/\evil.example` start with a slash, but name another host.
+    return url.origin === BASE ? url.pathname + url.search + url.hash : '/'
   }
   catch {
     return '/'

@@ -1,7 +1,7 @@
 export interface PollerOptions {
-  /** Does one round; a rejection counts as a failure. */
+  /** A rejection counts as a failure. */
   task: () => Promise<void>
-  /** After a round that went well, ms until the next. */
+  /** How long to wait after a success. */
   delayMs: () => number
   onSuccess?: () => void
   onFailure?: (error: unknown, failures: number, retryInMs: number) => void
@@ -10,31 +10,33 @@ export interface PollerOptions {
 }
 
 const FIRST_RETRY_MS = 1_000
-const LAST_RETRY_MS = 30_000
+const MAX_RETRY_MS = 30_000
 
-/** Doubles from 1 s to 30 s, with up to a quarter taken off at random, so that many browsers do not come back at the same instant. */
+const MIN_POLL_MS = 1_000
+const MAX_POLL_MS = 10_000
+// Time for a frame to arrive and to be committed after its agent's interval.
+const FRAME_DELAY_MS = 400
+const MIN_WAIT_MS = 500
+
+/** Doubles from 1 s to 30 s, less a random quarter, so that many browsers do not retry at the same moment. */
 export function backoffMs(failures: number, random: number): number {
-  return Math.round(Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1)) * (1 - random / 4))
+  return Math.round(Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1)) * (1 - random / 4))
 }
 
-/**
- * When to ask again so that the answer holds a new frame: shortly after the next one is due, not on a beat of our own that may run
- * just ahead of the agent's.
- */
+/** Waits until just after the next frame is due, so that each poll returns a new frame. */
 export function nextPollDelay(frameMs: number | null, nowMs: number, intervalMs: number): number {
-  const beat = Math.min(10_000, Math.max(1_000, intervalMs))
-  if (frameMs === null) return beat
-  // An agent's frame needs a moment to arrive and to be committed.
-  const due = frameMs + intervalMs + 400 - nowMs
-  return due > 0 && due < beat ? Math.max(500, due) : beat
+  const pollMs = Math.min(MAX_POLL_MS, Math.max(MIN_POLL_MS, intervalMs))
+  if (frameMs === null) return pollMs
+  const untilDueMs = frameMs + intervalMs + FRAME_DELAY_MS - nowMs
+  return untilDueMs > 0 && untilDueMs < pollMs ? Math.max(MIN_WAIT_MS, untilDueMs) : pollMs
 }
 
-/** Runs a task again and again, never twice at a time, and waits longer after failures. */
+/** Runs a task repeatedly, one run at a time, and backs off after failures. */
 export class Poller {
   private timer: ReturnType<typeof setTimeout> | undefined
-  private running = false
-  private again = false
   private active = false
+  private running = false
+  private runAgain = false
   private failures = 0
 
   constructor(private readonly options: PollerOptions) {}
@@ -42,8 +44,7 @@ export class Poller {
   start(): void {
     if (this.active) return
     this.active = true
-    if (this.running) this.again = true
-    else void this.round()
+    this.runOrQueue()
   }
 
   stop(): void {
@@ -51,32 +52,36 @@ export class Poller {
     clearTimeout(this.timer)
   }
 
-  /** Do a round now; one that is under way is followed by another. */
-  poke(): void {
+  /** Runs the task without waiting; if it is running, it runs once more afterwards. */
+  runNow(): void {
     if (!this.active) return
     clearTimeout(this.timer)
-    if (this.running) this.again = true
-    else void this.round()
+    this.runOrQueue()
   }
 
-  private async round(): Promise<void> {
+  private runOrQueue(): void {
+    if (this.running) this.runAgain = true
+    else void this.run()
+  }
+
+  private async run(): Promise<void> {
     this.running = true
-    let delay: number
+    let delayMs: number
     try {
       await this.options.task()
       this.failures = 0
       this.options.onSuccess?.()
-      delay = this.options.delayMs()
+      delayMs = this.options.delayMs()
     }
     catch (error) {
       this.failures++
-      delay = backoffMs(this.failures, (this.options.random ?? Math.random)())
-      this.options.onFailure?.(error, this.failures, delay)
+      delayMs = backoffMs(this.failures, (this.options.random ?? Math.random)())
+      this.options.onFailure?.(error, this.failures, delayMs)
     }
     this.running = false
     if (!this.active) return
-    if (this.again) delay = 0
-    this.again = false
-    this.timer = setTimeout(() => void this.round(), delay)
+    if (this.runAgain) delayMs = 0
+    this.runAgain = false
+    this.timer = setTimeout(() => void this.run(), delayMs)
   }
 }

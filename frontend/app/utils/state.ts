@@ -1,6 +1,6 @@
-import type { ServerState } from '~/api/client'
+import type { ServerState } from '~/api/servers'
 
-/** What is shown: while the API is away nobody knows how a server is. */
+/** `unknown`: the API server cannot be reached. */
 export type ShownState = ServerState | 'unknown'
 
 const CLASSES: Record<ShownState, string> = { up: 'state-ok', late: 'state-warning', down: 'state-critical', unknown: 'state-unknown' }

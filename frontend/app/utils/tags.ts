@@ -1,9 +1,11 @@
-/** `site=seoul, role=db` as people write it. Throws on what is no list of tags. */
+export class TagSyntaxError extends Error {}
+
+/** Parses `site=seoul, role=db`. Throws TagSyntaxError. */
 export function parseTags(text: string): Record<string, string> {
   const tags: Record<string, string> = {}
   for (const part of text.split(',').map(item => item.trim()).filter(Boolean)) {
     const equals = part.indexOf('=')
-    if (equals < 1) throw new Error(part)
+    if (equals < 1) throw new TagSyntaxError(part)
     tags[part.slice(0, equals).trim()] = part.slice(equals + 1).trim()
   }
   return tags

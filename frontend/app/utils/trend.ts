@@ -1,24 +1,25 @@
 import type { DisplayUnit } from './format'
+import { MINUTE_MS } from './units'
 
 export interface Trend {
   direction: 'up' | 'down' | 'flat'
   delta: number
 }
 
-export const TREND_SPAN_MS = 600_000
-// A single sample says little; a minute at either end does.
-const WINDOW_MS = 60_000
-// Under this nobody would call it a change: 1 percentage point, or a tenth of the earlier value.
-const FLAT_RATIO = 0.01
+const SPAN_MS = 10 * MINUTE_MS
+// Single samples vary too much: compare the means over a minute.
+const MEAN_MS = MINUTE_MS
+// Smaller changes count as flat: one percentage point of a ratio, a tenth of any other value.
+const FLAT_POINTS = 0.01
 const FLAT_SHARE = 0.1
 
-/** How the last minute differs from the minute ten minutes ago; `null` when either has no value. */
+/** Compares the last minute with the minute ten minutes ago; `null` if either has no value. */
 export function trendOf(times: readonly number[], values: readonly (number | null)[], nowMs: number, unit: DisplayUnit): Trend | null {
-  const now = meanBetween(times, values, nowMs - WINDOW_MS, nowMs)
-  const then = meanBetween(times, values, nowMs - TREND_SPAN_MS - WINDOW_MS / 2, nowMs - TREND_SPAN_MS + WINDOW_MS / 2)
-  if (now === null || then === null) return null
-  const delta = now - then
-  const flat = unit === 'ratio' ? FLAT_RATIO : Math.max(Math.abs(then), Math.abs(now)) * FLAT_SHARE
+  const newValue = meanBetween(times, values, nowMs - MEAN_MS, nowMs)
+  const oldValue = meanBetween(times, values, nowMs - SPAN_MS - MEAN_MS / 2, nowMs - SPAN_MS + MEAN_MS / 2)
+  if (newValue === null || oldValue === null) return null
+  const delta = newValue - oldValue
+  const flat = unit === 'ratio' ? FLAT_POINTS : Math.max(Math.abs(oldValue), Math.abs(newValue)) * FLAT_SHARE
   if (Math.abs(delta) < flat || delta === 0) return { direction: 'flat', delta }
   return { direction: delta > 0 ? 'up' : 'down', delta }
 }

@@ -1,22 +1,22 @@
 import { mountSuspended } from '@nuxt/test-utils/runtime'
 import { describe, expect, it, vi } from 'vitest'
-import { current, servers } from '../../mock/api'
-import type { CurrentMetrics, ServerList } from '~/api/client'
-import { ConnectionNotice, ConnectionState, CpuCard, DiskCard, EmptyServers, FilesystemTable, HistoryLegend, HistoryTable, HistoryTooltip, InterfaceTable, LevelBadge, MemoryCard, NetworkCard, ServerChooser, ServerHeader, ServerNotices, ServerSkeleton, StateBadge, TrendText, UiSegmented } from '#components'
+import { current, servers } from '../../mock/metrics'
+import type { CurrentMetrics } from '~/api/metrics'
+import type { ServerPage } from '~/api/servers'
+import { LayoutConnectionNotice, LayoutConnectionState, MetricCpuCard, MetricDiskCard, ServerEmpty, ServerFilesystemTable, HistoryLegend, HistoryTable, HistoryTooltip, ServerInterfaceTable, MetricLevelBadge, MetricMemoryCard, MetricNetworkCard, LayoutServerChooser, ServerHeader, ServerNotices, ServerSkeleton, ServerStateBadge, MetricTrend, UiSegmented } from '#components'
 import { buildModel } from '~/utils/chart/model'
 import { findingsOf } from '~/utils/findings'
-import { makeSnapshot, readCpu, readDisk, readMemory, readNetwork } from '~/utils/host'
+import { makeSnapshot, readSnapshot } from '~/utils/readings'
 import { VIEWS } from '~/utils/views'
 import { violations } from './helpers'
 
 const NOW = Date.now()
-const list = (servers(NOW) as ServerList).servers
+const list = (servers(NOW) as ServerPage).servers
 const server = (id: number) => list.find(item => item.id === id)!
 
 function readings(id: number) {
   const frame = (current(new URLSearchParams({ server: String(id) }), NOW) as CurrentMetrics).servers[0]!
-  const snapshot = makeSnapshot(id, frame.time_ms, frame.series)
-  return { cpu: readCpu(snapshot), memory: readMemory(snapshot), disk: readDisk(snapshot), network: readNetwork(snapshot) }
+  return readSnapshot(makeSnapshot(frame.time_ms, frame.series))
 }
 
 const spark = { times: [0, 10, 20], values: [0.1, 0.5, 0.2], startMs: 0, endMs: 20, gapMs: 30 }
@@ -25,61 +25,61 @@ const text = (value: string) => value.replace(/\s+/g, ' ')
 describe('cards', () => {
   it('show the headline, the load and every core', async () => {
     const { cpu } = readings(7)
-    const card = await mountSuspended(CpuCard, { props: { reading: cpu, spark, active: true } })
+    const card = await mountSuspended(MetricCpuCard, { props: { reading: cpu, spark, active: true } })
     expect(card.get('[data-testid=cpu-value]').text()).toMatch(/^\d+(\.\d)?%$/)
     expect(card.findAll('.core')).toHaveLength(64)
     expect(await violations(card.element)).toEqual([])
   })
-  it('say in words when something is wrong', async () => {
+  it('show a level badge when something is wrong', async () => {
     const { disk, memory, network } = readings(2)
-    const card = await mountSuspended(DiskCard, { props: { reading: disk, spark, active: false } })
+    const card = await mountSuspended(MetricDiskCard, { props: { reading: disk, spark, active: false } })
     expect(card.text()).toContain('/var/lib/postgresql')
-    expect(card.getComponent(LevelBadge).props('level')).toBe('critical')
-    const swapless = await mountSuspended(MemoryCard, { props: { reading: memory, spark, active: false } })
+    expect(card.getComponent(MetricLevelBadge).props('level')).toBe('critical')
+    const swapless = await mountSuspended(MetricMemoryCard, { props: { reading: memory, spark, active: false } })
     expect(swapless.text()).toMatch(/없음|None/)
-    const quiet = await mountSuspended(NetworkCard, { props: { reading: network, spark, active: false } })
-    expect(quiet.findComponent(LevelBadge).exists()).toBe(false)
+    const quiet = await mountSuspended(MetricNetworkCard, { props: { reading: network, spark, active: false } })
+    expect(quiet.findComponent(MetricLevelBadge).exists()).toBe(false)
     for (const wrapper of [card, swapless, quiet]) expect(await violations(wrapper.element)).toEqual([])
   })
-  it('choose their family', async () => {
-    const card = await mountSuspended(CpuCard, { props: { reading: readings(1).cpu, spark, active: false } })
+  it('select their metric family', async () => {
+    const card = await mountSuspended(MetricCpuCard, { props: { reading: readings(1).cpu, spark, active: false } })
     await card.get('button').trigger('click')
     expect(card.emitted('select')).toHaveLength(1)
   })
-  it('give the trend an arrow, a word and a number', async () => {
-    const trend = await mountSuspended(TrendText, { props: { trend: { direction: 'up', delta: 0.032 }, unit: 'ratio' } })
+  it('show the trend as an arrow, a word and a number', async () => {
+    const trend = await mountSuspended(MetricTrend, { props: { trend: { direction: 'up', delta: 0.032 }, unit: 'ratio' } })
     expect(trend.text()).toMatch(/3\.2/)
     expect(trend.find('svg').exists()).toBe(true)
   })
 })
 
 describe('tables', () => {
-  it('list filesystems, the fullest first', async () => {
-    const table = await mountSuspended(FilesystemTable, { props: { filesystems: readings(3).disk.filesystems } })
+  it('list the fullest filesystem first', async () => {
+    const table = await mountSuspended(ServerFilesystemTable, { props: { filesystems: readings(3).disk.filesystems } })
     expect(table.findAll('tbody tr')).toHaveLength(12)
     expect(table.get('tbody tr').text()).toContain('/srv/media')
     expect(await violations(table.element)).toEqual([])
   })
-  it('list interfaces with their link', async () => {
-    const table = await mountSuspended(InterfaceTable, { props: { interfaces: readings(3).network.interfaces } })
+  it('list interfaces with their link state', async () => {
+    const table = await mountSuspended(ServerInterfaceTable, { props: { interfaces: readings(3).network.interfaces } })
     expect(table.text()).toMatch(/연결 안 됨|No link/)
     expect(await violations(table.element)).toEqual([])
   })
 })
 
 describe('the server', () => {
-  it('has a line of facts', async () => {
+  it('has a list of facts', async () => {
     const header = await mountSuspended(ServerHeader, { props: { server: server(1), snapshotMs: null } })
     expect(text(header.text())).toContain('Debian 12')
-    expect(header.getComponent(StateBadge).props('state')).toBe('up')
+    expect(header.getComponent(ServerStateBadge).props('state')).toBe('up')
     expect(await violations(header.element)).toEqual([])
   })
-  it('leaves out facts that the agent does not know', async () => {
+  it('leaves out facts that the agent does not report', async () => {
     const bare = { ...server(1), host: { ...server(1).host, os: '', kernel: '', cpu_model: '', boot_time_ms: 0 } }
     const header = await mountSuspended(ServerHeader, { props: { server: bare, snapshotMs: null } })
     expect(header.findAll('li')).toHaveLength(2)
   })
-  it('says how long it has been silent, and nothing of its old values', async () => {
+  it('says how long it has been down, without findings about its old values', async () => {
     const notices = await mountSuspended(ServerNotices, { props: { server: server(6), findings: findingsOf(readings(3)) } })
     expect(notices.text()).toMatch(/3시간 12분|3h 12m/)
     expect(notices.text()).not.toContain('/srv/media')
@@ -88,10 +88,10 @@ describe('the server', () => {
 })
 
 describe('the chooser', () => {
-  it('opens, searches and chooses with the keyboard', async () => {
+  it('searches and selects with the keyboard', async () => {
     const store = useServersStore()
     store.apply(list)
-    const chooser = await mountSuspended(ServerChooser, { props: { serverId: 1 }, attachTo: document.body })
+    const chooser = await mountSuspended(LayoutServerChooser, { props: { serverId: 1 }, attachTo: document.body })
     await chooser.get('[data-testid=server-chooser]').trigger('click')
     await nextTick()
     expect(chooser.findAll('[role=option]')).toHaveLength(7)
@@ -104,8 +104,8 @@ describe('the chooser', () => {
     expect(chooser.find('[role=listbox]').exists()).toBe(false)
     chooser.unmount()
   })
-  it('closes on Escape and gives the focus back', async () => {
-    const chooser = await mountSuspended(ServerChooser, { props: { serverId: 1 }, attachTo: document.body })
+  it('closes on Escape and returns the focus', async () => {
+    const chooser = await mountSuspended(LayoutServerChooser, { props: { serverId: 1 }, attachTo: document.body })
     await chooser.get('[data-testid=server-chooser]').trigger('click')
     await nextTick()
     await chooser.get('input').trigger('keydown', { key: 'Escape' })
@@ -119,42 +119,42 @@ describe('the history', () => {
   const times = Array.from({ length: 100 }, (_, i) => NOW - (100 - i) * 10_000)
   const item = { key: 'cpu_usage_ratio', metric: 'cpu_usage_ratio', labels: {}, times, values: times.map((_, i) => i / 100), min: null, max: null }
   const model = buildModel({ startMs: times[0]!, endMs: times.at(-1)!, stepMs: null, series: [item] }, {
-    view: VIEWS.cpu[0], cores: 1, intervalMs: 10_000, rangeMs: 1_000_000, sinceMs: 0, theme: 'dark', nameOf: () => 'Total',
+    view: VIEWS.cpu[0], cores: 1, intervalMs: 10_000, rangeMs: 1_000_000, firstSeenMs: 0, theme: 'dark', nameOf: () => 'Total',
   })
-  it('has a table with the same values', async () => {
+  it('shows its values in a table', async () => {
     const table = await mountSuspended(HistoryTable, { props: { model, hidden: new Set<string>() } })
     expect(table.findAll('tbody tr')).toHaveLength(3 + 40)
     expect(table.get('tbody tr').text()).toContain('99.0%')
     expect(await violations(table.element)).toEqual([])
   })
-  it('toggles a line, and leaves only one on a double click', async () => {
+  it('hides a line when its legend entry is clicked', async () => {
     const legend = await mountSuspended(HistoryLegend, { props: { model, hidden: new Set<string>() } })
     await legend.get('button').trigger('click')
     expect([...(legend.emitted('update:hidden')![0] as [Set<string>])[0]]).toEqual(['cpu_usage_ratio'])
     expect(await violations(legend.element)).toEqual([])
   })
-  it('shows the value under the crosshair', async () => {
+  it('shows the value at the crosshair', async () => {
     const tooltip = await mountSuspended(HistoryTooltip, { props: { model, hidden: new Set<string>(), index: 50, left: 10, width: 500 } })
     expect(tooltip.text()).toContain('50.0%')
   })
 })
 
 describe('states', () => {
-  it('tell what to do when there is no server', async () => {
-    const empty = await mountSuspended(EmptyServers)
+  it('explain what to do if there is no server', async () => {
+    const empty = await mountSuspended(ServerEmpty)
     expect(empty.text()).toContain('bongsu agent run')
     expect(await violations(empty.element)).toEqual([])
   })
-  it('say that the API is away, how old the values are and when the next try comes', async () => {
+  it('say that the API server is unreachable and when the next attempt follows', async () => {
     const metrics = useMetricsStore()
     metrics.markSuccess()
     metrics.markFailure(new Error('x'), 3, 4_000)
-    const notice = await mountSuspended(ConnectionNotice)
+    const notice = await mountSuspended(LayoutConnectionNotice)
     expect(notice.get('[role=alert]').text()).toMatch(/\d초 뒤|in \ds/)
     await notice.get('button').trigger('click')
     expect(notice.emitted('retry')).toHaveLength(1)
     expect(await violations(notice.element)).toEqual([])
-    const state = await mountSuspended(ConnectionState)
+    const state = await mountSuspended(LayoutConnectionState)
     expect(state.text()).toMatch(/연결 끊김|Offline/)
     metrics.markSuccess()
     await nextTick()

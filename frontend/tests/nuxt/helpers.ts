@@ -1,43 +1,27 @@
 import axe from 'axe-core'
-import { current, history, servers } from '../../mock/api'
+import { answer } from '../../mock/api'
 import { client } from '~/api/generated/client.gen'
 
-export type Answer = (url: URL) => object | 'away'
+export type Answer = (url: URL, method: string) => object | 'unreachable'
 
-export const simulated: Answer = (url) => {
-  const now = Date.now()
-  if (url.pathname === '/api/servers') return servers(now)
-  if (url.pathname === '/api/metrics/current') return current(url.searchParams, now)
-  return history(url.searchParams, now)
-}
+export const simulated: Answer = (url, method) => answer(url, method, Date.now()) ?? 'unreachable'
 
-export function loggedIn(): object {
-  return {
-    access_token: 'a token', expires_ms: Date.now() + 900_000,
-    user: {
-      id: 1, email: 'admin@bongsu.test', name: 'Admin', role: 'admin', tags: {}, disabled: false, second_factor: false, oidc: false,
-      password: true, created_ms: Date.now() - 86_400_000, last_login_ms: Date.now(),
-    },
-  }
-}
-
-/** Replaces the API at its HTTP edge. */
+/** Replaces HTTP: the generated client and everything above it are real. */
 export function serveApi(answer: Answer): void {
   document.cookie = 'bongsu_logged_in=1'
   client.setConfig({
     adapter: async (config) => {
       const url = new URL(client.instance.getUri(config), 'http://bongsu.test')
-      const found = answer(url)
-      const data = url.pathname === '/api/auth/refresh' && found !== 'away' ? loggedIn() : found
-      if (data === 'away') throw new Error('Network Error')
+      const data = answer(url, (config.method ?? 'get').toUpperCase())
+      if (data === 'unreachable') throw new Error('Network Error')
       return { data, status: 200, statusText: 'OK', headers: {}, config }
     },
   })
 }
 
-/** What axe finds; contrast and page structure are for a real browser. */
+/** Accessibility violations that axe finds. Contrast and page structure need a real browser. */
 export async function violations(element: Element): Promise<string[]> {
-  // axe looks only at what is on the page.
+  // axe only checks elements that are in the document.
   if (!element.isConnected) document.body.append(element.getRootNode())
   const result = await axe.run(element, { rules: { 'color-contrast': { enabled: false }, 'region': { enabled: false }, 'page-has-heading-one': { enabled: false } } })
   return result.violations.map(({ id, nodes }) => `${id}: ${nodes.map(node => node.html).join('\n')}`)

@@ -1,5 +1,5 @@
 import { mountSuspended } from '@nuxt/test-utils/runtime'
-import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import App from '~/app.vue'
 import type { Answer } from './helpers'
 import { serveApi, simulated, violations } from './helpers'
@@ -21,13 +21,13 @@ async function open(path: string, answer: Answer): Promise<Mounted> {
   return app
 }
 
-it('opens with a server that has something to show, and puts it into the address', async () => {
+it('opens a server that is up, and puts its id into the URL', async () => {
   const page = await open('/', simulated)
   await vi.waitFor(() => expect(useRoute().path).toMatch(/^\/servers\/\d+$/))
   await vi.waitFor(() => expect(page.find('[data-testid=cpu-value]').text()).toMatch(/%$/))
 })
 
-it('shows everything of a server', async () => {
+it('shows the cards, the history and the chooser of a server', async () => {
   const page = await open('/servers/3?family=disk', simulated)
   await vi.waitFor(() => expect(page.find('[data-testid=cpu-value]').exists()).toBe(true))
   await vi.waitFor(() => expect(page.find('[data-testid=history-chart] [role=application]').exists()).toBe(true))
@@ -37,7 +37,7 @@ it('shows everything of a server', async () => {
 })
 
 it('waits for the first server', async () => {
-  const page = await open('/', url => (url.pathname === '/api/servers' ? { servers: [], next: null } : simulated(url)))
+  const page = await open('/', (url, method) => (url.pathname === '/api/servers' ? { servers: [], next: null } : simulated(url, method)))
   await vi.waitFor(() => expect(page.text()).toContain('bongsu agent run'))
   expect(await violations(page.element)).toEqual([])
 })
@@ -47,8 +47,45 @@ it('says that a server does not exist', async () => {
   await vi.waitFor(() => expect(page.text()).toContain('999'))
 })
 
-it('says that the API is away', async () => {
-  const page = await open('/servers/1', () => 'away')
+it('says that the API server is unreachable', async () => {
+  const page = await open('/servers/1', () => 'unreachable')
   await vi.waitFor(() => expect(page.find('[role=alert]').exists()).toBe(true))
   expect(await violations(page.element)).toEqual([])
+})
+
+describe('the settings pages', () => {
+  const rows: [string, number, string][] = [
+    ['account', 2, '203.0.113.7'],
+    ['agents', 7 + 3, 'web servers'],
+    ['tokens', 3, 'deploy script'],
+    ['users', 4, 'minji.kim@example.com'],
+    ['audit', 3, 'role: viewer → operator'],
+  ]
+  it.each(rows)('list at /%s all %d rows', async (path, count, text) => {
+    const page = await open(`/${path}`, simulated)
+    await vi.waitFor(() => expect(page.findAll('main li')).toHaveLength(count))
+    expect(page.get('main').text()).toContain(text)
+    expect(await violations(page.element)).toEqual([])
+  })
+
+  it('explain tags that cannot be parsed', async () => {
+    const page = await open('/users', simulated)
+    await vi.waitFor(() => expect(page.findAll('main li')).toHaveLength(4))
+    await page.get('[data-testid=add-user]').trigger('click')
+    await page.get('[placeholder="team=web, site=seoul"]').setValue('web')
+    await page.get('dialog form').trigger('submit')
+    await vi.waitFor(() => expect(page.get('dialog [role=alert]').text()).toContain('team=web'))
+  })
+})
+
+it('asks for a login and then opens the requested page', async () => {
+  const session = useSessionStore()
+  session.$patch({ state: 'logged-out', user: null })
+  const page = await open('/tokens', simulated)
+  await vi.waitFor(() => expect(useRoute().fullPath).toBe('/login?next=/tokens'))
+  const [email, password] = page.findAll('input')
+  await email!.setValue('admin@example.com')
+  await password!.setValue('beacon fire 77')
+  await page.get('form').trigger('submit')
+  await vi.waitFor(() => expect(useRoute().path).toBe('/tokens'))
 })

@@ -1,6 +1,6 @@
 import { vi } from 'vitest'
 
-// happy-dom has no canvas: a chart needs the calls to exist, the tests look at everything around it.
+// happy-dom has no canvas. uPlot only needs its methods to exist; the tests check what is around the chart.
 const context = new Proxy({}, {
   get: (_, name) => (name === 'measureText' ? () => ({ width: 0 }) : () => undefined),
   set: () => true,

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import type { CurrentSeries } from '~/api/client'
+import type { CurrentSeries } from '~/api/metrics'
 import { alignSeries, findGaps, gapThreshold, thinIndexes } from '~/utils/chart/align'
 import { appendFrame } from '~/utils/chart/append'
-import { buildModel, cellNear, filledIndexes, rangeStart, summarize } from '~/utils/chart/model'
+import { buildModel, cellNear, filledIndexes, summarize } from '~/utils/chart/model'
 import { yRange } from '~/utils/chart/plot'
+import { rangeStart } from '~/utils/chart/range'
 import { seriesKey, sumSeries } from '~/utils/chart/series'
 import type { HistoryData, SeriesData } from '~/utils/chart/series'
 import { sparkPaths } from '~/utils/chart/spark'
@@ -17,77 +18,77 @@ function gauge(metric: string, value: number | null): CurrentSeries {
   return { metric, labels: {}, type: 'cpu', unit: 'ratio', kind: 'gauge', value, rate: null }
 }
 
-it('gives a series the same key whatever the order of its labels', () => {
+it('gives a series the same key for any order of its labels', () => {
   expect(seriesKey('m', { b: '2', a: '1' })).toBe('m{a="1",b="2"}')
   expect(seriesKey('m', {})).toBe('m')
 })
 
 describe('gaps', () => {
-  it('forgives one lost frame and shows two', () => {
+  it('ignore one missing frame and show two', () => {
     const threshold = gapThreshold(null, 10)
     expect(findGaps([0, 10, 20, 40, 50], threshold)).toEqual([])
     expect(findGaps([0, 10, 50, 60], threshold)).toEqual([11])
   })
-  it('shows the first missing bucket', () => expect(findGaps([0, 60, 180], gapThreshold(60, 10))).toEqual([61]))
+  it('show a single missing bucket', () => expect(findGaps([0, 60, 180], gapThreshold(60, 10))).toEqual([61]))
 })
 
 describe('alignment', () => {
-  it('tells a gap (null) from a time of another line (undefined)', () => {
+  it('marks gaps with null and times of other lines with undefined', () => {
     const { times, lines } = alignSeries([line('a', [0, 10, 60], [1, 2, 3]), line('b', [0, 5, 10], [4, 5, 6])], 30)
     expect(times).toEqual([0, 5, 10, 11, 60])
     expect(lines[0]!.values).toEqual([1, undefined, 2, null, 3])
     expect(lines[1]!.values).toEqual([4, 5, 6, undefined, undefined])
   })
-  it('keeps missing values and scales the rest', () => {
+  it('keeps missing values and scales the others', () => {
     const { lines } = alignSeries([line('a', [0, 1], [null, 2], {}, true)], 10, () => 8)
     expect(lines[0]).toMatchObject({ values: [null, 16], min: [null, 16], max: [null, 16] })
   })
-  it('is empty for no series', () => expect(alignSeries([], 1)).toEqual({ times: [], lines: [] }))
+  it('is empty without series', () => expect(alignSeries([], 1)).toEqual({ times: [], lines: [] }))
 })
 
 describe('appending a live frame', () => {
   const metrics = new Set(['a'])
   const raw: HistoryData = { startMs: 0, endMs: 20, stepMs: null, series: [line('a', [0, 10, 20], [1, 2, 3])] }
 
-  it('adds the value, drops what left the range and leaves the old history alone', () => {
+  it('adds the value, drops values before the range and does not change the old history', () => {
     const next = appendFrame(raw, { timeMs: 30, intervalMs: 10, series: [gauge('a', 4), gauge('other', 9)] }, metrics, 20)
     expect(next).toMatchObject({ startMs: 10, endMs: 30 })
     expect(next.series).toHaveLength(1)
     expect(next.series[0]).toMatchObject({ times: [10, 20, 30], values: [2, 3, 4] })
     expect(raw.series[0]!.times).toEqual([0, 10, 20])
   })
-  it('ignores a frame that it holds already', () => {
+  it('ignores a frame that is not newer', () => {
     expect(appendFrame(raw, { timeMs: 20, intervalMs: 10, series: [gauge('a', 9)] }, metrics, 20)).toBe(raw)
   })
-  it('takes the rate of a counter', () => {
+  it('uses the rate of a counter', () => {
     const counter: CurrentSeries = { ...gauge('a', 1e9), kind: 'counter', rate: 7 }
     expect(appendFrame(raw, { timeMs: 30, intervalMs: 10, series: [counter] }, metrics, 100).series[0]!.values.at(-1)).toBe(7)
   })
-  it('keeps a value that could not be read as a gap', () => {
+  it('adds a missing value as null', () => {
     expect(appendFrame(raw, { timeMs: 30, intervalMs: 10, series: [gauge('a', null)] }, metrics, 100).series[0]!.values.at(-1)).toBeNull()
   })
-  it('starts a series that was not there before', () => {
+  it('adds a series that is new', () => {
     const next = appendFrame({ ...raw, series: [] }, { timeMs: 30, intervalMs: 10, series: [gauge('a', 1)] }, metrics, 100)
     expect(next.series[0]).toMatchObject({ key: 'a', times: [30], values: [1], min: null })
   })
 
   const bucketed: HistoryData = { startMs: 0, endMs: 70, stepMs: 60, series: [line('a', [0, 60], [1, 2], {}, true)] }
-  it('merges into the newest bucket by the number of samples that it should hold', () => {
+  it('merges the value into the newest bucket, weighted by the number of samples it should hold', () => {
     const next = appendFrame(bucketed, { timeMs: 80, intervalMs: 10, series: [gauge('a', 5)] }, metrics, 600)
     expect(next.series[0]).toMatchObject({ times: [0, 60], values: [1, 3], min: [1, 2], max: [1, 5] })
   })
-  it('opens the next bucket at its aligned start', () => {
+  it('starts the next bucket at its aligned start', () => {
     const next = appendFrame(bucketed, { timeMs: 125, intervalMs: 10, series: [gauge('a', 5)] }, metrics, 600)
     expect(next.series[0]).toMatchObject({ times: [0, 60, 120], values: [1, 2, 5], min: [1, 2, 5], max: [1, 2, 5] })
   })
-  it('opens no bucket for a missing value', () => {
+  it('starts no bucket for a missing value', () => {
     expect(appendFrame(bucketed, { timeMs: 125, intervalMs: 10, series: [gauge('a', null)] }, metrics, 600).series[0]!.times).toEqual([0, 60])
   })
 })
 
 describe('the chart model', () => {
   const view = VIEWS.cpu[0]
-  const options = { view, cores: 4, intervalMs: 10, rangeMs: 100, sinceMs: 0, theme: 'dark' as const, nameOf: (metric: string, labels: Record<string, string>) => labels.mode ?? metric }
+  const options = { view, cores: 4, intervalMs: 10, rangeMs: 100, firstSeenMs: 0, theme: 'dark' as const, nameOf: (metric: string, labels: Record<string, string>) => labels.mode ?? metric }
   const data: HistoryData = {
     startMs: 0, endMs: 100, stepMs: null,
     series: [
@@ -95,20 +96,20 @@ describe('the chart model', () => {
       line('cpu_usage_ratio', [0, 10], [0.5, 1]), line('load_1m', [0], [3]), line('cpu_time_seconds_total', [], [], { mode: 'steal' }),
     ],
   }
-  it('puts the first metric first, divides by the cores, leaves out idle, empty and foreign series', () => {
+  it('keeps the order of the metrics, divides by the cores, and leaves out idle, empty and unrelated series', () => {
     const model = buildModel(data, options)
     expect(model.lines.map(item => [item.name, item.values])).toEqual([['cpu_usage_ratio', [0.5, 1]], ['user', [0.5, 1]]])
     expect(model.startMs).toBe(0)
   })
-  it('starts with a young server, but is never narrower than two minutes', () => {
+  it('starts when the server was first seen, but covers at least two minutes', () => {
     expect(rangeStart(1_000_000, 900_000, 0)).toBe(100_000)
     expect(rangeStart(1_000_000, 900_000, 600_000)).toBe(600_000)
     expect(rangeStart(1_000_000, 900_000, 990_000)).toBe(880_000)
   })
   it('summarizes a line', () => {
-    expect(summarize(buildModel(data, options).lines[0]!)).toMatchObject({ last: 1, lowest: 0.5, mean: 0.75, highest: 1 })
+    expect(summarize(buildModel(data, options).lines[0]!)).toMatchObject({ lowest: 0.5, mean: 0.75, highest: 1 })
   })
-  it('stops only where there is a value', () => {
+  it('lists the indexes that have a value', () => {
     const gap = buildModel({ ...data, series: [line('cpu_usage_ratio', [0, 90], [1, 1])] }, options)
     expect(gap.times).toEqual([0, 1, 90])
     expect(filledIndexes(gap)).toEqual([0, 2])
@@ -116,7 +117,7 @@ describe('the chart model', () => {
 })
 
 describe('the cell under the crosshair', () => {
-  it('is the exact one, a gap, or the nearest within reach', () => {
+  it('is the exact value, a gap, or the nearest value within reach', () => {
     const times = [0, 5, 10, 100]
     expect(cellNear([1, undefined, 3, undefined], times, 0, 30)).toBe(1)
     expect(cellNear([1, null, 3, undefined], times, 1, 30)).toBeNull()
@@ -125,30 +126,29 @@ describe('the cell under the crosshair', () => {
   })
 })
 
-it('sums the lines of some metrics at each time', () => {
+it('sums the series of some metrics at each time', () => {
   const series = [line('a', [0, 10], [1, 2], { d: 'x' }), line('a', [10, 20], [3, null], { d: 'y' }), line('b', [0], [100])]
   expect(sumSeries(series, ['a'])).toEqual({ times: [0, 10], values: [1, 5] })
 })
 
-it('spreads the rows of a table evenly and keeps both ends', () => {
+it('spreads table rows evenly and keeps both ends', () => {
   expect(thinIndexes(3, 5)).toEqual([0, 1, 2])
   expect(thinIndexes(101, 5)).toEqual([0, 25, 50, 75, 100])
 })
 
-it('scales from zero: a share stays a share, an idle host looks idle', () => {
+it('scales the value axis from zero; small ratios look small', () => {
   expect(yRange('ratio', 0.001)).toEqual([0, 0.05])
   expect(yRange('ratio', 0.99)).toEqual([0, 1])
   expect(yRange('bytes', null)).toEqual([0, 1])
   expect(yRange('bytes', 100)).toEqual([0, 108])
 })
 
-describe('the small line of a card', () => {
+describe('the sparkline of a card', () => {
   const box = { width: 100, height: 20, startMs: 0, endMs: 100, top: 1, gapMs: 15 }
   it('breaks at gaps and at missing values', () => {
-    const { line: path, end } = sparkPaths([0, 10, 50, 60, 70], [0, 1, 0.5, null, 0.5], box)
+    const { line: path } = sparkPaths([0, 10, 50, 60, 70], [0, 1, 0.5, null, 0.5], box)
     expect(path).toBe('M0 18L10 2M50 10M70 10')
-    expect(end).toEqual({ x: 70, y: 10 })
   })
-  it('is empty without values', () => expect(sparkPaths([], [], box)).toEqual({ line: '', area: '', end: null }))
+  it('is empty without values', () => expect(sparkPaths([], [], box)).toEqual({ line: '', area: '' }))
   it('stays in its box', () => expect(sparkPaths([0, 10], [5, -1], box).line).toBe('M0 2L10 18'))
 })

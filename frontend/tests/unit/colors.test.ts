@@ -18,17 +18,17 @@ describe('the seed', () => {
   ])('gives the lines of a default chart different colours', (lines) => {
     expect(new Set(lines.map(({ metric, labels }) => colorIndex(metric, labels))).size).toBe(lines.length)
   })
-  it('gives the accent to what a family is about', () => {
+  it('gives the accent colour to the main series of CPU and memory', () => {
     expect(colorIndex('cpu_usage_ratio', {})).toBe(0)
     expect(colorIndex('memory_used_bytes', {})).toBe(0)
   })
 })
 
-it('depends on nothing but the series', () => {
+it('depends on the series only', () => {
   expect(colorIndex('m', { a: '1', b: '2' })).toBe(colorIndex('m', { b: '2', a: '1' }))
 })
 
-it('dashes the second line of a colour', () => {
+it('tells lines of the same colour apart by dashes', () => {
   const lines = Array.from({ length: 20 }, (_, i) => item('m', { core: String(i) }))
   const styles = lineStyles(lines)
   expect(styles.get(lines[0]!.key)?.dash).toEqual([])

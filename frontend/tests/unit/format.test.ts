@@ -4,7 +4,7 @@ import {
   formatNumber, formatPercent, formatPoints, formatRelative, formatUnit,
 } from '~/utils/format'
 
-/** No-break spaces are spaces to a reader. */
+/** Replaces no-break spaces with spaces. */
 const plain = (text: string) => text.replace(/[\u00A0\u202F]/g, ' ')
 
 describe('bytes', () => {
@@ -14,13 +14,13 @@ describe('bytes', () => {
     [2.5 * 1024 ** 4, '2.50 TiB'], [2 ** 80, '1,048,576 EiB'], [-2048, '-2.00 KiB'],
   ])('%d is %s', (value, text) => expect(plain(formatBytes(value, 'en'))).toBe(text))
 
-  it('leaves zeros out of a capacity', () => {
+  it('drops trailing zeros of capacities', () => {
     expect(plain(formatBytes(8 * 1024 ** 3, 'ko', { trim: true }))).toBe('8 GiB')
     expect(plain(formatBytes(7.75 * 1024 ** 3, 'ko', { trim: true }))).toBe('7.75 GiB')
   })
 
   it.each([null, undefined, NaN, Infinity])('%s is no value', value => expect(formatBytes(value, 'ko')).toBe(NO_VALUE))
-  it('has a rate', () => expect(plain(formatByteRate(1536, 'en'))).toBe('1.50 KiB/s'))
+  it('can be a rate', () => expect(plain(formatByteRate(1536, 'en'))).toBe('1.50 KiB/s'))
 })
 
 describe('bit rates are decimal', () => {
@@ -33,7 +33,7 @@ describe('percent', () => {
   it.each([[0, '0.0%'], [0.0743, '7.4%'], [0.99949, '99.9%'], [0.9995, '100%'], [1, '100%']])('%d is %s', (ratio, text) => {
     expect(formatPercent(ratio, 'en')).toBe(text)
   })
-  it('changes by points', () => {
+  it('changes in percentage points', () => {
     expect(formatPoints(0.032, 'ko')).toBe('3.2%p')
     expect(plain(formatPoints(0.032, 'en'))).toBe('3.2 pp')
     expect(plain(formatDelta(-0.032, 'ratio', 'en'))).toBe('3.2 pp')
@@ -45,7 +45,7 @@ describe('numbers have at most four digits', () => {
   it.each([[0, '0'], [3, '3'], [0.4, '0.40'], [1.234, '1.23'], [12.34, '12.3'], [123.4, '123'], [1234.4, '1,234'], [9999, '9,999'], [12_345, '12.3K']])('%d is %s', (value, text) => {
     expect(formatNumber(value, 'en')).toBe(text)
   })
-  it('counts in ten thousands in Korean', () => expect(formatNumber(12_345, 'ko')).toBe('1.23만'))
+  it('are counted in ten thousands in Korean', () => expect(formatNumber(12_345, 'ko')).toBe('1.23만'))
 })
 
 describe('durations', () => {
@@ -64,12 +64,12 @@ describe('times', () => {
     expect(formatRelative(now - age, now, 'en')).toBe(en)
     expect(formatRelative(now - age, now, 'ko')).toBe(ko)
   })
-  it('never says that data comes from the future', () => expect(formatRelative(now + 5_000, now, 'en')).toBe(formatRelative(now, now, 'en')))
-  it('gives the exact time', () => {
+  it('are never in the future', () => expect(formatRelative(now + 5_000, now, 'en')).toBe(formatRelative(now, now, 'en')))
+  it('can be exact', () => {
     expect(formatExactTime(now, 'ko', 'Asia/Seoul')).toBe('2026년 11월 23일 21:00:00')
     expect(formatExactTime(now, 'en', 'UTC')).toBe('Nov 23, 2026, 12:00:00')
   })
-  it('shows on an axis what the steps need', () => {
+  it('have seconds on an axis only for short steps, and a date at midnight', () => {
     expect(formatAxisTime(now, 300_000, 'en', 'UTC')).toBe('12:00')
     expect(formatAxisTime(now, 5_000, 'en', 'UTC')).toBe('12:00:00')
     expect(formatAxisTime(now, 300_000, 'ko', 'Asia/Seoul')).toBe('21:00')

@@ -10,12 +10,12 @@ const APP = fileURLToPath(new URL('../../app', import.meta.url))
 type Tree = { [key: string]: string | Tree }
 
 function flatten(tree: Tree, prefix = ''): Map<string, string> {
-  const found = new Map<string, string>()
+  const texts = new Map<string, string>()
   for (const [key, value] of Object.entries(tree)) {
-    if (typeof value === 'string') found.set(prefix + key, value)
-    else for (const [inner, text] of flatten(value, `${prefix}${key}.`)) found.set(inner, text)
+    if (typeof value === 'string') texts.set(prefix + key, value)
+    else for (const [inner, text] of flatten(value, `${prefix}${key}.`)) texts.set(inner, text)
   }
-  return found
+  return texts
 }
 
 const korean = flatten(ko)
@@ -25,20 +25,20 @@ const source = readdirSync(APP, { recursive: true, encoding: 'utf8' })
   .filter(file => /\.(vue|ts)$/.test(file) && !file.startsWith('api/'))
   .map(file => readFileSync(`${APP}/${file}`, 'utf8')).join('\n')
 const literal = new Set([...source.matchAll(/\bt\('([^']+)'/g)].map(match => match[1]!))
-/** t(`state.${x}`): every key of that shape counts as used. */
-const shapes = [...source.matchAll(/\bt\(`([^`]+)`/g)].map(match => new RegExp(`^${match[1]!.replace(/\./g, '\\.').replace(/\$\{[^}]+\}/g, '[^.]+')}$`))
+// A key such as t(`state.${name}`) uses every key of that form.
+const patterns = [...source.matchAll(/\bt\(`([^`]+)`/g)].map(match => new RegExp(`^${match[1]!.replace(/\./g, '\\.').replace(/\$\{[^}]+\}/g, '[^.]+')}$`))
 
 it('has the same keys in both languages', () => {
   expect([...korean.keys()].sort()).toEqual([...english.keys()].sort())
 })
 
-it('has every key that the code names', () => {
+it('has every key that the code uses', () => {
   expect([...literal].filter(key => !english.has(key))).toEqual([])
-  expect(shapes.filter(shape => ![...english.keys()].some(key => shape.test(key)))).toEqual([])
+  expect(patterns.filter(pattern => ![...english.keys()].some(key => pattern.test(key)))).toEqual([])
 })
 
-it('has no key that nobody uses', () => {
-  expect([...english.keys()].filter(key => !literal.has(key) && !shapes.some(shape => shape.test(key)))).toEqual([])
+it('has no unused keys', () => {
+  expect([...english.keys()].filter(key => !literal.has(key) && !patterns.some(pattern => pattern.test(key)))).toEqual([])
 })
 
 it('has the same placeholders in both languages', () => {
@@ -46,8 +46,8 @@ it('has the same placeholders in both languages', () => {
   expect([...english].filter(([key, text]) => placeholders(text).join() !== placeholders(korean.get(key) ?? '').join())).toEqual([])
 })
 
-it('names every metric and view that a chart can show', () => {
-  // Named by their labels alone: the mount point, the core, the mode.
+it('has a name for every metric and view that a chart can show', () => {
+  // These series are named after a label: the mount point, the core, the mode.
   const byLabel = new Set(['filesystem_usage_ratio', 'cpu_core_usage_ratio', 'cpu_time_seconds_total'])
   for (const family of FAMILIES) {
     for (const view of VIEWS[family]) {

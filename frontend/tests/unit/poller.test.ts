@@ -4,10 +4,10 @@ import { Poller, backoffMs, nextPollDelay } from '~/utils/poller'
 beforeEach(() => vi.useFakeTimers())
 afterEach(() => vi.useRealTimers())
 
-describe('the next round', () => {
-  it('comes just after the next frame is due', () => expect(nextPollDelay(10_000, 12_000, 10_000)).toBe(8_400))
-  it('does not rush when a frame is overdue', () => expect(nextPollDelay(10_000, 25_000, 10_000)).toBe(10_000))
-  it('comes at least every 10 s and at most every second', () => {
+describe('the next poll', () => {
+  it('happens just after the next frame is due', () => expect(nextPollDelay(10_000, 12_000, 10_000)).toBe(8_400))
+  it('does not speed up when a frame is overdue', () => expect(nextPollDelay(10_000, 25_000, 10_000)).toBe(10_000))
+  it('happens at least every 10 s and at most once a second', () => {
     expect(nextPollDelay(null, 0, 60_000)).toBe(10_000)
     expect(nextPollDelay(null, 0, 100)).toBe(1_000)
     expect(nextPollDelay(1_000, 1_950, 1_000)).toBe(500)
@@ -20,19 +20,19 @@ it('waits longer after each failure, up to 30 s', () => {
 })
 
 describe('the poller', () => {
-  it('runs in rounds, backs off after failures and recovers', async () => {
-    let broken = false
-    const task = vi.fn(async () => { if (broken) throw new Error('away') })
+  it('runs repeatedly, backs off after failures and recovers', async () => {
+    let failing = false
+    const task = vi.fn(async () => { if (failing) throw new Error('away') })
     const onFailure = vi.fn()
     const poller = new Poller({ task, delayMs: () => 5_000, onFailure, random: () => 0 })
     poller.start()
     await vi.advanceTimersByTimeAsync(0)
     expect(task).toHaveBeenCalledTimes(1)
-    broken = true
+    failing = true
     await vi.advanceTimersByTimeAsync(5_000)
     await vi.advanceTimersByTimeAsync(1_000)
     expect(onFailure.mock.calls.map(call => call.slice(1))).toEqual([[1, 1_000], [2, 2_000]])
-    broken = false
+    failing = false
     await vi.advanceTimersByTimeAsync(2_000)
     await vi.advanceTimersByTimeAsync(5_000)
     expect(task).toHaveBeenCalledTimes(5)
@@ -41,12 +41,12 @@ describe('the poller', () => {
     expect(task).toHaveBeenCalledTimes(5)
   })
 
-  it('never runs two rounds at a time, and does one more when poked meanwhile', async () => {
+  it('runs the task once at a time, and once more if asked while it is running', async () => {
     const finish: (() => void)[] = []
     const task = vi.fn(() => new Promise<void>(resolve => finish.push(resolve)))
     const poller = new Poller({ task, delayMs: () => 5_000 })
     poller.start()
-    poller.poke()
+    poller.runNow()
     poller.stop()
     poller.start()
     expect(task).toHaveBeenCalledTimes(1)

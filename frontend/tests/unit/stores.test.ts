@@ -2,25 +2,25 @@ import type { InternalAxiosRequestConfig } from 'axios'
 import { AxiosError, AxiosHeaders } from 'axios'
 import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { current, history, servers } from '../../mock/api'
+import { current, history, servers } from '../../mock/metrics'
 import { configureClient } from '~/api/client'
-import type { CurrentMetrics } from '~/api/client'
+import type { CurrentMetrics } from '~/api/metrics'
 import { client } from '~/api/generated/client.gen'
 import { useMetricsStore } from '~/stores/metrics'
 import { sortServers, useServersStore } from '~/stores/servers'
 
 const NOW = Date.UTC(2026, 10, 23, 12)
-type Answer = (url: URL) => object | { status: number, body: unknown } | 'away'
+type Answer = (url: URL) => object | { status: number, body: unknown } | 'unreachable'
 
 let answer: Answer
 let requests: URL[]
 
-// The API is replaced at its HTTP edge: everything above it, the generated client too, is the real one.
+// Replaces HTTP: the generated client and everything above it are real.
 async function adapter(config: InternalAxiosRequestConfig) {
   const url = new URL(client.instance.getUri(config), 'http://bongsu.test')
   requests.push(url)
   const result = answer(url)
-  if (result === 'away') throw new AxiosError('Network Error', 'ERR_NETWORK', config)
+  if (result === 'unreachable') throw new AxiosError('Network Error', 'ERR_NETWORK', config)
   const failed = 'status' in result && 'body' in result
   const response = { status: failed ? result.status : 200, statusText: '', headers: new AxiosHeaders(), config, data: failed ? result.body : result }
   if (failed) throw new AxiosError('Request failed', undefined, config, undefined, response)
@@ -44,15 +44,15 @@ beforeEach(() => {
 afterEach(() => vi.useRealTimers())
 
 describe('servers', () => {
-  it('are sorted by trouble, then by name', async () => {
+  it('are sorted by state, then by name', async () => {
     const store = useServersStore()
     expect(store.loaded).toBe(false)
     await store.refresh()
     expect(store.servers.map(server => server.state).slice(0, 3)).toEqual(['down', 'late', 'up'])
-    expect(store.troubled).toHaveLength(2)
-    expect(store.byId.get(2)?.name).toBe('db-primary')
+    expect(store.notUp).toHaveLength(2)
+    expect(store.get(2)?.name).toBe('db-primary')
   })
-  it('are all fetched, page by page, and an interval that is not known is 10 s', async () => {
+  it('are fetched page by page, with an unknown interval replaced by 10 s', async () => {
     const all = (servers(NOW) as { servers: { interval_ms: number }[] }).servers
     answer = url => (url.searchParams.has('cursor')
       ? { servers: all.slice(3), next: null }
@@ -61,27 +61,27 @@ describe('servers', () => {
     await store.refresh()
     expect(requests.map(url => url.search)).toEqual(['', '?cursor=3'])
     expect(store.servers).toHaveLength(7)
-    expect(store.byId.get(1)?.interval_ms).toBe(10_000)
+    expect(store.get(1)?.interval_ms).toBe(10_000)
   })
-  it('open with the remembered one, else with one that has something to show', async () => {
+  it('open with the remembered one, or else with one that is up', async () => {
     const store = useServersStore()
     await store.refresh()
     expect(store.initial?.state).toBe('up')
     store.remember(6)
     expect(store.initial?.id).toBe(6)
   })
-  it('sort without changing the list', () => {
+  it('are sorted without changing the given list', () => {
     const list = [...(servers(NOW) as { servers: Parameters<typeof sortServers>[0] }).servers]
-    const before = list.map(({ id }) => id)
+    const ids = list.map(({ id }) => id)
     sortServers(list)
-    expect(list.map(({ id }) => id)).toEqual(before)
+    expect(list.map(({ id }) => id)).toEqual(ids)
   })
 })
 
 describe('metrics', () => {
   const request = { serverId: 1, metrics: ['cpu_usage_ratio'], rangeMs: 900_000, endMs: null, maxPoints: 400 }
 
-  it('asks for one window and appends live frames to it', async () => {
+  it('fetch a window once and append live frames to it', async () => {
     const store = useMetricsStore()
     await store.openWindow('w', request)
     expect(requests[0]?.search).toBe('?server=1&metric=cpu_usage_ratio&start=-900s&end=now&max_points=400')
@@ -96,7 +96,7 @@ describe('metrics', () => {
     expect(store.windows.get('w')!.data).toBe(data)
   })
 
-  it('shows a server that is down up to its last frame, and leaves that alone', async () => {
+  it('end the history of a server that is down with its last frame, and append nothing', async () => {
     const store = useMetricsStore()
     await store.openWindow('w', { ...request, endMs: NOW - 3_600_000 })
     expect(requests[0]?.searchParams.get('start')).toBe(String(NOW - 4_500_000))
@@ -106,14 +106,14 @@ describe('metrics', () => {
     expect(store.windows.get('w')!.data).toBe(data)
   })
 
-  it('keeps the clock of the API server', async () => {
+  it('use the clock of the API server', async () => {
     const store = useMetricsStore()
     await store.refreshCurrent(1, 10_000)
     expect(store.clockOffsetMs).toBe(5_000)
     expect(store.snapshots.get(1)?.byMetric.has('cpu_usage_ratio')).toBe(true)
   })
 
-  it('keeps old values when a later fetch fails, and says why', async () => {
+  it('keep the old values and the error when a later fetch fails', async () => {
     const store = useMetricsStore()
     await store.openWindow('w', request)
     const { data } = store.windows.get('w')!
@@ -123,9 +123,9 @@ describe('metrics', () => {
     expect(store.windows.get('w')!.data).toBe(data)
   })
 
-  it('tells an absent API from a broken one', async () => {
+  it('tell an unreachable API server from one that fails', async () => {
     const store = useMetricsStore()
-    answer = () => 'away'
+    answer = () => 'unreachable'
     await store.openWindow('a', request)
     expect(store.windows.get('a')).toMatchObject({ status: 'error', error: { code: 'network', status: null } })
     answer = () => ({ status: 502, body: '<html>' })
@@ -133,7 +133,7 @@ describe('metrics', () => {
     expect(store.windows.get('b')).toMatchObject({ status: 'error', error: { code: 'http_502' } })
   })
 
-  it('forgets a closed window even when its answer comes late', async () => {
+  it('forget a closed window, even if its answer arrives later', async () => {
     const store = useMetricsStore()
     const opened = store.openWindow('w', request)
     store.closeWindow('w')
@@ -141,7 +141,7 @@ describe('metrics', () => {
     expect(store.windows.size).toBe(0)
   })
 
-  it('goes from live over reconnecting to offline and back', () => {
+  it('go from live to reconnecting to offline and back', () => {
     const store = useMetricsStore()
     expect(store.status).toBe('connecting')
     store.markSuccess()

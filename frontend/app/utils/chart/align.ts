@@ -1,8 +1,8 @@
 import type { SeriesData } from './series'
 
 /**
- * One time axis for all lines. A value is a number, `null` (a gap: the line breaks) or `undefined` (this line has nothing at a
- * time that another line has: the line goes on).
+ * The value of a line at one time of the shared time axis: a number, `null` (a gap: the line breaks) or `undefined` (only other lines
+ * have a value at this time: the line continues).
  */
 export type Cell = number | null | undefined
 
@@ -18,16 +18,16 @@ export interface AlignedData {
   lines: AlignedLine[]
 }
 
-// One lost frame of a server is noise (a slow tick), two in a row are an outage that a person must see.
+// A single missing frame is noise; two in a row are a gap.
 const RAW_GAP_STEPS = 3
-// Buckets are aligned, so the next one missing is a gap already; the half step forgives rounding.
+// Buckets are aligned, so a single missing one is a gap. The half step tolerates rounding.
 const BUCKET_GAP_STEPS = 1.5
 
 export function gapThreshold(stepMs: number | null, intervalMs: number): number {
   return stepMs === null ? intervalMs * RAW_GAP_STEPS : stepMs * BUCKET_GAP_STEPS
 }
 
-/** The times at which a line must break: just after the last value before each gap. */
+/** The times at which a line breaks: 1 ms after the last value before each gap. */
 export function findGaps(times: readonly number[], thresholdMs: number): number[] {
   const gaps: number[] = []
   for (let i = 1; i < times.length; i++) {
@@ -38,29 +38,26 @@ export function findGaps(times: readonly number[], thresholdMs: number): number[
 
 export function alignSeries(series: readonly SeriesData[], thresholdMs: number, scale: (item: SeriesData) => number = () => 1): AlignedData {
   const gaps = series.map(item => findGaps(item.times, thresholdMs))
-  const all = new Set<number>()
-  for (const item of series) for (const time of item.times) all.add(time)
-  for (const times of gaps) for (const time of times) all.add(time)
-  const times = [...all].sort((a, b) => a - b)
-  const index = new Map(times.map((time, i) => [time, i]))
+  const times = [...new Set([...series.map(item => item.times), ...gaps].flat())].sort((a, b) => a - b)
+  const indexOf = new Map(times.map((time, i) => [time, i]))
 
-  const lines = series.map((item, n) => {
+  const lines = series.map((item, seriesIndex) => {
     const factor = scale(item)
-    const place = (values: readonly (number | null)[]): Cell[] => {
+    const align = (values: readonly (number | null)[]): Cell[] => {
       const cells = new Array<Cell>(times.length).fill(undefined)
       item.times.forEach((time, i) => {
         const value = values[i] ?? null
-        cells[index.get(time)!] = value === null ? null : value * factor
+        cells[indexOf.get(time)!] = value === null ? null : value * factor
       })
-      for (const time of gaps[n]!) cells[index.get(time)!] = null
+      for (const time of gaps[seriesIndex]!) cells[indexOf.get(time)!] = null
       return cells
     }
-    return { key: item.key, values: place(item.values), min: item.min && place(item.min), max: item.max && place(item.max) }
+    return { key: item.key, values: align(item.values), min: item.min && align(item.min), max: item.max && align(item.max) }
   })
   return { times, lines }
 }
 
-/** About `limit` rows spread evenly, the newest always among them: for the table beside a chart. */
+/** Picks at most `limit` indexes, evenly spread, including the first and the last. */
 export function thinIndexes(length: number, limit: number): number[] {
   if (length <= limit) return Array.from({ length }, (_, i) => i)
   const step = (length - 1) / (limit - 1)

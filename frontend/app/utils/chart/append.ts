@@ -1,26 +1,26 @@
-import type { CurrentSeries } from '~/api/client'
+import type { CurrentSeries } from '~/api/metrics'
 import { liveValue, seriesKey } from './series'
 import type { HistoryData, SeriesData } from './series'
 
 export interface LiveFrame {
   timeMs: number
-  /** Between frames of this server: how much one sample weighs in a bucket. */
+  /** The agent's interval, which tells how many samples a bucket holds. */
   intervalMs: number
   series: CurrentSeries[]
 }
 
-/** Adds one live frame to a fetched history and drops what left the range. A frame that is not newer changes nothing. */
+/** Adds a live frame to a fetched history and drops values before the range. Returns the same history if the frame is not newer. */
 export function appendFrame(history: HistoryData, frame: LiveFrame, metrics: ReadonlySet<string>, rangeMs: number): HistoryData {
   if (frame.timeMs <= history.endMs) return history
   const startMs = frame.timeMs - rangeMs
-  const known = new Map(history.series.map(series => [series.key, series]))
+  const byKey = new Map(history.series.map(series => [series.key, series]))
   for (const live of frame.series) {
     if (!metrics.has(live.metric)) continue
     const key = seriesKey(live.metric, live.labels)
-    const series = known.get(key) ?? emptySeries(key, live, history.stepMs)
-    known.set(key, appendValue(series, frame.timeMs, liveValue(live), history.stepMs, frame.intervalMs))
+    const series = byKey.get(key) ?? emptySeries(key, live, history.stepMs)
+    byKey.set(key, appendValue(series, frame.timeMs, liveValue(live), history.stepMs, frame.intervalMs))
   }
-  const series = [...known.values()].map(item => dropBefore(item, history.stepMs === null ? startMs : startMs - history.stepMs))
+  const series = [...byKey.values()].map(item => dropBefore(item, history.stepMs === null ? startMs : startMs - history.stepMs))
   return { ...history, startMs, endMs: frame.timeMs, series }
 }
 
@@ -31,7 +31,7 @@ function emptySeries(key: string, live: CurrentSeries, stepMs: number | null): S
 
 function appendValue(series: SeriesData, timeMs: number, value: number | null, stepMs: number | null, intervalMs: number): SeriesData {
   if (stepMs === null) return { ...series, times: [...series.times, timeMs], values: [...series.values, value] }
-  // Buckets that hold no data are not listed.
+  // A history lists only buckets that hold data.
   if (value === null) return series
   const bucket = Math.floor(timeMs / stepMs) * stepMs
   const last = series.times.length - 1
@@ -44,18 +44,18 @@ function appendValue(series: SeriesData, timeMs: number, value: number | null, s
       max: series.max && [...series.max, value],
     }
   }
-  // How many samples the newest bucket holds already is not in the answer; its age tells it well enough until the next fetch.
-  const before = Math.max(1, Math.round((timeMs - bucket) / intervalMs))
-  const old = series.values[last] ?? value
+  // The API does not say how many samples the newest bucket holds. Its age is a good enough estimate until the next fetch.
+  const sampleCount = Math.max(1, Math.round((timeMs - bucket) / intervalMs))
+  const mean = series.values[last] ?? value
   return {
     ...series,
-    values: withLast(series.values, (old * before + value) / (before + 1)),
-    min: series.min && withLast(series.min, Math.min(series.min[last] ?? value, value)),
-    max: series.max && withLast(series.max, Math.max(series.max[last] ?? value, value)),
+    values: replaceLast(series.values, (mean * sampleCount + value) / (sampleCount + 1)),
+    min: series.min && replaceLast(series.min, Math.min(series.min[last] ?? value, value)),
+    max: series.max && replaceLast(series.max, Math.max(series.max[last] ?? value, value)),
   }
 }
 
-function withLast(values: (number | null)[], value: number): (number | null)[] {
+function replaceLast(values: (number | null)[], value: number): (number | null)[] {
   const copy = values.slice()
   copy[copy.length - 1] = value
   return copy

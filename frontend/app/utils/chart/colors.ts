@@ -1,6 +1,6 @@
 import { seriesKey } from './series'
 
-/** Okabe-Ito's hues (told apart with every kind of colour blindness), darkened or lightened to 3:1 on the surface of each theme. */
+/** The Okabe-Ito hues, which are safe for colour-blind people, adjusted to a contrast of 3:1 on the surface of each theme. */
 export const PALETTE = {
   light: ['#c2410c', '#0369a1', '#047857', '#a16207', '#7c3aed', '#be185d', '#0e7490', '#475569'],
   dark: ['#fb923c', '#60a5fa', '#34d399', '#fde047', '#a78bfa', '#f472b6', '#67e8f9', '#cbd5e1'],
@@ -10,13 +10,10 @@ export type Theme = keyof typeof PALETTE
 
 const DASHES: readonly (readonly number[])[] = [[], [6, 3], [2, 3]]
 
-// Chosen by a search (tests/unit/colors.test.ts says for what): with this seed the lines of each default chart differ in colour.
-export const COLOR_SEED = 3_494_200
+// Found by a search: with this seed the lines of each default chart have different colours (see tests/unit/colors.test.ts).
+const COLOR_SEED = 3_494_200
 
-/**
- * FNV-1a with the finish of MurmurHash3 (the low bits of FNV alone follow the last letters): small, and the same in every browser for
- * ever, which is all that a stable colour needs.
- */
+// FNV-1a followed by the finalizer of MurmurHash3, because the low bits of FNV-1a alone depend mostly on the last letters.
 function hash(text: string, seed: number): number {
   let value = (0x811C9DC5 ^ seed) >>> 0
   for (let i = 0; i < text.length; i++) {
@@ -27,7 +24,7 @@ function hash(text: string, seed: number): number {
   return (value ^ (value >>> 16)) >>> 0
 }
 
-/** The place in the palette depends on nothing but the series, so a line keeps its colour on every page and after a reload. */
+/** Depends on the series only, so a line has the same colour on every page and after a reload. */
 export function colorIndex(metric: string, labels: Record<string, string>, seed = COLOR_SEED): number {
   return hash(seriesKey(metric, labels), seed) % PALETTE.light.length
 }
@@ -37,7 +34,7 @@ export interface LineStyle {
   dash: readonly number[]
 }
 
-/** Two lines of one chart may share a colour; the second one is dashed then, the third dotted, in the order given: what matters most stays solid. */
+/** If lines share a colour, the first is solid, the second dashed and the third dotted; so pass the most important series first. */
 export function lineStyles(series: readonly { key: string, metric: string, labels: Record<string, string> }[]): Map<string, LineStyle> {
   const used = new Map<number, number>()
   const styles = new Map<string, LineStyle>()

@@ -1,4 +1,4 @@
-// From a fetched history to what the chart, its legend, its tooltip and its table show.
+// Turns a fetched history into what the chart, its legend, its tooltip and its table show.
 import type { DisplayUnit } from '../format'
 import { scaleFactor } from '../views'
 import type { ChartView } from '../views'
@@ -6,6 +6,7 @@ import { alignSeries, gapThreshold } from './align'
 import type { AlignedData, Cell } from './align'
 import { PALETTE, lineStyles } from './colors'
 import type { Theme } from './colors'
+import { rangeStart } from './range'
 import type { HistoryData, SeriesData } from './series'
 
 export interface ChartLine {
@@ -33,18 +34,18 @@ export interface ModelOptions {
   cores: number
   intervalMs: number
   rangeMs: number
-  /** When the server was seen first: what was before it is no empty space to show. */
-  sinceMs: number
+  /** When the server was first seen; the chart does not start before that. */
+  firstSeenMs: number
   theme: Theme
   nameOf: (metric: string, labels: Record<string, string>) => string
 }
 
 export function buildModel(data: HistoryData, options: ModelOptions): ChartModel {
-  const { view, cores, intervalMs, rangeMs, sinceMs, theme, nameOf } = options
+  const { view, cores, intervalMs, rangeMs, firstSeenMs, theme, nameOf } = options
   const order = new Map(view.metrics.map((metric, i) => [metric, i]))
   const series = data.series
     .filter(item => order.has(item.metric) && item.times.length > 0)
-    .filter(item => !view.withoutModes?.includes(item.labels.mode ?? ''))
+    .filter(item => !view.excludedModes?.includes(item.labels.mode ?? ''))
     .sort((a, b) => order.get(a.metric)! - order.get(b.metric)! || modeOrder(a) - modeOrder(b) || a.key.localeCompare(b.key, 'en', { numeric: true }))
   const gapMs = gapThreshold(data.stepMs, intervalMs)
   const aligned: AlignedData = alignSeries(series, gapMs, (item: SeriesData) => scaleFactor(view, item.metric, cores))
@@ -62,38 +63,30 @@ export function buildModel(data: HistoryData, options: ModelOptions): ChartModel
       max: line.max,
     }
   })
-  return { times: aligned.times, lines, unit: view.unit, startMs: rangeStart(data.endMs, rangeMs, sinceMs), endMs: data.endMs, stepMs: data.stepMs, gapMs }
+  return { times: aligned.times, lines, unit: view.unit, startMs: rangeStart(data.endMs, rangeMs, firstSeenMs), endMs: data.endMs, stepMs: data.stepMs, gapMs }
 }
 
-// A server that was started a moment ago gets a chart of two minutes, not one of two pixels.
-const SHORTEST_MS = 120_000
-
-/** Where the time axis starts: a range ago, or when a younger server was seen first. */
-export function rangeStart(endMs: number, rangeMs: number, sinceMs: number): number {
-  return Math.max(endMs - rangeMs, Math.min(sinceMs, endMs - SHORTEST_MS))
-}
-
-// The modes of CPU time in the order in which a person asks for them.
-const MODES = ['user', 'system', 'iowait', 'steal']
+// The most interesting modes of CPU time come first.
+const MODE_ORDER = ['user', 'system', 'iowait', 'steal']
 
 function modeOrder(series: SeriesData): number {
-  const place = MODES.indexOf(series.labels.mode ?? '')
-  return place < 0 ? MODES.length : place
+  const index = MODE_ORDER.indexOf(series.labels.mode ?? '')
+  return index < 0 ? MODE_ORDER.length : index
 }
 
-/** The cell at an index or, where this line has none at that time, the nearest one that is not further than a gap. */
+/** The value at an index. If only other lines have a value there, the nearest value within `gapMs`. */
 export function cellNear(cells: readonly Cell[], times: readonly number[], index: number, gapMs: number): number | null {
   const exact = cells[index]
   if (exact !== undefined) return exact
-  const at = times[index]!
+  const time = times[index]!
   for (let distance = 1; distance < times.length; distance++) {
     const before = index - distance
     const after = index + distance
-    const beforeNear = before >= 0 && at - times[before]! <= gapMs
-    const afterNear = after < times.length && times[after]! - at <= gapMs
+    const beforeNear = before >= 0 && time - times[before]! <= gapMs
+    const afterNear = after < times.length && times[after]! - time <= gapMs
     if (!beforeNear && !afterNear) return null
-    const found = (beforeNear ? cells[before] : undefined) ?? (afterNear ? cells[after] : undefined)
-    if (found !== undefined && found !== null) return found
+    const cell = (beforeNear ? cells[before] : undefined) ?? (afterNear ? cells[after] : undefined)
+    if (cell !== undefined && cell !== null) return cell
   }
   return null
 }
@@ -106,12 +99,12 @@ export function lastValue(cells: readonly Cell[]): number | null {
   return null
 }
 
-/** The indexes at which any line has a value: where a keyboard stops and a table has a row. */
+/** The indexes at which any line has a value. */
 export function filledIndexes(model: ChartModel): number[] {
   return model.times.map((_, i) => i).filter(i => model.lines.some(line => typeof line.values[i] === 'number'))
 }
 
-export interface LineSummary { key: string, name: string, last: number | null, lowest: number | null, mean: number | null, highest: number | null }
+export interface LineSummary { key: string, lowest: number | null, mean: number | null, highest: number | null }
 
 export function summarize(line: ChartLine): LineSummary {
   const numbers = (cells: readonly Cell[]) => cells.filter((cell): cell is number => typeof cell === 'number')
@@ -120,8 +113,6 @@ export function summarize(line: ChartLine): LineSummary {
   const highs = numbers(line.max ?? line.values)
   return {
     key: line.key,
-    name: line.name,
-    last: lastValue(line.values),
     lowest: lows.length === 0 ? null : lows.reduce((a, b) => Math.min(a, b)),
     mean: values.length === 0 ? null : values.reduce((a, b) => a + b, 0) / values.length,
     highest: highs.length === 0 ? null : highs.reduce((a, b) => Math.max(a, b)),

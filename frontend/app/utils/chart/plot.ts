@@ -1,4 +1,4 @@
-// The options of uPlot for a chart model: everything that is not Vue and not state.
+// uPlot's data and options for a chart model.
 import type uPlot from 'uplot'
 import { formatAxisTime, formatAxisValue } from '../format'
 import type { DisplayUnit, Locale } from '../format'
@@ -6,18 +6,18 @@ import type { Cell } from './align'
 import type { Theme } from './colors'
 import type { ChartModel } from './model'
 
-// Bands of more lines than this lie on top of each other and say nothing.
-const BANDS_UP_TO = 10
+// The bands of more lines would cover each other.
+const MAX_BANDS = 10
 const FONT = '12px "Pretendard Variable", Pretendard, system-ui, sans-serif'
 const INK: Record<Theme, { text: string, grid: string, page: string }> = {
   light: { text: '#475569', grid: '#e8edf3', page: '#ffffff' },
   dark: { text: '#9fadc1', grid: '#1c263b', page: '#121a2b' },
 }
-// Steps that read well in powers of two: 1, 2, 4 ... 512 of each unit from B to PiB.
+// Powers of two are round numbers of bytes: 1, 2, 4 ... 512 of each unit from B to PiB.
 const BINARY_STEPS = Array.from({ length: 60 }, (_, power) => 2 ** power)
-// The first line of a view is the one it is about.
 const LINE_WIDTH = 1.5
-const FIRST_WIDTH = 2
+// The first line of a view is its most important one.
+const FIRST_LINE_WIDTH = 2
 const POINT_BORDER = 2
 
 export interface PlotContext {
@@ -34,10 +34,10 @@ export interface PlotContext {
 }
 
 export function showsBands(model: ChartModel): boolean {
-  return model.lines.length <= BANDS_UP_TO && model.lines.some(line => line.min !== null)
+  return model.lines.length <= MAX_BANDS && model.lines.some(line => line.min !== null)
 }
 
-/** Lines first, then the lower and upper edge of each band. */
+/** The lines, followed by the lower and upper edge of each line's band. */
 export function plotData(model: ChartModel): uPlot.AlignedData {
   const columns = model.lines.map(line => line.values)
   if (showsBands(model)) for (const line of model.lines) columns.push(line.min ?? [], line.max ?? [])
@@ -88,7 +88,7 @@ export function plotOptions(context: PlotContext): uPlot.Options {
         label: line.name,
         show: !hidden.has(line.key),
         stroke: line.color,
-        width: i === 0 ? FIRST_WIDTH : LINE_WIDTH,
+        width: i === 0 ? FIRST_LINE_WIDTH : LINE_WIDTH,
         dash: [...line.dash],
         points: { show: isolatedPoints, size: 4, fill: line.color },
       })),
@@ -112,14 +112,14 @@ export function plotOptions(context: PlotContext): uPlot.Options {
   }
 }
 
-/** Up from 0, with a little room above; a share never goes over 100 % nor looks dramatic below 5 %. */
+/** From 0 to a little above the maximum. A ratio ends at 100 %, and at no less than 5 %, so that small values look small. */
 export function yRange(unit: DisplayUnit, max: number | null): [number, number] {
   const top = max === null || !(max > 0) ? 0 : max * 1.08
   if (unit !== 'ratio') return [0, top > 0 ? top : 1]
   return [0, top > 0.9 ? Math.max(1, max ?? 0) : Math.max(0.05, top)]
 }
 
-// The edges of bands get no cursor point.
+// Band edges have no cursor point.
 function cursorPoint(lines: number): (plot: uPlot, index: number) => HTMLElement {
   return (_, index) => {
     const point = document.createElement('div')
@@ -132,7 +132,7 @@ function cursorPoint(lines: number): (plot: uPlot, index: number) => HTMLElement
   }
 }
 
-// Between two gaps a single value makes no line: only then it needs a point.
+// A single value draws no line, so it needs a point.
 function isolatedPoints(plot: uPlot, seriesIndex: number): boolean {
   const values = plot.data[seriesIndex] as Cell[] | undefined
   return values !== undefined && values.filter(value => typeof value === 'number').length === 1

@@ -1,13 +1,13 @@
-import type { CurrentSeries, HistorySeries, MetricHistory } from '~/api/client'
+import type { CurrentSeries, HistorySeries, MetricsHistory } from '~/api/metrics'
 
-/** One line: times ascending, `null` = no value at that time. Never changed in place: an update is a new object. */
+/** The values of one series: times ascending, `null` for a missing value. Immutable: an update creates a new object. */
 export interface SeriesData {
   key: string
   metric: string
   labels: Record<string, string>
   times: number[]
   values: (number | null)[]
-  /** Extremes within each bucket; `null` when the values are stored samples. */
+  /** Extremes of each bucket; `null` if the values are stored samples. */
   min: (number | null)[] | null
   max: (number | null)[] | null
 }
@@ -15,21 +15,21 @@ export interface SeriesData {
 export interface HistoryData {
   startMs: number
   endMs: number
-  /** `null`: stored samples as they are. */
+  /** Length of a bucket; `null` if the values are stored samples. */
   stepMs: number | null
   series: SeriesData[]
 }
 
 export const EMPTY_HISTORY: HistoryData = { startMs: 0, endMs: 0, stepMs: null, series: [] }
 
-/** The same series has the same key whatever the order of its labels: `name{a="1",b="2"}`. */
+/** `name{a="1",b="2"}`, independent of the order of the labels. */
 export function seriesKey(metric: string, labels: Record<string, string>): string {
   const names = Object.keys(labels).sort()
   if (names.length === 0) return metric
   return `${metric}{${names.map(name => `${name}="${labels[name]}"`).join(',')}}`
 }
 
-export function toHistoryData(response: MetricHistory): HistoryData {
+export function toHistoryData(response: MetricsHistory): HistoryData {
   return {
     startMs: response.start_ms,
     endMs: response.end_ms,
@@ -50,12 +50,12 @@ function toSeriesData(series: HistorySeries): SeriesData {
   }
 }
 
-/** What a history of this series shows: the rate of a counter, the value of a gauge. */
+/** What a history shows of this series: the rate of a counter, the value of a gauge. */
 export function liveValue(series: CurrentSeries): number | null {
   return series.kind === 'counter' ? series.rate : series.value
 }
 
-/** The lines of some metrics added up, at the times where any of them has a value: "all disks, both ways". */
+/** Adds up the series of some metrics at every time at which one of them has a value. */
 export function sumSeries(series: readonly SeriesData[], metrics: readonly string[]): { times: number[], values: number[] } {
   const sums = new Map<number, number>()
   for (const item of series) {

@@ -1,0 +1,14 @@
+import { unwrap } from './client'
+import * as api from './generated'
+
+export type CurrentMetrics = api.GetCurrentMetricsResponses[200]
+export type CurrentSeries = CurrentMetrics['servers'][number]['series'][number]
+export type MetricsHistory = api.GetMetricsHistoryResponses[200]
+export type HistorySeries = MetricsHistory['series'][number]
+export type HistoryQuery = NonNullable<api.GetMetricsHistoryData['query']>
+
+export const fetchCurrent = (serverId: number): Promise<CurrentMetrics> =>
+  unwrap(api.getCurrentMetrics({ query: { server: [serverId] }, throwOnError: true }))
+
+export const fetchHistory = (query: HistoryQuery, signal?: AbortSignal): Promise<MetricsHistory> =>
+  unwrap(api.getMetricsHistory({ query, signal, throwOnError: true }))

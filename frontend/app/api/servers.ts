@@ -1,0 +1,28 @@
+import { unwrap } from './client'
+import * as api from './generated'
+
+export type ServerPage = api.ListServersResponses[200]
+export type Server = ServerPage['servers'][number]
+export type ServerState = Server['state']
+
+/** Assumed when an agent does not report its interval (0); the API server assumes the same when it decides a server's state. */
+export const DEFAULT_INTERVAL_MS = 10_000
+
+/** Fetches every page of the list. */
+export async function listServers(): Promise<Server[]> {
+  const servers: Server[] = []
+  let cursor: number | undefined
+  do {
+    const page = await unwrap(api.listServers({ query: { cursor }, throwOnError: true }))
+    servers.push(...page.servers.map(withInterval))
+    cursor = page.next === null ? undefined : Number(page.next)
+  } while (cursor !== undefined)
+  return servers
+}
+
+function withInterval(server: Server): Server {
+  return { ...server, interval_ms: server.interval_ms || DEFAULT_INTERVAL_MS }
+}
+
+export const setServerTags = (serverId: number, tags: Record<string, string>) =>
+  unwrap(api.setServerTags({ path: { server_id: serverId }, body: { tags }, throwOnError: true }))

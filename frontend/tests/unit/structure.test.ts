@@ -1,0 +1,42 @@
+import { readFileSync, readdirSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, it } from 'vitest'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+function filesIn(folder: string): string[] {
+  return readdirSync(ROOT + folder, { recursive: true, encoding: 'utf8' })
+    .filter(path => /\.(vue|ts)$/.test(path)).map(path => `${folder}/${path}`)
+    .filter(path => !/^app\/api\/(generated|proto)\//.test(path))
+}
+
+const prefixOf = (area: string) => area[0]!.toUpperCase() + area.slice(1)
+
+it('keeps every component in the folder of its area, and starts its name with the area', () => {
+  const misplaced = filesIn('app/components').filter((path) => {
+    const area = basename(dirname(path))
+    return path !== `app/components/${area}/${basename(path)}` || !basename(path).startsWith(prefixOf(area))
+  })
+  expect(misplaced).toEqual([])
+})
+
+it('has the components that templates use, and no others', () => {
+  const components = filesIn('app/components').map(path => basename(path, '.vue'))
+  const areas = new RegExp(`^(${readdirSync(`${ROOT}app/components`).map(prefixOf).join('|')})[A-Z]`)
+  const used = new Set(filesIn('app').filter(path => path.endsWith('.vue')).flatMap(path =>
+    [...readFileSync(ROOT + path, 'utf8').matchAll(/^ *<([A-Z]\w+)/gm)].map(match => match[1]!).filter(name => areas.test(name))))
+  expect([...used].sort()).toEqual(components.sort())
+})
+
+it('exports no function, class or constant that no other file uses', () => {
+  const sources = new Map(['app', 'tests', 'mock'].flatMap(filesIn).map(path => [path, readFileSync(ROOT + path, 'utf8')]))
+  const unused: string[] = []
+  for (const [path, source] of sources) {
+    for (const [, name] of source.matchAll(/^export (?:async )?(?:function|const|class) (\w+)/gm)) {
+      const used = [...sources].some(([other, text]) => other !== path && new RegExp(`\\b${name}\\b`).test(text))
+      if (!used) unused.push(`${path}: ${name}`)
+    }
+  }
+  expect(unused).toEqual([])
+})
