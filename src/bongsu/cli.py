@@ -1,4 +1,4 @@
-"""``bongsu``: one command. Its parts are loaded only when they are asked for, so that the agent stays small."""
+"""The command ``bongsu``. Each subcommand is imported only when it runs, so that the agent stays small."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 USAGE = """\
 usage: bongsu COMMAND ...
 
-  up       everything on this machine: API server, worker and an agent; the quickest way to look around
-  server   the API server and its worker
-  agent    watches this machine and sends to an API server
-  db       the database: upgrade, stats, check, backup, restore, copy
-  user     people: create, list, password, role, disable, enable, delete, reset-second-factor
-  auth     keys that logins hang on: rotate-keys
-  rules    rules for alerts as a file: check, import, export
+  up       run everything on this machine: API server, worker and an agent
+  server   run the API server and its worker
+  agent    monitor this machine and send to an API server
+  db       maintain the database: upgrade, stats, check, backup, restore, copy
+  user     manage users: create, list, password, role, disable, enable, delete, reset-second-factor
+  auth     manage the keys that sign logins: rotate-keys
+  rules    manage alert rules as a file: check, import, export
 
-  bongsu COMMAND --help tells more.   bongsu --version
+  See bongsu COMMAND --help for details.   bongsu --version
 """
 
 
@@ -72,7 +72,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0 well, 1 failed, 2 wrongly called."""
+    """Returns the exit status: 0 success, 1 failure, 2 wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help", "help"):
         print(USAGE, end="")

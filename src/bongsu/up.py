@@ -1,4 +1,4 @@
-"""``bongsu up``: API server, worker and an agent for this machine, in one command."""
+"""``bongsu up``: the API server, the worker and an agent for this machine, in one command."""
 
 import argparse
 import os
@@ -10,12 +10,12 @@ from bongsu.core.errors import BongsuError
 from bongsu.server.config import Settings, load_settings, local_url
 from bongsu.server.supervisor import Child, check_port, free_port, run, server_children
 
-# One machine, one agent: often enough to feel live, at a cost that nobody notices.
+# Often enough to feel live, at a cost that nobody notices.
 AGENT_INTERVAL = "5s"
 
 
 def _enrolment_file(settings: Settings) -> str:
-    """Where the API server puts an enrolment token for the agent of this machine."""
+    """Where the API server writes an enrolment token for the agent of this machine."""
     return str(settings.data_dir / "agent" / "enrolment-token")
 
 
@@ -27,14 +27,14 @@ def _agent_child(settings: Settings, interval: str | None) -> Child:
         "BONGSU_AGENT_INTERVAL": interval or os.environ.get("BONGSU_AGENT_INTERVAL", AGENT_INTERVAL),
     }
     if settings.tls:
-        # It asks the loopback address, and trusts this very certificate.
+        # It connects to the loopback address and trusts exactly this certificate.
         environment["BONGSU_AGENT_TLS_CA_FILE"] = settings.tls_certificate
         environment["BONGSU_AGENT_TLS_SERVER_NAME"] = certificate_name(settings.tls_certificate)
     return Child("agent", ["agent", "run"], environment)
 
 
 def certificate_name(file: str) -> str:
-    """A host name that the certificate is for; empty: none."""
+    """A host name of the certificate; empty if there is none."""
     from cryptography import x509
 
     try:
@@ -42,7 +42,7 @@ def certificate_name(file: str) -> str:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         return next(iter(names.get_values_for_type(x509.DNSName)), "").replace("*", "bongsu")
     except (OSError, ValueError, IndexError, x509.ExtensionNotFound):
-        return ""  # the API server says what is wrong with it
+        return ""  # the API server reports the problem
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,11 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings, see config/server.yml")
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (default 8600; 0: any free one)")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where everything is kept")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="directory of the database and keys")
     parser.add_argument(
         "--interval", metavar="TIME", help=f"how often this machine is sampled (default {AGENT_INTERVAL})"
     )
-    parser.add_argument("--no-agent", action="store_true", help="do not watch this machine")
+    parser.add_argument("--no-agent", action="store_true", help="do not monitor this machine")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The API server as an ASGI application: what is wired to what, from opening the database to closing it."""
+"""The API server as an ASGI application: puts the parts together, from opening the database to closing it."""
 
 import asyncio
 import contextlib
@@ -39,34 +39,34 @@ logger = logging.getLogger(__name__)
 
 
 class Application:
-    """Sends POST /api/metrics to ingest, and everything else through FastAPI.
+    """Routes POST /api/metrics to ingest, and everything else to FastAPI.
 
-    FastAPI's routing, validation and exit stacks would take as long again as all else that happens to a frame.
+    FastAPI's routing, validation and exit stacks would take as long as everything else that happens to a frame.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._ingest: Ingest | None = None
-        # What was refused before it reached an endpoint, by error code; shown by /api/health.
+        # Requests refused before they reached an endpoint, by error code; shown by /api/health.
         self.refused: Counter[str] = Counter()
-        # Run as long as the application does.
+        # Tasks that run as long as the application.
         self.background: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self.api = FastAPI(
             title="Bongsu",
             version=__version__,
-            summary="Watches servers: stores, rolls up, streams and alerts.",
+            summary="Monitors servers: stores, rolls up, streams and alerts.",
             lifespan=self._lifespan,
             docs_url=None,
             redoc_url=None,
             openapi_url="/api/openapi.json",
             responses={
-                "4XX": {"model": ErrorBody, "description": "Refused; the error says why."},
+                "4XX": {"model": ErrorBody, "description": "The request was refused; the error says why."},
                 "5XX": {"model": ErrorBody, "description": "Not possible now (503, see Retry-After), or a bug (500)."},
             },
         )
         errors.install(self.api)
-        # Level 1: a megabyte of points in 10 ms, a fifth of level 9's time for a tenth more bytes.
+        # Level 1 takes 10 ms for a megabyte of points: a fifth of the time of level 9, for a tenth more bytes.
         self.api.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=1)
         if settings.cors_origins:
             self.api.add_middleware(

@@ -17,7 +17,7 @@ MIB = 1024 * 1024
 
 
 def default_data_dir() -> Path:
-    """Where programs keep their data, by the XDG base directory specification."""
+    """The data directory, by the XDG base directory specification."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "bongsu"
 
 
@@ -35,7 +35,7 @@ Size = Annotated[str, AfterValidator(_size)]
 
 
 def _alert_interval(text: str) -> str:
-    # Leases last 18 s at least and twice the interval; a longer one would hand shards over while they are looked at.
+    # Leases last at least 18 s and twice the interval; with a longer one, shards would move while they are evaluated.
     if not 1_000 <= parse_duration_ms(text) <= MINUTE_MS:
         raise ValueError("must be from 1s to 1m")
     return text
@@ -45,7 +45,7 @@ AlertInterval = Annotated[Duration, AfterValidator(_alert_interval)]
 
 
 class Limits(BaseModel):
-    """Limits on what comes in. Over one of them: a clear error, counted, nothing else harmed."""
+    """Limits on what clients send. Beyond a limit, the request gets a clear error, which is counted."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,18 +54,18 @@ class Limits(BaseModel):
     layouts_per_request: int = Field(16, ge=1)
     process_lists_per_request: int = Field(250, ge=1)
     processes_per_list: int = Field(100, ge=1)
-    process_name_bytes: int = Field(256, ge=1, description="A process's name, and its user's, in UTF-8.")
+    process_name_bytes: int = Field(256, ge=1, description="Names of processes and of their users, in UTF-8.")
     series_per_layout: int = Field(5_000, ge=1)
     series_per_server: int = Field(20_000, ge=1, description="Different series that one server may ever send.")
     labels_per_series: int = Field(16, ge=0)
-    label_bytes: int = Field(256, ge=1, description="A label's value in UTF-8.")
+    label_bytes: int = Field(256, ge=1, description="A label value in UTF-8.")
     ahead_seconds: int = Field(300, ge=0, description="How far in the future a time stamp may be.")
     queue_bytes: int = Field(
-        64 * MIB, ge=MIB, description="Frames waiting for the disk before agents are told to wait."
+        64 * MIB, ge=MIB, description="Frames that may wait for the disk before agents are asked to wait."
     )
     points_per_query: int = Field(2_000_000, ge=1_000, description="Points in one answer to a history query.")
     samples_per_query: int = Field(
-        200_000_000, ge=1_000_000, description="Samples, or buckets of a rollup, that a history query may have to read."
+        200_000_000, ge=1_000_000, description="Samples, or buckets of a rollup, that a history query may read."
     )
 
 
@@ -76,28 +76,28 @@ class PasswordSettings(BaseModel):
 
     memory_mib: int = Field(64, ge=1, le=4_096)
     passes: int = Field(4, ge=1, le=100)
-    shortest: int = Field(10, ge=8, le=128, description="Characters a password must have at least.")
+    shortest: int = Field(10, ge=8, le=128, description="Minimum number of characters.")
 
 
 class SessionSettings(BaseModel):
-    """How long a person stays logged in."""
+    """How long people stay logged in."""
 
     model_config = ConfigDict(extra="forbid")
 
-    access: Duration = Field("15m", description="An access token; a page gets the next one by itself.")
-    idle: Duration = Field("14d", description="A login that nobody uses.")
-    longest: Duration = Field("90d", description="A login, however much it is used.")
+    access: Duration = Field("15m", description="Lifetime of an access token; pages get the next one by themselves.")
+    idle: Duration = Field("14d", description="A session ends when it has not been used for this long.")
+    longest: Duration = Field("90d", description="A session ends after this time, however much it is used.")
 
 
 class Lockouts(BaseModel):
-    """Failed logins before a pause; each further one doubles it."""
+    """Failed logins before a lockout; each further failure doubles its length."""
 
     model_config = ConfigDict(extra="forbid")
 
     account_and_address: int = Field(5, ge=1, description="For one account from one address.")
     account: int = Field(30, ge=1, description="For one account from anywhere.")
     address: int = Field(30, ge=1, description="For any account from one address.")
-    longest_seconds: int = Field(900, ge=1, description="The longest pause.")
+    longest_seconds: int = Field(900, ge=1, description="The longest lockout.")
 
 
 def _rate(text: str) -> str:
@@ -114,14 +114,16 @@ Rate = Annotated[str, AfterValidator(_rate)]
 
 
 class RateLimits(BaseModel):
-    """How often one may ask. Over it: 429 and Retry-After."""
+    """Rate limits. Beyond them: 429 and Retry-After."""
 
     model_config = ConfigDict(extra="forbid")
 
-    address: Rate = Field("1200/minute", description="Requests of the API from one address.")
-    user: Rate = Field("1200/minute", description="Requests of one person or API token.")
-    login: Rate = Field("20/minute", description="Tries to log in, set up or enrol from one address.")
-    agent_per_second: float = Field(20.0, gt=0, description="Pushes of one agent, averaged; it may burst to ten times.")
+    address: Rate = Field("1200/minute", description="API requests from one address.")
+    user: Rate = Field("1200/minute", description="API requests of one person or API token.")
+    login: Rate = Field("20/minute", description="Attempts to log in, set up or enrol from one address.")
+    agent_per_second: float = Field(
+        20.0, gt=0, description="Average pushes of one agent; bursts may be ten times as large."
+    )
 
 
 class Oidc(BaseModel):
@@ -132,33 +134,33 @@ class Oidc(BaseModel):
     issuer: str = Field("", description="https://id.example.com/realms/ops; empty: off.")
     client_id: str = ""
     client_secret: str = Field("", repr=False)
-    label: str = Field("OpenID", description="On the button.")
+    label: str = Field("OpenID", description="The label of the login button.")
     scopes: str = "openid email profile"
-    create_users: bool = Field(False, description="Whether somebody who is not known gets an account.")
-    role: Literal["viewer", "operator", "admin"] = Field("viewer", description="The role of accounts made so.")
+    create_users: bool = Field(False, description="Whether people without an account get one.")
+    role: Literal["viewer", "operator", "admin"] = Field(
+        "viewer", description="The role of accounts that are created this way."
+    )
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. Each key is also an environment variable: BONGSU_PORT, BONGSU_LIMITS__BODY_BYTES."""
+    """All settings. Each key is also an environment variable: BONGSU_PORT, BONGSU_LIMITS__BODY_BYTES."""
 
     model_config = SettingsConfigDict(env_prefix="BONGSU_", env_nested_delimiter="__", extra="ignore")
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8600, ge=0, le=65535, description="0: any free port.")
-    data_dir: Path = Field(default_factory=default_data_dir, description="Where everything is kept.")
+    data_dir: Path = Field(default_factory=default_data_dir, description="Directory of the database and keys.")
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in data_dir.")
     secret_key: str = Field(
-        "",
-        repr=False,
-        description="Base64 of 32 random bytes that everything secret is encrypted with; empty: secret.key in "
-        "data_dir, made at the first start.",
+        "", repr=False, description="Base64 of 32 random bytes, with which secrets are encrypted; empty: secret.key in
+        data_dir, made at the " "first start.",
     )
-    admin_email: str = Field("", description="With admin_password: the first admin, when there is nobody yet.")
+    admin_email: str = Field("", description="With admin_password: the first admin, created if there are no users.")
     admin_password: str = Field("", repr=False)
     public_url: str = Field(
-        "", description="Where people and agents reach Bongsu, such as https://monitor.example.com; empty: as asked."
+        "", description="Where people and agents reach Bongsu, such as https://monitor.example.com; empty: as they ask."
     )
-    tls_certificate: str = Field("", description="PEM file with the certificate and its chain; empty: no TLS here.")
+    tls_certificate: str = Field("", description="PEM file with the certificate and its chain; empty: no TLS.")
     tls_key: str = Field("", description="PEM file with its private key.")
     trusted_proxies: list[str] = Field(
         default_factory=list,
@@ -175,27 +177,31 @@ class Settings(BaseSettings):
     rate_limits: RateLimits = Field(default_factory=RateLimits)
     oidc: Oidc = Field(default_factory=Oidc)
     request_seconds: float = Field(30.0, gt=0, description="How long a client may take to send a request.")
-    connections: int = Field(10_000, ge=1, description="Connections at a time; more are answered 503.")
+    connections: int = Field(
+        10_000, ge=1, description="Maximum number of connections; further ones are answered with 503."
+    )
     allowed_hosts: list[str] = Field(
-        default_factory=list,
-        description="Host names that requests may be for, such as monitor.example.com. Empty: any name; on a loopback "
-        "address only the names of this machine itself, or a page on the web could reach Bongsu through its visitors.",
+        default_factory=list, description="Host names that requests may use, such as monitor.example.com. Empty: any
+        name; on a loopback address " "only names of this machine, or web pages could reach Bongsu through the browsers
+        of their visitors.",
     )
-    retention_raw: Duration = Field("7d", description="How long samples are kept as they came.")
-    retention_1m: Duration = Field("30d", description="How long rollups of a minute are kept.")
-    retention_1h: Duration = Field("1y", description="How long rollups of an hour are kept.")
-    retention_processes: Duration = Field("7d", description="How long lists of processes are kept.")
+    retention_raw: Duration = Field("7d", description="How long raw samples are kept.")
+    retention_1m: Duration = Field("30d", description="How long 1-minute rollups are kept.")
+    retention_1h: Duration = Field("1y", description="How long 1-hour rollups are kept.")
+    retention_processes: Duration = Field("7d", description="How long process lists are kept.")
     storage_budget: Size = Field(
-        "",
-        description="What the whole database may take, such as 20GB; over it the oldest samples go. Empty: no limit.",
+        "", description="Maximum size of the database, such as 20GB; beyond it the oldest samples are deleted. Empty: no
+        limit.",
     )
-    retention_alerts: Duration = Field("1y", description="How long alerts that are over, and their record, are kept.")
+    retention_alerts: Duration = Field("1y", description="How long resolved alerts and their history are kept.")
     alert_interval: AlertInterval = Field("10s", description="How often rules are evaluated, 1s to 1m.")
-    alert_rules_file: str = Field("", description="Rules imported at start; empty: those that come with Bongsu.")
+    alert_rules_file: str = Field("", description="Rules to import at start; empty: the rules that come with Bongsu.")
     alert_heartbeat_url: str = Field(
-        "", repr=False, description="Asked (GET) while rules are evaluated; somebody should miss it when it stays away."
+        "",
+        repr=False,
+        description="URL to GET while rules are evaluated, for a service that notices when the requests stop.",
     )
-    alert_heartbeat_interval: Duration = Field("1m", description="How often it is.")
+    alert_heartbeat_interval: Duration = Field("1m", description="How often to request it.")
     limits: Limits = Field(default_factory=Limits)
 
     @model_validator(mode="after")
@@ -207,7 +213,7 @@ class Settings(BaseSettings):
 
     @property
     def loopback_only(self) -> bool:
-        """Whether only this machine reaches the API server."""
+        """Whether only this machine can reach the API server."""
         if self.host == "localhost":
             return True
         try:
@@ -217,17 +223,17 @@ class Settings(BaseSettings):
 
     @property
     def tls(self) -> bool:
-        """Whether this process speaks TLS itself."""
+        """Whether this process serves TLS."""
         return bool(self.tls_certificate)
 
     @property
     def effective_database_url(self) -> str:
-        """The URL of the database, also when none was set."""
+        """The database URL, or the default if none is set."""
         return self.database_url or f"sqlite:///{self.data_dir / 'bongsu.db'}"
 
 
 def load_settings(file: Path | None = None, **overrides: Any) -> Settings:
-    """Reads the configuration file (``BONGSU_CONFIG`` when none is named), then the environment; ``overrides`` win.
+    """Reads the configuration file (``BONGSU_CONFIG`` if none is named) and the environment; ``overrides`` win.
 
     Raises:
         ConfigError: names the file or variable, the key and what is wrong with it.
@@ -240,26 +246,26 @@ def load_settings(file: Path | None = None, **overrides: Any) -> Settings:
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(f"{named}: {error}") from None
         if not isinstance(values, dict):
-            raise ConfigError(f"{named}: must hold keys and values.")
+            raise ConfigError(f"{named}: must contain keys and values.")
         unknown = set(values) - set(Settings.model_fields)
         if unknown:
             raise ConfigError(f"{named}: there is no setting {', '.join(sorted(map(str, unknown)))}.")
     try:
         environment = _laid_over(_secrets_from_files(), EnvSettingsSource(Settings)())
         given = {key: value for key, value in overrides.items() if value is not None}
-        # What is passed here beats the environment, so the environment is laid over the file first.
+        # Arguments take precedence over the environment, so the environment is laid over the file first.
         return Settings(**_laid_over(_laid_over(values, environment), given))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        if not key:  # it takes several keys to be wrong; all the settings are no help then
+        if not key:  # several keys contradict each other; printing all settings would not help
             raise ConfigError(f"{first['msg'].removeprefix('Value error, ')}.") from None
         shown = "" if _is_secret(key) else f" (it is {first['input']!r})"
         raise ConfigError(f"{key}: {first['msg']}{shown}.", field=key) from None
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """``above`` wins, key by key, also within ``limits``."""
+    """``above`` wins, key by key, also in nested settings."""
     merged = below | above
     for key in below.keys() & above.keys():
         if isinstance(below[key], dict) and isinstance(above[key], dict):
@@ -267,12 +273,12 @@ def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-# Each of these may also be the name of a file that holds it: BONGSU_SECRET_KEY_FILE=/run/secrets/bongsu
+# Each of these can also be read from a file: BONGSU_SECRET_KEY_FILE=/run/secrets/bongsu
 SECRETS = ("secret_key", "admin_password", "database_url", "redis_url", "oidc.client_secret")
 
 
 def _secrets_from_files() -> dict[str, Any]:
-    """Secrets whose variable with ``_FILE`` names a file, as containers are given them."""
+    """Secrets from files that variables ending in ``_FILE`` name, as is usual in containers."""
     found: dict[str, Any] = {}
     for key in SECRETS:
         variable = f"BONGSU_{key.upper().replace('.', '__')}_FILE"
@@ -295,7 +301,7 @@ def _is_secret(key: str) -> bool:
 
 
 def local_url(settings: Settings) -> str:
-    """The address of the API server as seen from this machine."""
+    """The URL of the API server on this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
     if ":" in host:
         host = f"[{host}]"

@@ -1,4 +1,4 @@
-"""Domain errors to HTTP. Every error the API answers has this one shape:
+"""Maps Bongsu's errors to HTTP. Every error of the API has this format:
 
 ``{"error": {"code": "...", "message": "...", "field": "frames[3].values" | null, "limit": 1000 | null}}``
 """
@@ -42,26 +42,26 @@ _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 def status_of(error: BongsuError) -> int:
-    """The HTTP status for a domain error; 500 for one that should never reach a client."""
+    """The HTTP status of an error; 500 for errors that should never reach a client."""
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
 
 
 def error_body(
     code: str, message: str, field: str | None = None, limit: float | None = None
 ) -> dict[str, dict[str, str | float | None]]:
-    """The one shape."""
+    """The body of an error."""
     return {"error": {"code": code, "message": message, "field": field, "limit": limit}}
 
 
 def retry_after(error: BongsuError) -> dict[str, str]:
-    """The header that says when to try again, for errors that pass; how to log in, for those without."""
+    """Headers: when to try again, for errors that pass; how to authenticate, for requests without a valid token."""
     if isinstance(error, Unavailable | TooMany):
         return {"Retry-After": str(error.retry_after_seconds)}
     return {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
 
 
 def install(app: FastAPI) -> None:
-    """Makes every error of ``app`` answer in the one shape."""
+    """Makes ``app`` answer every error in this format."""
 
     async def domain(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, BongsuError)

@@ -1,6 +1,6 @@
 """``bongsu server``: the API server, the worker, or both.
 
-``--role all`` (the default) runs both as children of this process; ``api`` and ``worker`` run one of them in it.
+``--role all`` (the default) runs both as child processes; ``api`` and ``worker`` run one of them in this process.
 """
 
 import argparse
@@ -20,17 +20,18 @@ from bongsu.server.supervisor import check_port, run, server_children
 
 logger = logging.getLogger(__name__)
 
-# The writer thread gives the lock back and takes it again at each statement; with Python's 5 ms it waits that long
-# behind a busy event loop each time. Measured: 1 ms gives 25 % more ingest than 5 ms; 0.2 ms less again.
+# The writer thread releases and takes the interpreter lock at each statement. With Python's default of 5 ms it waits
+# that long behind a busy event loop each time. Measured: 1 ms gives 25 % more ingest than 5 ms; 0.2 ms gives less
+# again.
 SWITCH_INTERVAL_SECONDS = 0.001
-# A request makes some hundred objects and no cycles. Python's default of 700 walks them again and again: 15 % of the
-# time.
+# A request makes some hundred objects and no cycles. With Python's default of 700 the collector walks them again and
+# again, which takes 15 % of the time.
 GC_THRESHOLD = (50_000, 20, 100)
 
 
 def serve(settings: Settings) -> None:
     """Runs the API server in this process until SIGTERM or SIGINT."""
-    # Imported by the role that needs it: the worker has no use for FastAPI.
+    # Imported only by this role: the worker does not need FastAPI.
     import uvicorn
 
     from bongsu.server.app import Application
@@ -52,10 +53,10 @@ def serve(settings: Settings) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
-        # The gate reads the headers of trusted proxies, pushes need none; here it would cost 5 us a request.
+        # The gate reads the headers of trusted proxies, and pushes need none; here it would cost 5 us for each request.
         proxy_headers=False,
         date_header=False,
-        # Longer than the longest usual interval of an agent, so that its connection stays.
+        # Longer than the usual intervals of agents, so that their connections stay open.
         timeout_keep_alive=120,
         timeout_graceful_shutdown=10,
         lifespan="on",
@@ -79,19 +80,20 @@ def work(settings: Settings) -> None:
 
 
 def configure_logging() -> None:
-    """One line an event on standard error; systemd and containers add what they need."""
+    """Logs one line for each event to standard error; systemd and containers add what they need."""
     logging.basicConfig(
         level=os.environ.get("BONGSU_LOG_LEVEL", "INFO").upper(),
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    # httpx says the address of every request, and those of webhooks are secrets.
+    # httpx logs the address of every request, and addresses of webhooks are secrets.
     for name in ("uvicorn.error", "alembic", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def end_with_parent() -> None:
-    """Under ``bongsu up`` standard input is a pipe held by the parent: when it closes, the parent is gone."""
+    """Ends this process with its parent. Under ``bongsu up`` standard input is a pipe that closes when the parent
+    ends."""
     if os.environ.get("BONGSU_SUPERVISED") != "1":
         return
 
@@ -105,12 +107,12 @@ def end_with_parent() -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="bongsu server", description="The API server and its worker.")
+    parser = argparse.ArgumentParser(prog="bongsu server", description="Run the API server and its worker.")
     parser.add_argument("--role", choices=("all", "api", "worker"), default="all")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings, see config/server.yml")
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (default 8600)")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where everything is kept")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="directory of the database and keys")
     options = parser.parse_args(list(argv))
     configure_logging()
     try:

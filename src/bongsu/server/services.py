@@ -1,4 +1,4 @@
-"""What request handlers use, made once when the application starts."""
+"""The services that request handlers use, made once when the application starts."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from bongsu.server.vault import Vault
 
 @dataclass(slots=True)
 class Services:
-    """``app.state.services``."""
+    """One per application, as ``app.state.services``."""
 
     settings: Settings
     clock: Clock

@@ -1,7 +1,7 @@
 """Keeps the parts of Bongsu running as child processes.
 
-A child that dies is started again, with growing pauses. When this process ends, in whatever way, the pipe that is
-each child's standard input closes, and the child ends by itself.
+A child that dies is restarted, with growing pauses. When this process ends, in whatever way, the pipe that is the
+standard input of each child closes, and the children end by themselves.
 """
 
 import contextlib
@@ -26,10 +26,10 @@ from bongsu.server.config import Settings, local_url
 
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 15
-# A child that lived this long has started well; its next pause is the shortest again.
+# A child that has run for this long started well, so its next pause is the shortest again.
 WELL_AFTER_SECONDS = 60
 PAUSES_SECONDS = (1, 2, 5, 10, 30)
-# As in server/auth/setup.py, which this process does not import: it would bring half of the API server along.
+# As in server/auth/setup.py, which this process does not import, since it would load half of the API server.
 SETUP_VARIABLE, SETUP_PREFIX = "BONGSU_SETUP_TOKEN", "bongsu_setup_"
 
 
@@ -46,7 +46,7 @@ class Child:
     start_at: float = 0.0
 
     def start(self) -> None:
-        """Starts it in a process group of its own: Ctrl-C reaches only the parent, which ends the children in order."""
+        """Starts it in its own process group: Ctrl-C reaches only the parent, which stops the children in order."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bongsu.cli", *self.arguments],
             stdin=subprocess.PIPE,
@@ -56,7 +56,7 @@ class Child:
         self.started = time.monotonic()
 
     def stop(self) -> None:
-        """Asks it to end, and ends it if it does not."""
+        """Terminates it, and kills it if it does not end in time."""
         process = self.process
         if process is None:
             return
@@ -74,21 +74,21 @@ class Child:
 
 
 class Stopped(Exception):
-    """Somebody asked us to end."""
+    """A signal asked this process to stop."""
 
 
 class Supervisor:
-    """Keeps children running, in order, until told to stop."""
+    """Keeps children running until it is told to stop."""
 
     def __init__(self, children: Sequence[Child]) -> None:
         self._children = children
 
     def start(self, child: Child) -> None:
-        """Starts one of the children now."""
+        """Starts one of the children."""
         child.start()
 
     def watch(self) -> None:
-        """Starts again what dies. Ends by ``Stopped`` only."""
+        """Restarts children that die. Ends only by ``Stopped``."""
         while True:
             now = time.monotonic()
             for child in self._children:
@@ -108,16 +108,16 @@ class Supervisor:
         child.failures += 1
         child.start_at = now + pause
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
-        print(f"{child.name} ended with {how}; starting it again in {pause} s", file=sys.stderr, flush=True)
+        print(f"{child.name} ended with {how}; restarting it in {pause} s", file=sys.stderr, flush=True)
 
     def stop(self) -> None:
-        """Ends the children, the last one first: the agent's last frame still finds the server."""
+        """Stops the children, the last one first, so that the agent can still send its last frame."""
         for child in reversed(self._children):
             child.stop()
 
 
 def _on_signal(_number: int, _frame: FrameType | None) -> None:
-    # A second Ctrl-C while the children end must not leave them behind.
+    # A second Ctrl-C while the children stop must not leave them behind.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Stopped
@@ -136,19 +136,19 @@ def _stoppable(supervisor: Supervisor) -> Iterator[None]:
 
 
 def check_port(host: str, port: int) -> None:
-    """Raises ConfigError when somebody listens there already, and says who where that can be told."""
+    """Raises ConfigError if the port is taken; names the process that listens there, if that can be found out."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
-        if os.name == "posix":  # a port whose last connections are still fading away is free
+        if os.name == "posix":  # a port whose last connections are still closing is free
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except PermissionError:
-            raise ConfigError(f"Port {port} needs more rights: use one above 1023, such as --port 8600.") from None
+            raise ConfigError(f"Port {port} requires root: use one above 1023, for example --port 8600.") from None
         except OSError as error:
             if error.errno is not None and "in use" in os.strerror(error.errno):
                 raise ConfigError(
-                    f"Port {port} on {host} is taken{_owner(port)}. Stop that, or choose another: --port {port + 1}"
+                    f"Port {port} on {host} is taken{_owner(port)}. Stop that, or choose another port: --port {port + 1}"
                 ) from None
             raise ConfigError(f"Cannot listen on {host}: {error.strerror or error}.") from None
 
@@ -169,14 +169,14 @@ def _owner(port: int) -> str:
 
 
 def free_port(host: str) -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 
 def wait_until_ready(url: str, child: Child) -> bool:
-    """Whether the API server answers before it dies or START_TIMEOUT_SECONDS are over."""
+    """Waits for the API server. Returns whether it answered before it ended and within START_TIMEOUT_SECONDS."""
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         if child.process is None or child.process.poll() is not None:
@@ -188,10 +188,10 @@ def wait_until_ready(url: str, child: Child) -> bool:
 
 
 def ask(url: str, path: str) -> "dict[str, Any] | None":
-    """What our own API server answers; None: nothing that is well."""
+    """The JSON that our own API server answers; None if it does not answer or reports an error."""
     scheme, _, authority = url.partition("://")
     if scheme == "https":
-        # It is our own child, on this machine, and its certificate is for the name that others call it by.
+        # It is our own child on this machine, and its certificate is for the name that others use.
         unverified = ssl._create_unverified_context()  # noqa: S323
         connection: http.client.HTTPConnection = http.client.HTTPSConnection(authority, timeout=2, context=unverified)
     else:
@@ -199,8 +199,8 @@ def ask(url: str, path: str) -> "dict[str, Any] | None":
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
-        found = json.loads(answer.read()) if answer.status == 200 else None
-        return found if isinstance(found, dict) else None
+        document = json.loads(answer.read()) if answer.status == 200 else None
+        return document if isinstance(document, dict) else None
     except (OSError, ValueError, http.client.HTTPException):
         return None
     finally:
@@ -214,7 +214,7 @@ def server_children(settings: Settings) -> list[Child]:
         "BONGSU_PORT": str(settings.port),
         "BONGSU_DATA_DIR": str(settings.data_dir),
     }
-    # Good for this run: the link that makes the first account, printed when there is nobody who could log in.
+    # Valid for this run: the token of the link that makes the first account, printed while there are no users.
     environment[SETUP_VARIABLE] = os.environ.get(SETUP_VARIABLE) or SETUP_PREFIX + secrets.token_urlsafe(32)
     return [
         Child("API server", ["server", "--role", "api"], environment),
@@ -223,7 +223,7 @@ def server_children(settings: Settings) -> list[Child]:
 
 
 def run(settings: Settings, children: list[Child]) -> int:
-    """Starts the API server, waits for it, prints the address, starts the others and keeps all of them running."""
+    """Starts the API server, waits for it, starts the other children, prints the address and keeps them running."""
     supervisor = Supervisor(children)
     status = 0
     with _stoppable(supervisor):
@@ -251,12 +251,12 @@ def _greeting(settings: Settings, url: str, setup_token: str) -> str:
         f"  Data        {settings.data_dir.resolve()}",
     ]
     if (ask(url, "/api/setup") or {}).get("needed"):
-        lines += ["\n  Nobody can log in yet. Make your account here (the link works once):\n"]
-        # The token stands in the fragment, which browsers do not send: it stays out of logs.
+        lines += ["\n  Nobody can log in yet. Create your account here (the link works once):\n"]
+        # The token is in the fragment, which browsers do not send, so it stays out of logs.
         lines += [f"  {shown}/setup#{setup_token}"]
     if not settings.loopback_only and not settings.tls and not settings.trusted_proxies:
         lines.append(
-            f"\n  It listens on {settings.host} without TLS: passwords can be read on the way. See docs/security.md."
+            f"\n  It listens on {settings.host} without TLS: passwords can be read in transit. See docs/security.md."
         )
     lines.append("\nCtrl-C stops it.\n")
     return "\n".join(lines)

@@ -1,9 +1,9 @@
-"""The secret that everything else secret hangs on: passwords of channels, signing keys, second factors.
+"""The vault: encrypts the passwords of channels, signing keys and second factors with one secret.
 
-One random value of 32 bytes, made at the first start and kept beside the database in ``secret.key`` (readable by its
-owner alone), or given as ``BONGSU_SECRET_KEY`` where several processes on several machines share one database. Each
-purpose has a key of its own, derived from it (HKDF, RFC 5869); what is encrypted for one purpose cannot be read for
-another.
+The secret is a random value of 32 bytes, made at the first start and kept beside the database in ``secret.key``
+(readable only by its owner), or given as ``BONGSU_SECRET_KEY`` where processes on several machines share one database.
+Each purpose has its own key, derived from the secret (HKDF, RFC 5869), so that what is encrypted for one purpose cannot
+be decrypted for another.
 """
 
 import base64
@@ -22,7 +22,7 @@ FILE_NAME = "secret.key"
 
 
 class WrongSecret(BongsuError):
-    """This was encrypted with another secret key; restore the one it was made with."""
+    """This was encrypted with another secret key; restore that key."""
 
     code = "wrong_secret"
 
@@ -34,7 +34,7 @@ class Vault:
         self._secret = secret
 
     def key(self, purpose: str) -> bytes:
-        """32 bytes that are this purpose's alone."""
+        """The key of a purpose, 32 bytes."""
         return HKDF(SHA256(), 32, salt=None, info=f"bongsu {purpose}".encode()).derive(self._secret)
 
     def encrypt(self, plain: bytes, purpose: str) -> bytes:
@@ -45,7 +45,7 @@ class Vault:
         """The reverse of ``encrypt``.
 
         Raises:
-            WrongSecret: made with another key or for another purpose, or changed since.
+            WrongSecret: encrypted with another secret or for another purpose, or changed since.
         """
         try:
             return self._fernet(purpose).decrypt(stored)
@@ -57,7 +57,7 @@ class Vault:
 
 
 def open_vault(data_dir: Path, secret_key: str = "") -> Vault:
-    """The vault of an installation. Two processes that start together end up with one secret.
+    """The vault of an installation. Processes that start together get the same secret.
 
     Raises:
         ConfigError: ``secret_key`` or the file is not base64 of at least 32 bytes.
@@ -72,7 +72,7 @@ def open_vault(data_dir: Path, secret_key: str = "") -> Vault:
 
 
 def _create(file: Path, content: bytes) -> None:
-    """Writes a file that only its owner reads, whole or not at all; leaves one alone that is there."""
+    """Creates a file that only its owner can read, complete or not at all. An existing file stays unchanged."""
     temporary = file.with_name(f"{file.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:

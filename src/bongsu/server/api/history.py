@@ -108,9 +108,7 @@ async def history(
     ] = None,
     across: Annotated[
         Aggregation | None,
-        Query(
-            description="Combines many series into one: avg, min, max, sum, count or a percentile of their points."
-        ),
+        Query(description="Combines many series into one: avg, min, max, sum, count or a percentile of their points."),
     ] = None,
     group_by: Annotated[
         list[str], Query(description="With `across`: one series for each `server`, `tag:NAME` or `label:NAME`.")

@@ -1,4 +1,4 @@
-"""``bongsu db``: care of the database."""
+"""``bongsu db``: maintenance of the database."""
 
 import argparse
 import asyncio
@@ -24,7 +24,7 @@ from bongsu.server.storage.stats import TierStats, tier_stats
 
 
 def main(argv: Sequence[str]) -> int:
-    """Returns the exit status: 0 well, 1 something is wrong with the data, 2 it could not be done."""
+    """Returns the exit status: 0 success, 1 the data has problems, 2 the command failed."""
     options = _parser().parse_args(list(argv))
     try:
         settings = load_settings(options.config, data_dir=options.data_dir)
@@ -36,28 +36,34 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="bongsu db", description="Care of the database.")
+    parser = argparse.ArgumentParser(prog="bongsu db", description="Maintenance of the database.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--config", type=Path, metavar="FILE", help="settings, see config/server.yml")
-    shared.add_argument("--data-dir", type=Path, metavar="DIR", help="where everything is kept")
+    shared.add_argument("--data-dir", type=Path, metavar="DIR", help="directory of the database and keys")
 
     def add(name: str, run: Callable[..., object], text: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, parents=[shared], help=text, description=text)
-        made.set_defaults(run=run)
-        return made
+        command = commands.add_parser(name, parents=[shared], help=text, description=text)
+        command.set_defaults(run=run)
+        return command
 
-    add("upgrade", _upgrade, "make the tables, or bring them up to date (the API server does it as well)")
-    stats = add("stats", _stats, "what each tier holds: rows, bytes, bytes a sample, oldest and newest")
-    stats.add_argument("--json", action="store_true", help="one JSON object")
-    add("check", _check, "verify every checksum; names what is damaged")
-    one = add("backup", _backup, "write a backup of this moment, while Bongsu runs")
-    one.add_argument("file", type=Path, metavar="FILE")
-    one = add("restore", _restore, "put a backup in the place of the database, while Bongsu does not run")
-    one.add_argument("file", type=Path, metavar="FILE")
-    one = add("copy", _copy, "move to another database, such as from SQLite to PostgreSQL; goes on if interrupted")
-    one.add_argument("--from", dest="source", metavar="URL", help="default: the database of the settings")
-    one.add_argument("--to", dest="target", metavar="URL", required=True, help="such as postgresql://user@host/bongsu")
+    add("upgrade", _upgrade, "create the tables or bring them up to date (the API server does this too)")
+    stats = add("stats", _stats, "show rows, bytes, bytes per sample, oldest and newest of each tier")
+    stats.add_argument("--json", action="store_true", help="print one JSON object")
+    add("check", _check, "verify all checksums and list what is damaged")
+    command = add("backup", _backup, "write a consistent backup while Bongsu is running")
+    command.add_argument("file", type=Path, metavar="FILE")
+    command = add("restore", _restore, "replace the database with a backup while Bongsu is stopped")
+    command.add_argument("file", type=Path, metavar="FILE")
+    command = add(
+        "copy",
+        _copy,
+        "copy to another database, for example from SQLite to PostgreSQL; continues after an interruption",
+    )
+    command.add_argument("--from", dest="source", metavar="URL", help="default: the database from the settings")
+    command.add_argument(
+        "--to", dest="target", metavar="URL", required=True, help="for example postgresql://user@host/bongsu"
+    )
     return parser
 
 
@@ -97,7 +103,7 @@ async def _stats(settings: Settings, options: argparse.Namespace) -> int:
             f"{tier.name:<10} {tier.rows:>9,} {samples:>15} {format_bytes(tier.bytes):>10} {each:>12}  "
             f"{_moment(tier.oldest_ms):<16}  {_moment(tier.newest_ms)}"
         )
-    print(f"\nWhole database: {format_bytes(size)}, with keys, indexes and free pages.")
+    print(f"\nWhole database: {format_bytes(size)}, including keys, indexes and free pages.")
     return 0
 
 
@@ -111,7 +117,7 @@ async def _check(settings: Settings, _options: argparse.Namespace) -> int:
         async for problem in check_database(database):
             problems += 1
             print(problem)
-    print(f"{problems} problems found." if problems else "Everything is as it was stored.")
+    print(f"{problems} problems found." if problems else "No problems found.")
     return 1 if problems else 0
 
 
@@ -120,14 +126,14 @@ async def _backup(settings: Settings, options: argparse.Namespace) -> int:
         with _progress() as progress:
             await backup(database, options.file, progress)
     print(f"{options.file}: {format_bytes(options.file.stat().st_size)}.")
-    print("Keep a copy of secret.key as well: stored passwords and keys cannot be read without it.")
+    print("Keep a copy of secret.key as well: without it, stored passwords and keys cannot be decrypted.")
     return 0
 
 
 async def _restore(settings: Settings, options: argparse.Namespace) -> int:
     with _progress() as progress:
         before = await restore(options.file, settings.effective_database_url, progress)
-    print(f"{options.file} was restored." + (f" The database before it: {before}" if before else ""))
+    print(f"{options.file} was restored." + (f" The previous database is now {before}." if before else ""))
     return 0
 
 
@@ -136,13 +142,13 @@ async def _copy(settings: Settings, options: argparse.Namespace) -> int:
     async with _opened(source_url) as source, _opened(options.target) as target:
         with using_database(source, alone=True), using_database(target, alone=True), _progress() as progress:
             copied = await copy_database(source, target, progress)
-    print(f"{copied:,} rows copied; the target holds what the source does. Set BONGSU_DATABASE_URL to it.")
+    print(f"{copied:,} rows copied; the target is complete. Set BONGSU_DATABASE_URL to use it.")
     return 0
 
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Progress]:
-    """A bar a table for who is looking, silence for a file or a pipe."""
+    """A progress bar for each table on a terminal; nothing in a file or pipe."""
     if not sys.stderr.isatty():
         yield lambda _table, _done, _total: None
         return

@@ -1,7 +1,7 @@
-"""``bongsu user`` and ``bongsu auth``: people and keys without a browser, beside a running API server or before one.
+"""``bongsu user`` and ``bongsu auth``: manage people and keys without a browser, with or without a running API server.
 
-A password is asked for on the terminal, or read from standard input or BONGSU_PASSWORD: never from the command line,
-which ``ps`` shows to everybody. A running API server knows of a change within a second.
+Passwords are entered on the terminal, or read from standard input or BONGSU_PASSWORD, never from the command line,
+which ``ps`` shows to everybody. A running API server notices a change within a second.
 """
 
 import argparse
@@ -55,48 +55,50 @@ def auth_main(argv: Sequence[str]) -> int:
 def _common() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--config", type=Path, metavar="FILE", help="settings, see config/server.yml")
-    common.add_argument("--data-dir", type=Path, metavar="DIR", help="where everything is kept")
+    common.add_argument("--data-dir", type=Path, metavar="DIR", help="directory of the database and keys")
     return common
 
 
 def _user_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="bongsu user", description="People who may log in.")
+    parser = argparse.ArgumentParser(prog="bongsu user", description="Manage the people who may log in.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     common = _common()
 
     def add(name: str, run: Callable[[Settings, argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
-        one = commands.add_parser(name, parents=[common], help=text)
-        one.set_defaults(run=run)
-        return one
+        command = commands.add_parser(name, parents=[common], help=text)
+        command.set_defaults(run=run)
+        return command
 
-    create = add("create", _create, "add a person; asks for the password")
+    create = add("create", _create, "create a user; asks for the password")
     create.add_argument("email")
     create.add_argument("--name", default="")
     create.add_argument("--role", choices=[role.value for role in Role], default=Role.viewer.value)
-    add("list", _list, "everybody who may log in")
-    add("password", _password, "set a new password; ends the person's sessions").add_argument("email")
-    role = add("role", _role, "change what a person may do")
+    add("list", _list, "list all users")
+    add("password", _password, "set a new password; ends all sessions of the user").add_argument("email")
+    role = add("role", _role, "change the role of a user")
     role.add_argument("email")
     role.add_argument("role", choices=[role.value for role in Role])
-    add("disable", _disable, "let a person log in no more").add_argument("email")
-    add("enable", _enable, "let them in again").add_argument("email")
-    add("delete", _delete, "remove a person").add_argument("email")
-    text = "take the second factor away, for who has lost their phone"
+    add("disable", _disable, "prevent a user from logging in").add_argument("email")
+    add("enable", _enable, "let a disabled user log in again").add_argument("email")
+    add("delete", _delete, "delete a user").add_argument("email")
+    text = "turn off the second factor, for users who have lost their phone"
     add("reset-second-factor", _reset_second_factor, text).add_argument("email")
     return parser
 
 
 def _auth_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="bongsu auth", description="Keys that logins hang on.")
+    parser = argparse.ArgumentParser(prog="bongsu auth", description="Manage the keys that sign logins.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    one = commands.add_parser("rotate-keys", parents=[_common()], help="sign access tokens with a new key from now on")
-    one.add_argument("--at-once", action="store_true", help="accept nothing more that the older keys signed")
-    one.set_defaults(run=_rotate_keys)
+    command = commands.add_parser(
+        "rotate-keys", parents=[_common()], help="sign access tokens with a new key from now on"
+    )
+    command.add_argument("--at-once", action="store_true", help="stop accepting tokens signed with older keys")
+    command.set_defaults(run=_rotate_keys)
     return parser
 
 
 def _run(settings: Settings, function: Callable[[Connection], T], part: str = PEOPLE) -> T:
-    """Runs ``function`` in a transaction on tables that are up to date, and tells running API servers."""
+    """Runs ``function`` in a transaction, upgrading the tables if needed, and notifies running API servers."""
 
     def change(connection: Connection) -> T:
         upgrade(connection)
@@ -115,12 +117,12 @@ def _run(settings: Settings, function: Callable[[Connection], T], part: str = PE
 
 
 def _new_password(settings: Settings, email: str) -> str:
-    """Asks for a password, and returns its hash."""
+    """Asks for a new password. Returns its hash."""
     password = os.environ.get("BONGSU_PASSWORD", "")
     if not password and sys.stdin.isatty():
         password = getpass.getpass("Password: ")
         if getpass.getpass("Again: ") != password:
-            raise Conflict("The two passwords are not the same.")
+            raise Conflict("The two passwords differ.")
     elif not password:
         password = sys.stdin.readline().rstrip("\r\n")
     passwords = Passwords(settings.password_hashing)
@@ -134,7 +136,7 @@ def _new_password(settings: Settings, email: str) -> str:
 def _user(connection: Connection, email: str) -> UserRecord:
     user = accounts.user_by_email(connection, normal_email(email))
     if user is None:
-        raise NotFound(f"There is nobody with the address {email}.")
+        raise NotFound(f"There is no user with the address {email}.")
     return user
 
 
@@ -153,8 +155,8 @@ def _create(settings: Settings, options: argparse.Namespace) -> None:
         return user
 
     if _run(settings, store) is None:
-        raise Conflict(f"There is somebody with the address {email} already.")
-    print(f"{email} may log in, as {options.role}.")
+        raise Conflict(f"There is already a user with the address {email}.")
+    print(f"Created {email} with the role {options.role}.")
 
 
 def _list(settings: Settings, options: argparse.Namespace) -> None:
@@ -172,11 +174,11 @@ def _change(settings: Settings, email: str, told: dict[str, object], *, ends: bo
         if ends:
             accounts.end_sessions(connection, user.id)
         if not accounts.count_admins(connection):
-            raise Conflict("There must be an admin who can log in.")
+            raise Conflict("There must be at least one admin who can log in.")
         record(connection, now_ms, ACTOR, "user.update", f"user {user.id}", after=told)
 
     _run(settings, store)
-    print(f"{normal_email(email)}: changed.")
+    print(f"Changed {normal_email(email)}.")
 
 
 def _password(settings: Settings, options: argparse.Namespace) -> None:
@@ -207,12 +209,12 @@ def _delete(settings: Settings, options: argparse.Namespace) -> None:
         user = _user(connection, options.email)
         accounts.delete_user(connection, user.id)
         if not accounts.count_admins(connection):
-            raise Conflict("There must be an admin who can log in.")
+            raise Conflict("There must be at least one admin who can log in.")
         before = {"email": user.email, "role": user.role}
         record(connection, now_ms, ACTOR, "user.delete", f"user {user.id}", before=before)
 
     _run(settings, store)
-    print(f"{options.email}: removed.")
+    print(f"Deleted {options.email}.")
 
 
 def _rotate_keys(settings: Settings, options: argparse.Namespace) -> None:
@@ -223,4 +225,4 @@ def _rotate_keys(settings: Settings, options: argparse.Namespace) -> None:
         record(connection, SystemClock().now_ms(), ACTOR, "auth.rotate_keys", f"key {key}")
         return key
 
-    print(f"Access tokens are signed with a new key, {_run(settings, store, KEYS)}.")
+    print(f"Access tokens are now signed with the new key {_run(settings, store, KEYS)}.")

@@ -1,4 +1,4 @@
-"""The tables. One MetaData for all engines; migrations must equal it (a test compares them)."""
+"""The tables, with one MetaData for all engines. A test compares them with the migrations."""
 
 from bongsu.server.database.tables.accounts import (
     api_tokens,

@@ -11,26 +11,26 @@ users = Table(
     # In lower case.
     Column("email", String(254), nullable=False, unique=True),
     Column("name", String(255), nullable=False),
-    # argon2id in the PHC form; NULL: logs in by OpenID Connect only.
+    # argon2id in PHC format; NULL: the user logs in with OpenID Connect only.
     Column("password_hash", String(255)),
     Column("role", String(16), nullable=False),
-    # JSON object: sees only servers that carry every one of these tags; {}: all servers.
+    # JSON object: the user sees only servers that have all of these tags; {}: all servers.
     Column("tags", Text, nullable=False, server_default="{}"),
     Column("disabled", Boolean, nullable=False),
-    # Rises when everything that was handed out must end: new password, log out everywhere.
+    # Rises when all issued tokens must end: new password, log out everywhere.
     Column("version", Integer, nullable=False),
     # Encrypted (vault, "second factor").
     Column("totp_secret", LargeBinary),
     Column("totp_enabled", Boolean, nullable=False),
-    # The 30 s step of the last code that was taken: none is taken twice.
+    # The 30 s step of the last code that was used: no code is accepted twice.
     Column("totp_step", BigInteger, nullable=False),
-    # Issuer and subject at the OpenID provider, with a blank between.
+    # Issuer and subject at the OpenID provider, separated by a blank.
     Column("oidc_subject", String(512), unique=True),
     Column("created_ms", BigInteger, nullable=False),
     Column("last_login_ms", BigInteger, nullable=False),
 )
 
-# One row a login: a family of refresh tokens, of which only the newest is good.
+# One row for each session: a family of refresh tokens, of which only the newest is valid.
 sessions = Table(
     "sessions",
     metadata,
@@ -69,7 +69,7 @@ signing_keys = Table(
     Column("created_ms", BigInteger, nullable=False),
 )
 
-# Rises with each change of a part; processes look once a second whether what they hold in memory is still true.
+# Rises with each change of a part, so that processes notice when what they hold in memory is out of date.
 auth_revisions = Table(
     "auth_revisions",
     metadata,
@@ -77,7 +77,7 @@ auth_revisions = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
-# Who failed to log in, by account and by address.
+# Failed logins by account and by address.
 login_failures = Table(
     "login_failures",
     metadata,

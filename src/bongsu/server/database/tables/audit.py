@@ -1,4 +1,4 @@
-"""Who changed what."""
+"""The audit log: who changed what."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
 
@@ -11,12 +11,12 @@ audit_log = Table(
     Column("time_ms", BigInteger, nullable=False),
     # "user 3", "api_token 7", "agent ...", "system".
     Column("actor", String(96), nullable=False),
-    # The name at that time: people are renamed and removed.
+    # The name at that time: people are renamed and deleted.
     Column("actor_name", String(255), nullable=False),
     Column("address", String(64), nullable=False),
     Column("action", String(64), nullable=False),
     Column("target", String(96), nullable=False),
-    # JSON, without secrets; NULL where there was, or is, nothing.
+    # JSON without secrets; NULL if the target did not exist before, or does not exist after.
     Column("before", Text),
     Column("after", Text),
 )

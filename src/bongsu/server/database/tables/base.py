@@ -1,4 +1,4 @@
-"""What all tables share."""
+"""The MetaData of all tables."""
 
 from sqlalchemy import MetaData
 

@@ -1,4 +1,4 @@
-"""The archive: sealed runs of frames, and their rollups."""
+"""The archive: blocks of sealed frames, and rollups."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, SmallInteger, Table
 
@@ -9,8 +9,8 @@ blocks = Table(
     metadata,
     Column("server_id", Integer, nullable=False),
     Column("layout_id", BigInteger, nullable=False),
-    # Times of the first and the last frame, both within one span. Blocks of one layout may overlap (frames that came
-    # late), but hold no frame twice.
+    # Times of the first and last frame, both within one span. Blocks of one layout may overlap (late frames), but never
+    # contain a frame twice.
     Column("start_ms", BigInteger, nullable=False),
     Column("end_ms", BigInteger, nullable=False),
     Column("frames", Integer, nullable=False),
@@ -23,7 +23,7 @@ blocks = Table(
     PrimaryKeyConstraint("server_id", "layout_id", "start_ms"),
 )
 
-# What is still to be compacted: a few thousand entries, whatever the size of the archive.
+# What is yet to be compacted: a few thousand entries, whatever the size of the archive.
 Index(
     "ix_blocks_not_rolled",
     blocks.c.server_id,
@@ -40,7 +40,7 @@ rollups = Table(
     Column("layout_id", BigInteger, nullable=False),
     # Length of a bucket.
     Column("step_ms", Integer, nullable=False),
-    # Start of the span of time that the row stands for; its first bucket may be later.
+    # Start of the time that the row covers; its first bucket may be later.
     Column("start_ms", BigInteger, nullable=False),
     # End of its last bucket.
     Column("end_ms", BigInteger, nullable=False),
@@ -51,7 +51,7 @@ rollups = Table(
     PrimaryKeyConstraint("server_id", "layout_id", "step_ms", "start_ms"),
 )
 
-# Of each tier: everything before floor_ms has been given up, or is about to be.
+# For each tier: everything before floor_ms has been deleted, or is about to be.
 tiers = Table(
     "tiers",
     metadata,

@@ -1,6 +1,6 @@
-"""Layouts, and the frames that are the write-ahead log of the archive.
+"""Layouts, and frames, which are the write-ahead log of the archive.
 
-``server_id`` stands first in every key: Citus distributes by it.
+``server_id`` is the first column of every key, since Citus distributes by it.
 """
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, PrimaryKeyConstraint, Table
@@ -17,8 +17,8 @@ layouts = Table(
     PrimaryKeyConstraint("server_id", "layout_id"),
 )
 
-# On SQLite a rowid table with an index beside it: frames of many servers are then appended to the same few pages,
-# where a clustered key would touch (and log) one page a frame.
+# On SQLite a rowid table with a separate index, so that frames of many servers are appended to the same few pages; with
+# a clustered key, each frame would touch (and log) its own page.
 frames = Table(
     "frames",
     metadata,

@@ -1,4 +1,4 @@
-"""Who does what, where several workers share the work."""
+"""Leases: how several workers share work."""
 
 from sqlalchemy import BigInteger, Column, String, Table
 

@@ -1,4 +1,4 @@
-"""What took CPU and memory at a moment: process lists, as agents took them."""
+"""Process lists: what used CPU and memory at a moment."""
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, PrimaryKeyConstraint, Table
 
@@ -9,7 +9,7 @@ process_lists = Table(
     metadata,
     Column("server_id", Integer, nullable=False),
     Column("time_ms", BigInteger, nullable=False),
-    # The list column by column, compressed (storage/processes.py).
+    # The list by column, compressed (storage/processes.py).
     Column("data", LargeBinary, nullable=False),
     PrimaryKeyConstraint("server_id", "time_ms"),
 )

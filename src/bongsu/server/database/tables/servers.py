@@ -1,4 +1,4 @@
-"""The monitored machines."""
+"""The monitored servers."""
 
 from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, String, Table, Text
 
@@ -11,7 +11,7 @@ servers = Table(
     Column("agent_id", String(64), nullable=False, unique=True),
     Column("name", String(255), nullable=False),
     Column("first_seen_ms", BigInteger, nullable=False),
-    # Written now and then, not with every frame; the newest frame may be younger.
+    # Written once a minute, not with every frame; the newest frame may be younger.
     Column("last_seen_ms", BigInteger, nullable=False),
     Column("interval_ms", Integer, nullable=False),
     Column("agent_version", String(64), nullable=False),
@@ -23,7 +23,7 @@ servers = Table(
     Column("cpu_count", Integer, nullable=False),
     Column("memory_total_bytes", BigInteger, nullable=False),
     Column("boot_time_ms", BigInteger, nullable=False),
-    # JSON objects of text: what people (or the enrolment) set, and what the agent says of itself.
+    # JSON objects: the tags that people or the enrolment set, and those that the agent reports.
     Column("tags", Text, nullable=False, server_default="{}"),
     Column("agent_tags", Text, nullable=False, server_default="{}"),
     # The agent's clock minus the API server's, and when it last jumped (0: never).
@@ -31,7 +31,7 @@ servers = Table(
     Column("clock_jump_ms", BigInteger, nullable=False, server_default="0"),
 )
 
-# How often an agent said that it samples, from when on: how many frames to expect.
+# The interval of an agent and since when: how many frames to expect.
 intervals = Table(
     "intervals",
     metadata,
