@@ -152,8 +152,10 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default_factory=default_data_dir, description="Directory of the database and keys.")
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in data_dir.")
     secret_key: str = Field(
-        "", repr=False, description="Base64 of 32 random bytes, with which secrets are encrypted; empty: secret.key in
-        data_dir, made at the " "first start.",
+        "",
+        repr=False,
+        description="Base64 of 32 random bytes, with which secrets are encrypted; empty: secret.key in data_dir, made at "
+        "the first start.",
     )
     admin_email: str = Field("", description="With admin_password: the first admin, created if there are no users.")
     admin_password: str = Field("", repr=False)
@@ -181,17 +183,17 @@ class Settings(BaseSettings):
         10_000, ge=1, description="Maximum number of connections; further ones are answered with 503."
     )
     allowed_hosts: list[str] = Field(
-        default_factory=list, description="Host names that requests may use, such as monitor.example.com. Empty: any
-        name; on a loopback address " "only names of this machine, or web pages could reach Bongsu through the browsers
-        of their visitors.",
+        default_factory=list,
+        description="Host names that requests may use, such as monitor.example.com. Empty: any name; on a loopback "
+        "address only names of this machine, or web pages could reach Bongsu through the browsers of their visitors.",
     )
     retention_raw: Duration = Field("7d", description="How long raw samples are kept.")
     retention_1m: Duration = Field("30d", description="How long 1-minute rollups are kept.")
     retention_1h: Duration = Field("1y", description="How long 1-hour rollups are kept.")
     retention_processes: Duration = Field("7d", description="How long process lists are kept.")
     storage_budget: Size = Field(
-        "", description="Maximum size of the database, such as 20GB; beyond it the oldest samples are deleted. Empty: no
-        limit.",
+        "",
+        description="Maximum size of the database, such as 20GB; beyond it the oldest samples are deleted. Empty: none.",
     )
     retention_alerts: Duration = Field("1y", description="How long resolved alerts and their history are kept.")
     alert_interval: AlertInterval = Field("10s", description="How often rules are evaluated, 1s to 1m.")

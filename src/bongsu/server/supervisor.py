@@ -148,7 +148,7 @@ def check_port(host: str, port: int) -> None:
         except OSError as error:
             if error.errno is not None and "in use" in os.strerror(error.errno):
                 raise ConfigError(
-                    f"Port {port} on {host} is taken{_owner(port)}. Stop that, or choose another port: --port {port + 1}"
+                    f"Port {port} on {host} is taken{_owner(port)}. Stop it, or choose another: --port {port + 1}"
                 ) from None
             raise ConfigError(f"Cannot listen on {host}: {error.strerror or error}.") from None
 
