@@ -154,8 +154,8 @@ class Settings(BaseSettings):
     secret_key: str = Field(
         "",
         repr=False,
-        description="Base64 of 32 random bytes, with which secrets are encrypted; empty: secret.key in data_dir, made at "
-        "the first start.",
+        description="Base64 of 32 random bytes, with which secrets are encrypted; empty: secret.key in data_dir, made "
+        "at the first start.",
     )
     admin_email: str = Field("", description="With admin_password: the first admin, created if there are no users.")
     admin_password: str = Field("", repr=False)
@@ -193,7 +193,7 @@ class Settings(BaseSettings):
     retention_processes: Duration = Field("7d", description="How long process lists are kept.")
     storage_budget: Size = Field(
         "",
-        description="Maximum size of the database, such as 20GB; beyond it the oldest samples are deleted. Empty: none.",
+        description="Maximum size of the database, such as 20GB; beyond it the oldest data is deleted. Empty: none.",
     )
     retention_alerts: Duration = Field("1y", description="How long resolved alerts and their history are kept.")
     alert_interval: AlertInterval = Field("10s", description="How often rules are evaluated, 1s to 1m.")
