@@ -1,42 +1,51 @@
-# Bongsu. Needs Python 3.11+, git and make; brings everything else itself, into .venv, .node and frontend/node_modules.
+# Bongsu. Needs Python 3.11+, git and make; installs everything else into .venv, .node and frontend/node_modules.
 
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 NODE := PATH="$(CURDIR)/.node/bin:$$PATH"
 STATIC := src/bongsu/server/static
-# What the tools of the dashboard say is shown only when they fail.
+# The output of the dashboard's tools is shown only if they fail.
 LOG := $(CURDIR)/.stamps/log
 export PYTHONWARNINGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev dev-mock test unit e2e lint format proto api dashboard bench lock setup clean
+.PHONY: help run dev dev-mock test unit contract integration e2e lint format proto api dashboard bench lock setup clean
 
-help: ## this list
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-run: .stamps/bongsu .stamps/dashboard ## install what is needed and start Bongsu with an agent for this machine
+run: .stamps/bongsu .stamps/dashboard ## install what is needed, and start Bongsu with an agent for this machine
 	@exec $(BIN)/bongsu up --data-dir data $(ARGS)
 
-dev: .stamps/bongsu .stamps/node-modules ## API server with reload, worker, agent, and the dashboard's development server
+dev: .stamps/bongsu .stamps/node-modules ## start API server (with reload), worker, agent and the dashboard's development server
 	@$(NODE) $(BIN)/python -m scripts.dev $(ARGS)
 
-dev-mock: .stamps/node-modules ## the dashboard alone, with simulated servers
+dev-mock: .stamps/node-modules ## start only the dashboard, with simulated servers
 	@cd frontend && $(NODE) npm run dev:mock
 
-test: lint unit e2e ## everything that CI runs
+test: lint unit contract integration e2e ## everything that CI runs
 
-unit: .stamps/bongsu .stamps/node-modules ## tests of Python and of the dashboard, without a browser
-	@echo "== dashboard: unit and component tests"
+unit: .stamps/bongsu .stamps/node-modules ## unit tests of Python and of the dashboard, in less than a minute
+	@echo "== unit tests: dashboard"
 	@cd frontend && $(NODE) npm test --silent
-	@echo "== Python: unit, contract and integration tests"
-	@$(BIN)/pytest -m "not browser" $(ARGS)
+	@echo "== unit tests: Python"
+	@$(BIN)/pytest tests/unit $(ARGS)
 
-e2e: .stamps/bongsu .stamps/dashboard ## tests in a real Chromium (apt-get install chromium, or npx playwright install chromium)
+contract: .stamps/bongsu .stamps/node-modules ## whether two sides agree: OpenAPI, generated code
+	@echo "== contract tests"
+	@$(BIN)/pytest tests/contract $(ARGS)
+
+integration: .stamps/bongsu ## tests with real databases, servers and processes, two at a time
+	@echo "== integration tests"
+	@$(BIN)/pytest -n 2 tests/integration $(ARGS)
+
+e2e: .stamps/bongsu .stamps/dashboard ## tests in a real Chromium
+	@scripts/chromium
 	@echo "== browser tests"
-	@$(BIN)/pytest -m browser $(ARGS)
+	@$(BIN)/pytest tests/e2e $(ARGS)
 
-lint: .stamps/bongsu .stamps/node-modules ## format, lint, types, import rules, and generated code
+lint: .stamps/bongsu .stamps/node-modules ## format, lint, types and import rules
 	@echo "== lint: ruff, mypy, import-linter"
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { echo "run 'make format'"; exit 1; }
@@ -45,36 +54,36 @@ lint: .stamps/bongsu .stamps/node-modules ## format, lint, types, import rules, 
 	@echo "== lint: eslint, vue-tsc"
 	@cd frontend && $(NODE) npm run --silent lint && $(NODE) npm run --silent typecheck
 
-format: .stamps/bongsu ## put every Python file into form
+format: .stamps/bongsu ## format the Python code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
 proto: .stamps/bongsu .stamps/node-modules ## generate the wire code from proto/
 	@$(BIN)/python -m bongsu.wire.generate
 	@cd frontend && $(NODE) npm run --silent gen:proto
 
-api: .stamps/bongsu .stamps/node-modules ## generate the dashboard's API client from the server's OpenAPI document
+api: .stamps/bongsu .stamps/node-modules ## generate the dashboard's API client from the OpenAPI document
 	@$(BIN)/python -m scripts.openapi frontend/openapi.json
 	@cd frontend && $(NODE) npm run --silent gen:api
 
 dashboard: .stamps/dashboard ## build the dashboard into the package
 
-bench: .stamps/bongsu ## every benchmark (minutes)
+bench: .stamps/bongsu ## run every benchmark (takes minutes)
 	@for name in ingest storage agent alerts; do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit 1; done
 
-lock: .stamps/venv ## lock the Python packages again after a change of pyproject.toml
+lock: .stamps/venv ## lock the Python packages after a change of pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras --group dev --python-version 3.11 --no-annotate \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
-setup: .stamps/bongsu .stamps/dashboard ## install and build, start nothing
+setup: .stamps/bongsu .stamps/dashboard ## install and build without starting
 
-clean: ## remove what make made; data/ stays
+clean: ## remove what make made, except data/
 	rm -rf .venv .node .stamps $(STATIC) frontend/node_modules frontend/.nuxt frontend/.output
 
-# --- what the targets above need; each is made again only when what it depends on changed
+# --- what the targets above need; made again only when something they depend on has changed
 
 .stamps/venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-	  { echo "Bongsu needs Python 3.11 or newer as $(PYTHON); name another one: make run PYTHON=python3.12"; exit 1; }
+	  { echo "Bongsu needs Python 3.11 or newer, and $(PYTHON) is not; choose another: make run PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "Python's venv module is missing: on Debian and Ubuntu, sudo apt install python3-venv"; exit 1; }
 	@echo "== Python packages"

@@ -7,7 +7,6 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 
 from tests.support.processes import logged_in
 
-pytestmark = pytest.mark.browser
 SLOW_MS = 60_000
 LoginState = Callable[[], StorageState]
 

@@ -10,7 +10,6 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e.conftest import watch
 from tests.support.processes import ADMIN, PASSWORD, api_server, bongsu, enrolled, free_port, logged_in
 
-pytestmark = pytest.mark.browser
 SLOW_MS = 60_000
 EVIL = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 
