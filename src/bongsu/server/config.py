@@ -281,7 +281,7 @@ SECRETS = ("secret_key", "admin_password", "database_url", "redis_url", "oidc.cl
 
 def _secrets_from_files() -> dict[str, Any]:
     """Secrets from files that variables ending in ``_FILE`` name, as is usual in containers."""
-    found: dict[str, Any] = {}
+    secrets: dict[str, Any] = {}
     for key in SECRETS:
         variable = f"BONGSU_{key.upper().replace('.', '__')}_FILE"
         if not os.environ.get(variable):
@@ -292,10 +292,10 @@ def _secrets_from_files() -> dict[str, Any]:
             raise ConfigError(f"{variable}: {error}", field=key) from None
         outer, _, inner = key.partition(".")
         if inner:
-            found.setdefault(outer, {})[inner] = text
+            secrets.setdefault(outer, {})[inner] = text
         else:
-            found[outer] = text
-    return found
+            secrets[outer] = text
+    return secrets
 
 
 def _is_secret(key: str) -> bool:

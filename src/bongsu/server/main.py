@@ -72,8 +72,8 @@ def work(settings: Settings) -> None:
     async def run() -> None:
         worker = Worker(settings)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, worker.stop)
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signal_number, worker.stop)
         await worker.run()
 
     asyncio.run(run())

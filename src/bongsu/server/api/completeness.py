@@ -91,21 +91,21 @@ async def completeness(
             for state in page
         ]
 
-    found = await asyncio.to_thread(judge_all)
+    results = await asyncio.to_thread(judge_all)
     return CompletenessAnswer(
         start_ms=start_ms,
         end_ms=end_ms,
         servers=[
             ServerCompleteness(
-                server_id=one.server_id,
-                start_ms=one.start_ms,
-                end_ms=one.end_ms,
-                expected=one.expected,
-                stored=one.stored,
-                ratio=one.ratio,
-                gaps=[GapInfo(start_ms=gap.start_ms, end_ms=gap.end_ms, missing=gap.missing) for gap in one.gaps],
+                server_id=result.server_id,
+                start_ms=result.start_ms,
+                end_ms=result.end_ms,
+                expected=result.expected,
+                stored=result.stored,
+                ratio=result.ratio,
+                gaps=[GapInfo(start_ms=gap.start_ms, end_ms=gap.end_ms, missing=gap.missing) for gap in result.gaps],
             )
-            for one in found
+            for result in results
         ],
         next=str(page[-1].record.id) if len(states) > limit else None,
     )

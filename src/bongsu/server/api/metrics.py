@@ -54,7 +54,7 @@ def _finite(value: float) -> float | None:
 
 
 def _current(state: ServerState, selection: Selection) -> dict[str, object] | None:
-    found: dict[Series, tuple[int, dict[str, object]]] = {}
+    newest_of: dict[Series, tuple[int, dict[str, object]]] = {}
     for layout_id, newest in state.newest.items():
         layout = state.layouts[layout_id]
         positions = selection.positions(layout)
@@ -66,20 +66,20 @@ def _current(state: ServerState, selection: Selection) -> dict[str, object] | No
         for position in positions:
             series = layout.series[position]
             # If a series has moved to another layout, its newer value counts.
-            if series in found and found[series][0] >= newest.frame.time_ms:
+            if series in newest_of and newest_of[series][0] >= newest.frame.time_ms:
                 continue
             value = values[position]
             rate = None
             if series.kind is Kind.COUNTER and before is not None:
                 grown = value - before[position]
                 rate = _finite((value if grown < 0 else grown) / seconds)
-            found[series] = newest.frame.time_ms, series_info(series) | {"value": _finite(value), "rate": rate}
-    if not found:
+            newest_of[series] = newest.frame.time_ms, series_info(series) | {"value": _finite(value), "rate": rate}
+    if not newest_of:
         return None
-    time_ms = max(time_ms for time_ms, _ in found.values())
+    time_ms = max(time_ms for time_ms, _ in newest_of.values())
     # A series that is no longer in the newest layout is not current.
     oldest_ms = time_ms - 3 * state.interval_ms
-    series_list = [entry for at_ms, entry in found.values() if at_ms >= oldest_ms]
+    series_list = [entry for at_ms, entry in newest_of.values() if at_ms >= oldest_ms]
     return {"server_id": state.record.id, "time_ms": time_ms, "series": series_list}
 
 
@@ -98,8 +98,10 @@ async def current(
     selection: SelectionDep,
 ) -> Response:
     """Returns the newest sample of every selected series, also of servers that are down; `time_ms` tells its age."""
-    found = [_current(state, selection) for state in selection.servers(user.view(services.registry))]
-    return json_response({"time_ms": services.clock.now_ms(), "servers": [one for one in found if one is not None]})
+    servers = [_current(state, selection) for state in selection.servers(user.view(services.registry))]
+    return json_response(
+        {"time_ms": services.clock.now_ms(), "servers": [server for server in servers if server is not None]}
+    )
 
 
 class CatalogMetric(BaseModel):
@@ -133,20 +135,20 @@ async def catalog(
     selection: SelectionDep,
 ) -> Catalog:
     """Lists every metric that the selected servers ever sent, ordered by name."""
-    series: dict[str, dict[tuple[int, Series], None]] = {}
+    by_metric: dict[str, dict[tuple[int, Series], None]] = {}
     for state in selection.servers(user.view(services.registry)):
         for layout in state.layouts.values():
             for position in selection.positions(layout):
-                one = layout.series[position]
-                series.setdefault(one.metric, {})[state.record.id, one] = None
-    found = []
-    for metric, members in sorted(series.items()):
+                member = layout.series[position]
+                by_metric.setdefault(member.metric, {})[state.record.id, member] = None
+    metrics = []
+    for metric, members in sorted(by_metric.items()):
         first = next(iter(members))[1]
         labels: dict[str, set[str]] = {}
-        for _, one in members:
-            for name, value in one.labels:
+        for _, member in members:
+            for name, value in member.labels:
                 labels.setdefault(name, set()).add(value)
-        found.append(
+        metrics.append(
             CatalogMetric(
                 metric=metric,
                 type=family_of(metric),
@@ -157,4 +159,4 @@ async def catalog(
                 labels={name: sorted(values)[:CATALOG_VALUES] for name, values in sorted(labels.items())},
             )
         )
-    return Catalog(metrics=found)
+    return Catalog(metrics=metrics)

@@ -21,10 +21,10 @@ def parse_time_ms(text: str, now_ms: int, *, field: str) -> int:
     if text.startswith("-") and text[1:2].isdigit():
         return now_ms - parse_duration_ms(text[1:], field=field)
     if text.isdecimal():
-        number = int(text)
-        if not _SMALLEST_MS <= number < 2**53:
+        time_ms = int(text)
+        if not _SMALLEST_MS <= time_ms < 2**53:
             raise InvalidInput(f"{field}: {text} is not Unix time in milliseconds; is it in seconds?", field=field)
-        return number
+        return time_ms
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:

@@ -150,8 +150,8 @@ class Sessions:
 
     def _opened(self, token: str) -> tuple[str, int]:
         session_id, _, rest = token.partition(".")
-        generation, _, signature = rest.partition(".")
-        number = int(generation) if generation.isascii() and generation.isdigit() and len(generation) < 12 else -1
-        if not hmac.compare_digest(signature.encode(), self._signature(session_id, number).encode()):
+        digits, _, signature = rest.partition(".")
+        generation = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 12 else -1
+        if not hmac.compare_digest(signature.encode(), self._signature(session_id, generation).encode()):
             raise Unauthenticated("Log in first.")
-        return session_id, number
+        return session_id, generation

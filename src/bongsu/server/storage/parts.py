@@ -75,9 +75,9 @@ def _read_sqlite(connection: Connection, wanted: Sequence[PartWanted]) -> list[b
 _POSTGRES = """
 SELECT substring(t.data FROM w.first FOR w.length)
 FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::integer[], $5::integer[], $6::integer[])
-     WITH ORDINALITY AS w(server_id, layout_id, start_ms, first, length, step_ms, number)
+     WITH ORDINALITY AS w(server_id, layout_id, start_ms, first, length, step_ms, place)
 LEFT JOIN {table} t ON t.server_id = w.server_id AND t.layout_id = w.layout_id AND t.start_ms = w.start_ms {step}
-ORDER BY w.number
+ORDER BY w.place
 """
 
 
