@@ -106,7 +106,7 @@ async def cycles(servers: int, rules: int, count: int) -> dict[str, float]:
         starting = 0
         while cycle.fleet.unfilled() or not starting:
             await shares.renew()
-            await cycle.run(shares.mine, clock.now_ms())
+            await cycle.run(shares.shards, clock.now_ms())
             starting += 1
         ready = time.perf_counter() - began
         layout, took, cpu = the_layout(), [], []
@@ -121,7 +121,7 @@ async def cycles(servers: int, rules: int, count: int) -> dict[str, float]:
             await database.write(lambda connection, batches=batches: store(connection, batches))
             began, used = time.perf_counter(), time.process_time()
             await shares.renew()
-            await cycle.run(shares.mine, clock.now_ms())
+            await cycle.run(shares.shards, clock.now_ms())
             took.append((time.perf_counter() - began) * 1000)
             cpu.append((time.process_time() - used) * 1000)
         await database.close()

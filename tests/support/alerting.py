@@ -40,7 +40,7 @@ class Watcher:
     async def look(self) -> Changes:
         """One cycle, and whatever it queued is sent."""
         await self.shares.renew()
-        changes = await self.cycle.run(self.shares.mine, self.app.clock.now_ms())
+        changes = await self.cycle.run(self.shares.shards, self.app.clock.now_ms())
         await self.deliver()
         return changes
 

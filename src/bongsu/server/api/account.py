@@ -80,13 +80,13 @@ async def account(services: ServicesDep, user: Viewer) -> User:
 
 
 @router.patch("", operation_id="update_account", summary="Change your name")
-async def update(services: ServicesDep, user: Person, wanted: Profile) -> User:
+async def update(services: ServicesDep, user: Person, body: Profile) -> User:
     """Only an admin can change the email address and the role."""
     before = _own(services, user)
 
     def store(connection: Connection) -> None:
-        accounts.update_user(connection, user.id, name=wanted.name)
-        _note(connection, services, user, "user.update", {"name": before.name}, {"name": wanted.name})
+        accounts.update_user(connection, user.id, name=body.name)
+        _note(connection, services, user, "user.update", {"name": before.name}, {"name": body.name})
 
     await services.auth.directory.change(PEOPLE, store)
     return shown(_own(services, user))
@@ -94,13 +94,13 @@ async def update(services: ServicesDep, user: Person, wanted: Profile) -> User:
 
 @router.put("/password", operation_id="change_password", summary="Change your password", status_code=204)
 async def change_password(
-    services: ServicesDep, user: Person, wanted: NewPassword, _: Annotated[None, LoginRate]
+    services: ServicesDep, user: Person, body: NewPassword, _: Annotated[None, LoginRate]
 ) -> None:
     """Ends all other sessions."""
     own = _own(services, user)
-    await services.auth.login.check_password(own, wanted.current, user.address, field="current")
-    services.auth.passwords.check(wanted.new, email=own.email, field="new")
-    hashed = await services.auth.passwords.hash(wanted.new)
+    await services.auth.login.check_password(own, body.current, user.address, field="current")
+    services.auth.passwords.check(body.new, email=own.email, field="new")
+    hashed = await services.auth.passwords.hash(body.new)
 
     def store(connection: Connection) -> None:
         accounts.update_user(connection, user.id, password_hash=hashed)
@@ -161,13 +161,13 @@ async def end_session(services: ServicesDep, user: Person, session_id: str) -> N
 
 @router.post("/second-factor", operation_id="begin_second_factor", summary="Begin to set up a second factor")
 async def begin_second_factor(
-    services: ServicesDep, user: Person, given: Password, _: Annotated[None, LoginRate]
+    services: ServicesDep, user: Person, body: Password, _: Annotated[None, LoginRate]
 ) -> NewSecondFactor:
     """Returns a secret for an authenticator app. Nothing changes until a code confirms it."""
     own = _own(services, user)
     if own.totp_enabled:
         raise Conflict("There is a second factor already; turn it off first.", code="second_factor_exists")
-    await services.auth.login.check_password(own, given.password, user.address)
+    await services.auth.login.check_password(own, body.password, user.address)
     secret, encrypted = services.auth.second_factor.new()
     await services.auth.directory.change(
         PEOPLE, lambda connection: accounts.update_user(connection, user.id, totp_secret=encrypted)
@@ -180,14 +180,12 @@ async def begin_second_factor(
 @router.put(
     "/second-factor", operation_id="confirm_second_factor", summary="Turn the second factor on", status_code=204
 )
-async def confirm_second_factor(
-    services: ServicesDep, user: Person, given: Code, _: Annotated[None, LoginRate]
-) -> None:
+async def confirm_second_factor(services: ServicesDep, user: Person, body: Code, _: Annotated[None, LoginRate]) -> None:
     """From now on, logging in requires a code."""
     own = _own(services, user)
     if own.totp_secret is None or own.totp_enabled:
         raise Conflict("Begin with POST /api/account/second-factor.", code="no_second_factor")
-    step = services.auth.second_factor.step(own, given.code.replace(" ", ""), services.clock.now_ms())
+    step = services.auth.second_factor.step(own, body.code.replace(" ", ""), services.clock.now_ms())
     if step is None:
         raise InvalidInput("The code is wrong. Is the clock of your phone right?", code="wrong_code", field="code")
 
@@ -202,11 +200,11 @@ async def confirm_second_factor(
     "/second-factor", operation_id="delete_second_factor", summary="Turn the second factor off", status_code=204
 )
 async def delete_second_factor(
-    services: ServicesDep, user: Person, given: Password, _: Annotated[None, LoginRate]
+    services: ServicesDep, user: Person, body: Password, _: Annotated[None, LoginRate]
 ) -> None:
     """From now on, the password is enough to log in."""
     own = _own(services, user)
-    await services.auth.login.check_password(own, given.password, user.address)
+    await services.auth.login.check_password(own, body.password, user.address)
 
     def store(connection: Connection) -> None:
         accounts.update_user(connection, user.id, totp_enabled=False, totp_secret=None)

@@ -78,11 +78,11 @@ class ServerTags(BaseModel):
 
 
 @router.post("/agents/enrol", operation_id="enrol_agent", summary="Enrol an agent", dependencies=[LoginRate])
-async def enrol(services: ServicesDep, request: Request, wanted: Enrol) -> AgentToken:
+async def enrol(services: ServicesDep, request: Request, body: Enrol) -> AgentToken:
     """For agents. 401: the enrolment token is invalid, expired or used up. 409 `already_enrolled`: this agent had a
     token before, so it needs an enrolment token that was made for it."""
     address = address_of(request)
-    token = await services.auth.enrolment.enrol(_bearer(request), wanted.agent_id, wanted.name, address)
+    token = await services.auth.enrolment.enrol(_bearer(request), body.agent_id, body.name, address)
     return AgentToken(token=token)
 
 
@@ -104,16 +104,16 @@ async def list_enrolments(services: ServicesDep, user: Admin) -> EnrolmentTokens
 @router.post(
     "/enrolment-tokens", operation_id="create_enrolment_token", summary="Create an enrolment token", status_code=201
 )
-async def create(services: ServicesDep, user: Admin, wanted: NewEnrolment) -> CreatedEnrolmentToken:
+async def create(services: ServicesDep, user: Admin, body: NewEnrolment) -> CreatedEnrolmentToken:
     """The token is shown only here: just its hash is stored."""
-    agent_id = _server(services, user, wanted.server_id).record.agent.agent_id if wanted.server_id else ""
+    agent_id = _server(services, user, body.server_id).record.agent.agent_id if body.server_id else ""
     stored, token = await services.auth.enrolment.create(
         user,
-        name=wanted.name,
-        lifetime_ms=wanted.hours * HOUR_MS,
-        uses=1 if agent_id else wanted.uses or ANY_NUMBER,
+        name=body.name,
+        lifetime_ms=body.hours * HOUR_MS,
+        uses=1 if agent_id else body.uses or ANY_NUMBER,
         # An admin who sees only some servers can only add servers with the same tags.
-        tags={**wanted.tags, **dict(user.tags)},
+        tags={**body.tags, **dict(user.tags)},
         agent_id=agent_id,
     )
     return CreatedEnrolmentToken(**_shown(services, stored).model_dump(), token=token)
@@ -150,18 +150,18 @@ async def revoke(services: ServicesDep, user: Admin, server_id: int) -> None:
 
 
 @router.put("/servers/{server_id}/tags", operation_id="set_server_tags", summary="Set a server's tags")
-async def tags(services: ServicesDep, user: Admin, server_id: int, wanted: ServerTags) -> ServerTags:
+async def tags(services: ServicesDep, user: Admin, server_id: int, body: ServerTags) -> ServerTags:
     """Replaces the tags that people set; the tags that the agent reports remain."""
     state = _server(services, user, server_id)
 
     def store(connection: Connection) -> None:
-        set_tags(connection, server_id, wanted.tags)
-        before, after = {"tags": state.record.own_tags}, {"tags": wanted.tags}
+        set_tags(connection, server_id, body.tags)
+        before, after = {"tags": state.record.own_tags}, {"tags": body.tags}
         target = f"server {server_id}"
         record(connection, services.clock.now_ms(), user, "server.set_tags", target, before=before, after=after)
 
     await services.tags.change(store)
-    return wanted
+    return body
 
 
 def _bearer(request: Request) -> str:

@@ -63,21 +63,21 @@ async def tokens(services: ServicesDep, user: Person) -> ApiTokens:
 
 
 @router.post("", operation_id="create_api_token", summary="Create an API token", status_code=201)
-async def create(services: ServicesDep, user: Person, wanted: NewApiToken) -> CreatedApiToken:
+async def create(services: ServicesDep, user: Person, body: NewApiToken) -> CreatedApiToken:
     """The token is shown only here: just its hash is stored."""
-    if not user.role.includes(wanted.scope):
+    if not user.role.includes(body.scope):
         raise Forbidden(f"Your role is {user.role}; a token cannot have a higher one.", field="scope")
     token, now_ms = new_token(Prefix.API), services.clock.now_ms()
     new = ApiTokenRecord(
         0,
         user.user_id,
-        wanted.name,
+        body.name,
         digest(token),
-        wanted.scope,
+        body.scope,
         now_ms,
-        now_ms + wanted.days * DAY_MS if wanted.days else 0,
+        now_ms + body.days * DAY_MS if body.days else 0,
         0,
-        wanted.tags,
+        body.tags,
     )
 
     def store(connection: Connection) -> ApiTokenRecord:

@@ -20,15 +20,15 @@ class Credentials(BaseModel):
 
 
 @router.post("/login", operation_id="log_in", summary="Log in", dependencies=[FromThisSite, LoginRate])
-async def log_in(services: ServicesDep, request: Request, response: Response, given: Credentials) -> LoggedIn:
+async def log_in(services: ServicesDep, request: Request, response: Response, body: Credentials) -> LoggedIn:
     """Returns an access token and sets the refresh cookie. 401 `second_factor_required`: try again with `code`.
 
     A wrong password and an account that does not exist get the same answer after the same time.
     """
     login = await services.auth.login.log_in(
-        given.email,
-        given.password,
-        given.code,
+        body.email,
+        body.password,
+        body.code,
         address=address_of(request),
         user_agent=request.headers.get("user-agent", ""),
     )

@@ -36,10 +36,10 @@ async def state(services: ServicesDep) -> SetupState:
 @router.post(
     "", operation_id="finish_setup", summary="Create the first account", dependencies=[FromThisSite, LoginRate]
 )
-async def finish(services: ServicesDep, request: Request, response: Response, wanted: FirstAccount) -> LoggedIn:
+async def finish(services: ServicesDep, request: Request, response: Response, body: FirstAccount) -> LoggedIn:
     """Creates the first admin and logs them in. Works once."""
     address = address_of(request)
-    user = await services.auth.setup.finish(wanted.token, wanted.email, wanted.name, wanted.password, address)
+    user = await services.auth.setup.finish(body.token, body.email, body.name, body.password, address)
     login = await services.auth.sessions.begin(user, address, request.headers.get("user-agent", ""), how="setup")
     set_cookie(request, response, login)
     return logged_in(login)

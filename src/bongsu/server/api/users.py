@@ -63,13 +63,13 @@ async def users(services: ServicesDep, user: AdminPerson) -> Users:
 
 
 @router.post("", operation_id="create_user", summary="Create a user", status_code=201)
-async def create(services: ServicesDep, user: AdminPerson, wanted: NewUser) -> User:
+async def create(services: ServicesDep, user: AdminPerson, body: NewUser) -> User:
     """Tell the person the password in some other way."""
-    email = normal_email(wanted.email)
-    services.auth.passwords.check(wanted.password, email=email)
-    hashed = await services.auth.passwords.hash(wanted.password)
+    email = normal_email(body.email)
+    services.auth.passwords.check(body.password, email=email)
+    hashed = await services.auth.passwords.hash(body.password)
     now_ms = services.clock.now_ms()
-    new = UserRecord(0, email, wanted.name, wanted.role, now_ms, tags=wanted.tags, password_hash=hashed)
+    new = UserRecord(0, email, body.name, body.role, now_ms, tags=body.tags, password_hash=hashed)
 
     def store(connection: Connection) -> UserRecord | None:
         stored = accounts.add_user(connection, new)
@@ -84,16 +84,16 @@ async def create(services: ServicesDep, user: AdminPerson, wanted: NewUser) -> U
 
 
 @router.patch("/{user_id}", operation_id="update_user", summary="Change a user")
-async def update(services: ServicesDep, user: AdminPerson, user_id: int, wanted: UserChange) -> User:
+async def update(services: ServicesDep, user: AdminPerson, user_id: int, body: UserChange) -> User:
     """Takes effect at once, also for people who are logged in."""
     before = _existing(services, user_id)
-    values = wanted.model_dump(exclude_none=True, exclude={"password", "second_factor"})
-    if wanted.password is not None:
-        services.auth.passwords.check(wanted.password, email=before.email)
-        values["password_hash"] = await services.auth.passwords.hash(wanted.password)
-    if wanted.second_factor is False:
+    values = body.model_dump(exclude_none=True, exclude={"password", "second_factor"})
+    if body.password is not None:
+        services.auth.passwords.check(body.password, email=before.email)
+        values["password_hash"] = await services.auth.passwords.hash(body.password)
+    if body.second_factor is False:
         values |= {"totp_enabled": False, "totp_secret": None}
-    ends = wanted.password is not None or wanted.disabled is True
+    ends = body.password is not None or body.disabled is True
 
     def store(connection: Connection) -> None:
         if values:
@@ -103,7 +103,7 @@ async def update(services: ServicesDep, user: AdminPerson, user_id: int, wanted:
         if not accounts.count_admins(connection):
             raise LastAdmin
         after = next(user for user in accounts.load_users(connection) if user.id == user_id)
-        told = {"password": "changed"} if wanted.password is not None else {}
+        told = {"password": "changed"} if body.password is not None else {}
         record(
             connection,
             services.clock.now_ms(),

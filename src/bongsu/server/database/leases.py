@@ -36,8 +36,10 @@ def claim(connection: Connection, names: Sequence[str], owner: str, now_ms: int,
         return set()
     free = [{"name": name, "owner": owner, "expires_ms": 0} for name in names]
     connection.execute(insert_or_ignore(connection, leases), free)
-    mine = or_(leases.c.owner == owner, leases.c.expires_ms <= now_ms)
-    connection.execute(update(leases).where(leases.c.name.in_(names), mine).values(owner=owner, expires_ms=until_ms))
+    claimable = or_(leases.c.owner == owner, leases.c.expires_ms <= now_ms)
+    connection.execute(
+        update(leases).where(leases.c.name.in_(names), claimable).values(owner=owner, expires_ms=until_ms)
+    )
     return set(connection.scalars(select(leases.c.name).where(leases.c.name.in_(names), leases.c.owner == owner)))
 
 
@@ -94,7 +96,7 @@ class Shares:
     def __init__(self, kind: str, database: Database, clock: Clock, *, lease_ms: int = LEASE_MS) -> None:
         self.owner = worker_name()
         self._lease_ms = lease_ms
-        self.mine: frozenset[int] = frozenset()
+        self.shards: frozenset[int] = frozenset()
         self._kind = kind
         self._database = database
         self._clock = clock
@@ -103,8 +105,8 @@ class Shares:
         return f"{self._kind}/{shard}"
 
     def names(self) -> list[str]:
-        """The leases of ``mine``, for ``check``."""
-        return [self._name(shard) for shard in sorted(self.mine)]
+        """The leases of ``shards``, for ``check``."""
+        return [self._name(shard) for shard in sorted(self.shards)]
 
     async def renew(self) -> frozenset[int]:
         """Renews its shards, takes free ones up to its share, and gives back what exceeds it. Returns its shards."""
@@ -125,11 +127,11 @@ class Shares:
             claimed = claim(connection, kept[:share] + free[: max(0, share - len(kept))], self.owner, now_ms, until_ms)
             return frozenset(int(name.rpartition("/")[2]) for name in claimed)
 
-        self.mine = await self._database.write(work)
-        return self.mine
+        self.shards = await self._database.write(work)
+        return self.shards
 
     async def give_up(self) -> None:
         """Gives everything back at an orderly end, so that others need not wait."""
         names = [*self.names(), f"{self._kind}-worker/{self.owner}"]
         await self._database.write(lambda connection: release(connection, names, self.owner))
-        self.mine = frozenset()
+        self.shards = frozenset()

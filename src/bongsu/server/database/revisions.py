@@ -13,8 +13,8 @@ from bongsu.server.database.tables import auth_revisions
 def bump_revision(connection: Connection, part: str) -> None:
     """Tells every process that a part has changed; belongs in the transaction that changes it."""
     connection.execute(insert_or_ignore(connection, auth_revisions).values(part=part, revision=0))
-    mine = auth_revisions.c.part == part
-    connection.execute(update(auth_revisions).where(mine).values(revision=auth_revisions.c.revision + 1))
+    this_part = auth_revisions.c.part == part
+    connection.execute(update(auth_revisions).where(this_part).values(revision=auth_revisions.c.revision + 1))
 
 
 def load_revisions(connection: Connection) -> dict[str, int]:

@@ -127,7 +127,7 @@ async def test_a_slow_channel_delays_no_other(tmp_path: Path) -> None:
                 },
             )
             await watcher.shares.renew()
-            await watcher.cycle.run(watcher.shares.mine, app.clock.now_ms())
+            await watcher.cycle.run(watcher.shares.shards, app.clock.now_ms())
             await watcher.delivery.start_due()
             async with asyncio.timeout(60):
                 while not box.mails:
@@ -176,7 +176,7 @@ async def test_kill_9_between_sending_and_recording_sends_again_and_says_so(tmp_
             await a_rule(app)
             await a_webhook(app, hook.url)
             await watcher.shares.renew()
-            await watcher.cycle.run(watcher.shares.mine, app.clock.now_ms())
+            await watcher.cycle.run(watcher.shares.shards, app.clock.now_ms())
             command = [sys.executable, "-c", KILLED, str(tmp_path), str(app.clock.now_ms())]
             process = await asyncio.to_thread(
                 subprocess.Popen, command, cwd=REPOSITORY, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}
@@ -211,7 +211,7 @@ async def test_a_cycle_that_fails_to_store_loses_nothing(tmp_path: Path) -> None
             await watcher.shares.renew()
             await watcher.shares.give_up()
             mine = frozenset(range(16))
-            watcher.shares.mine = mine
+            watcher.shares.shards = mine
             with pytest.raises(Exception, match="took over"):
                 await watcher.cycle.run(mine, app.clock.now_ms())
             assert (await app.get("/api/alerts/active"))["alerts"] == []

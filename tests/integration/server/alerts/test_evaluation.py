@@ -273,12 +273,12 @@ async def test_a_dead_workers_shards_are_taken_over_within_30_seconds(tmp_path: 
             await second.look()
             await first.look()
             await second.look()
-            assert len(first.shares.mine) == len(second.shares.mine) == 8
-            assert not first.shares.mine & second.shares.mine
-            alive, dead = (first, second) if 1 not in first.shares.mine else (second, first)
-            assert 1 in dead.shares.mine
+            assert len(first.shares.shards) == len(second.shares.shards) == 8
+            assert not first.shares.shards & second.shares.shards
+            alive, dead = (first, second) if 1 not in first.shares.shards else (second, first)
+            assert 1 in dead.shares.shards
             waited = 0
-            while 1 not in alive.shares.mine:
+            while 1 not in alive.shares.shards:
                 await step(app, alive, 0.95)
                 waited += 10
             assert waited <= 30
@@ -286,7 +286,7 @@ async def test_a_dead_workers_shards_are_taken_over_within_30_seconds(tmp_path: 
             assert told(hook) == ["fired"]
             # The one that was only held up finds out when it wants to write.
             with pytest.raises(Exception, match="took over"):
-                await dead.cycle.run(dead.shares.mine, app.clock.now_ms())
+                await dead.cycle.run(dead.shares.shards, app.clock.now_ms())
             assert told(hook) == ["fired"]
             assert len((await app.get("/api/alerts/active"))["alerts"]) == 1
 
