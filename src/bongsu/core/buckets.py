@@ -15,12 +15,8 @@ def bucket_start(time_ms: int, step_ms: int) -> int:
 # Steps that are easy to read, in milliseconds: 1-2-5 for seconds, then divisors of the minute, the hour and the day.
 NICE_STEPS_MS = tuple(
     1_000 * seconds
-    for seconds in (
-        *(1, 2, 5, 10, 15, 20, 30),
-        *(60, 120, 300, 600, 900, 1_200, 1_800),
-        *(3_600, 7_200, 10_800, 14_400, 21_600, 43_200),
-        *(86_400, 172_800, 432_000, 604_800),
-    )
+    for seconds in (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1_200, 1_800)
+    + (3_600, 7_200, 10_800, 14_400, 21_600, 43_200, 86_400, 172_800, 432_000, 604_800)
 )
 
 

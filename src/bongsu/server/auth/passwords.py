@@ -38,7 +38,8 @@ class Passwords:
         plain = password.lower()
         own = email.partition("@")[0]
         rest = plain
-        for word in (*_OBVIOUS, *((own,) if len(own) > 3 else ())):
+        words = [*_OBVIOUS, own] if len(own) > 3 else _OBVIOUS
+        for word in words:
             rest = rest.replace(word, "")
         if len(set(plain)) < 5 or len(rest.strip("0123456789!@#$%^&*.-_ ")) < len(plain) // 4:
             raise InvalidInput(f"{field} is too easy to guess.", code="weak_password", field=field)

@@ -161,7 +161,8 @@ def _create(settings: Settings, options: argparse.Namespace) -> None:
 
 def _list(settings: Settings, options: argparse.Namespace) -> None:
     for user in _run(settings, accounts.load_users):
-        notes = [*(["disabled"] if user.disabled else []), *(["second factor"] if user.totp_enabled else [])]
+        marks = (("disabled", user.disabled), ("second factor", user.totp_enabled))
+        notes = [mark for mark, applies in marks if applies]
         print(f"{user.email:40} {user.role:9} {user.name}{'  (' + ', '.join(notes) + ')' if notes else ''}")
 
 

@@ -97,7 +97,7 @@ def sqlite_engine(path: Path, *, writer: bool) -> Engine:
     def _configure(connection: sqlite3.Connection, _record: object) -> None:
         # Transactions begin below, not by the driver's rules.
         connection.isolation_level = None
-        for pragma in (
+        pragmas = [
             f"page_size = {PAGE_SIZE_BYTES}",
             "auto_vacuum = INCREMENTAL",
             "journal_mode = WAL",
@@ -108,8 +108,10 @@ def sqlite_engine(path: Path, *, writer: bool) -> Engine:
             f"journal_size_limit = {JOURNAL_SIZE_LIMIT_BYTES}",
             f"cache_size = -{READ_CACHE_KIB}",
             "temp_store = MEMORY",
-            *(() if writer else ("query_only = ON",)),
-        ):
+        ]
+        if not writer:
+            pragmas.append("query_only = ON")
+        for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
