@@ -1,5 +1,7 @@
 """Buckets: half-open time ranges ``[start, start + step)``, aligned to the epoch."""
 
+from bongsu.core.units import HOUR_MS, MINUTE_MS
+
 
 def bucket_start(time_ms: int, step_ms: int) -> int:
     """The start of the bucket that contains ``time_ms``; rounds down, also before the epoch.
@@ -13,10 +15,13 @@ def bucket_start(time_ms: int, step_ms: int) -> int:
 
 
 # Steps that are easy to read, in milliseconds: 1-2-5 for seconds, then divisors of the minute, the hour and the day.
-NICE_STEPS_MS = tuple(
-    1_000 * seconds
-    for seconds in (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1_200, 1_800)
-    + (3_600, 7_200, 10_800, 14_400, 21_600, 43_200, 86_400, 172_800, 432_000, 604_800)
+_SECONDS = (1, 2, 5, 10, 15, 20, 30)
+_MINUTES = (1, 2, 5, 10, 15, 20, 30)
+_HOURS = (1, 2, 3, 4, 6, 12, 24, 48, 120, 168)
+NICE_STEPS_MS = (
+    [1_000 * seconds for seconds in _SECONDS]
+    + [MINUTE_MS * minutes for minutes in _MINUTES]
+    + [HOUR_MS * hours for hours in _HOURS]
 )
 
 
