@@ -13,7 +13,8 @@ from bongsu.agent.sender import Sender
 from bongsu.agent.stats import Stats
 from bongsu.agent.transport import Transport
 from bongsu.core.samples import AgentIdentity, HostFacts
-from tests.unit.agent.fakes import FakeClock, FakeSay
+from tests.support.agent_fakes import FakeSay
+from tests.support.clock import FakeClock
 
 AGENT_ID = "agent-of-a-day"
 INTERVAL_MS = 10_000

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.agent.api_server import ApiServer
-from tests.unit.agent.fakes import wait_for
+from tests.support.agent_fakes import wait_for
+from tests.support.stub_api_server import ApiServer
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -16,9 +16,11 @@ from bongsu.agent.buffer import DiskBuffer
 from bongsu.core.errors import ConfigError
 from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Kind, Layout, Series
-from tests.unit.agent.fakes import FakeClock, FakeSay, a_frame, a_layout, a_process_list
+from tests.support.agent_fakes import FakeSay, a_frame, a_layout, a_process_list
+from tests.support.clock import FakeClock
 
 LAYOUT = a_layout("load_1m", "load_5m")
+START_MS = FakeClock().now_ms()
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def drain(held, batch_frames: int = 100) -> list[int]:
     """Takes everything out; the time stamps, as seconds since the fake clock's start."""
     times = []
     while (batch := held.oldest(batch_frames, 1_000_000)).items:
-        times += [(frame.time_ms - 1_700_000_000_000) // 1000 for frame, _ in batch.items]
+        times += [(frame.time_ms - START_MS) // 1000 for frame, _ in batch.items]
         held.done(batch)
     return times
 
@@ -191,7 +193,8 @@ def test_killed_while_writing_without_losing_what_was_appended(tmp_path: Path) -
     program = textwrap.dedent("""
         import sys
         sys.path.insert(0, sys.argv[2])
-        from tests.unit.agent.fakes import FakeClock, a_frame
+        from tests.support.agent_fakes import a_frame
+        from tests.support.clock import FakeClock
         from tests.unit.agent.test_buffer import LAYOUT, open_buffer
         from pathlib import Path
         clock = FakeClock()

@@ -14,7 +14,8 @@ from bongsu.agent.collectors.disk import DiskCollector
 from bongsu.agent.collectors.memory import MemoryCollector
 from bongsu.agent.collectors.mounts import MAX_HANGING, Prober, Usage
 from bongsu.agent.collectors.network import NetworkCollector
-from tests.unit.agent.fakes import CpuTimes, DiskIo, FakeClock, NetIo, NetState, Partition, fake_ps
+from tests.support.agent_fakes import CpuTimes, DiskIo, NetIo, NetState, Partition, fake_ps
+from tests.support.clock import FakeClock
 
 GIB = 1024**3
 

@@ -13,7 +13,8 @@ from bongsu.agent.stats import Stats
 from bongsu.agent.wiring import collectors
 from bongsu.core.errors import ConfigError
 from bongsu.core.series import Kind
-from tests.unit.agent.fakes import FakeClock, fake_ps, wait_for
+from tests.support.agent_fakes import fake_ps, wait_for
+from tests.support.clock import FakeClock
 from tests.unit.agent.test_collectors import values
 
 

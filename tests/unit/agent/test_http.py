@@ -10,8 +10,8 @@ import pytest
 
 from bongsu.agent.http import Connection, HttpError, Url, tls_context
 from bongsu.agent.transport import explain
+from tests.support.agent_fakes import RawServer, read_request
 from tests.support.programs import need
-from tests.unit.agent.fakes import RawServer, read_request
 
 # closed at the end of each test
 CONNECTIONS: list[Connection] = []

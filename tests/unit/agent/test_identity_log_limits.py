@@ -13,7 +13,8 @@ from bongsu.agent.log import Log
 from bongsu.agent.stats import Stats
 from bongsu.agent.worker import Job
 from bongsu.core.errors import ConfigError
-from tests.unit.agent.fakes import FakeClock, FakeSay
+from tests.support.agent_fakes import FakeSay
+from tests.support.clock import FakeClock
 from tests.unit.agent.test_worker import Fast
 
 

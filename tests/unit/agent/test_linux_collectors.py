@@ -20,7 +20,8 @@ from bongsu.agent.collectors.sockets import SocketsCollector
 from bongsu.agent.collectors.system import SystemCollector
 from bongsu.agent.collectors.systemd import SystemdCollector
 from bongsu.agent.stats import Stats
-from tests.unit.agent.fakes import FakeClock, Partition, fake_ps
+from tests.support.agent_fakes import Partition, fake_ps
+from tests.support.clock import FakeClock
 from tests.unit.agent.test_collectors import values
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc through psutil")

@@ -19,7 +19,7 @@ from bongsu.agent.top import SPARKS, View, bar, screen, sparkline
 from bongsu.agent.worker import Job
 from bongsu.core import samples
 from bongsu.core.errors import ConfigError
-from tests.unit.agent.api_server import ApiServer
+from tests.support.stub_api_server import ApiServer
 from tests.unit.agent.test_worker import Fast
 
 

@@ -14,7 +14,7 @@ from bongsu.agent.collectors.memory import MemoryCollector
 from bongsu.agent.collectors.mounts import Usage
 from bongsu.agent.collectors.network import NetworkCollector
 from bongsu.agent.collectors.system import SystemCollector
-from tests.unit.agent.fakes import fake_ps
+from tests.support.agent_fakes import fake_ps
 from tests.unit.agent.test_collectors import values
 
 FOLDER = Path(__file__).parent / "readings"

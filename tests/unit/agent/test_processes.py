@@ -9,7 +9,8 @@ import pytest
 
 from bongsu.agent.collectors.base import Filter, Options
 from bongsu.agent.collectors.processes import ProcessesCollector, ProcessSampler
-from tests.unit.agent.fakes import FakeClock, fake_ps
+from tests.support.agent_fakes import fake_ps
+from tests.support.clock import FakeClock
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

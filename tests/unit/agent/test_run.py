@@ -12,8 +12,8 @@ from bongsu.agent.log import Log
 from bongsu.agent.run import LONGEST_DELAY_SECONDS, Agent, delay_seconds
 from bongsu.agent.stats import Stats
 from bongsu.core.clock import SystemClock
-from tests.unit.agent.api_server import ApiServer
-from tests.unit.agent.fakes import FakeSay
+from tests.support.agent_fakes import FakeSay
+from tests.support.stub_api_server import ApiServer
 
 
 @pytest.mark.parametrize(("configured", "expected"), [("", "after"), ("chosen", "chosen")])

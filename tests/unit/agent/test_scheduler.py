@@ -9,7 +9,8 @@ from bongsu.agent.collectors.base import Counter, Reading
 from bongsu.agent.scheduler import Scheduler
 from bongsu.agent.stats import Stats
 from bongsu.core.samples import Process, ProcessList, unpack
-from tests.unit.agent.fakes import FakeClock, FakeSay
+from tests.support.agent_fakes import FakeSay
+from tests.support.clock import FakeClock
 
 # 22:13:20 UTC, a multiple of 10 s
 START_MS = 1_700_000_000_000

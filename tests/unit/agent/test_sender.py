@@ -14,8 +14,8 @@ from bongsu.agent.transport import Transport, Verdict, judge
 from bongsu.core.clock import SystemClock
 from bongsu.core.samples import AgentIdentity, HostFacts, Push, PushError, PushResult
 from bongsu.wire.protobuf import encode_result
-from tests.unit.agent.api_server import ApiServer
-from tests.unit.agent.fakes import FakeSay, RawServer, a_frame, a_layout, a_process_list, read_request, wait_for
+from tests.support.agent_fakes import FakeSay, RawServer, a_frame, a_layout, a_process_list, read_request, wait_for
+from tests.support.stub_api_server import ApiServer
 
 LAYOUT = a_layout("load_1m", "load_5m")
 OTHER = a_layout("cpu_usage_ratio")

@@ -6,7 +6,7 @@ import pytest
 
 from bongsu.agent.collectors.base import Gauge, Reading
 from bongsu.agent.worker import Job, Worker
-from tests.unit.agent.fakes import wait_for
+from tests.support.agent_fakes import wait_for
 
 
 class Fast:

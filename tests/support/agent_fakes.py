@@ -1,4 +1,4 @@
-"""Doubles for the edge of the agent: clock, psutil, the log, a server."""
+"""Fakes for what the agent depends on: psutil, the log, a server."""
 
 import contextlib
 import socket
@@ -16,27 +16,6 @@ Partition = namedtuple("Partition", "device mountpoint fstype opts")
 DiskIo = namedtuple("DiskIo", "read_count write_count read_bytes write_bytes read_time write_time busy_time")
 NetIo = namedtuple("NetIo", "bytes_sent bytes_recv packets_sent packets_recv errin errout dropin dropout")
 NetState = namedtuple("NetState", "isup duplex speed mtu flags")
-
-
-class FakeClock:
-    """Stands still until told otherwise. ``step`` moves the wall clock alone."""
-
-    def __init__(self, now_ms: int = 1_700_000_000_000) -> None:
-        self.wall_ms = float(now_ms)
-        self.seconds = 1000.0
-
-    def now_ms(self) -> int:
-        return int(self.wall_ms)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def advance(self, seconds: float) -> None:
-        self.seconds += seconds
-        self.wall_ms += seconds * 1000
-
-    def step(self, seconds: float) -> None:
-        self.wall_ms += seconds * 1000
 
 
 class FakeSay:
