@@ -197,15 +197,15 @@ class FastClock:
 
 def soak_child(url: str, folder: str, away: str) -> None:
     """A day of ticks; prints memory in bytes after an hour and at the end, then waits for standard input to end."""
-    from bongsu.agent.backlog import Backlog
-    from bongsu.agent.collectors.own import resident_bytes
+    from bongsu.agent.collectors.agent import resident_bytes
     from bongsu.agent.config import Config
+    from bongsu.agent.delivery.backlog import Backlog
+    from bongsu.agent.delivery.sender import Sender
+    from bongsu.agent.delivery.transport import Transport
     from bongsu.agent.identity import uuid4
     from bongsu.agent.log import Log
-    from bongsu.agent.scheduler import Scheduler
-    from bongsu.agent.sender import Sender
+    from bongsu.agent.sampling.scheduler import Scheduler
     from bongsu.agent.stats import Stats
-    from bongsu.agent.transport import Transport
     from bongsu.agent.wiring import collectors
     from bongsu.core.samples import AgentIdentity, HostFacts
 

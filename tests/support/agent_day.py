@@ -6,12 +6,12 @@
 
 import sys
 
-from bongsu.agent.backlog import Backlog
 from bongsu.agent.collectors.base import Gauge, Reading
-from bongsu.agent.scheduler import Scheduler
-from bongsu.agent.sender import Sender
+from bongsu.agent.delivery.backlog import Backlog
+from bongsu.agent.delivery.sender import Sender
+from bongsu.agent.delivery.transport import Transport
+from bongsu.agent.sampling.scheduler import Scheduler
 from bongsu.agent.stats import Stats
-from bongsu.agent.transport import Transport
 from bongsu.core.samples import AgentIdentity, HostFacts
 from tests.support.agent_fakes import FakeSay
 from tests.support.clock import FakeClock

@@ -21,26 +21,26 @@ def main(argv: Sequence[str]) -> int:
     flags = {key: getattr(options, key) for key, _, _ in _SETTINGS.values() if getattr(options, key, None)}
     try:
         if options.command == "run":
-            from bongsu.agent.run import run
+            from bongsu.agent.commands.run import run
 
             return run(options.config, flags)
         if options.command == "top":
-            from bongsu.agent.top import top
+            from bongsu.agent.commands.top import top
 
             return top(options.config, flags)
         if options.command == "check":
-            from bongsu.agent.check import check
+            from bongsu.agent.commands.check import check
 
             return check(options.config, flags)
         if options.command == "status":
-            from bongsu.agent.status import status
+            from bongsu.agent.commands.status import status
 
             return status(options.config, flags, form=options.format)
         if options.command in ("enrol", "rotate-token"):
-            from bongsu.agent.enrol import enrol, rotate
+            from bongsu.agent.commands.enrol import enrol, rotate
 
             return (enrol if options.command == "enrol" else rotate)(options.config, flags)
-        from bongsu.agent.commands import once
+        from bongsu.agent.commands.once import once
 
         return once(options.config, flags, form=options.format)
     except BongsuError as error:

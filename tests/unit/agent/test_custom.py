@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from bongsu.agent.assembly import Assembler
 from bongsu.agent.collectors.base import Options
 from bongsu.agent.collectors.custom import CustomCollector, StatsD, clean, parse
 from bongsu.agent.config import CollectorConfig, Config
+from bongsu.agent.sampling.assembly import Assembler
 from bongsu.agent.stats import Stats
 from bongsu.agent.wiring import collectors
 from bongsu.core.errors import ConfigError

@@ -8,14 +8,14 @@ from uuid import UUID
 import pytest
 
 from bongsu.agent.identity import host_facts, load_identity
-from bongsu.agent.limits import CALM_WINDOWS, SLOWEST, Limits
 from bongsu.agent.log import Log
+from bongsu.agent.sampling.cost_limiter import CALM_WINDOWS, SLOWEST, Limits
+from bongsu.agent.sampling.runner import Job
 from bongsu.agent.stats import Stats
-from bongsu.agent.worker import Job
 from bongsu.core.errors import ConfigError
 from tests.support.agent_fakes import FakeSay
 from tests.support.clock import FakeClock
-from tests.unit.agent.test_worker import Fast
+from tests.unit.agent.sampling.test_runner import Fast
 
 
 def test_an_identity_is_made_once(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from bongsu.agent.collectors.agent import AgentCollector
 from bongsu.agent.collectors.base import Filter, Options
 from bongsu.agent.collectors.cpu import CpuCollector
 from bongsu.agent.collectors.disk import DiskCollector
 from bongsu.agent.collectors.gpu import GpuCollector
 from bongsu.agent.collectors.memory import MemoryCollector
 from bongsu.agent.collectors.mounts import Usage, read_only_filesystems
-from bongsu.agent.collectors.own import AgentCollector
 from bongsu.agent.collectors.sensors import SensorsCollector
 from bongsu.agent.collectors.sockets import SocketsCollector
 from bongsu.agent.collectors.system import SystemCollector

@@ -1,12 +1,12 @@
 """The collectors. A new one is one file and one line here."""
 
+from bongsu.agent.collectors.agent import AgentCollector
 from bongsu.agent.collectors.cpu import CpuCollector
 from bongsu.agent.collectors.custom import CustomCollector
 from bongsu.agent.collectors.disk import DiskCollector
 from bongsu.agent.collectors.gpu import GpuCollector
 from bongsu.agent.collectors.memory import MemoryCollector
 from bongsu.agent.collectors.network import NetworkCollector
-from bongsu.agent.collectors.own import AgentCollector
 from bongsu.agent.collectors.processes import ProcessesCollector
 from bongsu.agent.collectors.sensors import SensorsCollector
 from bongsu.agent.collectors.sockets import SocketsCollector

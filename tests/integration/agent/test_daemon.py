@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bongsu.agent.backlog import Backlog
+from bongsu.agent.commands.run import LONGEST_DELAY_SECONDS, Agent, delay_seconds
 from bongsu.agent.config import Config
+from bongsu.agent.delivery.backlog import Backlog
 from bongsu.agent.log import Log
-from bongsu.agent.run import LONGEST_DELAY_SECONDS, Agent, delay_seconds
 from bongsu.agent.stats import Stats
 from bongsu.core.clock import SystemClock
 from tests.support.agent_fakes import FakeSay

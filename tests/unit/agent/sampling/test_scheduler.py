@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from bongsu.agent.collectors.base import Counter, Reading
-from bongsu.agent.scheduler import Scheduler
+from bongsu.agent.sampling.scheduler import Scheduler
 from bongsu.agent.stats import Stats
 from bongsu.core.samples import Process, ProcessList, unpack
 from tests.support.agent_fakes import FakeSay

@@ -8,9 +8,9 @@ the cap for ``CALM_WINDOWS`` windows, the slowest one gets faster again.
 import time
 from collections.abc import Callable, Sequence
 
-from bongsu.agent.scheduler import Say
+from bongsu.agent.sampling.runner import Job
+from bongsu.agent.sampling.scheduler import Say
 from bongsu.agent.stats import Stats
-from bongsu.agent.worker import Job
 from bongsu.core.units import format_bytes
 
 # Shorter, and a single costly tick would look like a habit.

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bongsu.agent.http import Connection, HttpError, Url, tls_context
-from bongsu.agent.transport import explain
+from bongsu.agent.delivery.http import Connection, HttpError, Url, tls_context
+from bongsu.agent.delivery.transport import explain
 from tests.support.agent_fakes import RawServer, read_request
 from tests.support.programs import need
 

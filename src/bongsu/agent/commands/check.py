@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Mapping
 
 from bongsu import __version__
+from bongsu.agent.commands.run import make_credentials
 from bongsu.agent.config import Config, load
-from bongsu.agent.http import Connection, Url, tls_context
+from bongsu.agent.delivery.http import Connection, Url, tls_context
+from bongsu.agent.delivery.transport import PATH, explain, judge
 from bongsu.agent.identity import load_identity, machine_mark
-from bongsu.agent.run import make_credentials
-from bongsu.agent.transport import PATH, explain, judge
+from bongsu.agent.sampling.runner import Job, Worker
 from bongsu.agent.wiring import NAMES, close, collectors
-from bongsu.agent.worker import Job, Worker
 from bongsu.core.errors import BongsuError
 from bongsu.core.samples import AgentIdentity, Push
 from bongsu.core.units import format_bytes

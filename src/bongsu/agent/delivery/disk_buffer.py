@@ -1,5 +1,5 @@
 """Frames and process lists that could not be sent, on disk: segments of about 1 MiB in ``<data directory>/buffer`` (see
-``bongsu.agent.segments``), oldest first by their number.
+``bongsu.agent.delivery.segments``), oldest first by their number.
 
 * kill -9 loses nothing: a record is handed to the kernel before ``append`` returns. A power cut loses at most the last
   ``SYNC_SECONDS``.
@@ -16,7 +16,7 @@ import zlib
 from collections import deque
 from dataclasses import dataclass, field
 
-from bongsu.agent.segments import (
+from bongsu.agent.delivery.segments import (
     Item,
     item_record,
     item_time,

@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bongsu.agent.assembly import Assembler
 from bongsu.agent.collectors.base import Collector
+from bongsu.agent.sampling.assembly import Assembler
+from bongsu.agent.sampling.runner import Job, Worker
 from bongsu.agent.stats import Stats
-from bongsu.agent.worker import Job, Worker
 from bongsu.core.clock import Clock
 from bongsu.core.samples import Frame, ProcessList
 from bongsu.core.series import Layout

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from bongsu.agent import assembly
-from bongsu.agent.assembly import KEEP_TICKS, Assembler
 from bongsu.agent.collectors.base import Counter, Gauge, Reading
+from bongsu.agent.sampling import assembly
+from bongsu.agent.sampling.assembly import KEEP_TICKS, Assembler
 from bongsu.core.samples import unpack
 from bongsu.core.series import Kind
 

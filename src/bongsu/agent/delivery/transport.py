@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bongsu.agent.credentials import ENROL_PATH, Credentials, answered_reason, answered_token
-from bongsu.agent.http import Connection, Response, Url, tls_context
+from bongsu.agent.delivery.credentials import ENROL_PATH, Credentials, answered_reason, answered_token
+from bongsu.agent.delivery.http import Connection, Response, Url, tls_context
 from bongsu.core.clock import SystemClock
 from bongsu.core.errors import BongsuError, ConfigError
 from bongsu.core.samples import HostFacts, Push, PushResult

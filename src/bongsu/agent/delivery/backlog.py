@@ -8,9 +8,9 @@ import os
 from collections import deque
 from collections.abc import Callable
 
-from bongsu.agent.buffer import Batch, DiskBuffer
-from bongsu.agent.scheduler import Say
-from bongsu.agent.segments import Item, size_of
+from bongsu.agent.delivery.disk_buffer import Batch, DiskBuffer
+from bongsu.agent.delivery.segments import Item, size_of
+from bongsu.agent.sampling.scheduler import Say
 from bongsu.core.clock import Clock
 from bongsu.core.errors import ConfigError
 from bongsu.core.series import Layout

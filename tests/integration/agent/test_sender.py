@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bongsu.agent.backlog import Backlog
-from bongsu.agent.http import Response
-from bongsu.agent.sender import Sender
+from bongsu.agent.delivery.backlog import Backlog
+from bongsu.agent.delivery.http import Response
+from bongsu.agent.delivery.sender import Sender
+from bongsu.agent.delivery.transport import Transport, Verdict, judge
 from bongsu.agent.stats import Stats
-from bongsu.agent.transport import Transport, Verdict, judge
 from bongsu.core.clock import SystemClock
 from bongsu.core.samples import AgentIdentity, HostFacts, Push, PushError, PushResult
 from bongsu.wire.protobuf import encode_result

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bongsu.agent.collectors.own import resident_bytes
+from bongsu.agent.collectors.agent import resident_bytes
 from bongsu.agent.config import Config, load
+from bongsu.agent.sampling.runner import Job
 from bongsu.agent.stats import Stats
 from bongsu.agent.wiring import NAMES
-from bongsu.agent.worker import Job
 from bongsu.core.errors import ConfigError
 from bongsu.core.units import format_bytes, format_duration
 

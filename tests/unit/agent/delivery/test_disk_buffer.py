@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bongsu.agent import buffer, segments
-from bongsu.agent.backlog import Backlog, MemoryBuffer, lock
-from bongsu.agent.buffer import DiskBuffer
+from bongsu.agent.delivery import disk_buffer as buffer
+from bongsu.agent.delivery import segments
+from bongsu.agent.delivery.backlog import Backlog, MemoryBuffer, lock
+from bongsu.agent.delivery.disk_buffer import DiskBuffer
 from bongsu.core.errors import ConfigError
 from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Kind, Layout, Series
@@ -195,7 +196,7 @@ def test_killed_while_writing_without_losing_what_was_appended(tmp_path: Path) -
         sys.path.insert(0, sys.argv[2])
         from tests.support.agent_fakes import a_frame
         from tests.support.clock import FakeClock
-        from tests.unit.agent.test_buffer import LAYOUT, open_buffer
+        from tests.unit.agent.delivery.test_disk_buffer import LAYOUT, open_buffer
         from pathlib import Path
         clock = FakeClock()
         held = open_buffer(Path(sys.argv[1]), clock, segment_bytes=4096)

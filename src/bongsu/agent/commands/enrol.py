@@ -8,12 +8,12 @@ from collections.abc import Mapping
 import psutil
 
 from bongsu import __version__
+from bongsu.agent.commands.run import make_credentials
 from bongsu.agent.config import load
-from bongsu.agent.credentials import ENROL_PATH, ROTATE_PATH, answered_reason, answered_token
-from bongsu.agent.http import Connection, Response, Url, tls_context
+from bongsu.agent.delivery.credentials import ENROL_PATH, ROTATE_PATH, answered_reason, answered_token
+from bongsu.agent.delivery.http import Connection, Response, Url, tls_context
+from bongsu.agent.delivery.transport import explain
 from bongsu.agent.identity import host_facts, load_identity, machine_mark
-from bongsu.agent.run import make_credentials
-from bongsu.agent.transport import explain
 from bongsu.agent.wiring import NAMES
 from bongsu.core.errors import ConfigError
 

@@ -12,7 +12,7 @@ from bongsu.agent.collectors.cpu import CpuCollector
 from bongsu.agent.collectors.memory import MemoryCollector
 from tests.unit.agent.test_collectors import values
 
-TREES = Path(__file__).resolve().parents[2] / "fixtures" / "proc"
+TREES = Path(__file__).resolve().parents[3] / "fixtures" / "proc"
 
 
 @pytest.mark.parametrize(

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from bongsu.agent import status
-from bongsu.agent.check import check
 from bongsu.agent.collectors.base import Counter, Gauge, Reading
 from bongsu.agent.collectors.processes import Process
+from bongsu.agent.commands import status
+from bongsu.agent.commands.check import check
+from bongsu.agent.commands.once_output import Snapshot, as_json, as_prometheus, as_table, humanise, per_second
+from bongsu.agent.commands.top import SPARKS, View, bar, screen, sparkline
 from bongsu.agent.config import Config
-from bongsu.agent.output import Snapshot, as_json, as_prometheus, as_table, humanise, per_second
+from bongsu.agent.sampling.runner import Job
 from bongsu.agent.stats import Stats
-from bongsu.agent.top import SPARKS, View, bar, screen, sparkline
-from bongsu.agent.worker import Job
 from bongsu.core import samples
 from bongsu.core.errors import ConfigError
 from tests.support.stub_api_server import ApiServer
-from tests.unit.agent.test_worker import Fast
+from tests.unit.agent.sampling.test_runner import Fast
 
 
 class Source:

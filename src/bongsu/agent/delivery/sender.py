@@ -16,12 +16,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bongsu.agent.backlog import Backlog
-from bongsu.agent.buffer import Batch
-from bongsu.agent.scheduler import Say
-from bongsu.agent.segments import Item
+from bongsu.agent.delivery.backlog import Backlog
+from bongsu.agent.delivery.disk_buffer import Batch
+from bongsu.agent.delivery.segments import Item
+from bongsu.agent.delivery.transport import Outcome, Transport, Verdict
+from bongsu.agent.sampling.scheduler import Say
 from bongsu.agent.stats import Stats
-from bongsu.agent.transport import Outcome, Transport, Verdict
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, ProcessList, Push
 from bongsu.core.series import Layout
 

@@ -17,21 +17,21 @@ from types import FrameType
 import psutil
 
 from bongsu import __version__
-from bongsu.agent.backlog import Backlog, lock
-from bongsu.agent.collectors.own import resident_bytes
+from bongsu.agent.collectors.agent import resident_bytes
+from bongsu.agent.commands.status import write_status
 from bongsu.agent.config import Config, load
-from bongsu.agent.credentials import Credentials
-from bongsu.agent.http import Url
+from bongsu.agent.delivery.backlog import Backlog, lock
+from bongsu.agent.delivery.credentials import Credentials
+from bongsu.agent.delivery.http import Url
+from bongsu.agent.delivery.sender import Sender
+from bongsu.agent.delivery.transport import Transport
 from bongsu.agent.identity import host_facts, load_identity, machine_mark
-from bongsu.agent.limits import Limits
 from bongsu.agent.log import Log
-from bongsu.agent.scheduler import Scheduler
-from bongsu.agent.sender import Sender
+from bongsu.agent.sampling.cost_limiter import Limits
+from bongsu.agent.sampling.runner import Job
+from bongsu.agent.sampling.scheduler import Scheduler
 from bongsu.agent.stats import Stats
-from bongsu.agent.status import write_status
-from bongsu.agent.transport import Transport
 from bongsu.agent.wiring import NAMES, close, collectors
-from bongsu.agent.worker import Job
 from bongsu.core.clock import SystemClock
 from bongsu.core.errors import BongsuError
 from bongsu.core.samples import AgentIdentity, HostFacts

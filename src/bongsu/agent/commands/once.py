@@ -4,11 +4,11 @@ import sys
 import time
 from collections.abc import Mapping
 
-from bongsu.agent import output
 from bongsu.agent.collectors.base import Reading
+from bongsu.agent.commands import once_output as output
 from bongsu.agent.config import load
+from bongsu.agent.sampling.runner import Job, Worker
 from bongsu.agent.wiring import NAMES, close, collectors
-from bongsu.agent.worker import Job, Worker
 
 # Long enough for a usage that means something, short enough to wait for.
 SAMPLE_SECONDS = 1.0

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from bongsu.agent.collectors.base import Gauge, Reading
-from bongsu.agent.worker import Job, Worker
+from bongsu.agent.sampling.runner import Job, Worker
 from tests.support.agent_fakes import wait_for
 
 
