@@ -210,14 +210,14 @@ def soak_child(url: str, folder: str, away: str) -> None:
     from bongsu.core.samples import AgentIdentity, HostFacts
 
     clock, log, stats = FastClock(), Log(level="error"), Stats()
-    backlog = Backlog(folder, max_bytes=512 * 1024**2, max_age_ms=7 * 86_400_000, clock=clock, say=log)
+    backlog = Backlog(folder, max_bytes=512 * 1024**2, max_age_ms=7 * 86_400_000, clock=clock, log=log)
     sender = Sender(
         Transport([url]),
         backlog,
         identity=AgentIdentity(uuid4(), "soak", interval_ms=10_000),
         facts=HostFacts,
         stats=stats,
-        say=log,
+        log=log,
     )
     sender.start()
 
@@ -230,12 +230,12 @@ def soak_child(url: str, folder: str, away: str) -> None:
                 print(resident_bytes(), flush=True)
             return stats.ticks >= 8640
 
-    made = collectors(Config(), log.once, log.once, stats)
+    made = collectors(Config(), log.problem, stats)
     scheduler = Scheduler(
         made,
         interval_ms=10_000,
         sink=sender.put,
-        say=log,
+        log=log,
         stats=stats,
         clock=clock,
         boot_clock=clock.monotonic,

@@ -2,12 +2,17 @@
 
 import contextlib
 import socket
+import sys
 import threading
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from bongsu.agent.collectors.base import Collector, Gauge, Reading
 from bongsu.core.samples import Frame, Process, ProcessList, pack
 from bongsu.core.series import Layout, Series
 
@@ -15,24 +20,26 @@ CpuTimes = namedtuple("CpuTimes", "user nice system idle iowait irq softirq stea
 Partition = namedtuple("Partition", "device mountpoint fstype opts")
 DiskIo = namedtuple("DiskIo", "read_count write_count read_bytes write_bytes read_time write_time busy_time")
 NetIo = namedtuple("NetIo", "bytes_sent bytes_recv packets_sent packets_recv errin errout dropin dropout")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
 NetState = namedtuple("NetState", "isup duplex speed mtu flags")
 
 
-class FakeSay:
-    """Remembers what was said; ``once`` and ``over`` as the log does it."""
+class FakeLog:
+    """Remembers its lines. Logs a problem once until it is resolved, as the real log does."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.topics: set[str] = set()
+        self.open_problems: set[str] = set()
 
-    def once(self, topic: str, message: str) -> None:
-        if topic not in self.topics:
-            self.topics.add(topic)
+    def problem(self, topic: str, message: str) -> None:
+        if topic not in self.open_problems:
+            self.open_problems.add(topic)
             self.lines.append(message)
 
-    def over(self, topic: str, message: str) -> None:
-        if topic in self.topics:
-            self.topics.discard(topic)
+    def resolved(self, topic: str, message: str) -> None:
+        if topic in self.open_problems:
+            self.open_problems.discard(topic)
             self.lines.append(message)
 
     def info(self, message: str) -> None:
@@ -40,13 +47,39 @@ class FakeSay:
 
 
 def fake_ps(**functions: Any) -> Any:
-    """psutil with only these functions; values that are not callable are returned as they are."""
+    """psutil with only these functions. A value that is not callable becomes a function that returns it."""
     return SimpleNamespace(
         **{
             name: value if callable(value) else (lambda *args, value=value, **kwargs: value)
             for name, value in functions.items()
         }
     )
+
+
+class FastCollector(Collector):
+    """Has one reading, under its own name."""
+
+    def __init__(self, name: str = "fast") -> None:
+        super().__init__(fake_ps())
+        self.name = name
+        self.metrics = (Gauge(name, "."),)
+
+    def collect(self) -> Iterable[Reading]:
+        yield Reading(self.name, 1.0)
+
+
+def by_series(readings: Iterable[Reading]) -> dict[str, float]:
+    """``metric[label value]...`` -> value."""
+    return {
+        reading.metric + "".join(f"[{value}]" for _, value in reading.labels): reading.value for reading in readings
+    }
+
+
+def write_process(proc: Path, pid: int, name: str, ticks: int, started: int = 5, pages: int = 10) -> None:
+    """Writes a process into a tree of /proc."""
+    fields = ["S"] + ["0"] * 10 + [str(ticks), "0"] + ["0"] * 4 + ["3", "0", str(started), "0", str(pages)]
+    (proc / str(pid)).mkdir(exist_ok=True)
+    (proc / str(pid) / "stat").write_text(f"{pid} ({name}) {' '.join(fields)}\n")
 
 
 def a_layout(*metrics: str) -> Layout:
@@ -63,17 +96,17 @@ def a_process_list(time_ms: int, *names: str) -> ProcessList:
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> None:
-    """Until the condition holds, at most as long."""
-    done = threading.Event()
+    """Waits until the condition holds."""
+    never = threading.Event()
     for _ in range(int(seconds / 0.005)):
         if condition():
             return
-        done.wait(0.005)
+        never.wait(0.005)
     raise AssertionError("the condition did not come true in time")
 
 
 class RawServer:
-    """A TCP server on loopback that hands each connection to ``serve`` in a thread."""
+    """A TCP server on the loopback interface that runs ``serve`` for each connection in a thread."""
 
     def __init__(self, serve: Callable[[socket.socket], None]) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -115,13 +148,13 @@ class RawServer:
 
 
 def read_request(connection: socket.socket) -> tuple[str, dict[str, str], bytes] | None:
-    """The next request; None when the other side closed."""
+    """The next request, or None if the client closed the connection."""
     data = b""
     while b"\r\n\r\n" not in data:
-        more = connection.recv(65_536)
-        if not more:
+        received = connection.recv(65_536)
+        if not received:
             return None
-        data += more
+        data += received
     head, _, body = data.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}

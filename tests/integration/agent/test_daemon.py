@@ -1,4 +1,4 @@
-"""The agent as a whole, within a process."""
+"""The agent as a whole, within this process."""
 
 import socket
 import threading
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bongsu.agent.commands.run import LONGEST_DELAY_SECONDS, Agent, delay_seconds
 from bongsu.agent.config import Config
+from bongsu.agent.daemon import Agent
 from bongsu.agent.delivery.backlog import Backlog
 from bongsu.agent.log import Log
 from bongsu.agent.stats import Stats
 from bongsu.core.clock import SystemClock
-from tests.support.agent_fakes import FakeSay
+from tests.support.agent_fakes import FakeLog
 from tests.support.stub_api_server import ApiServer
 
 
@@ -24,7 +24,7 @@ def test_a_machine_that_is_renamed_tells_the_server(
     monkeypatch.setattr(socket, "gethostname", lambda: "before")
     log_file = tmp_path / "agent.log"
     config = Config(servers=(api.url,), data_dir=str(tmp_path), interval_ms=1000, name=configured)
-    backlog = Backlog(str(tmp_path / "buffer"), max_bytes=10**6, max_age_ms=10**9, clock=SystemClock(), say=FakeSay())
+    backlog = Backlog(str(tmp_path / "buffer"), max_bytes=10**6, max_age_ms=10**9, clock=SystemClock(), log=FakeLog())
     agent = Agent(config, "id", backlog, Stats(), Log(path=str(log_file)))
 
     class Ticks:
@@ -41,18 +41,4 @@ def test_a_machine_that_is_renamed_tells_the_server(
     assert api.pushes[0].host.hostname == "before"
     assert api.pushes[-1].agent.name == expected
     assert api.pushes[-1].agent.agent_id == "id"
-    assert "name changed from before to after" in log_file.read_text()
-
-
-def test_agents_spread_over_the_interval_and_each_keeps_its_place() -> None:
-    config = Config(servers=("https://bongsu.example",), interval_ms=10_000)
-    delays = [delay_seconds(config, f"agent {number}") for number in range(1000)]
-    assert delays == [delay_seconds(config, f"agent {number}") for number in range(1000)]
-    assert 0 <= min(delays) < 0.1
-    assert 2.9 < max(delays) <= 3.0
-    config.interval_ms = 60_000
-    assert max(delay_seconds(config, f"agent {number}") for number in range(1000)) <= LONGEST_DELAY_SECONDS
-
-
-def test_an_agent_beside_its_server_sends_at_once() -> None:
-    assert delay_seconds(Config(servers=("http://127.0.0.1:8600",)), "any") == 0
+    assert "host name changed from before to after" in log_file.read_text()

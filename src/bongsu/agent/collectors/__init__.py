@@ -1,6 +1,7 @@
-"""The collectors. A new one is one file and one line here."""
+"""The list of collectors. A new collector is one file and one line here."""
 
 from bongsu.agent.collectors.agent import AgentCollector
+from bongsu.agent.collectors.base import Collector
 from bongsu.agent.collectors.cpu import CpuCollector
 from bongsu.agent.collectors.custom import CustomCollector
 from bongsu.agent.collectors.disk import DiskCollector
@@ -13,7 +14,8 @@ from bongsu.agent.collectors.sockets import SocketsCollector
 from bongsu.agent.collectors.system import SystemCollector
 from bongsu.agent.collectors.systemd import SystemdCollector
 
-COLLECTORS = (
+# The order of the collectors is the order of the series in a layout.
+COLLECTORS: tuple[type[Collector], ...] = (
     CpuCollector,
     MemoryCollector,
     DiskCollector,
@@ -27,3 +29,4 @@ COLLECTORS = (
     CustomCollector,
     AgentCollector,
 )
+COLLECTORS_BY_NAME = {collector.name: collector for collector in COLLECTORS}

@@ -1,5 +1,5 @@
-"""``bongsu agent check``: configuration, permissions, and the way to the server; says what to do about what is
-wrong."""
+"""``bongsu agent check``: tests the configuration, permissions and the connection to the server, and says how to fix
+problems."""
 
 import os
 import socket
@@ -7,52 +7,52 @@ import time
 from collections.abc import Callable, Mapping
 
 from bongsu import __version__
-from bongsu.agent.commands.run import make_credentials
+from bongsu.agent.commands.once import COLLECTOR_TIMEOUT_SECONDS
 from bongsu.agent.config import Config, load
-from bongsu.agent.delivery.http import Connection, Url, tls_context
-from bongsu.agent.delivery.transport import PATH, explain, judge
-from bongsu.agent.identity import load_identity, machine_mark
-from bongsu.agent.sampling.runner import Job, Worker
-from bongsu.agent.wiring import NAMES, close, collectors
+from bongsu.agent.data_dir import make_data_dir
+from bongsu.agent.delivery.http import Url
+from bongsu.agent.delivery.transport import MAX_CLOCK_SKEW_MS, METRICS_PATH, explain, outcome_of
+from bongsu.agent.identity import load_identity, machine_id
+from bongsu.agent.sampling.runner import CollectorRunner, RunningCollector
+from bongsu.agent.wiring import make_collectors, make_connection, make_credentials, make_identity
 from bongsu.core.errors import BongsuError
-from bongsu.core.samples import AgentIdentity, Push
+from bongsu.core.samples import Push
 from bongsu.core.units import format_bytes
 from bongsu.wire.encoder import CONTENT_TYPE, encode_push
 
-SKEW_SECONDS = 60.0
-
+# Called with (passed, message).
 Report = Callable[[bool, str], None]
 
 
 def check(file: str, flags: Mapping[str, str]) -> int:
-    """0 when all is well, 1 otherwise."""
-    well = True
+    """0 if every check passed, else 1."""
+    all_passed = True
 
-    def report(good: bool, message: str) -> None:
-        nonlocal well
-        well = well and good
-        print(f"{'ok  ' if good else 'FAIL'}  {message}")
+    def report(passed: bool, message: str) -> None:
+        nonlocal all_passed
+        all_passed = all_passed and passed
+        print(f"{'ok  ' if passed else 'FAIL'}  {message}")
 
     try:
-        config = load(NAMES, file=file, flags=flags)
+        config = load(file=file, flags=flags)
     except BongsuError as error:
         report(False, f"configuration: {error}")
         return 1
-    report(True, f"configuration: {config.file or 'no file, defaults and environment'}")
-    _data_dir(config, report)
-    _collectors(config, report)
+    report(True, f"configuration: {config.file or 'no file, only defaults and environment'}")
+    _check_data_dir(config, report)
+    _check_collectors(config, report)
     for server in config.servers:
-        _server(config, server, report)
-    return 0 if well else 1
+        _check_server(config, server, report)
+    return 0 if all_passed else 1
 
 
-def _data_dir(config: Config, report: Report) -> None:
-    probe = os.path.join(config.data_dir, f"check.{os.getpid()}")
+def _check_data_dir(config: Config, report: Report) -> None:
+    test_file = os.path.join(config.data_dir, f"check.{os.getpid()}")
     try:
-        os.makedirs(config.data_dir, mode=0o750, exist_ok=True)
-        with open(probe, "wb") as file:
+        make_data_dir(config.data_dir)
+        with open(test_file, "wb") as file:
             file.write(b"x")
-        os.unlink(probe)
+        os.unlink(test_file)
     except OSError as error:
         report(False, f"data directory {config.data_dir}: {error.strerror}. Run as its owner, or set data_dir.")
         return
@@ -60,8 +60,8 @@ def _data_dir(config: Config, report: Report) -> None:
     if free is not None and free < config.buffer_bytes:
         report(
             False,
-            f"data directory {config.data_dir}: {format_bytes(free)} free, less than the buffer may take "
-            f"({format_bytes(config.buffer_bytes)}). Make room or set buffer.size.",
+            f"data directory {config.data_dir}: {format_bytes(free)} are free, but the buffer may take "
+            f"{format_bytes(config.buffer_bytes)}. Free some space, or set buffer.size.",
         )
         return
     report(True, f"data directory {config.data_dir}")
@@ -74,73 +74,67 @@ def _free_bytes(path: str) -> int | None:
     return stat.f_bavail * stat.f_frsize
 
 
-def _collectors(config: Config, report: Report) -> None:
-    notes: list[str] = []
+def _check_collectors(config: Config, report: Report) -> None:
+    problems: list[str] = []
 
-    def note(topic: str, problem: str) -> None:
-        notes.append(problem)
+    def report_problem(topic: str, problem: str) -> None:
+        problems.append(problem)
 
     try:
-        made = [collector for collector, _ in collectors(config, note, note)]
+        collectors = [collector for collector, _ in make_collectors(config, report_problem)]
     except BongsuError as error:
         report(False, f"collectors: {error}")
         return
-    worker = Worker()
-    for result in worker.run([Job(collector, timeout_seconds=10.0) for collector in made]):
-        name = result.job.collector.name
+    runner = CollectorRunner()
+    for result in runner.run([RunningCollector(collector, COLLECTOR_TIMEOUT_SECONDS) for collector in collectors]):
         if result.error:
-            report(False, f"collector {name}: {result.error}")
+            report(False, f"collector {result.running.name}: {result.error}")
         else:
-            report(True, f"collector {name}: {len(result.readings)} values")
-    worker.stop()
-    for problem in notes:
-        report(False, f"{problem}. Leave it out in the configuration if that is as it should be.")
-    close(made)
+            report(True, f"collector {result.running.name}: {len(result.readings)} values")
+    runner.stop()
+    for problem in problems:
+        report(False, f"{problem}. If this is expected, exclude it in the configuration.")
+    for collector in collectors:
+        collector.close()
 
 
-def _server(config: Config, server: str, report: Report) -> None:
+def _check_server(config: Config, server: str, report: Report) -> None:
     url = Url.parse(server)
-    near = Url.parse(config.proxy) if config.proxy else url
+    first_hop = Url.parse(config.proxy) if config.proxy else url
     try:
-        socket.getaddrinfo(near.host, near.port)
+        socket.getaddrinfo(first_hop.host, first_hop.port)
     except OSError:
-        report(False, f"{server}: the name {near.host} cannot be resolved. Is it spelled right? Does DNS work here?")
+        report(False, f"{server}: the host name {first_hop.host} cannot be resolved. Is it correct? Does DNS work?")
         return
     headers = {"Content-Type": CONTENT_TYPE, "User-Agent": f"bongsu-agent/{__version__}"}
     try:
-        agent_id = load_identity(config.data_dir, machine_mark()).agent_id
+        agent_id = load_identity(config.data_dir, machine_id()).agent_id
         token = make_credentials(config, agent_id).token
     except BongsuError as error:
         report(False, f"token: {error}")
         return
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    # no frames: nothing is stored, but address, TLS, token and version are tried
-    name = config.name or socket.gethostname()
-    body = encode_push(Push(AgentIdentity(agent_id, name, __version__, config.interval_ms, config.tags)))
+    # a push without frames tests URL, TLS, token and version, and stores nothing
+    body = encode_push(Push(make_identity(config, agent_id, socket.gethostname())))
     try:
-        connection = Connection(
-            url,
-            timeout_seconds=config.timeout_ms / 1000,
-            tls=tls_context(config.ca_file) if url.secure else None,
-            proxy=Url.parse(config.proxy) if config.proxy else None,
-            server_name=config.server_name,
-        )
-        answer = connection.post(url.path.rstrip("/") + PATH, headers, body)
+        connection = make_connection(config, url)
+        response = connection.post(url.path.rstrip("/") + METRICS_PATH, headers, body)
         connection.close()
     except OSError as error:
-        report(False, f"{server}: {explain(error)}. Is the server running, and is the way to port {url.port} open?")
+        report(False, f"{server}: {explain(error)}. Is the server running? Does a firewall block port {url.port}?")
         return
-    outcome = judge(answer)
-    if answer.status in (401, 403):
-        report(False, f"{server}: refuses this agent: {outcome.reason}. Enrol it and set the token.")
-    elif answer.status == 404:
-        report(False, f"{server}: answers, but is no Bongsu server (404 for {PATH}).")
-    elif answer.status >= 500:
+    outcome = outcome_of(response)
+    if response.status in (401, 403):
+        report(False, f"{server}: refuses this agent: {outcome.reason}. Run 'bongsu agent enrol', or set the token.")
+    elif response.status == 404:
+        report(False, f"{server}: answers, but is not a Bongsu server (404 for {METRICS_PATH}).")
+    elif response.status >= 500:
         report(False, f"{server}: answers with an error: {outcome.reason}")
     else:
         report(True, f"{server}: answers")
     server_ms = outcome.result.server_time_ms
-    skew = time.time() - server_ms / 1000
-    if server_ms and abs(skew) > SKEW_SECONDS:
-        report(False, f"clock: {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the server's. Is NTP running?")
+    skew_seconds = time.time() - server_ms / 1000
+    if server_ms and abs(skew_seconds) * 1000 > MAX_CLOCK_SKEW_MS:
+        direction = "ahead of" if skew_seconds > 0 else "behind"
+        report(False, f"clock: {abs(skew_seconds):.0f} s {direction} the server's. Is NTP running?")

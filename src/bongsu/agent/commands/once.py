@@ -1,48 +1,49 @@
-"""The commands that a person waits for."""
+"""``bongsu agent once``: takes two samples a second apart and prints what the agent would send."""
 
 import sys
 import time
 from collections.abc import Mapping
 
 from bongsu.agent.collectors.base import Reading
-from bongsu.agent.commands import once_output as output
+from bongsu.agent.commands.once_output import RatedReadings, as_json, as_prometheus, as_table
 from bongsu.agent.config import load
-from bongsu.agent.sampling.runner import Job, Worker
-from bongsu.agent.wiring import NAMES, close, collectors
+from bongsu.agent.sampling.runner import CollectorRunner, RunningCollector
+from bongsu.agent.wiring import make_collectors
 
-# Long enough for a usage that means something, short enough to wait for.
+# Long enough for a meaningful usage, short enough to wait for.
 SAMPLE_SECONDS = 1.0
+COLLECTOR_TIMEOUT_SECONDS = 10.0
+_FORMATS = {"table": as_table, "json": as_json, "prometheus": as_prometheus}
 
 
-def once(file: str, flags: Mapping[str, str], *, form: str) -> int:
-    """Two samples a second apart, printed. 1 when a collector failed."""
-    config = load(NAMES, file=file, flags=flags)
-    problems: list[str] = []
+def once(file: str, flags: Mapping[str, str], *, format: str) -> int:
+    """1 if a collector failed."""
+    config = load(file=file, flags=flags)
+    # a dict, to print each problem once and in order
+    problems: dict[str, None] = {}
 
-    def note(topic: str, problem: str) -> None:
-        if problem not in problems:
-            problems.append(problem)
+    def report_problem(topic: str, problem: str) -> None:
+        problems[problem] = None
 
-    wanted = [collector for collector, _ in collectors(config, note, note)]
-    worker = Worker()
-    jobs = [Job(collector, timeout_seconds=10.0) for collector in wanted]
+    collectors = [collector for collector, _ in make_collectors(config, report_problem)]
+    runner = CollectorRunner()
+    running = [RunningCollector(collector, COLLECTOR_TIMEOUT_SECONDS) for collector in collectors]
 
     def sample() -> list[Reading]:
         readings = []
-        for result in worker.run(jobs):
+        for result in runner.run(running):
             readings += result.readings
             if result.error:
-                note("", f"collector {result.job.collector.name}: {result.error}")
+                report_problem("", f"collector {result.running.name}: {result.error}")
         return readings
 
-    before, started = sample(), time.monotonic()
+    previous, started_at = sample(), time.monotonic()
     time.sleep(SAMPLE_SECONDS)
-    now, passed = sample(), time.monotonic() - started
-    worker.stop()
-    close(wanted)
-    snapshot = output.Snapshot(before, now, passed, wanted)
-    show = {"table": output.as_table, "json": output.as_json, "prometheus": output.as_prometheus}[form]
-    print(show(snapshot))
+    current, elapsed = sample(), time.monotonic() - started_at
+    runner.stop()
+    for collector in collectors:
+        collector.close()
+    print(_FORMATS[format](RatedReadings(previous, current, elapsed, collectors)))
     for problem in problems:
         print(f"bongsu agent: {problem}", file=sys.stderr)
     return 1 if problems else 0

@@ -1,23 +1,25 @@
-"""What the agent shows to the API server: a token that is good for this agent alone.
+"""The token with which the agent authenticates itself. It is valid for this agent only.
 
-From the configuration (``token``, ``token_file``), or made at the first contact with an enrolment token and kept in
-``token.json`` of the data directory, which only its owner can read. The file names the agent that the token is for: a
-copied disk, which gets an identity of its own, enrols anew.
+It comes from the configuration (``token``, ``token_file``). Otherwise the agent gets it for an enrolment token, and
+keeps it in ``token.json`` in the data directory, which only its owner can read. The file names the agent: a copied disk
+gets a new identity, so it must enrol again.
 """
 
 import json
 import os
 
+from bongsu.agent.config_values import is_token
+from bongsu.agent.data_dir import write_private_json
 from bongsu.core.errors import ConfigError
 
 FILE = "token.json"
 ENROL_PATH = "/api/agents/enrol"
 ROTATE_PATH = "/api/agents/rotate"
-LONGEST = 4_096
+MAX_TOKEN_BYTES = 4_096
 
 
 class Credentials:
-    """Read again at each need: a person may put a token there while the agent runs."""
+    """``read`` reads the files again each time, because somebody may add a token while the agent runs."""
 
     def __init__(
         self,
@@ -31,48 +33,38 @@ class Credentials:
     ) -> None:
         self.agent_id = agent_id
         self._path = os.path.join(data_dir, FILE) if data_dir else ""
-        self._given = token
-        self._given_file = token_file
-        self._enrolment = enrolment_token
+        self._configured_token = token
+        self._configured_file = token_file
+        self._enrolment_token = enrolment_token
         self._enrolment_file = enrolment_token_file
         self.token = ""
         self.read()
 
     @property
-    def fixed(self) -> bool:
-        """Whether the configuration gives the token, so that the agent makes none."""
-        return bool(self._given or self._given_file)
+    def is_configured(self) -> bool:
+        """Whether the token comes from the configuration, so that the agent does not enrol."""
+        return bool(self._configured_token or self._configured_file)
 
     def read(self) -> str:
-        """The token; empty: there is none."""
-        if self._given:
-            self.token = self._given
-        elif self._given_file:
-            self.token = _first_line(self._given_file)
+        """The token; empty if there is none."""
+        if self._configured_token:
+            self.token = self._configured_token
+        elif self._configured_file:
+            self.token = _read_token_file(self._configured_file)
         elif self._path:
-            self.token = self._stored()
+            self.token = self._read_stored_token()
         return self.token
 
     def enrolment_token(self) -> str:
-        """What to enrol with; empty: nothing."""
-        return self._enrolment or (_first_line(self._enrolment_file) if self._enrolment_file else "")
+        """Empty if none is configured."""
+        return self._enrolment_token or (_read_token_file(self._enrolment_file) if self._enrolment_file else "")
 
-    def keep(self, token: str) -> None:
-        """Stores a token, whole or not at all.
-
-        Raises:
-            OSError: it cannot be written.
-        """
-        temporary = f"{self._path}.{os.getpid()}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump({"agent_id": self.agent_id, "token": token}, file)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, self._path)
+    def store(self, token: str) -> None:
+        """Raises OSError if the file cannot be written."""
+        write_private_json(self._path, {"agent_id": self.agent_id, "token": token})
         self.token = token
 
-    def _stored(self) -> str:
+    def _read_stored_token(self) -> str:
         try:
             with open(self._path, encoding="utf-8") as file:
                 stored = json.load(file)
@@ -84,21 +76,22 @@ class Credentials:
         return token if isinstance(token, str) else ""
 
 
-def _first_line(path: str) -> str:
+def _read_token_file(path: str) -> str:
+    """Empty if the file does not exist."""
     try:
         with open(path, encoding="utf-8") as file:
-            token = file.read(LONGEST).strip()
+            token = file.read(MAX_TOKEN_BYTES).strip()
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.") from None
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigError(f"{path} holds no token: a token has only letters, digits and signs.")
+    if not is_token(token):
+        raise ConfigError(f"{path} holds no token: a token consists of printable ASCII characters without spaces.")
     return token
 
 
-def answered_token(body: bytes) -> str:
-    """The token in the API server's answer; empty: there is none."""
+def token_in_answer(body: bytes) -> str:
+    """The token that the API server issued; empty if it issued none."""
     try:
         token = json.loads(body).get("token", "")
     except (ValueError, AttributeError):
@@ -106,8 +99,8 @@ def answered_token(body: bytes) -> str:
     return token if isinstance(token, str) else ""
 
 
-def answered_reason(body: bytes) -> str:
-    """Why the API server refused; empty: it did not say."""
+def reason_in_answer(body: bytes) -> str:
+    """Why the API server refused; empty if it did not say."""
     try:
         message = json.loads(body)["error"]["message"]
     except (ValueError, KeyError, TypeError):

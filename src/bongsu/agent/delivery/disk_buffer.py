@@ -1,12 +1,13 @@
-"""Frames and process lists that could not be sent, on disk: segments of about 1 MiB in ``<data directory>/buffer`` (see
-``bongsu.agent.delivery.segments``), oldest first by their number.
+"""Unsent payloads on disk, in numbered segments of about 1 MiB in ``<data directory>/buffer``.
 
-* kill -9 loses nothing: a record is handed to the kernel before ``append`` returns. A power cut loses at most the last
+``bongsu.agent.delivery.segments`` describes the format.
+
+* ``append`` returns after the kernel has the record, so kill -9 loses nothing. A power cut loses at most the last
   ``SYNC_SECONDS``.
-* A record cut short is found by its CRC when the agent starts, and cut off.
-* Over ``max_bytes`` the oldest segment goes first; so does a segment whose newest frame is older than ``max_age_ms``.
-  Both are counted.
-* Where reading has come to is kept in the file ``cursor``. Stale after a crash: frames are sent twice, and the API
+* When the agent starts, it cuts off a record that a crash left incomplete.
+* Over ``max_bytes``, the oldest segment is deleted. So is a segment whose newest payload is older than ``max_age_ms``.
+  Dropped payloads are counted.
+* The file ``cursor`` holds the reading position. If it is stale after a crash, payloads are sent twice, and the API
   server keeps one.
 """
 
@@ -14,18 +15,17 @@ import os
 import struct
 import zlib
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from bongsu.agent.delivery.payloads import BufferedBatch, Payload, QueuedPayload, size_of
 from bongsu.agent.delivery.segments import (
-    Item,
-    item_record,
-    item_time,
-    item_times,
     layout_record,
-    read_item,
+    payload_record,
+    payload_time,
     read_layout,
+    read_payload,
     records,
-    size_of,
+    summarise,
 )
 from bongsu.core.clock import Clock
 from bongsu.core.samples import Frame
@@ -38,28 +38,17 @@ _SUFFIX = ".segment"
 
 
 @dataclass(slots=True)
-class Batch:
-    """Frames to send; ``segment`` 0: from memory. ``end``: where the next frame of the segment starts. ``read``: with
-    skipped ones."""
-
-    items: list[tuple[Item, Layout | None]] = field(default_factory=list)
-    segment: int = 0
-    end: int = 0
-    read: int = 0
-
-
-@dataclass(slots=True)
 class _Segment:
     number: int
     path: str
-    size: int = 0
-    frames: int = 0
+    size_bytes: int = 0
+    payloads: int = 0
     oldest_ms: int = 0
     newest_ms: int = 0
 
 
 class DiskBuffer:
-    """Segments in a folder. Raises OSError where the disk does."""
+    """Every method may raise OSError."""
 
     def __init__(
         self, folder: str, *, max_bytes: int, max_age_ms: int, clock: Clock, segment_bytes: int = SEGMENT_BYTES
@@ -70,11 +59,12 @@ class DiskBuffer:
         self._clock = clock
         self._segment_bytes = min(segment_bytes, max(4096, max_bytes // 4))
         self._segments: deque[_Segment] = deque()
-        self._next = 1
-        self._writing: int | None = None
+        self._next_number = 1
+        self._write_descriptor: int | None = None
         self._written_layouts: set[int] = set()
         self._unsynced_since: float | None = None
-        self._read_at = 0
+        self._read_position = 0
+        # the layouts of the oldest segment
         self._layouts: dict[int, Layout] = {}
         self.dropped = 0
         self.damaged = 0
@@ -82,33 +72,33 @@ class DiskBuffer:
         self._open()
 
     def __len__(self) -> int:
-        return sum(segment.frames for segment in self._segments)
+        return sum(segment.payloads for segment in self._segments)
 
     @property
     def oldest_ms(self) -> int:
         return self._segments[0].oldest_ms if self._segments else 0
 
-    def append(self, item: Item, layout: Layout | None) -> None:
-        """Raises OSError; then nothing of the item is on disk."""
+    def append(self, payload: Payload, layout: Layout | None) -> None:
+        """If it raises OSError, nothing of the payload is on disk."""
         segment = self._segment_to_write()
-        assert self._writing is not None
-        record = item_record(item)
+        assert self._write_descriptor is not None
+        record = payload_record(payload)
         if layout is not None and layout.id not in self._written_layouts:
             record = layout_record(layout) + record
         try:
-            written = os.write(self._writing, record)
+            written = os.write(self._write_descriptor, record)
             if written < len(record):
                 raise OSError(28, "No space left on device")
         except OSError:
-            os.ftruncate(self._writing, segment.size)
-            os.lseek(self._writing, segment.size, os.SEEK_SET)
+            os.ftruncate(self._write_descriptor, segment.size_bytes)
+            os.lseek(self._write_descriptor, segment.size_bytes, os.SEEK_SET)
             raise
         if layout is not None:
             self._written_layouts.add(layout.id)
-        segment.size += len(record)
-        segment.frames += 1
-        segment.oldest_ms = min(segment.oldest_ms or item.time_ms, item.time_ms)
-        segment.newest_ms = max(segment.newest_ms, item.time_ms)
+        segment.size_bytes += len(record)
+        segment.payloads += 1
+        segment.oldest_ms = min(segment.oldest_ms or payload.time_ms, payload.time_ms)
+        segment.newest_ms = max(segment.newest_ms, payload.time_ms)
         self.size_bytes += len(record)
         now = self._clock.monotonic()
         if self._unsynced_since is None:
@@ -117,33 +107,33 @@ class DiskBuffer:
             self._sync()
         self._shrink()
 
-    def oldest(self, max_frames: int, max_bytes: int) -> Batch:
-        """The oldest frames, at most as many; those too old to be of use are skipped."""
+    def oldest(self, max_payloads: int, max_bytes: int) -> BufferedBatch:
+        """The oldest payloads. Skips those older than the maximum age."""
         while self._segments:
-            batch = self._from_segment(self._segments[0], max_frames, max_bytes)
-            if batch.items:
+            batch = self._from_segment(self._segments[0], max_payloads, max_bytes)
+            if batch.payloads:
                 return batch
-            # read to its end, or nothing sound is left in it
-            self._drop_first(counted=max(0, self._segments[0].frames - batch.read))
-        return Batch()
+            # the rest of the segment is read, or damaged
+            self._delete_oldest(dropped=max(0, self._segments[0].payloads - batch.consumed))
+        return BufferedBatch()
 
-    def done(self, batch: Batch) -> None:
-        """The frames of a batch are stored elsewhere."""
+    def remove(self, batch: BufferedBatch) -> None:
+        """The batch was sent."""
         if not self._segments or self._segments[0].number != batch.segment:
-            return  # dropped meanwhile to make room
+            return  # deleted in the meantime to make room
         segment = self._segments[0]
-        segment.frames -= batch.read
-        if batch.end >= segment.size:
-            self._drop_first(counted=0)
+        segment.payloads -= batch.consumed
+        if batch.end >= segment.size_bytes:
+            self._delete_oldest(dropped=0)
             return
-        self._read_at = batch.end
+        self._read_position = batch.end
         self._save_cursor()
 
     def close(self) -> None:
-        if self._writing is not None:
+        if self._write_descriptor is not None:
             self._sync()
-            os.close(self._writing)
-            self._writing = None
+            os.close(self._write_descriptor)
+            self._write_descriptor = None
 
     def _open(self) -> None:
         os.makedirs(self._folder, mode=0o750, exist_ok=True)
@@ -152,103 +142,110 @@ class DiskBuffer:
                 continue
             segment = _Segment(int(name.removesuffix(_SUFFIX)), os.path.join(self._folder, name))
             data = _read(segment.path)
-            segment.frames, segment.oldest_ms, segment.newest_ms, segment.size = item_times(data)
-            if segment.size < len(data):
+            segment.payloads, segment.oldest_ms, segment.newest_ms, segment.size_bytes = summarise(data)
+            if segment.size_bytes < len(data):
                 self.damaged += 1
-                os.truncate(segment.path, segment.size)
-            if segment.frames:
+                os.truncate(segment.path, segment.size_bytes)
+            if segment.payloads:
                 self._segments.append(segment)
-                self.size_bytes += segment.size
+                self.size_bytes += segment.size_bytes
             else:
                 os.unlink(segment.path)
-            self._next = segment.number + 1
+            self._next_number = segment.number + 1
         self._load_cursor()
         self._shrink()
 
     def _segment_to_write(self) -> _Segment:
-        if self._writing is not None and self._segments and self._segments[-1].size < self._segment_bytes:
+        if (
+            self._write_descriptor is not None
+            and self._segments
+            and self._segments[-1].size_bytes < self._segment_bytes
+        ):
             return self._segments[-1]
         self.close()
-        # A new file after a start as well: behind the end of an old one there is nothing to trust.
-        segment = _Segment(self._next, os.path.join(self._folder, f"{self._next:012d}{_SUFFIX}"))
-        self._writing = os.open(segment.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o640)
+        # A new file after a start too, because the end of an old file may be damaged.
+        segment = _Segment(self._next_number, os.path.join(self._folder, f"{self._next_number:012d}{_SUFFIX}"))
+        self._write_descriptor = os.open(
+            segment.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o640
+        )
         self._written_layouts.clear()
         self._segments.append(segment)
-        self._next += 1
+        self._next_number += 1
         return segment
 
-    def _from_segment(self, segment: _Segment, max_frames: int, max_bytes: int) -> Batch:
+    def _from_segment(self, segment: _Segment, max_payloads: int, max_bytes: int) -> BufferedBatch:
         data = _read(segment.path)
-        batch = Batch(segment=segment.number, end=self._read_at)
-        too_old_ms = self._clock.now_ms() - self._max_age_ms
-        if not self._read_at or not self._layouts:
+        batch = BufferedBatch(segment=segment.number, end=self._read_position)
+        oldest_allowed_ms = self._clock.now_ms() - self._max_age_ms
+        if not self._read_position or not self._layouts:
             self._layouts = {layout.id: layout for layout in _layouts(data)}
         size = 0
-        for content, end in records(data, self._read_at):
-            item = read_item(content)
-            if item is not None:
-                if batch.items and (len(batch.items) >= max_frames or size + size_of(item) > max_bytes):
+        for content, end in records(data, self._read_position):
+            payload = read_payload(content)
+            if payload is not None:
+                is_full = len(batch.payloads) >= max_payloads or size + size_of(payload) > max_bytes
+                if batch.payloads and is_full:
                     break
-                batch.read += 1
-                layout = self._layout_of(item, data)
-                if item.time_ms < too_old_ms or (layout is None and isinstance(item, Frame)):
+                batch.consumed += 1
+                layout = self._layout_of(payload, data)
+                if payload.time_ms < oldest_allowed_ms or (layout is None and isinstance(payload, Frame)):
                     self.dropped += 1
                 else:
-                    batch.items.append((item, layout))
-                    size += size_of(item)
+                    batch.payloads.append(QueuedPayload(payload, layout))
+                    size += size_of(payload)
             batch.end = end
         return batch
 
-    def _layout_of(self, item: Item, data: bytes) -> Layout | None:
-        if not isinstance(item, Frame):
+    def _layout_of(self, payload: Payload, data: bytes) -> Layout | None:
+        if not isinstance(payload, Frame):
             return None
-        if item.layout_id not in self._layouts:  # written later than this segment was last looked at
-            self._layouts = {one.id: one for one in _layouts(data)}
-        return self._layouts.get(item.layout_id)
+        if payload.layout_id not in self._layouts:  # written since this segment was last read
+            self._layouts = {layout.id: layout for layout in _layouts(data)}
+        return self._layouts.get(payload.layout_id)
 
-    def _drop_first(self, *, counted: int) -> None:
+    def _delete_oldest(self, *, dropped: int) -> None:
         segment = self._segments.popleft()
-        if not self._segments and self._writing is not None:
-            os.close(self._writing)
-            self._writing = None
+        if not self._segments and self._write_descriptor is not None:
+            os.close(self._write_descriptor)
+            self._write_descriptor = None
             self._unsynced_since = None
-        self.dropped += counted
-        self.size_bytes -= segment.size
-        self._read_at = 0
+        self.dropped += dropped
+        self.size_bytes -= segment.size_bytes
+        self._read_position = 0
         self._layouts = {}
         os.unlink(segment.path)
 
     def _shrink(self) -> None:
-        too_old_ms = self._clock.now_ms() - self._max_age_ms
+        oldest_allowed_ms = self._clock.now_ms() - self._max_age_ms
         while len(self._segments) > 1 and (
-            self.size_bytes > self._max_bytes or self._segments[0].newest_ms < too_old_ms
+            self.size_bytes > self._max_bytes or self._segments[0].newest_ms < oldest_allowed_ms
         ):
-            self._drop_first(counted=self._segments[0].frames)
+            self._delete_oldest(dropped=self._segments[0].payloads)
 
     def _sync(self) -> None:
-        if self._writing is not None and self._unsynced_since is not None:
-            os.fsync(self._writing)
+        if self._write_descriptor is not None and self._unsynced_since is not None:
+            os.fsync(self._write_descriptor)
         self._unsynced_since = None
 
     def _save_cursor(self) -> None:
-        content = struct.pack("<QQ", self._segments[0].number, self._read_at)
+        content = struct.pack("<QQ", self._segments[0].number, self._read_position)
         with open(os.path.join(self._folder, "cursor"), "wb") as file:
             file.write(content + zlib.crc32(content).to_bytes(4, "little"))
 
     def _load_cursor(self) -> None:
         try:
-            number, place, checksum = _CURSOR.unpack(_read(os.path.join(self._folder, "cursor")))
+            number, position, checksum = _CURSOR.unpack(_read(os.path.join(self._folder, "cursor")))
         except (OSError, struct.error):
             return
-        if checksum != zlib.crc32(struct.pack("<QQ", number, place)):
+        if checksum != zlib.crc32(struct.pack("<QQ", number, position)):
             return
         while self._segments and self._segments[0].number < number:
-            self._drop_first(counted=0)  # sent, but the crash came before it was deleted
+            self._delete_oldest(dropped=0)  # sent, but not deleted before the crash
         if self._segments and self._segments[0].number == number:
             segment = self._segments[0]
-            self._read_at = min(place, segment.size)
-            left = records(_read(segment.path), self._read_at)
-            segment.frames = sum(item_time(content) is not None for content, _ in left)
+            self._read_position = min(position, segment.size_bytes)
+            unread = records(_read(segment.path), self._read_position)
+            segment.payloads = sum(payload_time(content) is not None for content, _ in unread)
 
 
 def _layouts(data: bytes) -> list[Layout]:

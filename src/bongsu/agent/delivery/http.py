@@ -1,9 +1,8 @@
-"""A keep-alive HTTP/1.1 client for exactly one thing: POST a body, read the answer.
+"""A keep-alive HTTP/1.1 client that can only POST a body and read the response.
 
-http.client does the same for 1.0 MB more (email.parser and what it imports) and 0.2 ms of CPU a request, a tenth of
-what the agent spends on a tick. What is understood: Content-Length, chunked and until-close bodies, interim 1xx
-answers, a proxy (absolute URL for http, CONNECT for https). What is not: redirects, compressed answers, trailers with
-meaning.
+http.client would cost 1.0 MB more (email.parser and its imports) and 0.2 ms of CPU a request, a tenth of what the agent
+spends on a tick. Supports Content-Length, chunked and until-close bodies, interim 1xx responses, and a proxy (absolute
+URL for http, CONNECT for https). Does not support redirects, compressed responses and trailers.
 """
 
 import os
@@ -15,16 +14,16 @@ if TYPE_CHECKING:
     import ssl
 
 MAX_HEADER_BYTES = 65_536
-# A PushResponse is under 100 bytes; an error page of a proxy may be longer, and nobody reads beyond this.
-MAX_BODY_BYTES = 1_048_576
+# A PushResponse takes under 100 bytes, an error page of a proxy more.
+MAX_RESPONSE_BYTES = 1_048_576
 
 
 class HttpError(OSError):
-    """The other side does not speak HTTP/1.1."""
+    """The response is not valid HTTP/1.1."""
 
 
 class Url(NamedTuple):
-    """``path`` starts with "/"; ``host`` is without brackets."""
+    """``path`` starts with "/". ``host`` has no brackets."""
 
     secure: bool
     host: str
@@ -38,15 +37,15 @@ class Url(NamedTuple):
         secure = scheme.lower() == "https"
         authority, slash, path = rest.partition("/")
         authority = authority.rpartition("@")[2]
-        default = 443 if secure else 80
+        default_port = 443 if secure else 80
         if authority.startswith("["):
             host, _, port = authority[1:].partition("]")
             port = port.removeprefix(":")
         else:
             host, _, port = authority.partition(":")
         if not host or (port and not 0 < int(port) < 65_536):
-            raise ValueError(f"{text!r} is not an address")
-        return cls(secure, host, int(port) if port else default, slash + path or "/")
+            raise ValueError(f"{text!r} is not a URL")
+        return cls(secure, host, int(port) if port else default_port, slash + path or "/")
 
     @property
     def authority(self) -> str:
@@ -55,7 +54,7 @@ class Url(NamedTuple):
 
 
 class Response(NamedTuple):
-    """``headers``: names in lower case."""
+    """The names of ``headers`` are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -63,8 +62,8 @@ class Response(NamedTuple):
 
 
 class Connection:
-    """To one address. Not for several threads, but ``abort`` may be called from any. Raises OSError on every kind of
-    failure."""
+    """A connection to one server. Only one thread may use it, but any thread may call ``abort``. Every failure raises
+    OSError."""
 
     def __init__(
         self,
@@ -75,17 +74,17 @@ class Connection:
         proxy: Url | None = None,
         server_name: str = "",
     ) -> None:
-        """``server_name``: what the certificate must be for; empty: the host of ``url``."""
+        """``server_name``: the name that the certificate must have; empty means the host of ``url``."""
         self._url = url
         self._server_name = server_name or url.host
         self._timeout_seconds = timeout_seconds
         self._tls = tls
         self._proxy = proxy
         self._socket: socket.socket | None = None
-        self._rest = b""
+        self._unread = b""
 
     def post(self, path: str, headers: dict[str, str], body: bytes) -> Response:
-        """Sends the request; once more on a new connection, when the other side had closed the idle one."""
+        """Sends the request. Repeats it on a new connection if the server had closed the idle one."""
         reused = self._socket is not None
         try:
             return self._exchange(path, headers, body)
@@ -103,18 +102,18 @@ class Connection:
             raise
 
     def close(self) -> None:
-        connection, self._socket, self._rest = self._socket, None, b""
+        connection, self._socket, self._unread = self._socket, None, b""
         if connection is not None:
             connection.close()
 
     def abort(self) -> None:
-        """Lets a ``post`` that waits in another thread fail at once."""
+        """Makes a ``post`` that waits in another thread fail at once."""
         connection = self._socket
         if connection is not None:
             try:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
-                return  # it was closed already
+                return  # already closed
 
     def _exchange(self, path: str, headers: dict[str, str], body: bytes) -> Response:
         if self._socket is None:
@@ -124,24 +123,24 @@ class Connection:
         lines = [f"POST {target} HTTP/1.1", f"Host: {url.authority}", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         head = "\r\n".join(lines) + "\r\n\r\n"
-        # one send: two would be two packets, and a wait for the first one's acknowledgement in between
+        # A single send. With two, the second packet would wait until the server acknowledges the first.
         self._socket.sendall(head.encode("latin-1") + body)
-        status, answer, keep = self._head()
+        status, response_headers, keep_alive = self._read_head()
         while 100 <= status < 200:
-            status, answer, keep = self._head()
-        content, framed = self._body(status, answer)
-        if not (keep and framed):
+            status, response_headers, keep_alive = self._read_head()
+        response_body, has_known_end = self._read_body(status, response_headers)
+        if not (keep_alive and has_known_end):
             self.close()
-        return Response(status, answer, content)
+        return Response(status, response_headers, response_body)
 
     def _connect(self) -> socket.socket:
-        near = self._proxy or self._url
-        connection = socket.create_connection((near.host, near.port), self._timeout_seconds)
+        first_hop = self._proxy or self._url
+        connection = socket.create_connection((first_hop.host, first_hop.port), self._timeout_seconds)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._url.secure:
                 if self._proxy:
-                    self._tunnel(connection)
+                    self._open_tunnel(connection)
                 assert self._tls is not None
                 return self._tls.wrap_socket(connection, server_hostname=self._server_name)
         except BaseException:
@@ -149,31 +148,31 @@ class Connection:
             raise
         return connection
 
-    def _tunnel(self, connection: socket.socket) -> None:
+    def _open_tunnel(self, connection: socket.socket) -> None:
         self._socket = connection
         target = f"{self._url.authority.removesuffix(f':{self._url.port}')}:{self._url.port}"
         connection.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode("latin-1"))
-        status, _, _ = self._head()
+        status, _, _ = self._read_head()
         self._socket = None
         if status != 200:
-            raise HttpError(f"the proxy answers {status}")
+            raise HttpError(f"the proxy responds with {status}")
 
     def _receive(self) -> bytes:
         assert self._socket is not None
         return self._socket.recv(65_536)
 
-    def _head(self) -> tuple[int, dict[str, str], bool]:
-        data = self._rest
+    def _read_head(self) -> tuple[int, dict[str, str], bool]:
+        data = self._unread
         while (end := data.find(b"\r\n\r\n")) < 0:
             if len(data) > MAX_HEADER_BYTES:
-                raise HttpError("the answer's headers are too long")
+                raise HttpError("the response's headers are too long")
             more = self._receive()
             if not more:
                 if not data:
                     raise _ClosedBeforeAnswerError("the connection was closed")
-                raise HttpError("the answer was cut short")
+                raise HttpError("the response was cut short")
             data += more
-        self._rest = data[end + 4 :]
+        self._unread = data[end + 4 :]
         first, *lines = data[:end].decode("latin-1").split("\r\n")
         version, _, status = first.partition(" ")
         if not version.startswith("HTTP/1.") or not status[:3].isdigit():
@@ -186,72 +185,73 @@ class Connection:
         keep = connection == "keep-alive" if version == "HTTP/1.0" else connection != "close"
         return int(status[:3]), headers, keep
 
-    def _body(self, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
-        """The body, and whether the connection is good for another request."""
+    def _read_body(self, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
+        """The body, and whether its end was known without closing the connection."""
         if status in (204, 304):
             return b"", True
         if "chunked" in headers.get("transfer-encoding", "").lower():
-            return self._chunks(), True
+            return self._read_chunks(), True
         length = headers.get("content-length")
         if length is None:
-            body = self._rest
+            body = self._unread
             while more := self._receive():
-                body = _limited(body + more)
-            self._rest = b""
+                body += more
+                _check_length(len(body))
+            self._unread = b""
             return body, False
         if not length.isdecimal():
-            raise HttpError("the answer has no valid length")
-        _limited(b"", int(length))
-        return self._exactly(int(length)), True
+            raise HttpError("the response has no valid length")
+        _check_length(int(length))
+        return self._read_exactly(int(length)), True
 
-    def _exactly(self, length: int) -> bytes:
-        data = bytearray(self._rest)
+    def _read_exactly(self, length: int) -> bytes:
+        data = bytearray(self._unread)
         while len(data) < length:
             more = self._receive()
             if not more:
-                raise HttpError("the answer was cut short")
+                raise HttpError("the response was cut short")
             data += more
-        self._rest = bytes(data[length:])
+        self._unread = bytes(data[length:])
         return bytes(data[:length])
 
-    def _line(self) -> bytes:
-        while (end := self._rest.find(b"\r\n")) < 0:
+    def _read_line(self) -> bytes:
+        while (end := self._unread.find(b"\r\n")) < 0:
             more = self._receive()
-            if not more or len(self._rest) > MAX_HEADER_BYTES:
-                raise HttpError("the answer was cut short")
-            self._rest += more
-        line, self._rest = self._rest[:end], self._rest[end + 2 :]
+            if not more or len(self._unread) > MAX_HEADER_BYTES:
+                raise HttpError("the response was cut short")
+            self._unread += more
+        line, self._unread = self._unread[:end], self._unread[end + 2 :]
         return line
 
-    def _chunks(self) -> bytes:
+    def _read_chunks(self) -> bytes:
         body = b""
         while True:
             try:
-                size = int(self._line().partition(b";")[0], 16)
+                size = int(self._read_line().partition(b";")[0], 16)
             except ValueError:
-                raise HttpError("the answer's chunks are broken") from None
+                raise HttpError("the response has an invalid chunk") from None
             if size == 0:
-                while self._line():
+                while self._read_line():  # trailers
                     continue
                 return body
-            body = _limited(body + self._exactly(size + 2)[:size])
+            body += self._read_exactly(size + 2)[:size]
+            _check_length(len(body))
 
 
 class _ClosedBeforeAnswerError(HttpError):
-    """The connection was closed before the first byte of an answer."""
+    """The server closed the connection before the first byte of a response."""
 
 
-def _limited(body: bytes, length: int = 0) -> bytes:
-    if max(len(body), length) > MAX_BODY_BYTES:
-        raise HttpError("the answer is too long")
-    return body
+def _check_length(length: int) -> None:
+    if length > MAX_RESPONSE_BYTES:
+        raise HttpError("the response is too long")
 
 
 def tls_context(ca_file: str) -> "ssl.SSLContext":
-    """Verifies certificate and host name, against ``ca_file`` or what the system trusts.
+    """Verifies certificate and host name against ``ca_file``, or against the authorities that the system trusts.
 
     Raises:
-        OSError: ``ca_file`` cannot be read or holds no certificate.
+        OSError: ``ca_file`` cannot be read or contains no certificate.
     """
     import ssl
 
@@ -259,13 +259,12 @@ def tls_context(ca_file: str) -> "ssl.SSLContext":
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file:
         context.load_verify_locations(cafile=ca_file)
-        # The file may hold the server's own certificate instead of the authority that signed it.
+        # The file may contain the server's own certificate instead of the authority's.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         return context
     paths = ssl.get_default_verify_paths()
     if sys.platform == "linux" and paths.capath and "SSL_CERT_FILE" not in os.environ:
-        # The directory is looked into for the one issuer that is needed; the bundle would be 1.6 MB of parsed
-        # certificates.
+        # OpenSSL loads only the issuer that it needs from the directory. Loading the bundle would cost 1.6 MB.
         context.load_verify_locations(capath=paths.capath)
         if not _has_hashed_names(paths.capath):
             context.load_default_certs()
@@ -275,6 +274,6 @@ def tls_context(ca_file: str) -> "ssl.SSLContext":
 
 
 def _has_hashed_names(folder: str) -> bool:
-    """Whether openssl rehash was run there (Debian, SUSE and Alpine do): 8 hex digits, a dot and a number."""
+    """Whether ``openssl rehash`` named the files (8 hex digits, a dot and a number), as on Debian, SUSE and Alpine."""
     with os.scandir(folder) as entries:
         return any(len(entry.name) == 10 and entry.name[8] == "." for entry in entries)

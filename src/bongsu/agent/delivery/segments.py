@@ -1,7 +1,7 @@
-"""The files of the disk buffer.
+"""The file format of the disk buffer.
 
-A segment holds records one after another; a frame's layout stands before the first frame that needs it in the same
-segment, so each segment can be read, or thrown away, alone::
+A segment is a sequence of records. Before the first frame of a layout, each segment repeats that layout, so a segment
+can be read or deleted on its own::
 
     record   +----------------+-----------------+------+---------
              | u32 length     | u32 CRC-32      | type | content     length and CRC are of type + content, little-endian
@@ -10,45 +10,36 @@ segment, so each segment can be read, or thrown away, alone::
     frame    "F"  u64 layout id, i64 Unix ms, doubles
     processes "P" i64 Unix ms, JSON  [[pid, name, user, share of a core, bytes, threads, Unix ms of the start], ...]
 
-A record that was cut short by a crash, or that rotted, does not match its CRC. Nothing after it in its segment is
-believed.
+A record that a crash cut short, or that the disk corrupted, does not match its CRC. The reader ignores it and the rest
+of its segment.
 """
 
 import json
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
+from bongsu.agent.delivery.payloads import Payload
 from bongsu.core.samples import Frame, Process, ProcessList
 from bongsu.core.series import Kind, Layout, Series
 
 HEADER = struct.Struct("<II")
 _FRAME = struct.Struct("<Qq")
 _TIME = struct.Struct("<q")
-# What a process of a list takes in memory, about; 40 bytes on the wire.
-_PROCESS_BYTES = 300
-# Above any record: 5,000 series with long labels make a layout of about 2 MB.
-LONGEST_RECORD = 16 * 1024**2
-
-
-# What is sent: a frame with its layout, or a process list, which has none.
-Item = Frame | ProcessList
-
-
-def size_of(item: Item) -> int:
-    """Bytes, for bounds."""
-    return len(item.values) if isinstance(item, Frame) else _PROCESS_BYTES * len(item.processes)
+# Longer than any record: a layout of 5,000 series with long labels takes about 2 MB.
+MAX_RECORD_BYTES = 16 * 1024**2
 
 
 def layout_record(layout: Layout) -> bytes:
-    series = [[one.metric, one.labels, one.unit, one.kind.value] for one in layout.series]
+    series = [[item.metric, item.labels, item.unit, item.kind.value] for item in layout.series]
     return _record(b"L" + json.dumps([layout.id, series], separators=(",", ":")).encode())
 
 
-def item_record(item: Item) -> bytes:
-    if isinstance(item, Frame):
-        return _record(b"F" + _FRAME.pack(item.layout_id, item.time_ms) + item.values)
-    return _record(b"P" + _TIME.pack(item.time_ms) + json.dumps(item.processes, separators=(",", ":")).encode())
+def payload_record(payload: Payload) -> bytes:
+    if isinstance(payload, Frame):
+        return _record(b"F" + _FRAME.pack(payload.layout_id, payload.time_ms) + payload.values)
+    return _record(b"P" + _TIME.pack(payload.time_ms) + json.dumps(payload.processes, separators=(",", ":")).encode())
 
 
 def _record(content: bytes) -> bytes:
@@ -56,25 +47,25 @@ def _record(content: bytes) -> bytes:
 
 
 def records(data: bytes, start: int = 0) -> Iterator[tuple[bytes, int]]:
-    """Sound records from ``start`` on, each with the place behind it; ends before the first that is not sound."""
-    place = start
-    while place + HEADER.size <= len(data):
-        length, checksum = HEADER.unpack_from(data, place)
-        end = place + HEADER.size + length
-        if not 0 < length <= LONGEST_RECORD or end > len(data):
+    """The content of each record from ``start`` on, with the position after it. Stops at the first damaged record."""
+    position = start
+    while position + HEADER.size <= len(data):
+        length, checksum = HEADER.unpack_from(data, position)
+        end = position + HEADER.size + length
+        if not 0 < length <= MAX_RECORD_BYTES or end > len(data):
             return
-        content = data[place + HEADER.size : end]
+        content = data[position + HEADER.size : end]
         if zlib.crc32(content) != checksum:
             return
         yield content, end
-        place = end
+        position = end
 
 
 def read_layout(content: bytes) -> Layout:
-    """Raises ValueError or TypeError when the record is sound but is not a layout."""
-    number, series = json.loads(content[1:])
+    """Raises ValueError or TypeError if the content is not a layout."""
+    layout_id, series = json.loads(content[1:])
     return Layout(
-        int(number),
+        int(layout_id),
         tuple(
             Series(metric, tuple((name, value) for name, value in labels), unit, Kind(kind))
             for metric, labels, unit, kind in series
@@ -82,8 +73,8 @@ def read_layout(content: bytes) -> Layout:
     )
 
 
-def read_item(content: bytes) -> Item | None:
-    """None for a record of another type."""
+def read_payload(content: bytes) -> Payload | None:
+    """None if the record is of another type."""
     if content[:1] == b"F":
         layout_id, time_ms = _FRAME.unpack_from(content, 1)
         return Frame(layout_id, time_ms, content[1 + _FRAME.size :])
@@ -93,22 +84,30 @@ def read_item(content: bytes) -> Item | None:
     return None
 
 
-def item_time(content: bytes) -> int | None:
-    """The time stamp of a frame or a list; None for a record of another type."""
+def payload_time(content: bytes) -> int | None:
+    """The time stamp of a frame or process list; None if the record is of another type."""
     if content[:1] == b"F":
         return int(_FRAME.unpack_from(content, 1)[1])
     return int(_TIME.unpack_from(content, 1)[0]) if content[:1] == b"P" else None
 
 
-def item_times(data: bytes) -> tuple[int, int, int, int]:
-    """Frames and lists in a segment, oldest and newest time stamp of them (0 if none), and the length of its sound
-    part."""
-    count = oldest = newest = sound = 0
+class SegmentSummary(NamedTuple):
+    """``oldest_ms`` and ``newest_ms`` are 0 in a segment without payloads. ``intact_bytes``: length up to the first
+    damaged record."""
+
+    payloads: int = 0
+    oldest_ms: int = 0
+    newest_ms: int = 0
+    intact_bytes: int = 0
+
+
+def summarise(data: bytes) -> SegmentSummary:
+    payloads = oldest_ms = newest_ms = intact_bytes = 0
     for content, end in records(data):
-        sound = end
-        time_ms = item_time(content)
+        intact_bytes = end
+        time_ms = payload_time(content)
         if time_ms is not None:
-            oldest = min(oldest or time_ms, time_ms)
-            newest = max(newest, time_ms)
-            count += 1
-    return count, oldest, newest, sound
+            oldest_ms = min(oldest_ms or time_ms, time_ms)
+            newest_ms = max(newest_ms, time_ms)
+            payloads += 1
+    return SegmentSummary(payloads, oldest_ms, newest_ms, intact_bytes)

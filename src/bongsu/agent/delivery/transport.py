@@ -1,8 +1,12 @@
-"""One push to the API server: encode, POST, and what the answer means.
+"""Sends one push to the API server and interprets the response.
 
-2xx: stored. 409 with unknown layouts: once more, with them. 408, 425, 429, 5xx and every failure of the network:
-later. 401, 403, 407: the agent is refused, not the frames, so they are kept for when it is let in. Any other 4xx: this
-request never again. With several addresses, the next one is tried after a failure.
+* 2xx: stored.
+* 409 with unknown layouts: send again at once, with these layouts.
+* 408, 425, 429, 5xx and network errors: retry later.
+* 401, 403, 407: the server refuses the agent, not the frames. They are kept until it accepts the agent.
+* Any other 4xx: never send this request again.
+
+If there are several server URLs, each failure switches to the next one.
 """
 
 import enum
@@ -12,7 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bongsu.agent.delivery.credentials import ENROL_PATH, Credentials, answered_reason, answered_token
+from bongsu.agent.defaults import TIMEOUT_MS
+from bongsu.agent.delivery.credentials import ENROL_PATH, Credentials, reason_in_answer, token_in_answer
 from bongsu.agent.delivery.http import Connection, Response, Url, tls_context
 from bongsu.core.clock import SystemClock
 from bongsu.core.errors import BongsuError, ConfigError
@@ -22,25 +27,27 @@ from bongsu.wire.encoder import CONTENT_TYPE, decode_result, encode_push
 if TYPE_CHECKING:
     import ssl
 
-PATH = "/api/metrics"
-# One frame of 150 values is 1.2 KB and mostly noise: gzip gains 60 % of it but costs 0.1 ms. A backlog is worth it.
+METRICS_PATH = "/api/metrics"
+# A frame of 150 values takes 1.2 KB. gzip would save 60 % of that, at 0.1 ms of CPU; only a backlog is worth it.
 COMPRESS_FROM_BYTES = 8_192
-# After a fail-over, the first address is asked again this often.
+# How long to use another URL after a failure before trying the first one again.
 RETURN_AFTER_SECONDS = 300.0
+# A larger difference between the clocks of agent and server is reported, because it confuses readers of a dashboard.
+MAX_CLOCK_SKEW_MS = 60_000
 
 
 class Verdict(enum.Enum):
-    """What became of a push."""
-
     STORED = "stored"
-    LATER = "later"
+    RETRY_LATER = "retry_later"
+    # the server refuses the agent
     REFUSED = "refused"
+    # the server will never take this push
     REJECTED = "rejected"
 
 
 @dataclass(slots=True)
 class Outcome:
-    """``reason`` is for people. ``retry_after_seconds`` is None unless the server said so."""
+    """``reason`` is for the log. ``retry_after_seconds`` is None if the server did not say when to retry."""
 
     verdict: Verdict
     result: PushResult = field(default_factory=PushResult)
@@ -48,11 +55,10 @@ class Outcome:
     reason: str = ""
     retry_after_seconds: float | None = None
     sent_bytes: int = 0
-    asked_for_layouts: bool = False
 
 
 class Transport:
-    """Used by one thread; ``abort`` may be called from any."""
+    """Only one thread may use it, but any thread may call ``abort``."""
 
     def __init__(
         self,
@@ -65,7 +71,7 @@ class Transport:
         proxy: str = "",
         ca_file: str = "",
         server_name: str = "",
-        timeout_seconds: float = 10.0,
+        timeout_seconds: float = TIMEOUT_MS / 1000,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         try:
@@ -83,85 +89,89 @@ class Transport:
         self._agent = {"User-Agent": f"bongsu-agent/{version}"}
         self._headers = {"Content-Type": CONTENT_TYPE, **self._agent}
         self._take_token()
-        self._at = 0
-        self._left_first_at = 0.0
+        self._url_index = 0
+        self._left_first_url_at = 0.0
         self._connection: Connection | None = None
-        # what the server at the other end has been told in this process
-        self._known: set[int] = set()
-        self._host_sent: HostFacts | None = None
+        # what this process has sent to the current server
+        self._sent_layouts: set[int] = set()
+        self._sent_host: HostFacts | None = None
 
     @property
     def server(self) -> str:
-        """The address in use, for people."""
-        url = self._urls[self._at]
+        """The current server URL, for the log."""
+        url = self._url
         return f"{'https' if url.secure else 'http'}://{url.authority}"
 
     def send(self, push: Push) -> Outcome:
-        """Sends ``push``, whose layouts are those of its frames, and whose host facts are left out once the server has
-        them."""
-        self._maybe_return()
-        enrolled = None if "Authorization" in self._headers else self._enrol()
-        outcome = enrolled or self._try(push, with_all=False)
-        if outcome.status == 401 and enrolled is None:
-            # Revoked, or the server is a new one: a person, or the enrolment token that we were given, may help.
-            outcome = self._enrol(refused=outcome) or self._try(push, with_all=True)
+        """Sends ``push``. Leaves out the layouts and host facts that the server already has."""
+        self._return_to_first_url()
+        failed_enrolment = None if "Authorization" in self._headers else self._enrol()
+        outcome = failed_enrolment or self._try(push, complete=False)
+        if outcome.status == 401 and failed_enrolment is None:
+            # The token was revoked, or the server is a new one. A new token may have been provided, or enrolling helps.
+            outcome = self._enrol(refusal=outcome) or self._try(push, complete=True)
         if outcome.status == 409 and outcome.result.unknown_layouts:
-            self._known.difference_update(outcome.result.unknown_layouts)
-            outcome = self._try(push, with_all=True)
-            outcome.asked_for_layouts = True
+            self._sent_layouts.difference_update(outcome.result.unknown_layouts)
+            outcome = self._try(push, complete=True)
         if outcome.verdict is Verdict.STORED:
-            self._known.update(layout.id for layout in push.layouts)
-            self._host_sent = push.host
+            self._sent_layouts.update(layout.id for layout in push.layouts)
+            self._sent_host = push.host
         elif outcome.verdict is not Verdict.REJECTED:
-            self._next_address()
+            self._switch_to_next_url()
         return outcome
 
     def _take_token(self) -> bool:
-        """Whether there is a token, and not the one that we had."""
-        before = self._headers.pop("Authorization", None)
+        """Reads the token. Whether there is a new one."""
+        previous = self._headers.pop("Authorization", None)
         token = self._credentials.read() if self._credentials is not None else ""
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
-        return bool(token) and self._headers["Authorization"] != before
+        return bool(token) and self._headers["Authorization"] != previous
 
-    def _enrol(self, *, refused: "Outcome | None" = None) -> "Outcome | None":
-        """Gets a token for the enrolment token, or reads one that was put there. None: go on and push.
+    def _enrol(self, *, refusal: Outcome | None = None) -> Outcome | None:
+        """Reads a token that was provided, or gets one for the enrolment token. Returns None to go on with the push.
 
-        ``refused``: what became of the token that we have; without a way to another one, it stays at that.
+        ``refusal``: the outcome of the push with the current token, which is returned if there is no way to a new one.
         """
         credentials = self._credentials
         try:
             if self._take_token():
                 return None
-            enrolment = credentials.enrolment_token() if credentials is not None and not credentials.fixed else ""
-            if credentials is None or not enrolment:
-                return refused
+            enrolment_token = ""
+            if credentials is not None and not credentials.is_configured:
+                enrolment_token = credentials.enrolment_token()
+            if credentials is None or not enrolment_token:
+                return refusal
             body = json.dumps({"agent_id": credentials.agent_id, "name": self._name or credentials.agent_id}).encode()
-            headers = {**self._agent, "Content-Type": "application/json", "Authorization": f"Bearer {enrolment}"}
-            response = self._connect().post(self._urls[self._at].path.rstrip("/") + ENROL_PATH, headers, body)
-            token = answered_token(response.body) if response.status == 200 else ""
+            headers = {
+                **self._agent,
+                "Content-Type": "application/json",
+                "Authorization": f"Bearer {enrolment_token}",
+            }
+            response = self._post(ENROL_PATH, headers, body)
+            token = token_in_answer(response.body) if response.status == 200 else ""
             if token:
-                credentials.keep(token)
+                credentials.store(token)
                 self._headers["Authorization"] = f"Bearer {token}"
                 return None
         except BongsuError as error:
             return Outcome(Verdict.REFUSED, status=401, reason=error.message)
         except OSError as error:
-            self._failed(error)
-            return Outcome(Verdict.LATER, reason=explain(error))
-        outcome = judge(response)
-        if outcome.verdict is not Verdict.LATER:
-            reason = answered_reason(response.body) or f"HTTP status {response.status}"
-            outcome = Outcome(Verdict.REFUSED, status=response.status, reason=f"it could not be enrolled: {reason}")
+            self._on_connection_error(error)
+            return Outcome(Verdict.RETRY_LATER, reason=explain(error))
+        outcome = outcome_of(response)
+        if outcome.verdict is not Verdict.RETRY_LATER:
+            reason = reason_in_answer(response.body) or f"HTTP status {response.status}"
+            outcome = Outcome(Verdict.REFUSED, status=response.status, reason=f"it cannot enrol: {reason}")
         return outcome
 
-    def _failed(self, error: OSError) -> None:
+    def _on_connection_error(self, error: OSError) -> None:
         self.close()
         if type(error).__name__ == "SSLCertVerificationError":
-            self._tls = None  # the file that it was compared with may have a newer one by the next try
+            self._tls = None  # read the CA file again at the next try; it may have been replaced
 
     def abort(self) -> None:
-        """Lets a ``send`` in another thread fail at once."""
+        """Makes a ``send`` in another thread fail at once."""
         connection = self._connection
         if connection is not None:
             connection.abort()
@@ -171,36 +181,43 @@ class Transport:
             self._connection.close()
             self._connection = None
 
-    def _try(self, push: Push, *, with_all: bool) -> Outcome:
-        lean = Push(
+    def _try(self, push: Push, *, complete: bool) -> Outcome:
+        reduced = Push(
             push.agent,
-            push.host if with_all or push.host != self._host_sent else None,
-            [layout for layout in push.layouts if with_all or layout.id not in self._known],
+            push.host if complete or push.host != self._sent_host else None,
+            [layout for layout in push.layouts if complete or layout.id not in self._sent_layouts],
             push.frames,
             push.process_lists,
             SystemClock().now_ms(),
         )
-        body = encode_push(lean)
+        body = encode_push(reduced)
         headers = self._headers
         if len(body) >= COMPRESS_FROM_BYTES:
             import zlib
 
-            packed = zlib.compress(body, 1, wbits=31)
-            if len(packed) < 0.9 * len(body):
-                body = packed
+            compressed = zlib.compress(body, 1, wbits=31)
+            if len(compressed) < 0.9 * len(body):
+                body = compressed
                 headers = {**headers, "Content-Encoding": "gzip"}
         try:
-            response = self._connect().post(self._urls[self._at].path.rstrip("/") + PATH, headers, body)
+            response = self._post(METRICS_PATH, headers, body)
         except OSError as error:
-            self._failed(error)
-            return Outcome(Verdict.LATER, reason=explain(error), sent_bytes=len(body))
-        outcome = judge(response)
+            self._on_connection_error(error)
+            return Outcome(Verdict.RETRY_LATER, reason=explain(error), sent_bytes=len(body))
+        outcome = outcome_of(response)
         outcome.sent_bytes = len(body)
         return outcome
 
+    @property
+    def _url(self) -> Url:
+        return self._urls[self._url_index]
+
+    def _post(self, path: str, headers: dict[str, str], body: bytes) -> Response:
+        return self._connect().post(self._url.path.rstrip("/") + path, headers, body)
+
     def _connect(self) -> Connection:
         if self._connection is None:
-            url = self._urls[self._at]
+            url = self._url
             if url.secure and self._tls is None:
                 self._tls = tls_context(self._ca_file)
             self._connection = Connection(
@@ -212,44 +229,45 @@ class Transport:
             )
         return self._connection
 
-    def _next_address(self) -> None:
+    def _switch_to_next_url(self) -> None:
         if len(self._urls) < 2:
             return
-        if self._at == 0:
-            self._left_first_at = self._monotonic()
-        self._go_to((self._at + 1) % len(self._urls))
+        if self._url_index == 0:
+            self._left_first_url_at = self._monotonic()
+        self._switch_to((self._url_index + 1) % len(self._urls))
 
-    def _maybe_return(self) -> None:
-        if self._at and self._monotonic() - self._left_first_at >= RETURN_AFTER_SECONDS:
-            self._left_first_at = self._monotonic()
-            self._go_to(0)
+    def _return_to_first_url(self) -> None:
+        if self._url_index and self._monotonic() - self._left_first_url_at >= RETURN_AFTER_SECONDS:
+            self._left_first_url_at = self._monotonic()
+            self._switch_to(0)
 
-    def _go_to(self, at: int) -> None:
+    def _switch_to(self, url_index: int) -> None:
         self.close()
-        self._at = at
-        self._known.clear()
-        self._host_sent = None
+        self._url_index = url_index
+        self._sent_layouts.clear()
+        self._sent_host = None
 
 
-def judge(response: Response) -> Outcome:
-    """What an answer means."""
+def outcome_of(response: Response) -> Outcome:
     status = response.status
     try:
         result = decode_result(response.body)
-    except BongsuError:  # a proxy's page
+    except BongsuError:  # the error page of a proxy
         result = PushResult()
     reason = result.error.message if result.error else f"HTTP status {status}"
     if 200 <= status < 300:
         return Outcome(Verdict.STORED, result, status)
     if status in (408, 425, 429) or status >= 500:
-        return Outcome(Verdict.LATER, result, status, reason, _retry_after(response.headers.get("retry-after", "")))
+        return Outcome(
+            Verdict.RETRY_LATER, result, status, reason, _retry_after(response.headers.get("retry-after", ""))
+        )
     if status in (401, 403, 407):
         return Outcome(Verdict.REFUSED, result, status, reason, _retry_after(response.headers.get("retry-after", "")))
     return Outcome(Verdict.REJECTED, result, status, reason)
 
 
 def _retry_after(text: str) -> float | None:
-    """Seconds, or a date as in RFC 9110 section 10.2.3."""
+    """Parses seconds, or a date as in RFC 9110 section 10.2.3."""
     if not text:
         return None
     if text.isdecimal():
@@ -263,11 +281,11 @@ def _retry_after(text: str) -> float | None:
 
 
 def explain(error: OSError) -> str:
-    """Why a connection failed, in words for people."""
+    """Why a connection failed, for the log."""
     if isinstance(error, ConnectionRefusedError):
-        return "nothing listens there"
+        return "connection refused"
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "no response in time"
     name = type(error).__name__
     if name == "gaierror":
         return "the host name cannot be resolved"

@@ -1,105 +1,109 @@
-"""Keeps the agent within what it may cost.
+"""Keeps the agent's CPU usage below its limit.
 
-Over a window of a minute the agent's share of a core is compared with its cap. Over it, the collector that cost most in
-the window runs half as often, down to every 16th of its ticks; each further window may slow one more. Under half of
-the cap for ``CALM_WINDOWS`` windows, the slowest one gets faster again.
+Once a minute the agent's share of a core is compared with the limit. If it is over, the collector that cost most in
+that minute runs half as often, down to every 16th of its ticks. After ``CALM_WINDOWS`` minutes at under half of the
+limit, the slowest collector runs twice as often again. Memory over its limit is only logged.
 """
 
 import time
 from collections.abc import Callable, Sequence
 
-from bongsu.agent.sampling.runner import Job
-from bongsu.agent.sampling.scheduler import Say
-from bongsu.agent.stats import Stats
+from bongsu.agent.log import EventLog
+from bongsu.agent.sampling.runner import RunningCollector
+from bongsu.agent.stats import Stats, resident_bytes
 from bongsu.core.units import format_bytes
 
-# Shorter, and a single costly tick would look like a habit.
+# In a shorter window, a single expensive tick would count as a trend.
 WINDOW_SECONDS = 60.0
 WINDOW_TICKS = 3
 CALM_WINDOWS = 10
-SLOWEST = 16
+MAX_INTERVAL_FACTOR = 16
 
 
-class Limits:
-    """``check`` is called after each tick."""
+class CostLimiter:
+    """Call ``check`` after each tick."""
 
     def __init__(
         self,
         *,
-        cpu: float,
-        memory_bytes: int,
+        cpu_limit: float,
+        memory_limit_bytes: int,
         stats: Stats,
-        say: Say,
+        log: EventLog,
         monotonic: Callable[[], float] = time.monotonic,
-        spent: Callable[[], float] = time.process_time,
-        resident: Callable[[], int] = lambda: 0,
+        cpu: Callable[[], float] = time.process_time,
+        resident: Callable[[], int] = resident_bytes,
     ) -> None:
-        self._cpu = cpu
-        self._memory_bytes = memory_bytes
+        self._cpu_limit = cpu_limit
+        self._memory_limit_bytes = memory_limit_bytes
         self._stats = stats
-        self._say = say
+        self._log = log
         self._monotonic = monotonic
-        self._spent = spent
+        self._cpu = cpu
         self._resident = resident
         self._ticks = 0
-        self._calm = 0
-        self._before = (monotonic(), spent())
-        self._costs: dict[str, float] = {}
+        self._calm_windows = 0
+        self._window_start = (monotonic(), cpu())
+        self._cpu_seconds: dict[str, float] = {}
 
-    def check(self, jobs: Sequence[Job]) -> None:
+    def check(self, collectors: Sequence[RunningCollector]) -> None:
         self._ticks += 1
-        at = self._monotonic()
-        if self._ticks < WINDOW_TICKS or at - self._before[0] < WINDOW_SECONDS:
+        now = self._monotonic()
+        started_at, cpu_seconds_at_start = self._window_start
+        if self._ticks < WINDOW_TICKS or now - started_at < WINDOW_SECONDS:
             return
         self._ticks = 0
-        spent = self._spent()
-        share = (spent - self._before[1]) / max(1e-9, at - self._before[0])
-        self._before = (at, spent)
-        costs = {job.collector.name: job.cpu_seconds for job in jobs}
-        recent = {name: cost - self._costs.get(name, 0.0) for name, cost in costs.items()}
-        self._costs = costs
-        if share > self._cpu:
-            self._calm = 0
-            self._slow_down(jobs, recent, share)
-        elif share < self._cpu / 2:
-            self._calm += 1
-            if self._calm >= CALM_WINDOWS:
-                self._calm = 0
-                self._speed_up(jobs)
-        self._watch_memory()
+        cpu_seconds = self._cpu()
+        share = (cpu_seconds - cpu_seconds_at_start) / max(1e-9, now - started_at)
+        self._window_start = (now, cpu_seconds)
+        totals = {running.name: running.cpu_seconds for running in collectors}
+        recent = {name: total - self._cpu_seconds.get(name, 0.0) for name, total in totals.items()}
+        self._cpu_seconds = totals
+        if share > self._cpu_limit:
+            self._calm_windows = 0
+            self._slow_down(collectors, recent, share)
+        elif share < self._cpu_limit / 2:
+            self._calm_windows += 1
+            if self._calm_windows >= CALM_WINDOWS:
+                self._calm_windows = 0
+                self._speed_up(collectors)
+        self._check_memory()
 
-    def _slow_down(self, jobs: Sequence[Job], recent: dict[str, float], share: float) -> None:
-        able = [job for job in jobs if job.every < SLOWEST]
-        if not able:
-            self._say.once(
-                "cpu limit", f"The agent takes {share:.1%} of a core, and no collector can be slowed further."
+    def _slow_down(self, collectors: Sequence[RunningCollector], recent: dict[str, float], share: float) -> None:
+        candidates = [running for running in collectors if running.interval_factor < MAX_INTERVAL_FACTOR]
+        if not candidates:
+            self._log.problem(
+                "cpu limit", f"The agent uses {share:.1%} of a core, and no collector can be slowed down further."
             )
             return
-        worst = max(able, key=lambda job: recent[job.collector.name])
-        worst.every *= 2
-        name = worst.collector.name
-        self._stats.slowed[name] = worst.every
-        self._say.once(
-            f"slowed {name}",
-            f"The agent takes {share:.1%} of a core, more than its limit of {self._cpu:.1%}: "
-            f"the collector {name} runs less often.",
+        costliest = max(candidates, key=lambda running: recent[running.name])
+        costliest.interval_factor *= 2
+        self._stats.slowed[costliest.name] = costliest.interval_factor
+        self._log.problem(
+            f"slowed {costliest.name}",
+            f"The agent uses {share:.1%} of a core, more than its limit of {self._cpu_limit:.1%}: "
+            f"the collector {costliest.name} runs less often.",
         )
 
-    def _speed_up(self, jobs: Sequence[Job]) -> None:
-        slowed = [job for job in jobs if job.every > 1]
+    def _speed_up(self, collectors: Sequence[RunningCollector]) -> None:
+        slowed = [running for running in collectors if running.interval_factor > 1]
         if not slowed:
             return
-        job = max(slowed, key=lambda job: job.every)
-        job.every //= 2
-        name = job.collector.name
-        self._stats.slowed[name] = job.every
-        if job.every == 1:
-            self._say.over(f"slowed {name}", f"The collector {name} runs as often as configured again.")
+        slowest = max(slowed, key=lambda running: running.interval_factor)
+        slowest.interval_factor //= 2
+        self._stats.slowed[slowest.name] = slowest.interval_factor
+        if slowest.interval_factor == 1:
+            self._log.resolved(
+                f"slowed {slowest.name}", f"The collector {slowest.name} runs as often as configured again."
+            )
 
-    def _watch_memory(self) -> None:
+    def _check_memory(self) -> None:
         resident = self._resident()
-        if resident > self._memory_bytes:
-            limit = format_bytes(self._memory_bytes)
-            self._say.once("memory limit", f"The agent has {format_bytes(resident)} resident, more than its {limit}.")
+        if resident > self._memory_limit_bytes:
+            self._log.problem(
+                "memory limit",
+                f"The agent uses {format_bytes(resident)} of memory, more than its limit of "
+                f"{format_bytes(self._memory_limit_bytes)}.",
+            )
         else:
-            self._say.over("memory limit", "The agent's memory is within its limit again.")
+            self._log.resolved("memory limit", "The agent's memory is within its limit again.")

@@ -10,7 +10,7 @@ from bongsu.agent.collectors.base import Options
 from bongsu.agent.collectors.cgroups import cpu_limit, memory_limit
 from bongsu.agent.collectors.cpu import CpuCollector
 from bongsu.agent.collectors.memory import MemoryCollector
-from tests.unit.agent.test_collectors import values
+from tests.support.agent_fakes import by_series
 
 TREES = Path(__file__).resolve().parents[3] / "fixtures" / "proc"
 
@@ -45,12 +45,12 @@ def test_a_container_shows_its_limits_beside_the_machine(version: int, monkeypat
     tree = TREES / f"container-cgroup-v{version}"
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(tree / "proc"))
     options = Options(proc=str(tree / "proc"), sys=str(tree / "sys"))
-    memory = values(MemoryCollector(psutil, options).collect())
+    memory = by_series(MemoryCollector(psutil, options).collect())
     assert memory["memory_total_bytes"] == 16_384_000 * 1024
     assert memory["memory_available_bytes"] == 8_192_000 * 1024
     assert memory["memory_limit_bytes"] == {1: 512 * 1024**2, 2: 1024**3}[version]
     assert ("memory_slab_bytes" in memory) == (version == 2)  # the other one's kernel does not say
-    cpu = values(CpuCollector(psutil, options).collect())
+    cpu = by_series(CpuCollector(psutil, options).collect())
     assert cpu["cpu_cores"] == 4
     assert cpu["cpu_limit_cores"] == {1: 1.5, 2: 0.5}[version]
     assert cpu["context_switches_total"] == 9000

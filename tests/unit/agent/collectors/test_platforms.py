@@ -10,12 +10,11 @@ import pytest
 from bongsu.agent.collectors.base import Options
 from bongsu.agent.collectors.cpu import CpuCollector
 from bongsu.agent.collectors.disk import DiskCollector
+from bongsu.agent.collectors.filesystem_usage import FilesystemUsage
 from bongsu.agent.collectors.memory import MemoryCollector
-from bongsu.agent.collectors.mounts import Usage
 from bongsu.agent.collectors.network import NetworkCollector
 from bongsu.agent.collectors.system import SystemCollector
-from tests.support.agent_fakes import fake_ps
-from tests.unit.agent.test_collectors import values
+from tests.support.agent_fakes import by_series, fake_ps
 
 FOLDER = Path(__file__).parent / "readings"
 ELSEWHERE = Options(proc="/no/such/proc")
@@ -46,7 +45,7 @@ def ps(system: str) -> Any:
 
 
 def test_cpu_has_the_modes_of_the_system(ps, system: str) -> None:
-    seen = values(CpuCollector(ps).collect())
+    seen = by_series(CpuCollector(ps).collect())
     modes = {name.partition("[")[2].rstrip("]") for name in seen if name.startswith("cpu_time_seconds_total")}
     expected = {
         "macos": {"user", "nice", "system", "idle"},
@@ -58,7 +57,7 @@ def test_cpu_has_the_modes_of_the_system(ps, system: str) -> None:
 
 def test_memory_has_the_fields_of_the_system(ps, system: str) -> None:
     platform = {"macos": "darwin", "windows": "win32"}[system]
-    seen = values(MemoryCollector(ps, ELSEWHERE, platform=platform).collect())
+    seen = by_series(MemoryCollector(ps, ELSEWHERE, platform=platform).collect())
     assert {"memory_total_bytes", "memory_available_bytes", "memory_used_bytes", "memory_free_bytes"} <= set(seen)
     assert not {"memory_buffers_bytes", "memory_slab_bytes"} & set(seen)
     assert 0 < seen["memory_usage_ratio"] < 1
@@ -67,10 +66,11 @@ def test_memory_has_the_fields_of_the_system(ps, system: str) -> None:
 
 
 def test_disks_of_the_system(ps, system: str) -> None:
-    collector = DiskCollector(ps, usage=lambda path: Usage(100, 40, 60))
+    platform = {"macos": "darwin", "windows": "win32"}[system]
+    collector = DiskCollector(ps, ELSEWHERE, usage=lambda path: FilesystemUsage(100, 40, 60), platform=platform)
     mounts = {dict(reading.labels).get("mountpoint") for reading in collector.collect()} - {None}
     assert mounts == {"macos": {"/", "/System/Volumes/Data"}, "windows": {"C:\\"}}[system]
-    seen = values(collector.collect())
+    seen = by_series(collector.collect())
     device = {"macos": "disk0", "windows": "PhysicalDrive0"}[system]
     assert seen[f"disk_read_bytes_total[{device}]"] > 0
     assert f"disk_busy_seconds_total[{device}]" not in seen
@@ -83,5 +83,5 @@ def test_interfaces_of_the_system(ps, system: str) -> None:
 
 
 def test_the_rest_is_left_out_where_there_is_no_proc(ps) -> None:
-    seen = values(SystemCollector(ps, ELSEWHERE, now=lambda: 1_700_000_100.0).collect())
+    seen = by_series(SystemCollector(ps, ELSEWHERE, now=lambda: 1_700_000_100.0).collect())
     assert seen == {"system_uptime_seconds": 100, "system_users": 1}

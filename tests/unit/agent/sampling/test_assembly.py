@@ -1,51 +1,45 @@
 """Layouts change as seldom as they can, and frames fit them."""
 
 import math
-from collections.abc import Iterable
 
 import pytest
 
-from bongsu.agent.collectors.base import Counter, Gauge, Reading
+from bongsu.agent.collectors.base import Collector, Counter, Gauge, Reading
 from bongsu.agent.sampling import assembly
 from bongsu.agent.sampling.assembly import KEEP_TICKS, Assembler
 from bongsu.core.samples import unpack
 from bongsu.core.series import Kind
+from tests.support.agent_fakes import fake_ps
 
 
-class Disk:
+class Disk(Collector):
     name = "disk"
     metrics = (Gauge("disk_used_bytes", "Used."), Counter("disk_reads_total", "Reads."))
 
-    def collect(self) -> Iterable[Reading]:
-        return ()
 
-
-class Load:
+class Load(Collector):
     name = "load"
     metrics = (Gauge("load_1m", "Load."),)
 
-    def collect(self) -> Iterable[Reading]:
-        return ()
-
 
 @pytest.fixture
-def complaints() -> list[str]:
+def problems() -> list[str]:
     return []
 
 
 @pytest.fixture
-def assembler(complaints: list[str]) -> Assembler:
-    assembler = Assembler(lambda topic, problem: complaints.append(problem))
-    assembler.declare(Load())
-    assembler.declare(Disk())
+def assembler(problems: list[str]) -> Assembler:
+    assembler = Assembler(lambda topic, problem: problems.append(problem))
+    assembler.declare(Load(fake_ps()))
+    assembler.declare(Disk(fake_ps()))
     return assembler
 
 
-def used(device: str, value: object) -> Reading:
+def disk_used(device: str, value: object) -> Reading:
     return Reading("disk_used_bytes", value, (("device", device),))
 
 
-def shown(assembler: Assembler, *readings: Reading) -> dict[str, float]:
+def frame_values(assembler: Assembler, *readings: Reading) -> dict[str, float]:
     frame = assembler.frame(1000, readings)
     assert frame is not None
     assert assembler.layout is not None
@@ -58,7 +52,7 @@ def test_no_series_no_frame(assembler: Assembler) -> None:
 
 
 def test_values_stand_in_the_order_of_the_layout(assembler: Assembler) -> None:
-    seen = shown(assembler, used("b", 2), Reading("load_1m", 0.5), used("a", 1))
+    seen = frame_values(assembler, disk_used("b", 2), Reading("load_1m", 0.5), disk_used("a", 1))
     assert list(seen.items()) == [
         ("load_1m", 0.5),
         ('disk_used_bytes{device="a"}', 1),
@@ -67,78 +61,81 @@ def test_values_stand_in_the_order_of_the_layout(assembler: Assembler) -> None:
 
 
 def test_series_carry_unit_and_kind(assembler: Assembler) -> None:
-    shown(assembler, used("a", 1), Reading("disk_reads_total", 2))
-    assert [(one.unit, one.kind) for one in assembler.layout.series] == [("bytes", Kind.GAUGE), ("", Kind.COUNTER)]
+    frame_values(assembler, disk_used("a", 1), Reading("disk_reads_total", 2))
+    assert [(series.unit, series.kind) for series in assembler.layout.series] == [
+        ("bytes", Kind.GAUGE),
+        ("", Kind.COUNTER),
+    ]
 
 
-def test_the_order_of_readings_does_not_make_another_layout(complaints: list[str]) -> None:
+def test_the_order_of_readings_does_not_make_another_layout(problems: list[str]) -> None:
     ids = set()
-    for order in ([used("a", 1), used("b", 2)], [used("b", 2), used("a", 1)]):
+    for order in ([disk_used("a", 1), disk_used("b", 2)], [disk_used("b", 2), disk_used("a", 1)]):
         again = Assembler(lambda topic, problem: None)
-        again.declare(Disk())
-        shown(again, *order)
+        again.declare(Disk(fake_ps()))
+        frame_values(again, *order)
         ids.add(again.layout.id)
     assert len(ids) == 1
 
 
 def test_a_new_series_makes_a_new_layout_at_once(assembler: Assembler) -> None:
-    shown(assembler, used("a", 1))
+    frame_values(assembler, disk_used("a", 1))
     first = assembler.layout.id
-    seen = shown(assembler, used("a", 1), used("b", 2))
+    seen = frame_values(assembler, disk_used("a", 1), disk_used("b", 2))
     assert assembler.layout.id != first
     assert seen['disk_used_bytes{device="b"}'] == 2
 
 
 def test_a_missing_series_keeps_its_place_for_a_while(assembler: Assembler) -> None:
-    shown(assembler, used("a", 1), used("b", 2))
+    frame_values(assembler, disk_used("a", 1), disk_used("b", 2))
     first = assembler.layout.id
     for _ in range(KEEP_TICKS - 2):
-        seen = shown(assembler, used("a", 1))
+        seen = frame_values(assembler, disk_used("a", 1))
         assert math.isnan(seen['disk_used_bytes{device="b"}'])
     assert assembler.layout.id == first
     for _ in range(KEEP_TICKS + 2):
-        seen = shown(assembler, used("a", 1))
+        seen = frame_values(assembler, disk_used("a", 1))
     assert list(seen) == ['disk_used_bytes{device="a"}']
 
 
 def test_when_everything_is_gone_there_are_no_frames(assembler: Assembler) -> None:
-    shown(assembler, used("a", 1))
+    frame_values(assembler, disk_used("a", 1))
     frames = [assembler.frame(1000, []) for _ in range(2 * KEEP_TICKS)]
     assert frames[-1] is None
 
 
 @pytest.mark.parametrize("value", ["many", None, object(), 10**400, math.inf], ids=str)
-def test_what_is_no_number_is_no_value(assembler: Assembler, complaints: list[str], value: object) -> None:
-    shown(assembler, used("a", 1), used("b", 1))
-    seen = shown(assembler, used("a", value), used("b", 7))
+def test_what_is_no_number_is_no_value(assembler: Assembler, problems: list[str], value: object) -> None:
+    frame_values(assembler, disk_used("a", 1), disk_used("b", 1))
+    seen = frame_values(assembler, disk_used("a", value), disk_used("b", 7))
     assert not math.isfinite(seen['disk_used_bytes{device="a"}'])
     assert seen['disk_used_bytes{device="b"}'] == 7
-    assert all("disk_used_bytes" in complaint for complaint in complaints)
+    assert all("disk_used_bytes" in problem for problem in problems)
 
 
 @pytest.mark.parametrize(
-    ("reading", "complaint"),
+    ("reading", "problem"),
     [
         (Reading("nobody_knows", 1), "not declared"),
-        (Reading("load_1m", 1, tuple((f"l{n:02}", "x") for n in range(17))), "17 labels; 16 are allowed"),
-        (Reading("load_1m", 1, (("path", "é" * 129),)), "more than 256 bytes"),
+        (Reading("load_1m", 1, tuple((f"l{n:02}", "x") for n in range(17))), "17 labels; at most 16 are allowed"),
+        (Reading("load_1m", 1, (("path", "é" * 129),)), "longer than 256 bytes"),
     ],
 )
-def test_what_the_server_would_refuse_is_not_sent(assembler, complaints, reading: Reading, complaint: str) -> None:
-    seen = shown(assembler, used("a", 1), reading)
+def test_what_the_server_would_refuse_is_not_sent(assembler, problems, reading: Reading, problem: str) -> None:
+    seen = frame_values(assembler, disk_used("a", 1), reading)
     assert list(seen) == ['disk_used_bytes{device="a"}']
-    assert complaint in complaints[0]
+    assert problem in problems[0]
 
 
 def test_a_name_that_is_not_unicode_still_has_a_layout(assembler: Assembler) -> None:
-    shown(assembler, used("caf\udce9", 1))
+    frame_values(assembler, disk_used("caf\udce9", 1))
     assert assembler.layout.series[0].labels == (("device", "caf?"),)
 
 
-def test_there_is_a_largest_layout(assembler, complaints, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_a_largest_layout(assembler, problems, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assembly, "MAX_SERIES", 3)
-    seen = shown(assembler, *(used(str(number), number) for number in range(5)))
+    seen = frame_values(assembler, *(disk_used(str(number), number) for number in range(5)))
     assert len(seen) == 3
-    seen = shown(assembler, *(used(str(number), number) for number in range(5)))
+    seen = frame_values(assembler, *(disk_used(str(number), number) for number in range(5)))
     assert len(seen) == 3
-    assert "more than 3 series" in complaints[0]
+    assert "more than 3 series" in problems[0]

@@ -4,26 +4,16 @@ import threading
 
 import pytest
 
-from bongsu.agent.collectors.base import Gauge, Reading
-from bongsu.agent.sampling.runner import Job, Worker
-from tests.support.agent_fakes import wait_for
+from bongsu.agent.collectors.base import Collector, Reading
+from bongsu.agent.sampling.runner import CollectorRunner, RunningCollector
+from tests.support.agent_fakes import FastCollector, fake_ps, wait_for
 
 
-class Fast:
-    metrics = (Gauge("fast", "."),)
-
-    def __init__(self, name: str = "fast") -> None:
-        self.name = name
-
-    def collect(self):
-        yield Reading(self.name, 1.0)
-
-
-class Hanging:
+class Hanging(Collector):
     name = "hanging"
-    metrics = ()
 
     def __init__(self) -> None:
+        super().__init__(fake_ps())
         self.back = threading.Event()
         self.calls = 0
 
@@ -33,9 +23,8 @@ class Hanging:
         yield Reading("late", 1.0)
 
 
-class Failing:
+class Failing(Collector):
     name = "failing"
-    metrics = ()
 
     def collect(self):
         yield Reading("before", 1.0)
@@ -43,68 +32,68 @@ class Failing:
 
 
 @pytest.fixture
-def worker():
-    worker = Worker()
-    yield worker
-    worker.stop()
+def runner():
+    runner = CollectorRunner()
+    yield runner
+    runner.stop()
 
 
 def names(results) -> list[str]:
     return [reading.metric for result in results for reading in result.readings]
 
 
-def test_all_run_in_order(worker: Worker) -> None:
-    results = worker.run([Job(Fast("a")), Job(Fast("b"))])
+def test_all_run_in_order(runner: CollectorRunner) -> None:
+    results = runner.run([RunningCollector(FastCollector("a")), RunningCollector(FastCollector("b"))])
     assert names(results) == ["a", "b"]
     assert [result.error for result in results] == ["", ""]
 
 
-def test_one_thread_is_enough_while_nothing_hangs(worker: Worker) -> None:
-    jobs = [Job(Fast(str(number))) for number in range(5)]
+def test_one_thread_is_enough_while_nothing_hangs(runner: CollectorRunner) -> None:
+    collectors = [RunningCollector(FastCollector(str(number))) for number in range(5)]
     before = threading.active_count()
     for _ in range(20):
-        worker.run(jobs)
+        runner.run(collectors)
     assert threading.active_count() <= before + 1
-    assert all(job.runs == 20 for job in jobs)
+    assert all(running.runs == 20 for running in collectors)
 
 
-def test_what_came_before_an_error_is_kept(worker: Worker) -> None:
-    results = worker.run([Job(Failing()), Job(Fast())])
+def test_what_came_before_an_error_is_kept(runner: CollectorRunner) -> None:
+    results = runner.run([RunningCollector(Failing(fake_ps())), RunningCollector(FastCollector())])
     assert names(results) == ["before", "fast"]
     assert results[0].error == "OSError: the disk is on fire"
 
 
-def test_the_rest_goes_on_while_one_hangs(worker: Worker) -> None:
+def test_the_rest_goes_on_while_one_hangs(runner: CollectorRunner) -> None:
     hanging = Hanging()
-    job = Job(hanging, timeout_seconds=0.05)
+    running = RunningCollector(hanging, timeout_seconds=0.05)
     try:
-        results = worker.run([Job(Fast("a")), job, Job(Fast("b"))])
+        results = runner.run([RunningCollector(FastCollector("a")), running, RunningCollector(FastCollector("b"))])
         assert names(results) == ["a", "b"]
         assert [result.error for result in results] == ["", "does not answer within 0.05 s", ""]
         for _ in range(3):
-            assert names(worker.run([Job(Fast("a")), job])) == ["a"]
+            assert names(runner.run([RunningCollector(FastCollector("a")), running])) == ["a"]
         assert hanging.calls == 1
     finally:
         hanging.back.set()
-    wait_for(lambda: not job.hanging)
-    assert names(worker.run([job])) == ["late"]
+    wait_for(lambda: not running.hanging)
+    assert names(runner.run([running])) == ["late"]
 
 
-def test_the_last_of_a_round_may_hang_too(worker: Worker) -> None:
+def test_the_last_of_a_round_may_hang_too(runner: CollectorRunner) -> None:
     hanging = Hanging()
     try:
-        results = worker.run([Job(Fast("a")), Job(hanging, timeout_seconds=0.05)])
+        results = runner.run([RunningCollector(FastCollector("a")), RunningCollector(hanging, timeout_seconds=0.05)])
         assert names(results) == ["a"]
-        assert names(worker.run([Job(Fast("b"))])) == ["b"]
+        assert names(runner.run([RunningCollector(FastCollector("b"))])) == ["b"]
     finally:
         hanging.back.set()
 
 
-def test_the_cost_of_a_collector_is_its_own_cpu_time(worker: Worker) -> None:
-    class Busy(Fast):
+def test_the_cost_of_a_collector_is_its_own_cpu_time(runner: CollectorRunner) -> None:
+    class Busy(FastCollector):
         def collect(self):
             yield Reading("busy", float(sum(range(300_000))))
 
-    busy, idle = Job(Busy()), Job(Fast())
-    worker.run([busy, idle])
+    busy, idle = RunningCollector(Busy()), RunningCollector(FastCollector())
+    runner.run([busy, idle])
     assert busy.cpu_seconds > 10 * idle.cpu_seconds

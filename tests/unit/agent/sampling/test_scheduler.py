@@ -5,11 +5,11 @@ from itertools import pairwise
 
 import pytest
 
-from bongsu.agent.collectors.base import Counter, Reading
+from bongsu.agent.collectors.base import Collector, Counter, Reading
 from bongsu.agent.sampling.scheduler import Scheduler
 from bongsu.agent.stats import Stats
 from bongsu.core.samples import Process, ProcessList, unpack
-from tests.support.agent_fakes import FakeSay
+from tests.support.agent_fakes import FakeLog, fake_ps
 from tests.support.clock import FakeClock
 
 # 22:13:20 UTC, a multiple of 10 s
@@ -33,10 +33,11 @@ class Ticks:
         return self.left < 0
 
 
-class Counting:
+class Counting(Collector):
     metrics = (Counter("calls_total", "Calls."),)
 
     def __init__(self, name: str = "counting", during: Callable[[], None] = lambda: None) -> None:
+        super().__init__(fake_ps())
         self.name = name
         self.calls = 0
         self.during = during
@@ -50,7 +51,7 @@ class Counting:
 class World:
     def __init__(self, start_ms: int = START_MS, interval_ms: int = 10_000) -> None:
         self.clock = FakeClock(start_ms)
-        self.say = FakeSay()
+        self.log = FakeLog()
         self.stats = Stats()
         self.slept = 0.0
         self.interval_ms = interval_ms
@@ -61,7 +62,7 @@ class World:
             collectors or [(Counting(), 0)],
             interval_ms=self.interval_ms,
             sink=lambda frame, layout: self.frames.append(frame),
-            say=self.say,
+            log=self.log,
             stats=self.stats,
             clock=self.clock,
             boot_clock=lambda: self.clock.monotonic() + self.slept,
@@ -101,7 +102,7 @@ def test_sampling_that_outlasts_the_interval_misses_ticks_and_says_so_once() -> 
     times = world.run(3, (slow, 0))
     assert all(time % 10_000 == 0 for time in times[1:])
     assert world.stats.missed_ticks > 0
-    assert len([line for line in world.say.lines if "longer than the interval" in line]) == 1
+    assert len([line for line in world.log.lines if "longer than the interval" in line]) == 1
 
 
 def test_a_collector_may_have_a_longer_interval_and_its_own_layout() -> None:
@@ -122,7 +123,7 @@ def test_the_clock_set_forward_leaves_a_gap_and_is_said() -> None:
     world = World()
     times = world.run(5, plans={3: lambda: world.clock.step(3600)})
     assert times == [1_000, 10_000, 3_630_000, 3_640_000]
-    assert world.say.lines == ["The clock was set forward by 3600 s."]
+    assert world.log.lines == ["The clock was set forward by 3600 s."]
     assert world.stats.missed_ticks == 360
 
 
@@ -132,7 +133,7 @@ def test_the_clock_set_back_never_uses_a_time_twice() -> None:
     times = world.run(9, plans={5: lambda: world.clock.step(-25)})
     assert len(set(times)) == len(times)
     assert times == [1_000, 10_000, 20_000, 30_000, 20_001, 30_001, 40_000, 50_000]
-    assert world.say.lines == ["The clock was set back by 25 s; times that were used already get 1 ms more."]
+    assert world.log.lines == ["The clock was set back by 25 s; samples at repeated times are stamped 1 ms later."]
 
 
 def test_suspend_is_told_from_a_set_clock() -> None:
@@ -144,14 +145,14 @@ def test_suspend_is_told_from_a_set_clock() -> None:
 
     times = world.run(5, plans={3: sleep})
     assert times == [1_000, 10_000, 7_230_000, 7_240_000]
-    assert world.say.lines == ["The machine slept for 7200 s; there are no samples of that time."]
+    assert world.log.lines == ["The machine was suspended for 7200 s; that time has no samples."]
 
 
 def test_small_corrections_of_the_clock_are_followed_silently() -> None:
     world = World()
     times = world.run(6, plans={number: lambda: world.clock.step(0.02) for number in range(1, 6)})
     assert times[1:] == [10_000, 20_000, 30_000, 40_000, 50_000]
-    assert world.say.lines == []
+    assert world.log.lines == []
 
 
 def test_a_failing_collector_is_counted_each_time_and_said_once() -> None:
@@ -163,7 +164,7 @@ def test_a_failing_collector_is_counted_each_time_and_said_once() -> None:
 
     world.run(6, (Counting("broken", fail), 0), (Counting("sound"), 0))
     assert world.stats.collector_errors == {"broken": 4}
-    assert world.say.lines == ["Collector broken: OSError: no such device", "Collector broken works again."]
+    assert world.log.lines == ["Collector broken: OSError: no such device", "Collector broken works again."]
 
 
 @pytest.mark.parametrize("interval_ms", [1_000, 5_000, 60_000])
@@ -178,7 +179,6 @@ class Listing(Counting):
 
     def __init__(self) -> None:
         super().__init__("listing")
-        self.processes: list[Process] = []
 
     def collect(self):
         self.processes = [Process(self.calls, "a")]
