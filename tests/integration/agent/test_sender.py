@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bongsu.agent.delivery.backlog import Backlog
+from bongsu.agent.delivery.outcome import Verdict
 from bongsu.agent.delivery.sender import Sender
-from bongsu.agent.delivery.transport import Transport, Verdict
+from bongsu.agent.delivery.transport import Transport
 from bongsu.agent.stats import Stats
 from bongsu.core.clock import SystemClock
 from bongsu.core.samples import AgentIdentity, HostFacts, Push, PushError, PushResult

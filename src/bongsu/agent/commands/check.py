@@ -11,7 +11,8 @@ from bongsu.agent.commands.once import COLLECTOR_TIMEOUT_SECONDS
 from bongsu.agent.config import Config, load
 from bongsu.agent.data_dir import make_data_dir
 from bongsu.agent.delivery.http import Url
-from bongsu.agent.delivery.transport import MAX_CLOCK_SKEW_MS, METRICS_PATH, explain, outcome_of
+from bongsu.agent.delivery.outcome import MAX_CLOCK_SKEW_MS, explain, outcome_of
+from bongsu.agent.delivery.transport import METRICS_PATH
 from bongsu.agent.identity import load_identity, machine_id
 from bongsu.agent.sampling.runner import CollectorRunner, RunningCollector
 from bongsu.agent.wiring import make_collectors, make_connection, make_credentials, make_identity

@@ -11,7 +11,7 @@ from bongsu import __version__
 from bongsu.agent.config import Config, load
 from bongsu.agent.delivery.credentials import ENROL_PATH, ROTATE_PATH, Credentials, reason_in_answer, token_in_answer
 from bongsu.agent.delivery.http import Url
-from bongsu.agent.delivery.transport import explain
+from bongsu.agent.delivery.outcome import explain
 from bongsu.agent.identity import host_facts, load_identity, machine_id
 from bongsu.agent.wiring import make_connection, make_credentials
 from bongsu.core.errors import ConfigError

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bongsu.agent.commands.top_readings import TopReadings
 from bongsu.core.units import format_bytes, format_duration
 
-# From this width on, processes are shown beside the overreadings.
+# From this width on, processes are shown beside the overview.
 WIDE_COLUMNS = 120
 SPARKS = "▁▂▃▄▅▆▇█"
 
@@ -63,9 +63,8 @@ def overview(readings: TopReadings, width: int, rows: int) -> list[Line]:
     note = f"{values.get('cpu_cores', 0):.0f} cores"
     lines.append(gauge_line("CPU", values.get("cpu_usage_ratio", 0.0), note, width, readings.history.get("cpu")))
     if has_room and 1 < len(cores) <= 64:
-        lines.append(
-            [("cores  ", "bold"), *((SPARKS[min(7, int(usage * 7.5))], level(usage)) for usage in cores.values())]
-        )
+        sparks = [(SPARKS[min(7, int(usage * 7.5))], level(usage)) for usage in cores.values()]
+        lines.append([("cores  ", "bold"), *sparks])
     total, available = values.get("memory_total_bytes", 0.0), values.get("memory_available_bytes", 0.0)
     note = f"{format_bytes(total - available)} of {format_bytes(total)}"
     lines.append(

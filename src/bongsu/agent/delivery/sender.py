@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterable
 from bongsu.agent.api_limits import MAX_BODY_BYTES, MAX_FRAMES
 from bongsu.agent.defaults import REPLAY_RATE
 from bongsu.agent.delivery.backlog import Backlog
+from bongsu.agent.delivery.outcome import MAX_CLOCK_SKEW_MS, Outcome, Verdict
 from bongsu.agent.delivery.payloads import Payload, QueuedPayload
-from bongsu.agent.delivery.transport import MAX_CLOCK_SKEW_MS, Outcome, Transport, Verdict
+from bongsu.agent.delivery.transport import Transport
 from bongsu.agent.log import EventLog
 from bongsu.agent.stats import Stats
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, ProcessList, Push

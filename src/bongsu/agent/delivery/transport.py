@@ -1,28 +1,22 @@
-"""Sends one push to the API server and interprets the response.
+"""Sends one push to the API server: enrols if needed, leaves out what the server already has, and fails over.
 
-* 2xx: stored.
-* 409 with unknown layouts: send again at once, with these layouts.
-* 408, 425, 429, 5xx and network errors: retry later.
-* 401, 403, 407: the server refuses the agent, not the frames. They are kept until it accepts the agent.
-* Any other 4xx: never send this request again.
-
-If there are several server URLs, each failure switches to the next one.
+If the server does not know a layout (409), the push is sent again at once with its layouts. If there are several server
+URLs, each failure switches to the next one.
 """
 
-import enum
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bongsu.agent.defaults import TIMEOUT_MS
 from bongsu.agent.delivery.credentials import ENROL_PATH, Credentials, reason_in_answer, token_in_answer
 from bongsu.agent.delivery.http import Connection, Response, Url, tls_context
+from bongsu.agent.delivery.outcome import Outcome, Verdict, explain, outcome_of
 from bongsu.core.clock import SystemClock
 from bongsu.core.errors import BongsuError, ConfigError
-from bongsu.core.samples import HostFacts, Push, PushResult
-from bongsu.wire.encoder import CONTENT_TYPE, decode_result, encode_push
+from bongsu.core.samples import HostFacts, Push
+from bongsu.wire.encoder import CONTENT_TYPE, encode_push
 
 if TYPE_CHECKING:
     import ssl
@@ -32,29 +26,6 @@ METRICS_PATH = "/api/metrics"
 COMPRESS_FROM_BYTES = 8_192
 # How long to use another URL after a failure before trying the first one again.
 RETURN_AFTER_SECONDS = 300.0
-# A larger difference between the clocks of agent and server is reported, because it confuses readers of a dashboard.
-MAX_CLOCK_SKEW_MS = 60_000
-
-
-class Verdict(enum.Enum):
-    STORED = "stored"
-    RETRY_LATER = "retry_later"
-    # the server refuses the agent
-    REFUSED = "refused"
-    # the server will never take this push
-    REJECTED = "rejected"
-
-
-@dataclass(slots=True)
-class Outcome:
-    """``reason`` is for the log. ``retry_after_seconds`` is None if the server did not say when to retry."""
-
-    verdict: Verdict
-    result: PushResult = field(default_factory=PushResult)
-    status: int = 0
-    reason: str = ""
-    retry_after_seconds: float | None = None
-    sent_bytes: int = 0
 
 
 class Transport:
@@ -246,49 +217,3 @@ class Transport:
         self._url_index = url_index
         self._sent_layouts.clear()
         self._sent_host = None
-
-
-def outcome_of(response: Response) -> Outcome:
-    status = response.status
-    try:
-        result = decode_result(response.body)
-    except BongsuError:  # the error page of a proxy
-        result = PushResult()
-    reason = result.error.message if result.error else f"HTTP status {status}"
-    if 200 <= status < 300:
-        return Outcome(Verdict.STORED, result, status)
-    if status in (408, 425, 429) or status >= 500:
-        return Outcome(
-            Verdict.RETRY_LATER, result, status, reason, _retry_after(response.headers.get("retry-after", ""))
-        )
-    if status in (401, 403, 407):
-        return Outcome(Verdict.REFUSED, result, status, reason, _retry_after(response.headers.get("retry-after", "")))
-    return Outcome(Verdict.REJECTED, result, status, reason)
-
-
-def _retry_after(text: str) -> float | None:
-    """Parses seconds, or a date as in RFC 9110 section 10.2.3."""
-    if not text:
-        return None
-    if text.isdecimal():
-        return float(text)
-    from email.utils import parsedate_to_datetime
-
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
-        return None
-
-
-def explain(error: OSError) -> str:
-    """Why a connection failed, for the log."""
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, TimeoutError):
-        return "no response in time"
-    name = type(error).__name__
-    if name == "gaierror":
-        return "the host name cannot be resolved"
-    if name == "SSLCertVerificationError":
-        return f"its certificate is not trusted ({getattr(error, 'verify_message', '')})"
-    return error.strerror or str(error) or name

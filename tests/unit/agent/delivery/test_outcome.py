@@ -3,7 +3,7 @@
 import pytest
 
 from bongsu.agent.delivery.http import Response
-from bongsu.agent.delivery.transport import Verdict, outcome_of
+from bongsu.agent.delivery.outcome import Verdict, outcome_of
 
 
 @pytest.mark.parametrize(
