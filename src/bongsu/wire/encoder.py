@@ -174,7 +174,7 @@ class _Fixed64(bytes):
 
 
 def _fields(body: bytes) -> Iterator[tuple[int, "int | bytes"]]:
-    """Field numbers with their values: int for a varint, otherwise bytes. Raises ValueError or IndexError if incomplete."""
+    """Field numbers and values: int for a varint, else bytes. Raises ValueError or IndexError for a truncated body."""
     position = 0
     while position < len(body):
         tag, position = _read_varint(body, position)
