@@ -1,4 +1,4 @@
-"""A server that answers POST /api/metrics as the API server does, and remembers what it stored."""
+"""A server that responds to POST /api/metrics like the API server and remembers what it stored."""
 
 import gzip
 import http.server
@@ -12,8 +12,8 @@ from bongsu.wire.protobuf import decode_push, encode_result
 
 
 class ApiServer:
-    """``stored``: (layout id, time) -> how often it came. ``answers``: (status, headers, body) to give instead, one a
-    request."""
+    """``stored``: (layout id, time) -> how often it was sent. ``answers``: (status, headers, body) for the next requests,
+    instead of the usual response."""
 
     def __init__(self, port: int = 0) -> None:
         api = self

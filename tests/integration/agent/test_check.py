@@ -8,7 +8,7 @@ from bongsu.agent.commands.check import check
 from tests.support.stub_api_server import ApiServer
 
 
-def test_check_when_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_check_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     api = ApiServer()
     try:
         (tmp_path / "agent.yml").write_text("buffer: {size: 1MB}\n")
@@ -28,7 +28,7 @@ def test_check_when_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (500, "answers with an error: HTTP status 500"),
     ],
 )
-def test_check_says_what_to_do(tmp_path: Path, capsys, status_code: int, message: str) -> None:
+def test_a_failed_check_says_what_to_do(tmp_path: Path, capsys, status_code: int, message: str) -> None:
     api = ApiServer()
     api.answers.append((status_code, {}, b""))
     try:

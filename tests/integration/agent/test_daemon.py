@@ -17,7 +17,7 @@ from tests.support.stub_api_server import ApiServer
 
 
 @pytest.mark.parametrize(("configured", "expected"), [("", "after"), ("chosen", "chosen")])
-def test_a_machine_that_is_renamed_tells_the_server(
+def test_a_renamed_machine_tells_the_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configured: str, expected: str
 ) -> None:
     api = ApiServer()

@@ -63,11 +63,11 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;x=y\r\nh\r\n1\r\ni\r\n0\r\nT: 1\r\n\r\n",
             id="chunks",
         ),
-        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + OK, id="an interim answer before"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + OK, id="after an interim response"),
         pytest.param(b"HTTP/1.1 200\r\ncontent-LENGTH:2\r\n\r\nhi", id="no reason and odd spelling"),
     ],
 )
-def test_connections_are_kept(serve, answer: bytes) -> None:
+def test_connections_are_kept_alive(serve, answer: bytes) -> None:
     server = serve(answering(answer, answer))
     connection = connect(server)
     for _ in range(2):
@@ -79,12 +79,14 @@ def test_connections_are_kept(serve, answer: bytes) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(b"HTTP/1.1 200 OK\r\n\r\nhi", id="no length: until it closes"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", id="asked to close"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\nhi", id="no length, so the body ends with the connection"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", id="the server asks to close"
+        ),
         pytest.param(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", id="HTTP/1.0"),
     ],
 )
-def test_connections_that_cannot_be_kept_are_not(serve, answer: bytes) -> None:
+def test_connections_that_cannot_be_kept_alive_are_closed(serve, answer: bytes) -> None:
     server = serve(answering(answer))
     connection = connect(server)
     for _ in range(2):
@@ -92,7 +94,7 @@ def test_connections_that_cannot_be_kept_are_not(serve, answer: bytes) -> None:
     assert server.connections == 2
 
 
-def test_the_request_is_one_valid_message(serve) -> None:
+def test_the_request_is_valid_http(serve) -> None:
     seen = []
 
     def handle(connection: socket.socket) -> None:
@@ -107,7 +109,7 @@ def test_the_request_is_one_valid_message(serve) -> None:
     assert body == b"\x00\xff"
 
 
-def test_an_idle_connection_that_was_closed_is_opened_again(serve) -> None:
+def test_an_idle_connection_that_the_server_closed_is_reopened(serve) -> None:
     server = serve(answering(OK))  # each connection answers once and is closed
     connection = connect(server)
     assert connection.post("/", {}, b"").status == 200
@@ -115,7 +117,7 @@ def test_an_idle_connection_that_was_closed_is_opened_again(serve) -> None:
     assert server.connections == 2
 
 
-def test_a_new_connection_that_is_closed_at_once_is_an_error(serve) -> None:
+def test_a_new_connection_that_the_server_closes_is_an_error(serve) -> None:
     server = serve(lambda connection: None)
     with pytest.raises(OSError, match=r"closed|reset"):
         connect(server).post("/", {}, b"")
@@ -134,14 +136,14 @@ def test_a_new_connection_that_is_closed_at_once_is_an_error(serve) -> None:
         pytest.param(b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 70_000, id="endless header"),
     ],
 )
-def test_nonsense_is_an_error_and_the_connection_is_dropped(serve, answer: bytes) -> None:
+def test_an_invalid_response_is_an_error_and_closes_the_connection(serve, answer: bytes) -> None:
     connection = connect(serve(answering(answer)))
     with pytest.raises(HttpError):
         connection.post("/", {}, b"")
     assert connection._socket is None
 
 
-def test_a_server_that_says_nothing_is_left_after_the_timeout(serve) -> None:
+def test_a_server_that_does_not_respond_times_out(serve) -> None:
     released = threading.Event()
     server = serve(lambda connection: released.wait())
     connection = a_connection(Url(False, "127.0.0.1", server.port, "/"), timeout_seconds=0.1)
@@ -150,7 +152,7 @@ def test_a_server_that_says_nothing_is_left_after_the_timeout(serve) -> None:
     released.set()
 
 
-def test_waiting_can_be_aborted_from_another_thread(serve) -> None:
+def test_another_thread_can_abort_a_request(serve) -> None:
     asked, released = threading.Event(), threading.Event()
 
     def handle(connection: socket.socket) -> None:
@@ -167,7 +169,7 @@ def test_waiting_can_be_aborted_from_another_thread(serve) -> None:
     released.set()
 
 
-def test_a_proxy_gets_the_whole_address(serve) -> None:
+def test_a_proxy_gets_the_absolute_url(serve) -> None:
     seen = []
 
     def handle(connection: socket.socket) -> None:
@@ -182,7 +184,7 @@ def test_a_proxy_gets_the_whole_address(serve) -> None:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory):
-    """A private CA's certificate for 127.0.0.1, which is its own authority."""
+    """A self-signed certificate for 127.0.0.1."""
     need("openssl")
     folder = tmp_path_factory.mktemp("tls")
     subprocess.run(
@@ -209,14 +211,14 @@ def tls_server(serve, authority, before: Callable[[socket.socket], None] = lambd
     return serve(handle)
 
 
-def test_a_private_authority_is_trusted_when_named(serve, authority) -> None:
+def test_a_configured_private_ca_is_trusted(serve, authority) -> None:
     server = tls_server(serve, authority)
     tls = tls_context(str(authority / "certificate.pem"))
     connection = a_connection(Url(True, "127.0.0.1", server.port, "/"), timeout_seconds=5, tls=tls)
     assert connection.post("/", {}, b"").body == b"hi"
 
 
-def test_a_certificate_of_nobody_is_refused(serve, authority) -> None:
+def test_a_self_signed_certificate_is_rejected(serve, authority) -> None:
     server = tls_server(serve, authority)
     connection = a_connection(Url(True, "127.0.0.1", server.port, "/"), timeout_seconds=5, tls=tls_context(""))
     with pytest.raises(ssl.SSLCertVerificationError) as error:
@@ -224,7 +226,7 @@ def test_a_certificate_of_nobody_is_refused(serve, authority) -> None:
     assert explain(error.value) == "its certificate is not trusted (self-signed certificate)"
 
 
-def test_a_certificate_for_another_name_is_refused(serve, authority) -> None:
+def test_a_certificate_for_another_name_is_rejected(serve, authority) -> None:
     server = tls_server(serve, authority)
     tls = tls_context(str(authority / "certificate.pem"))
     connection = a_connection(Url(True, "localhost", server.port, "/"), timeout_seconds=5, tls=tls)
@@ -232,7 +234,7 @@ def test_a_certificate_for_another_name_is_refused(serve, authority) -> None:
         connection.post("/", {}, b"")
 
 
-def test_https_goes_through_the_proxy_as_a_tunnel(serve, authority) -> None:
+def test_https_uses_a_tunnel_through_the_proxy(serve, authority) -> None:
     tunnels = []
 
     def tunnel(connection: socket.socket) -> None:

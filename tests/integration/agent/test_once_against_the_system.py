@@ -1,4 +1,4 @@
-"""``bongsu agent once`` beside the programs a person would check it with."""
+"""``bongsu agent once`` compared with free, df and /proc."""
 
 import json
 import subprocess
@@ -20,17 +20,17 @@ def run(*words: str) -> str:
 @pytest.fixture(scope="module")
 def once() -> dict[tuple[str, str], float]:
     """(metric, last label's value) -> value."""
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "bongsu.agent", "once", "--format", "json"], check=True, capture_output=True, text=True
     )
     return {
-        (one["metric"], next(reversed(one["labels"].values()), "")): one["value"]
-        for one in json.loads(done.stdout)["series"]
+        (series["metric"], next(reversed(series["labels"].values()), "")): series["value"]
+        for series in json.loads(completed.stdout)["series"]
     }
 
 
 def close(value: float, expected: float, share: float = 0.05, at_least: float = 64 * 1024**2) -> bool:
-    """Other programs run meanwhile, so what moves is compared within a share, or 64 MiB."""
+    """Whether two changing values are equal within a share, or within 64 MiB, since other programs run meanwhile."""
     return abs(value - expected) <= max(at_least, share * abs(expected))
 
 

@@ -32,7 +32,7 @@ def api() -> Iterator[ApiServer]:
 
 
 class Sending:
-    """A sender with all that it needs. ``share`` 0: retries come at once."""
+    """A sender with real transport and buffer. With ``share`` 0 it retries at once."""
 
     def __init__(
         self, folder: Path, *servers: str, share: float = 0.0, timeout_seconds: float = 5.0, **options
@@ -63,101 +63,101 @@ class Sending:
 
 @pytest.fixture
 def sending(tmp_path: Path) -> Iterator[Callable[..., Sending]]:
-    made: list[Sending] = []
+    agents: list[Sending] = []
 
     def make(*servers: str, **options) -> Sending:
-        made.append(Sending(tmp_path / "buffer", *servers, **options))
-        return made[-1]
+        agents.append(Sending(tmp_path / "buffer", *servers, **options))
+        return agents[-1]
 
     yield make
-    for one in made:
-        one.sender.stop(2.0)
+    for agent in agents:
+        agent.sender.stop(2.0)
 
 
 def test_layout_and_host_are_sent_once(api: ApiServer, sending) -> None:
-    one = sending(api.url)
+    agent = sending(api.url)
     for number in range(3):
-        one.put(NOW_MS + number)
+        agent.put(NOW_MS + number)
         wait_for(lambda number=number: len(api.times()) == number + 1)
     assert [len(push.layouts) for push in api.pushes] == [1, 0, 0]
     assert [push.host is not None for push in api.pushes] == [True, False, False]
     assert api.requests[0]["path"] == "/api/metrics"
     assert api.requests[0]["Content-Type"] == "application/x-protobuf"
     assert api.requests[0]["Authorization"] == "Bearer t0ken"
-    wait_for(lambda: one.stats.queue_frames == 0)
-    assert one.log.lines == []
+    wait_for(lambda: agent.stats.queue_frames == 0)
+    assert agent.log.lines == []
 
 
 def test_process_lists_go_with_the_frames_and_survive_an_outage(api: ApiServer, sending) -> None:
     def lists() -> list[int]:
         with api.lock:
-            return [one.time_ms for push in api.pushes for one in push.process_lists]
+            return [process_list.time_ms for push in api.pushes for process_list in push.process_lists]
 
-    one = sending(api.url)
+    agent = sending(api.url)
     api.answers.append((503, {}, b""))
-    one.sender.put(a_process_list(NOW_MS, "a"), None)
+    agent.sender.put(a_process_list(NOW_MS, "a"), None)
     wait_for(lambda: lists() == [NOW_MS])  # it was in the backlog meanwhile
-    one.put(NOW_MS + 1)
-    one.sender.put(a_process_list(NOW_MS + 1, "b"), None)
+    agent.put(NOW_MS + 1)
+    agent.sender.put(a_process_list(NOW_MS + 1, "b"), None)
     wait_for(lambda: lists() == [NOW_MS, NOW_MS + 1])
-    wait_for(lambda: one.stats.queue_frames == 0)
+    wait_for(lambda: agent.stats.queue_frames == 0)
     assert api.times() == [NOW_MS + 1]
-    assert one.stats.sent_frames == 1
+    assert agent.stats.sent_frames == 1
 
 
-def test_a_server_that_forgot_is_told_again(api: ApiServer, sending) -> None:
-    one = sending(api.url)
-    one.put(NOW_MS)
+def test_a_server_that_forgot_a_layout_gets_it_again(api: ApiServer, sending) -> None:
+    agent = sending(api.url)
+    agent.put(NOW_MS)
     wait_for(lambda: len(api.times()) == 1)
     api.layouts.clear()
-    one.put(NOW_MS + 1)
+    agent.put(NOW_MS + 1)
     wait_for(lambda: len(api.times()) == 2)
     assert [len(push.layouts) for push in api.pushes] == [1, 0, 1]
     assert api.pushes[-1].host is not None
 
 
-def test_an_outage_is_said_once_and_leaves_no_hole(api: ApiServer, sending) -> None:
-    one = sending(api.url, share=0.02)
-    one.put(NOW_MS)
+def test_an_outage_is_logged_once_and_leaves_no_gap(api: ApiServer, sending) -> None:
+    agent = sending(api.url, share=0.02)
+    agent.put(NOW_MS)
     wait_for(lambda: len(api.times()) == 1)
     port = api.port
     api.close()
     # the connection that was open ends with the server's process; here its threads live on, so close it
-    one.transport.close()
-    one.put(*range(NOW_MS + 1, NOW_MS + 301))
-    wait_for(lambda: one.stats.failed_requests >= 3)
-    wait_for(lambda: len(one.backlog) == 300)
-    assert one.stats.server_up is False
+    agent.transport.close()
+    agent.put(*range(NOW_MS + 1, NOW_MS + 301))
+    wait_for(lambda: agent.stats.failed_requests >= 3)
+    wait_for(lambda: len(agent.backlog) == 300)
+    assert agent.stats.server_up is False
     again = ApiServer(port)
     try:
         wait_for(lambda: len(again.times()) == 300)
-        wait_for(lambda: one.stats.server_up and one.stats.queue_frames == 0)
-        one.put(NOW_MS + 500)
+        wait_for(lambda: agent.stats.server_up and agent.stats.queue_frames == 0)
+        agent.put(NOW_MS + 500)
         wait_for(lambda: len(again.times()) == 301)
         assert set(again.stored.values()) == {1}
     finally:
         again.close()
     away = f"The server http://127.0.0.1:{port} is unavailable: connection refused. Frames are kept until it is back."
-    assert one.log.lines == [away, f"The server http://127.0.0.1:{port} answers again."]
+    assert agent.log.lines == [away, f"The server http://127.0.0.1:{port} answers again."]
 
 
 def test_new_frames_overtake_the_backlog(api: ApiServer, sending) -> None:
-    one = sending(api.url, replay_rate=100)
-    with one.sender._changed:
+    agent = sending(api.url, replay_rate=100)
+    with agent.sender._changed:
         for number in range(2000):
-            one.backlog.append(a_frame(NOW_MS - 100_000 + number, LAYOUT), LAYOUT)
-    one.put(NOW_MS)
+            agent.backlog.append(a_frame(NOW_MS - 100_000 + number, LAYOUT), LAYOUT)
+    agent.put(NOW_MS)
     wait_for(lambda: NOW_MS in api.times())
     assert len(api.times()) < 1500
-    assert len(one.backlog) > 500
+    assert len(agent.backlog) > 500
 
 
 def test_a_backlog_is_sent_compressed_and_in_batches(api: ApiServer, sending) -> None:
-    one = sending(api.url, replay_rate=1_000_000)
-    with one.sender._changed:
+    agent = sending(api.url, replay_rate=1_000_000)
+    with agent.sender._changed:
         for number in range(1000):
-            one.backlog.append(a_frame(NOW_MS - 100_000 + number, LAYOUT), LAYOUT)
-    one.put(NOW_MS)
+            agent.backlog.append(a_frame(NOW_MS - 100_000 + number, LAYOUT), LAYOUT)
+    agent.put(NOW_MS)
     wait_for(lambda: len(api.times()) == 1001)
     assert set(api.stored.values()) == {1}
     assert max(len(push.frames) for push in api.pushes) == 250
@@ -165,80 +165,80 @@ def test_a_backlog_is_sent_compressed_and_in_batches(api: ApiServer, sending) ->
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
-def test_later_means_later(api: ApiServer, sending, status: int) -> None:
+def test_temporary_errors_are_retried(api: ApiServer, sending, status: int) -> None:
     api.answers.append((status, {}, b"<html>a proxy</html>"))
-    one = sending(api.url)
-    one.put(NOW_MS)
+    agent = sending(api.url)
+    agent.put(NOW_MS)
     wait_for(lambda: len(api.times()) == 1)
-    assert f"HTTP status {status}" in one.log.lines[0]
+    assert f"HTTP status {status}" in agent.log.lines[0]
 
 
-def test_the_server_says_when_to_come_back(api: ApiServer, sending) -> None:
+def test_the_server_says_when_to_retry(api: ApiServer, sending) -> None:
     api.answers.append((503, {"Retry-After": "3600"}, b""))
-    one = sending(api.url)
-    one.put(NOW_MS)
-    wait_for(lambda: one.stats.failed_requests == 1)
-    assert one.sender._retry_at - one.sender._monotonic() > 3500
-    one.put(NOW_MS + 1)
-    assert len(one.backlog) == 2
+    agent = sending(api.url)
+    agent.put(NOW_MS)
+    wait_for(lambda: agent.stats.failed_requests == 1)
+    assert agent.sender._retry_at - agent.sender._monotonic() > 3500
+    agent.put(NOW_MS + 1)
+    assert len(agent.backlog) == 2
     assert api.times() == []
 
 
-def test_a_rejected_frame_is_never_sent_again_and_takes_no_other_with_it(api: ApiServer, sending) -> None:
+def test_a_rejected_frame_is_never_sent_again_and_loses_no_other(api: ApiServer, sending) -> None:
     api.reject_times = {NOW_MS + 3}
-    one = sending(api.url, delay_seconds=0.2)
-    one.put(*range(NOW_MS, NOW_MS + 8))
+    agent = sending(api.url, delay_seconds=0.2)
+    agent.put(*range(NOW_MS, NOW_MS + 8))
     wait_for(lambda: len(api.times()) == 7)
-    wait_for(lambda: one.stats.queue_frames == 0)
+    wait_for(lambda: agent.stats.queue_frames == 0)
     assert NOW_MS + 3 not in api.times()
-    assert one.stats.rejected_frames == 1
-    assert one.log.lines == ["The server rejects some frames: A frame is too far ahead."]
+    assert agent.stats.rejected_frames == 1
+    assert agent.log.lines == ["The server rejects some frames: A frame is too far ahead."]
     requests = len(api.pushes)
-    one.put(NOW_MS + 9)
+    agent.put(NOW_MS + 9)
     wait_for(lambda: len(api.times()) == 8)
     assert len(api.pushes) == requests + 1
 
 
-def test_an_agent_that_is_refused_keeps_its_frames(api: ApiServer, sending) -> None:
+def test_a_refused_agent_keeps_its_frames(api: ApiServer, sending) -> None:
     api.answers.append((401, {}, encode_result(PushResult(error=PushError("bad_token", "The token is revoked.")))))
-    one = sending(api.url)
-    one.put(NOW_MS)
+    agent = sending(api.url)
+    agent.put(NOW_MS)
     wait_for(lambda: len(api.times()) == 1)
-    assert one.log.lines[0] == f"The server {api.url} refuses this agent: The token is revoked."
+    assert agent.log.lines[0] == f"The server {api.url} refuses this agent: The token is revoked."
 
 
-def test_another_address_takes_over(api: ApiServer, sending) -> None:
+def test_the_next_url_takes_over(api: ApiServer, sending) -> None:
     dead = RawServer(lambda connection: None)
     try:
-        one = sending(f"http://127.0.0.1:{dead.port}", api.url)
-        one.put(NOW_MS)
+        agent = sending(f"http://127.0.0.1:{dead.port}", api.url)
+        agent.put(NOW_MS)
         wait_for(lambda: len(api.times()) == 1)
     finally:
         dead.close()
 
 
-def test_two_agents_with_one_identity_are_noticed(api: ApiServer, sending) -> None:
-    one = sending(api.url)
+def test_two_agents_with_one_identity_are_detected(api: ApiServer, sending) -> None:
+    agent = sending(api.url)
     for number in range(4):
         api.stored[(LAYOUT.id, NOW_MS + number)] += 1
-        one.put(NOW_MS + number)
+        agent.put(NOW_MS + number)
         wait_for(lambda number=number: len(api.pushes) == number + 1)
-    wait_for(lambda: one.log.lines)
-    assert "Another agent sends with this agent's identity (id)" in one.log.lines[0]
+    wait_for(lambda: agent.log.lines)
+    assert "Another agent sends with this agent's identity (id)" in agent.log.lines[0]
 
 
-def test_a_clock_that_is_off_is_said(api: ApiServer, sending) -> None:
+def test_a_wrong_clock_is_logged(api: ApiServer, sending) -> None:
     api.answers.append((200, {}, encode_result(PushResult(1, server_time_ms=SystemClock().now_ms() + 600_000))))
-    one = sending(api.url)
-    one.put(NOW_MS)
-    wait_for(lambda: one.log.lines)
-    assert "behind the server's" in one.log.lines[0]
+    agent = sending(api.url)
+    agent.put(NOW_MS)
+    wait_for(lambda: agent.log.lines)
+    assert "behind the server's" in agent.log.lines[0]
 
 
-def test_stopping_sends_what_waits(api: ApiServer, sending) -> None:
-    one = sending(api.url, delay_seconds=60)
-    one.put(NOW_MS)
-    assert one.sender.stop(2.0)
+def test_stopping_sends_waiting_frames(api: ApiServer, sending) -> None:
+    agent = sending(api.url, delay_seconds=60)
+    agent.put(NOW_MS)
+    assert agent.sender.stop(2.0)
     assert api.times() == [NOW_MS]
 
 
@@ -252,19 +252,19 @@ def test_stopping_does_not_wait_for_a_server_that_hangs(sending, tmp_path: Path)
 
     server = RawServer(handle)
     try:
-        one = sending(f"http://127.0.0.1:{server.port}", timeout_seconds=60)
-        one.put(NOW_MS)
+        agent = sending(f"http://127.0.0.1:{server.port}", timeout_seconds=60)
+        agent.put(NOW_MS)
         assert asked.wait(5)
-        one.put(NOW_MS + 1)
-        assert one.sender.stop(0.5)
+        agent.put(NOW_MS + 1)
+        assert agent.sender.stop(0.5)
     finally:
         released.set()
         server.close()
-    kept = Backlog(str(one.folder), max_bytes=10**6, max_age_ms=10**9, clock=SystemClock(), log=FakeLog())
+    kept = Backlog(str(agent.folder), max_bytes=10**6, max_age_ms=10**9, clock=SystemClock(), log=FakeLog())
     assert [frame.time_ms for frame, _ in kept.oldest(10, 10_000).payloads] == [NOW_MS, NOW_MS + 1]
 
 
-def test_a_push_is_not_changed_by_sending_it(api: ApiServer) -> None:
+def test_sending_does_not_change_the_push(api: ApiServer) -> None:
     push = Push(AgentIdentity("id", "name"), HostFacts(), [OTHER], [a_frame(NOW_MS, OTHER)])
     transport = Transport([api.url])
     assert transport.send(push).verdict is Verdict.STORED

@@ -1,4 +1,4 @@
-"""Where settings come from, and what the agent says about wrong ones."""
+"""Where settings come from, and the errors for wrong ones."""
 
 import re
 from pathlib import Path

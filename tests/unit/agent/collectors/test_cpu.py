@@ -40,7 +40,7 @@ def test_cpu_usage_is_the_share_of_time_that_was_not_idle() -> None:
     assert second["interrupts_total"] == 456
 
 
-def test_the_time_of_guests_is_counted_once() -> None:
+def test_guest_time_is_counted_once() -> None:
     collector = CpuCollector(cpu_ps([CpuTimes(100, 10, 0, 50, 0, 0, 0, 0, 60, 4)]))
     seen = by_series(collector.collect())
     assert seen["cpu_time_seconds_total[user]"] == 40  # 100 - 60
@@ -48,7 +48,7 @@ def test_the_time_of_guests_is_counted_once() -> None:
     assert seen["cpu_time_seconds_total[guest]"] == 60
 
 
-def test_waiting_time_that_runs_backwards_makes_no_negative_usage() -> None:
+def test_iowait_that_goes_backwards_makes_no_negative_usage() -> None:
     times = [CpuTimes(10, 0, 0, 100, 50, 0, 0, 0, 0, 0)]
     collector = CpuCollector(cpu_ps(times))
     list(collector.collect())
@@ -56,7 +56,7 @@ def test_waiting_time_that_runs_backwards_makes_no_negative_usage() -> None:
     assert by_series(collector.collect())["cpu_usage_ratio"] == 1.0
 
 
-def test_a_core_that_came_up_only_costs_one_reading_of_usage() -> None:
+def test_a_new_core_costs_one_reading_of_usage() -> None:
     times = [CpuTimes(*[1] * 10)]
     collector = CpuCollector(cpu_ps(times))
     list(collector.collect())
@@ -75,7 +75,7 @@ def a_stat(cores: int) -> str:
 
 
 @linux_only
-def test_256_cores(tree) -> None:
+def test_a_machine_with_256_cores(tree) -> None:
     tree(stat=a_stat(256), cpuinfo="")
     collector = CpuCollector(psutil)
     list(collector.collect())

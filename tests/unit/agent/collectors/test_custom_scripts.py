@@ -18,7 +18,7 @@ def test_output_of_scripts(output: str, expected) -> None:
     assert parse_output("jobs", output) == (expected, "")
 
 
-def test_output_that_makes_no_sense_is_said_and_the_rest_kept() -> None:
+def test_invalid_output_is_reported_and_the_rest_kept() -> None:
     values_, problem = parse_output("jobs", "a 1\nhello world\n")
     assert values_ == {("custom_a", ()): (1.0, False)}
     assert problem == "printed 'hello world', which is not a name and a number"

@@ -106,7 +106,7 @@ def test_only_a_dead_nfs_mount_is_missing() -> None:
     assert mountpoints(collector.collect()) == {"/", "/nfs"}
 
 
-def test_a_root_that_is_no_mount_point_is_read_once() -> None:
+def test_a_root_that_is_not_a_mount_point_is_read_once() -> None:
     mounts = [Partition("/dev/vda1", "/srv/data", "ext4", "rw"), Partition("proc", "/proc", "proc", "rw")]
     collector = DiskCollector(
         disk_ps(mounts),

@@ -14,7 +14,7 @@ def traffic_ps(io):
     return fake_ps(disk_io_counters=lambda perdisk, nowrap: io)
 
 
-def test_device_traffic_and_what_iostat_makes_of_it() -> None:
+def test_traffic_and_the_averages_that_iostat_prints() -> None:
     clock = FakeClock()
     io = {"vda": DiskIo(100, 50, 1000, 2000, 400, 600, 500), "vda1": DiskIo(1, 1, 1, 1, 1, 1, 1)}
     ps = traffic_ps(io)
@@ -37,7 +37,7 @@ def test_device_traffic_and_what_iostat_makes_of_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["sda1", "vdb12", "xvda2", "nvme0n1p3", "mmcblk0p1", "loop0", "ram1", "zram0", "sr0"])
-def test_what_is_not_a_disk_of_its_own_is_left_out(name: str) -> None:
+def test_partitions_and_virtual_disks_are_left_out(name: str) -> None:
     traffic = DiskTraffic(traffic_ps({name: DiskIo(*[1] * 7)}), DEFAULT_DEVICES)
     assert list(traffic.collect()) == []
 
@@ -45,7 +45,7 @@ def test_what_is_not_a_disk_of_its_own_is_left_out(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["sda", "vdb", "nvme0n1", "mmcblk0", "dm-0", "md127", "xvda", "disk0", "PhysicalDrive0"]
 )
-def test_disks_are_seen(name: str) -> None:
+def test_whole_disks_are_read(name: str) -> None:
     traffic = DiskTraffic(traffic_ps({name: DiskIo(*[1] * 7)}), DEFAULT_DEVICES)
     assert Reading("disk_reads_total", 1, (("device", name),)) in list(traffic.collect())
 
@@ -54,7 +54,7 @@ def test_a_machine_without_disks_has_no_traffic() -> None:
     assert list(DiskTraffic(traffic_ps(None), DEFAULT_DEVICES).collect()) == []
 
 
-def test_a_disk_whose_counters_went_back_says_nothing_about_itself() -> None:
+def test_a_disk_whose_counters_were_reset_has_no_averages() -> None:
     clock = FakeClock()
     io = {"sda": DiskIo(100, 100, 1, 1, 1000, 1000, 1000)}
     traffic = DiskTraffic(traffic_ps(io), DEFAULT_DEVICES, clock.monotonic)

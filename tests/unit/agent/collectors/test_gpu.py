@@ -6,7 +6,7 @@ from bongsu.agent.collectors.gpu import GpuCollector
 from tests.support.agent_fakes import by_series, fake_ps
 
 
-def test_a_gpu_that_cannot_say_everything() -> None:
+def test_a_gpu_that_does_not_support_everything() -> None:
     class NotSupportedError(Exception):
         pass
 
@@ -34,7 +34,7 @@ def test_a_gpu_that_cannot_say_everything() -> None:
     }
 
 
-def test_no_gpu_no_complaint() -> None:
+def test_a_machine_without_a_gpu_reports_no_problem() -> None:
     class DriverError(Exception):
         pass
 

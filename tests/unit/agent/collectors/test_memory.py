@@ -27,7 +27,7 @@ def test_memory_in_bytes_and_as_a_share() -> None:
     assert not [name for name in seen if name.startswith("swap")]
 
 
-def test_swap_where_there_is_some() -> None:
+def test_a_machine_with_swap() -> None:
     seen = by_series(MemoryCollector(memory_ps(4 * GIB, total=GIB, available=GIB)).collect())
     assert seen["swap_usage_ratio"] == 0.25
     assert seen["swap_in_bytes_total"] == 7

@@ -16,7 +16,7 @@ def network_ps(**names):
     )
 
 
-def test_network_counts_both_ways() -> None:
+def test_traffic_in_both_directions() -> None:
     seen = by_series(NetworkCollector(network_ps(eth0=NetState(True, 2, 1000, 1500, ""))).collect())
     expected = {
         "network_transmit_bytes_total[eth0]": 1,
@@ -46,10 +46,12 @@ def test_a_speed_that_is_not_known_is_left_out(speed: int) -> None:
     [
         pytest.param(Options(), {"eth0", "wg0"}, id="loopback and virtual pairs are left out by default"),
         pytest.param(
-            Options({"interfaces": Filter(exclude=("wg*",))}), {"eth0", "lo", "veth12"}, id="own exclusion replaces it"
+            Options({"interfaces": Filter(exclude=("wg*",))}),
+            {"eth0", "lo", "veth12"},
+            id="a configured exclusion replaces the default",
         ),
-        pytest.param(Options({"interfaces": Filter(("lo", "eth*"))}), {"eth0", "lo"}, id="only these"),
-        pytest.param(Options({"interfaces": Filter(("eth*",), ("eth0",))}), set(), id="these without those"),
+        pytest.param(Options({"interfaces": Filter(("lo", "eth*"))}), {"eth0", "lo"}, id="include"),
+        pytest.param(Options({"interfaces": Filter(("eth*",), ("eth0",))}), set(), id="include and exclude"),
     ],
 )
 def test_interfaces_are_chosen_by_pattern(options: Options, expected: set[str]) -> None:
@@ -58,7 +60,7 @@ def test_interfaces_are_chosen_by_pattern(options: Options, expected: set[str]) 
     assert {dict(reading.labels)["interface"] for reading in readings} == expected
 
 
-def test_an_interface_that_goes_away_between_two_reads_keeps_its_counters() -> None:
+def test_an_interface_that_disappears_between_two_calls_keeps_its_counters() -> None:
     seen = by_series(NetworkCollector(network_ps(eth0=None)).collect())
     assert "network_receive_bytes_total[eth0]" in seen
     assert "network_up[eth0]" not in seen

@@ -1,4 +1,4 @@
-"""Readings written by hand in the shape that psutil documents for macOS and Windows, whose fields are not those of Linux."""
+"""Readings as psutil documents them for macOS and Windows, which have other fields than Linux. Written by hand."""
 
 import json
 from collections import namedtuple
@@ -21,14 +21,14 @@ ELSEWHERE = Options(proc="/no/such/proc")
 
 
 def revive(value: Any) -> Any:
-    """JSON back to psutil's tuples: an object with "_" is a named tuple of its other members."""
+    """Converts JSON to psutil's tuples: an object with "_" becomes a named tuple of its other members."""
     if isinstance(value, list):
-        return [revive(one) for one in value]
+        return [revive(item) for item in value]
     if isinstance(value, dict) and "_" in value:
-        fields = {name: revive(one) for name, one in value.items() if name != "_"}
+        fields = {name: revive(item) for name, item in value.items() if name != "_"}
         return namedtuple(value["_"], fields)(**fields)
     if isinstance(value, dict):
-        return {name: revive(one) for name, one in value.items()}
+        return {name: revive(item) for name, item in value.items()}
     return value
 
 
@@ -39,9 +39,9 @@ def system(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def ps(system: str) -> Any:
-    given = revive(json.loads((FOLDER / f"{system}.json").read_text()))
-    one = given.pop("cpu_times")
-    return fake_ps(cpu_times=lambda percpu: one, **given)
+    readings = revive(json.loads((FOLDER / f"{system}.json").read_text()))
+    cpu_times = readings.pop("cpu_times")
+    return fake_ps(cpu_times=lambda percpu: cpu_times, **readings)
 
 
 def test_cpu_has_the_modes_of_the_system(ps, system: str) -> None:
@@ -65,7 +65,7 @@ def test_memory_has_the_fields_of_the_system(ps, system: str) -> None:
     assert ("swap_in_bytes_total" in seen) == (system == "macos")
 
 
-def test_disks_of_the_system(ps, system: str) -> None:
+def test_disks(ps, system: str) -> None:
     platform = {"macos": "darwin", "windows": "win32"}[system]
     collector = DiskCollector(ps, ELSEWHERE, usage=lambda path: FilesystemUsage(100, 40, 60), platform=platform)
     mounts = {dict(reading.labels).get("mountpoint") for reading in collector.collect()} - {None}
@@ -77,11 +77,11 @@ def test_disks_of_the_system(ps, system: str) -> None:
     assert f"disk_queue_length[{device}]" in seen
 
 
-def test_interfaces_of_the_system(ps, system: str) -> None:
+def test_interfaces(ps, system: str) -> None:
     names = {dict(reading.labels)["interface"] for reading in NetworkCollector(ps).collect()}
     assert names == {"macos": {"en0"}, "windows": {"Ethernet"}}[system]
 
 
-def test_the_rest_is_left_out_where_there_is_no_proc(ps) -> None:
+def test_values_from_proc_are_left_out_on_other_systems(ps) -> None:
     seen = by_series(SystemCollector(ps, ELSEWHERE, now=lambda: 1_700_000_100.0).collect())
     assert seen == {"system_uptime_seconds": 100, "system_users": 1}

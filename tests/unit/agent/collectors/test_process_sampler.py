@@ -10,7 +10,7 @@ from tests.support.clock import FakeClock
 
 
 @linux_only
-def test_processes_with_odd_names_and_used_again_numbers(tmp_path: Path) -> None:
+def test_processes_with_odd_names_and_reused_pids(tmp_path: Path) -> None:
     clock = FakeClock()
     sampler = ProcessSampler(str(tmp_path), monotonic=clock.monotonic)
     write_process(tmp_path, 1, "tmux: (1) x", 100, 5)
@@ -20,7 +20,7 @@ def test_processes_with_odd_names_and_used_again_numbers(tmp_path: Path) -> None
     clock.advance(2)
     write_process(tmp_path, 1, "tmux: (1) x", 200, 5)
     write_process(tmp_path, 2, "other", 300, 999)  # another process with the same number
-    seen = {one.pid: one for one in sampler.sample()}
+    seen = {process.pid: process for process in sampler.sample()}
     assert seen[1].name == "tmux: (1) x"
     assert seen[1].cpu_ratio == pytest.approx(0.5)  # 100 ticks = 1 s in 2 s
     assert seen[1].threads == 3
@@ -30,7 +30,7 @@ def test_processes_with_odd_names_and_used_again_numbers(tmp_path: Path) -> None
 
 
 @linux_only
-def test_all_the_time_of_a_process_that_started_since_the_last_look_counts(tmp_path: Path) -> None:
+def test_all_cpu_time_of_a_process_that_started_since_the_previous_sample_counts(tmp_path: Path) -> None:
     clock = FakeClock()
     # the machine started 1,000 s ago, and a second has 100 ticks
     boot = clock.now_ms() / 1000 - 1000
@@ -39,11 +39,11 @@ def test_all_the_time_of_a_process_that_started_since_the_last_look_counts(tmp_p
     )
     sampler.sample()
     write_process(tmp_path, 1, "there", 4000)
-    assert [one.cpu_ratio for one in sampler.sample()] == [0]  # nobody knows since when
+    assert [process.cpu_ratio for process in sampler.sample()] == [0]  # it is unknown how much of it is recent
     clock.advance(30)
     write_process(tmp_path, 2, "backup", 1500, started=101_000)
     write_process(tmp_path, 3, "shown now", 1500, started=99_000)
-    seen = {one.pid: one for one in sampler.sample()}
+    seen = {process.pid: process for process in sampler.sample()}
     assert seen[2].cpu_ratio == pytest.approx(0.5)  # 15 s in 30 s
     assert seen[2].started_ms == round(boot + 1010) * 1000
     assert seen[3].cpu_ratio == 0

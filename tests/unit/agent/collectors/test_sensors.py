@@ -10,7 +10,7 @@ from tests.support.agent_fakes import by_series, fake_ps
 Sensor = namedtuple("Sensor", "label current high critical")
 
 
-def test_sensors_that_there_are() -> None:
+def test_all_kinds_of_sensors() -> None:
     ps = fake_ps(
         sensors_temperatures={"coretemp": [Sensor("Core 0", 51.0, 80, 90), Sensor("", 49.0, 80, 90)]},
         sensors_fans={"thinkpad": [SimpleNamespace(label="", current=2100)]},
@@ -28,7 +28,7 @@ def test_sensors_that_there_are() -> None:
     }
 
 
-def test_sensors_that_fail_or_are_not_there() -> None:
+def test_sensors_that_fail_or_are_missing() -> None:
     def broken():
         raise OSError("no such chip")
 

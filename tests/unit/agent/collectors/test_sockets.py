@@ -30,5 +30,5 @@ def test_sockets_without_ipv6(proc) -> None:
     assert seen["network_udp_sockets"] == 4
 
 
-def test_sockets_elsewhere_than_on_linux(proc) -> None:
+def test_sockets_on_other_systems_than_linux(proc) -> None:
     assert list(SocketsCollector(fake_ps(), proc()).collect()) == []

@@ -5,7 +5,7 @@ from pathlib import Path
 from bongsu.agent.commands.check import check
 
 
-def test_check_of_a_wrong_configuration_goes_no_further(tmp_path: Path, capsys) -> None:
+def test_a_wrong_configuration_ends_the_check(tmp_path: Path, capsys) -> None:
     (tmp_path / "agent.yml").write_text("interval: soon\n")
     assert check(str(tmp_path / "agent.yml"), {}) == 1
     assert capsys.readouterr().out.startswith("FAIL  configuration: ")

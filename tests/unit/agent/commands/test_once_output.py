@@ -40,7 +40,7 @@ def some_readings() -> RatedReadings:
     return RatedReadings(before, now, 2.0, [Source(fake_ps())])
 
 
-def test_the_table_is_grouped_humanised_and_aligned() -> None:
+def test_the_table_is_grouped_aligned_and_has_units() -> None:
     lines = as_table(some_readings()).splitlines()
     assert [line for line in lines if line and not line.startswith(" ")] == ["CPU", "MEMORY", "NETWORK"]
     assert any(line.split() == ["cpu_usage_ratio", "12.3", "%"] for line in lines)
@@ -49,7 +49,7 @@ def test_the_table_is_grouped_humanised_and_aligned() -> None:
     assert any(line.split() == ["cpu_time_seconds_total", "mode=user", "-"] for line in lines)
 
 
-def test_json_has_the_numbers_themselves() -> None:
+def test_json_has_plain_numbers() -> None:
     series = json.loads(as_json(some_readings()))["series"]
     assert series[2] == {
         "metric": "network_receive_bytes_total",
@@ -63,7 +63,7 @@ def test_json_has_the_numbers_themselves() -> None:
     assert series[3]["value"] is None
 
 
-def test_processes_stand_at_the_end() -> None:
+def test_processes_are_at_the_end() -> None:
     source = Source(fake_ps())
     source.processes = [
         samples.Process(7, "backup", "root", 1.753, 3 * 1024**3, 4, 5),
@@ -110,7 +110,7 @@ def test_prometheus_text_escapes() -> None:
         ("load_1m", math.nan, "-"),
     ],
 )
-def test_values_read_as_people_write_them(name: str, value: float, text: str) -> None:
+def test_values_are_shown_with_units(name: str, value: float, text: str) -> None:
     assert format_metric(Gauge(name, ""), value) == text
 
 

@@ -34,7 +34,7 @@ def test_status_of_a_running_agent(tmp_path: Path, capsys: pytest.CaptureFixture
     assert json.loads(capsys.readouterr().out)["running"] is True
 
 
-def test_status_of_an_agent_that_is_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_of_a_stopped_agent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ConfigError, match="No agent has run"):
         status("", {"data_dir": str(tmp_path)}, format="table")
     write_status(Config(data_dir=str(tmp_path)), Stats(), [])

@@ -12,11 +12,11 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def test_memory_is_bounded_as_well(clock: FakeClock) -> None:
-    held = MemoryBuffer(max_bytes=160)
-    fill(held, clock, 25)  # 16 bytes each
-    assert held.dropped == 15
-    batch = held.oldest(100, 1000)
-    fill(held, clock, 3)  # three of the batch go to make room
-    held.remove(batch)
-    assert drain(held) == [25, 26, 27]
+def test_memory_is_bounded(clock: FakeClock) -> None:
+    buffer = MemoryBuffer(max_bytes=160)
+    fill(buffer, clock, 25)  # 16 bytes each
+    assert buffer.dropped == 15
+    batch = buffer.oldest(100, 1000)
+    fill(buffer, clock, 3)  # three of the batch go to make room
+    buffer.remove(batch)
+    assert drain(buffer) == [25, 26, 27]

@@ -19,7 +19,7 @@ from bongsu.agent.delivery.outcome import Verdict, outcome_of
         (502, Verdict.RETRY_LATER),
     ],
 )
-def test_a_status_alone_is_enough(status: int, verdict: Verdict) -> None:
+def test_the_status_alone_decides(status: int, verdict: Verdict) -> None:
     assert outcome_of(Response(status, {}, b"<html>")).verdict is verdict
 
 

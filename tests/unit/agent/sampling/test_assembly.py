@@ -1,4 +1,4 @@
-"""Layouts change as seldom as they can, and frames fit them."""
+"""Layouts change as rarely as possible, and frames match them."""
 
 import math
 
@@ -47,11 +47,11 @@ def frame_values(assembler: Assembler, *readings: Reading) -> dict[str, float]:
     return dict(zip(map(str, assembler.layout.series), unpack(frame.values), strict=True))
 
 
-def test_no_series_no_frame(assembler: Assembler) -> None:
+def test_without_series_there_is_no_frame(assembler: Assembler) -> None:
     assert assembler.frame(1000, []) is None
 
 
-def test_values_stand_in_the_order_of_the_layout(assembler: Assembler) -> None:
+def test_values_are_in_layout_order(assembler: Assembler) -> None:
     seen = frame_values(assembler, disk_used("b", 2), Reading("load_1m", 0.5), disk_used("a", 1))
     assert list(seen.items()) == [
         ("load_1m", 0.5),
@@ -98,14 +98,16 @@ def test_a_missing_series_keeps_its_place_for_a_while(assembler: Assembler) -> N
     assert list(seen) == ['disk_used_bytes{device="a"}']
 
 
-def test_when_everything_is_gone_there_are_no_frames(assembler: Assembler) -> None:
+def test_a_layout_without_series_makes_no_frames(assembler: Assembler) -> None:
     frame_values(assembler, disk_used("a", 1))
     frames = [assembler.frame(1000, []) for _ in range(2 * KEEP_TICKS)]
     assert frames[-1] is None
 
 
 @pytest.mark.parametrize("value", ["many", None, object(), 10**400, math.inf], ids=str)
-def test_what_is_no_number_is_no_value(assembler: Assembler, problems: list[str], value: object) -> None:
+def test_values_that_are_not_finite_numbers_are_not_sent(
+    assembler: Assembler, problems: list[str], value: object
+) -> None:
     frame_values(assembler, disk_used("a", 1), disk_used("b", 1))
     seen = frame_values(assembler, disk_used("a", value), disk_used("b", 7))
     assert not math.isfinite(seen['disk_used_bytes{device="a"}'])
@@ -121,18 +123,18 @@ def test_what_is_no_number_is_no_value(assembler: Assembler, problems: list[str]
         (Reading("load_1m", 1, (("path", "é" * 129),)), "longer than 256 bytes"),
     ],
 )
-def test_what_the_server_would_refuse_is_not_sent(assembler, problems, reading: Reading, problem: str) -> None:
+def test_series_that_the_server_would_reject_are_not_sent(assembler, problems, reading: Reading, problem: str) -> None:
     seen = frame_values(assembler, disk_used("a", 1), reading)
     assert list(seen) == ['disk_used_bytes{device="a"}']
     assert problem in problems[0]
 
 
-def test_a_name_that_is_not_unicode_still_has_a_layout(assembler: Assembler) -> None:
+def test_a_label_that_is_not_unicode_is_sent_with_replacements(assembler: Assembler) -> None:
     frame_values(assembler, disk_used("caf\udce9", 1))
     assert assembler.layout.series[0].labels == (("device", "caf?"),)
 
 
-def test_there_is_a_largest_layout(assembler, problems, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_layout_has_a_maximum_number_of_series(assembler, problems, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assembly, "MAX_SERIES", 3)
     seen = frame_values(assembler, *(disk_used(str(number), number) for number in range(5)))
     assert len(seen) == 3

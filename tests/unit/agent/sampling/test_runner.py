@@ -1,4 +1,4 @@
-"""A collector that fails or hangs harms nobody else."""
+"""A collector that fails or hangs does not affect the others."""
 
 import threading
 
@@ -42,7 +42,7 @@ def names(results) -> list[str]:
     return [reading.metric for result in results for reading in result.readings]
 
 
-def test_all_run_in_order(runner: CollectorRunner) -> None:
+def test_collectors_run_in_order(runner: CollectorRunner) -> None:
     results = runner.run([RunningCollector(FastCollector("a")), RunningCollector(FastCollector("b"))])
     assert names(results) == ["a", "b"]
     assert [result.error for result in results] == ["", ""]
@@ -57,13 +57,13 @@ def test_one_thread_is_enough_while_nothing_hangs(runner: CollectorRunner) -> No
     assert all(running.runs == 20 for running in collectors)
 
 
-def test_what_came_before_an_error_is_kept(runner: CollectorRunner) -> None:
+def test_readings_before_an_error_are_kept(runner: CollectorRunner) -> None:
     results = runner.run([RunningCollector(Failing(fake_ps())), RunningCollector(FastCollector())])
     assert names(results) == ["before", "fast"]
     assert results[0].error == "OSError: the disk is on fire"
 
 
-def test_the_rest_goes_on_while_one_hangs(runner: CollectorRunner) -> None:
+def test_the_other_collectors_run_while_one_hangs(runner: CollectorRunner) -> None:
     hanging = Hanging()
     running = RunningCollector(hanging, timeout_seconds=0.05)
     try:
@@ -79,7 +79,7 @@ def test_the_rest_goes_on_while_one_hangs(runner: CollectorRunner) -> None:
     assert names(runner.run([running])) == ["late"]
 
 
-def test_the_last_of_a_round_may_hang_too(runner: CollectorRunner) -> None:
+def test_the_last_collector_may_hang(runner: CollectorRunner) -> None:
     hanging = Hanging()
     try:
         results = runner.run([RunningCollector(FastCollector("a")), RunningCollector(hanging, timeout_seconds=0.05)])
@@ -89,7 +89,7 @@ def test_the_last_of_a_round_may_hang_too(runner: CollectorRunner) -> None:
         hanging.back.set()
 
 
-def test_the_cost_of_a_collector_is_its_own_cpu_time(runner: CollectorRunner) -> None:
+def test_the_cost_of_a_collector_is_its_cpu_time(runner: CollectorRunner) -> None:
     class Busy(FastCollector):
         def collect(self):
             yield Reading("busy", float(sum(range(300_000))))

@@ -1,4 +1,4 @@
-"""When samples are taken, and what the clock may do to them."""
+"""When samples are taken, also when the clock is set."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -17,7 +17,7 @@ START_MS = 1_700_000_000_000
 
 
 class Ticks:
-    """Stands for waiting: turns the clock on, runs what is planned for that moment, and stops after so many waits."""
+    """Advances the clock instead of waiting, runs the action planned for each wait, and stops after ``waits`` waits."""
 
     def __init__(self, clock: FakeClock, waits: int) -> None:
         self.clock = clock
@@ -73,16 +73,16 @@ class World:
         return [frame.time_ms - START_MS for frame in self.frames]
 
 
-def test_samples_stand_on_multiples_of_the_interval() -> None:
-    # 3.7 s past a boundary: one sample a second later so that the server is seen soon, then 10, 20, 30 ...
+def test_samples_are_at_multiples_of_the_interval() -> None:
+    # 3.7 s past a boundary: one sample a second later so that the server appears soon, then 10, 20, 30 ...
     assert World(START_MS + 3_700).run(4) == [4_700, 10_000, 20_000, 30_000]
 
 
-def test_no_early_sample_when_the_boundary_is_near() -> None:
+def test_there_is_no_early_sample_if_the_next_tick_is_near() -> None:
     assert World(START_MS + 8_500).run(3) == [10_000, 20_000, 30_000]
 
 
-def test_the_first_sample_has_something_to_compare_with() -> None:
+def test_the_first_sample_has_a_previous_reading() -> None:
     world = World()
     world.run(1)
     assert list(unpack(world.frames[0].values)) == [2.0]  # the second call
@@ -96,7 +96,7 @@ def test_slow_sampling_does_not_make_the_ticks_drift() -> None:
     assert world.stats.missed_ticks == 0
 
 
-def test_sampling_that_outlasts_the_interval_misses_ticks_and_says_so_once() -> None:
+def test_sampling_longer_than_the_interval_skips_ticks_and_is_logged_once() -> None:
     world = World()
     slow = Counting(during=lambda: world.clock.advance(25.0))
     times = world.run(3, (slow, 0))
@@ -105,7 +105,7 @@ def test_sampling_that_outlasts_the_interval_misses_ticks_and_says_so_once() -> 
     assert len([line for line in world.log.lines if "longer than the interval" in line]) == 1
 
 
-def test_a_collector_may_have_a_longer_interval_and_its_own_layout() -> None:
+def test_a_collector_can_have_a_longer_interval_and_its_own_layout() -> None:
     world = World()
     often, seldom = Counting("often"), Counting("seldom")
     seldom.metrics = (Counter("seldom_total", "Calls."),)
@@ -119,7 +119,7 @@ def test_a_collector_may_have_a_longer_interval_and_its_own_layout() -> None:
     assert second == [1_000, 40_000, 100_000]  # the start is 20 s past a minute
 
 
-def test_the_clock_set_forward_leaves_a_gap_and_is_said() -> None:
+def test_setting_the_clock_forward_leaves_a_gap_and_is_logged() -> None:
     world = World()
     times = world.run(5, plans={3: lambda: world.clock.step(3600)})
     assert times == [1_000, 10_000, 3_630_000, 3_640_000]
@@ -127,7 +127,7 @@ def test_the_clock_set_forward_leaves_a_gap_and_is_said() -> None:
     assert world.stats.missed_ticks == 360
 
 
-def test_the_clock_set_back_never_uses_a_time_twice() -> None:
+def test_setting_the_clock_back_repeats_no_time_stamp() -> None:
     world = World()
     # at 40 s the clock goes back by 25 s: 20, 30 come again, 1 ms later; from 50 on all is as before
     times = world.run(9, plans={5: lambda: world.clock.step(-25)})
@@ -136,7 +136,7 @@ def test_the_clock_set_back_never_uses_a_time_twice() -> None:
     assert world.log.lines == ["The clock was set back by 25 s; samples at repeated times are stamped 1 ms later."]
 
 
-def test_suspend_is_told_from_a_set_clock() -> None:
+def test_suspend_is_distinguished_from_a_set_clock() -> None:
     world = World()
 
     def sleep() -> None:
@@ -148,14 +148,14 @@ def test_suspend_is_told_from_a_set_clock() -> None:
     assert world.log.lines == ["The machine was suspended for 7200 s; that time has no samples."]
 
 
-def test_small_corrections_of_the_clock_are_followed_silently() -> None:
+def test_small_clock_corrections_are_followed_silently() -> None:
     world = World()
     times = world.run(6, plans={number: lambda: world.clock.step(0.02) for number in range(1, 6)})
     assert times[1:] == [10_000, 20_000, 30_000, 40_000, 50_000]
     assert world.log.lines == []
 
 
-def test_a_failing_collector_is_counted_each_time_and_said_once() -> None:
+def test_a_failing_collector_is_counted_each_time_and_logged_once() -> None:
     world = World()
 
     def fail() -> None:
@@ -175,7 +175,7 @@ def test_every_interval_is_aligned(interval_ms: int) -> None:
 
 
 class Listing(Counting):
-    """Lists processes beside its series; fails at its third call."""
+    """Lists processes in addition to its series; fails at its third call."""
 
     def __init__(self) -> None:
         super().__init__("listing")
@@ -191,6 +191,9 @@ def test_processes_are_listed_at_the_time_of_the_frames() -> None:
     world = World(START_MS + 8_500)
     # the first call comes before the first tick, to have something to compare with
     assert world.run(3, (Listing(), 0)) == [10_000, 10_000, 20_000, 30_000, 30_000]
-    lists = [one for one in world.frames if isinstance(one, ProcessList)]
-    assert [(one.time_ms - START_MS, one.processes[0].pid) for one in lists] == [(10_000, 1), (30_000, 3)]
+    lists = [payload for payload in world.frames if isinstance(payload, ProcessList)]
+    assert [(process_list.time_ms - START_MS, process_list.processes[0].pid) for process_list in lists] == [
+        (10_000, 1),
+        (30_000, 3),
+    ]
     assert world.stats.frames == 3

@@ -11,9 +11,9 @@ from tests.support.agent_fakes import wait_for
 
 @pytest.fixture
 def statsd():
-    made = StatsD("127.0.0.1:0")
-    yield made
-    made.close()
+    server = StatsD("127.0.0.1:0")
+    yield server
+    server.close()
 
 
 def send(port: int, text: str) -> None:
@@ -22,7 +22,7 @@ def send(port: int, text: str) -> None:
 
 
 def taken(statsd: StatsD, packet: str, *, last: str = "custom_end") -> dict[str, tuple[float, bool]]:
-    """What the packet made of it; a last gauge says that it was read."""
+    """The values after a packet. A last gauge shows that the packet was read."""
     send(statsd.port, packet)
     send(statsd.port, f"{last.removeprefix('custom_')}:1|g")
     kept: dict[str, tuple[float, bool]] = {}
@@ -42,8 +42,8 @@ def taken(statsd: StatsD, packet: str, *, last: str = "custom_end") -> dict[str,
     ("packet", "expected"),
     [
         pytest.param("orders:3|c\norders:2|c", {"custom_orders_total": (5.0, True)}, id="counters add up"),
-        pytest.param("orders:3|c|@0.1", {"custom_orders_total": (30.0, True)}, id="a sample stands for ten"),
-        pytest.param("q:7|g\nq:-2|g\nq:+1|g", {"custom_q": (6.0, False)}, id="gauges may be moved"),
+        pytest.param("orders:3|c|@0.1", {"custom_orders_total": (30.0, True)}, id="a sample rate scales the value"),
+        pytest.param("q:7|g\nq:-2|g\nq:+1|g", {"custom_q": (6.0, False)}, id="gauges can be changed by a difference"),
         pytest.param(
             "t:250|ms\nt:750|ms",
             {"custom_t_count_total": (2.0, True), "custom_t_seconds_total": (1.0, True)},
@@ -51,7 +51,7 @@ def taken(statsd: StatsD, packet: str, *, last: str = "custom_end") -> dict[str,
         ),
         pytest.param("hits:1|c|#shop:eu,Paid", {"custom_hits_total[][eu]": (1.0, True)}, id="tags are labels"),
         pytest.param(
-            "rubbish\nx:|c\ny:1|zz\nz:1|c|@7\nq:1|g", {"custom_q": (1.0, False)}, id="nonsense is passed over"
+            "rubbish\nx:|c\ny:1|zz\nz:1|c|@7\nq:1|g", {"custom_q": (1.0, False)}, id="invalid lines are ignored"
         ),
     ],
 )
@@ -59,7 +59,7 @@ def test_statsd(statsd: StatsD, packet: str, expected: dict[str, tuple[float, bo
     assert taken(statsd, packet) == expected
 
 
-def test_statsd_sets_count_different_members(statsd: StatsD) -> None:
+def test_statsd_sets_count_distinct_members(statsd: StatsD) -> None:
     send(statsd.port, "u:a|s\nu:b|s\nu:a|s")
     key = ("custom_u", ())
     seen: list[float] = []
@@ -75,6 +75,6 @@ def test_statsd_listens_on_loopback_only(address: str) -> None:
         StatsD(address)
 
 
-def test_a_taken_port_is_said(statsd: StatsD) -> None:
+def test_a_port_in_use_is_reported(statsd: StatsD) -> None:
     with pytest.raises(ConfigError, match="cannot be used"):
         StatsD(f"127.0.0.1:{statsd.port}")
