@@ -7,6 +7,7 @@ then ``day over``, and sends until standard input closes.
 import sys
 
 from bongsu.agent.collectors.base import Collector, Gauge, Reading
+from bongsu.agent.defaults import BUFFER_AGE_MS, BUFFER_BYTES, INTERVAL_MS
 from bongsu.agent.delivery.backlog import Backlog
 from bongsu.agent.delivery.sender import Sender
 from bongsu.agent.delivery.transport import Transport
@@ -17,7 +18,6 @@ from tests.support.agent_fakes import FakeLog, fake_ps
 from tests.support.clock import FakeClock
 
 AGENT_ID = "agent-of-a-day"
-INTERVAL_MS = 10_000
 
 
 class Ramp(Collector):
@@ -33,7 +33,7 @@ class Ramp(Collector):
 
 def main(folder: str, url: str, start_ms: int, end_ms: int, token: str) -> None:
     clock, log, stats = FakeClock(start_ms), FakeLog(), Stats()
-    backlog = Backlog(folder, max_bytes=512 * 1024**2, max_age_ms=7 * 86_400_000, clock=clock, log=log)
+    backlog = Backlog(folder, max_bytes=BUFFER_BYTES, max_age_ms=BUFFER_AGE_MS, clock=clock, log=log)
     sender = Sender(
         Transport([url], token=token),
         backlog,
