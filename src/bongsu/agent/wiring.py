@@ -20,7 +20,7 @@ from bongsu.agent.stats import Stats
 from bongsu.core.errors import ConfigError
 from bongsu.core.samples import AgentIdentity, HostFacts
 
-# A third of an interval spreads a fleet enough, and the value is still fresh when it is shown.
+# A third of an interval spreads a fleet enough, and the value is still recent when it is shown.
 SEND_DELAY_SHARE = 0.3
 LONGEST_SEND_DELAY_SECONDS = 5.0
 

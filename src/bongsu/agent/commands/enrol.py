@@ -9,7 +9,13 @@ import psutil
 
 from bongsu import __version__
 from bongsu.agent.config import Config, load
-from bongsu.agent.delivery.credentials import ENROL_PATH, ROTATE_PATH, Credentials, reason_in_answer, token_in_answer
+from bongsu.agent.delivery.credentials import (
+    ENROL_PATH,
+    ROTATE_PATH,
+    Credentials,
+    reason_in_response,
+    token_in_response,
+)
 from bongsu.agent.delivery.http import Url
 from bongsu.agent.delivery.outcome import explain
 from bongsu.agent.identity import host_facts, load_identity, machine_id
@@ -63,9 +69,9 @@ def _get_token(config: Config, credentials: Credentials, path: str, bearer: str,
         connection.close()
     except OSError as error:
         raise ConfigError(f"{config.servers[0]}: {explain(error)}.") from None
-    token = token_in_answer(response.body) if response.status == 200 else ""
+    token = token_in_response(response.body) if response.status == 200 else ""
     if not token:
-        reason = reason_in_answer(response.body) or f"HTTP status {response.status}"
+        reason = reason_in_response(response.body) or f"HTTP status {response.status}"
         print(f"bongsu agent: {config.servers[0]} refuses: {reason}", file=sys.stderr)
         return False
     credentials.store(token)

@@ -90,7 +90,7 @@ def _read_token_file(path: str) -> str:
     return token
 
 
-def token_in_answer(body: bytes) -> str:
+def token_in_response(body: bytes) -> str:
     """The token that the API server issued; empty if it issued none."""
     try:
         token = json.loads(body).get("token", "")
@@ -99,7 +99,7 @@ def token_in_answer(body: bytes) -> str:
     return token if isinstance(token, str) else ""
 
 
-def reason_in_answer(body: bytes) -> str:
+def reason_in_response(body: bytes) -> str:
     """Why the API server refused; empty if it did not say."""
     try:
         message = json.loads(body)["error"]["message"]

@@ -88,7 +88,7 @@ class Connection:
         reused = self._socket is not None
         try:
             return self._exchange(path, headers, body)
-        except (BrokenPipeError, ConnectionResetError, ConnectionAbortedError, _ClosedBeforeAnswerError):
+        except (BrokenPipeError, ConnectionResetError, ConnectionAbortedError, _ClosedBeforeResponseError):
             self.close()
             if not reused:
                 raise
@@ -169,7 +169,7 @@ class Connection:
             more = self._receive()
             if not more:
                 if not data:
-                    raise _ClosedBeforeAnswerError("the connection was closed")
+                    raise _ClosedBeforeResponseError("the connection was closed")
                 raise HttpError("the response was cut short")
             data += more
         self._unread = data[end + 4 :]
@@ -238,7 +238,7 @@ class Connection:
             _check_length(len(body))
 
 
-class _ClosedBeforeAnswerError(HttpError):
+class _ClosedBeforeResponseError(HttpError):
     """The server closed the connection before the first byte of a response."""
 
 

@@ -100,7 +100,7 @@ class Sender:
             self._identity = identity
 
     def stop(self, within_seconds: float) -> bool:
-        """Sends waiting payloads or adds them to the backlog, and ends the thread. Whether that succeeded in time."""
+        """Sends waiting payloads or adds them to the backlog, and ends the thread. Returns whether it ended in time."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()

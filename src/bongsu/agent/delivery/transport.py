@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bongsu.agent.defaults import TIMEOUT_MS
-from bongsu.agent.delivery.credentials import ENROL_PATH, Credentials, reason_in_answer, token_in_answer
+from bongsu.agent.delivery.credentials import ENROL_PATH, Credentials, reason_in_response, token_in_response
 from bongsu.agent.delivery.http import Connection, Response, Url, tls_context
 from bongsu.agent.delivery.outcome import Outcome, Verdict, explain, outcome_of
 from bongsu.core.clock import SystemClock
@@ -92,7 +92,7 @@ class Transport:
         return outcome
 
     def _take_token(self) -> bool:
-        """Reads the token. Whether there is a new one."""
+        """Reads the token again. Returns whether it is a new one."""
         previous = self._headers.pop("Authorization", None)
         token = self._credentials.read() if self._credentials is not None else ""
         if token:
@@ -120,7 +120,7 @@ class Transport:
                 "Authorization": f"Bearer {enrolment_token}",
             }
             response = self._post(ENROL_PATH, headers, body)
-            token = token_in_answer(response.body) if response.status == 200 else ""
+            token = token_in_response(response.body) if response.status == 200 else ""
             if token:
                 credentials.store(token)
                 self._headers["Authorization"] = f"Bearer {token}"
@@ -132,7 +132,7 @@ class Transport:
             return Outcome(Verdict.RETRY_LATER, reason=explain(error))
         outcome = outcome_of(response)
         if outcome.verdict is not Verdict.RETRY_LATER:
-            reason = reason_in_answer(response.body) or f"HTTP status {response.status}"
+            reason = reason_in_response(response.body) or f"HTTP status {response.status}"
             outcome = Outcome(Verdict.REFUSED, status=response.status, reason=f"it cannot enrol: {reason}")
         return outcome
 
