@@ -2,13 +2,13 @@
 
 ``python -m benchmarks.agent [--json] [--seconds 60] [--plain] [--soak]``
 
-The agent runs as it does in service (``bongsu agent run``, 10 s interval, all default collectors) and pushes to a
-server of this script's over TLS, which answers as the API server does. After a minute of warming up its CPU time is
-read from /proc before and after ``--seconds``. At 1 s the same, shorter. node_exporter, when it is installed, is
-scraped every 10 s meanwhile.
+The agent runs as a service does (``bongsu agent run``, 10 s interval, all default collectors) and pushes over TLS to a
+stub that responds like the API server. Once it has sent two frames, its CPU time is read from /proc before and after
+``--seconds``. The same is measured at 1 s, for a shorter time. If node_exporter is installed, it is scraped every 10 s
+in the meantime.
 
-``--soak``: a day of ticks with the real collectors and sender, as fast as they go; memory is read after an hour of it
-and at the end. Then the server is away for a day, and the time is taken until it has all of it.
+``--soak`` simulates a day of ticks with the real collectors and sender, as fast as possible, and reads the memory after
+the first hour and at the end. Then it simulates a day of outage, and measures how long the replay takes.
 """
 
 import argparse
@@ -35,7 +35,7 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 class StubServer:
-    """Answers POST /api/metrics like the API server. ``frames`` counts what came."""
+    """Responds to POST /api/metrics like the API server. ``frames`` counts the received frames."""
 
     def __init__(self, certificate: Path | None, port: int = 0) -> None:
         stub = self
@@ -45,7 +45,7 @@ class StubServer:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            wbufsize = 65_536  # one packet an answer, or each waits 40 ms for an acknowledgement
+            wbufsize = 65_536  # one packet a response, or each waits 40 ms for an acknowledgement
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -83,7 +83,7 @@ class StubServer:
 
 
 def make_certificate(folder: Path) -> Path | None:
-    """A certificate for 127.0.0.1 with its key; None without openssl."""
+    """A certificate for 127.0.0.1 with its key, or None without openssl."""
     if not shutil.which("openssl"):
         return None
     path = folder / "server.pem"
@@ -101,8 +101,7 @@ def make_certificate(folder: Path) -> Path | None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process, children that ended included. schedstat counts in ns, stat in ticks of 10
-    ms."""
+    """User and system time of a process and its finished children. schedstat counts in ns, stat in ticks of 10 ms."""
     total = 0.0
     for task in Path(f"/proc/{pid}/task").iterdir():
         total += int((task / "schedstat").read_text().split()[0]) / 1e9
@@ -141,7 +140,7 @@ def run_agent(interval: str, seconds: float, folder: Path, certificate: Path | N
         while server.frames < 2 and agent.poll() is None and time.monotonic() < deadline:
             time.sleep(0.2)
         if server.frames < 2:
-            raise SystemExit("the agent does not send")
+            raise SystemExit("the agent sends nothing")
         share, rss = measure(agent.pid, seconds)
         return {"cpu_percent": round(share, 4), "rss_mb": round(rss, 2), "series": server.series}
     finally:
@@ -151,7 +150,7 @@ def run_agent(interval: str, seconds: float, folder: Path, certificate: Path | N
 
 
 def run_node_exporter(seconds: float) -> dict[str, float] | None:
-    """node_exporter scraped every 10 s; None where it is not installed."""
+    """Measures node_exporter while it is scraped every 10 s. None if it is not installed."""
     program = shutil.which("prometheus-node-exporter")
     if not program:
         return None
@@ -183,7 +182,7 @@ def run_node_exporter(seconds: float) -> dict[str, float] | None:
 
 
 class FastClock:
-    """A clock that waits for nobody."""
+    """A clock that is moved ahead instead of waiting."""
 
     def __init__(self) -> None:
         self.ahead = -86_400.0
@@ -196,28 +195,29 @@ class FastClock:
 
 
 def soak_child(url: str, folder: str, away: str) -> None:
-    """A day of ticks; prints memory in bytes after an hour and at the end, then waits for standard input to end."""
-    from bongsu.agent.backlog import Backlog
-    from bongsu.agent.collectors.own import resident_bytes
+    """Runs a day of ticks. Prints the memory in bytes after an hour and at the end, then sends until standard input
+    closes."""
     from bongsu.agent.config import Config
+    from bongsu.agent.defaults import BUFFER_AGE_MS, BUFFER_BYTES, INTERVAL_MS
+    from bongsu.agent.delivery.backlog import Backlog
+    from bongsu.agent.delivery.sender import Sender
+    from bongsu.agent.delivery.transport import Transport
     from bongsu.agent.identity import uuid4
     from bongsu.agent.log import Log
-    from bongsu.agent.scheduler import Scheduler
-    from bongsu.agent.sender import Sender
-    from bongsu.agent.stats import Stats
-    from bongsu.agent.transport import Transport
-    from bongsu.agent.wiring import collectors
+    from bongsu.agent.sampling.scheduler import Scheduler
+    from bongsu.agent.stats import Stats, resident_bytes
+    from bongsu.agent.wiring import make_collectors
     from bongsu.core.samples import AgentIdentity, HostFacts
 
     clock, log, stats = FastClock(), Log(level="error"), Stats()
-    backlog = Backlog(folder, max_bytes=512 * 1024**2, max_age_ms=7 * 86_400_000, clock=clock, say=log)
+    backlog = Backlog(folder, max_bytes=BUFFER_BYTES, max_age_ms=BUFFER_AGE_MS, clock=clock, log=log)
     sender = Sender(
         Transport([url]),
         backlog,
-        identity=AgentIdentity(uuid4(), "soak", interval_ms=10_000),
+        identity=AgentIdentity(uuid4(), "soak", interval_ms=INTERVAL_MS),
         facts=HostFacts,
         stats=stats,
-        say=log,
+        log=log,
     )
     sender.start()
 
@@ -230,12 +230,12 @@ def soak_child(url: str, folder: str, away: str) -> None:
                 print(resident_bytes(), flush=True)
             return stats.ticks >= 8640
 
-    made = collectors(Config(), log.once, log.once, stats)
+    collectors = make_collectors(Config(), log.problem, stats)
     scheduler = Scheduler(
-        made,
-        interval_ms=10_000,
+        collectors,
+        interval_ms=INTERVAL_MS,
         sink=sender.put,
-        say=log,
+        log=log,
         stats=stats,
         clock=clock,
         boot_clock=clock.monotonic,

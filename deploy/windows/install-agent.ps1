@@ -1,5 +1,5 @@
-# The Bongsu agent on Windows, as a scheduled task that starts with the machine and is started again when it ends.
-# Run in an elevated PowerShell:
+# Installs the Bongsu agent on Windows as a scheduled task, which starts with the machine and restarts if it ends.
+# Run it in an elevated PowerShell:
 #   .\install-agent.ps1 -Server https://bongsu.example -Token <token> [-Python C:\Bongsu\python.exe]
 # Remove:
 #   Unregister-ScheduledTask -TaskName "Bongsu agent"
@@ -13,7 +13,7 @@ $ErrorActionPreference = "Stop"
 $data = Join-Path $env:ProgramData "Bongsu\agent"
 New-Item -ItemType Directory -Force -Path $data | Out-Null
 
-# The token stands in a file that only administrators and the service account read.
+# Only administrators and the service account can read the file, which contains the token.
 $config = Join-Path $env:ProgramData "Bongsu\agent.yml"
 $lines = @("server: $Server", "data_dir: '$data'", "log:", "  file: '$data\agent.log'")
 if ($Token) { $lines += "token: '$Token'" }
@@ -29,4 +29,4 @@ $settings = New-ScheduledTaskSettingsSet -RestartCount 999 -RestartInterval (New
 Register-ScheduledTask -TaskName "Bongsu agent" -Action $action -Trigger $trigger -Principal $principal `
     -Settings $settings -Force | Out-Null
 Start-ScheduledTask -TaskName "Bongsu agent"
-Write-Host "The agent runs. What it does: $Python -m bongsu.agent status --config `"$config`""
+Write-Host "The agent is running. To see its status: $Python -m bongsu.agent status --config `"$config`""

@@ -1,26 +1,27 @@
-"""A day in seconds: an agent's real scheduler, sender and disk buffer, with a clock that waits for nobody.
+"""A day of an agent in seconds: the real scheduler, sender and disk buffer, with a clock that does not wait.
 
-``python -m tests.support.agent_day FOLDER URL START_MS END_MS TOKEN``: prints the time of each frame that it sampled,
-``day over`` at the end, and then sends until its standard input closes.
+``python -m tests.support.agent_day FOLDER URL START_MS END_MS TOKEN``: prints the time of each sampled frame,
+then ``day over``, and sends until standard input closes.
 """
 
 import sys
 
-from bongsu.agent.backlog import Backlog
-from bongsu.agent.collectors.base import Gauge, Reading
-from bongsu.agent.scheduler import Scheduler
-from bongsu.agent.sender import Sender
+from bongsu.agent.collectors.base import Collector, Gauge, Reading
+from bongsu.agent.defaults import BUFFER_AGE_MS, BUFFER_BYTES, INTERVAL_MS
+from bongsu.agent.delivery.backlog import Backlog
+from bongsu.agent.delivery.sender import Sender
+from bongsu.agent.delivery.transport import Transport
+from bongsu.agent.sampling.scheduler import Scheduler
 from bongsu.agent.stats import Stats
-from bongsu.agent.transport import Transport
 from bongsu.core.samples import AgentIdentity, HostFacts
-from tests.unit.agent.fakes import FakeClock, FakeSay
+from tests.support.agent_fakes import FakeLog, fake_ps
+from tests.support.clock import FakeClock
 
 AGENT_ID = "agent-of-a-day"
-INTERVAL_MS = 10_000
 
 
-class Ramp:
-    """150 gauges that stand still."""
+class Ramp(Collector):
+    """150 gauges with constant values."""
 
     name = "ramp"
     metrics = tuple(Gauge(f"ramp_{number}", ".") for number in range(150))
@@ -31,16 +32,16 @@ class Ramp:
 
 
 def main(folder: str, url: str, start_ms: int, end_ms: int, token: str) -> None:
-    clock, say, stats = FakeClock(start_ms), FakeSay(), Stats()
-    backlog = Backlog(folder, max_bytes=512 * 1024**2, max_age_ms=7 * 86_400_000, clock=clock, say=say)
+    clock, log, stats = FakeClock(start_ms), FakeLog(), Stats()
+    backlog = Backlog(folder, max_bytes=BUFFER_BYTES, max_age_ms=BUFFER_AGE_MS, clock=clock, log=log)
     sender = Sender(
         Transport([url], token=token),
         backlog,
         identity=AgentIdentity(AGENT_ID, "name", "", INTERVAL_MS),
         facts=HostFacts,
         stats=stats,
-        say=say,
-        share=lambda: 0.01,
+        log=log,
+        random=lambda: 0.01,
     )
     sender.start()
 
@@ -54,10 +55,10 @@ def main(folder: str, url: str, start_ms: int, end_ms: int, token: str) -> None:
             return clock.now_ms() > end_ms
 
     Scheduler(
-        [(Ramp(), 0)],
+        [(Ramp(fake_ps()), 0)],
         interval_ms=INTERVAL_MS,
         sink=sink,
-        say=say,
+        log=log,
         stats=stats,
         clock=clock,
         boot_clock=clock.monotonic,

@@ -1,4 +1,4 @@
-"""A clock that tests turn."""
+"""A clock that tests control."""
 
 
 class FakeClock:
@@ -15,6 +15,10 @@ class FakeClock:
         return self._monotonic
 
     def advance(self, seconds: float) -> None:
-        """Both clocks go on."""
+        """Time passes: both clocks move."""
         self._now_ms += round(seconds * 1000)
         self._monotonic += seconds
+
+    def step(self, seconds: float) -> None:
+        """Somebody sets the wall clock: it alone moves."""
+        self._now_ms += round(seconds * 1000)

@@ -1,1 +1,1 @@
-"""The agent: samples this machine and pushes what it saw to the API server."""
+"""The agent: samples this machine and sends the samples to the API server."""

@@ -1,4 +1,4 @@
-"""``python -m bongsu.agent``: the same as ``bongsu agent``."""
+"""``python -m bongsu.agent`` is the same as ``bongsu agent``."""
 
 import sys
 

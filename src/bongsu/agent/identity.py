@@ -1,53 +1,54 @@
-"""Who this agent is, and what it runs on.
+"""The agent's identity and the facts about its machine.
 
-``agent_id`` is a UUID made once and kept in ``identity.json`` of the data directory. The file also names the machine
-(``/etc/machine-id`` or what stands for it; it is sent nowhere): when a disk image with the file in it starts on a
-machine with another id, the agent makes itself a new UUID, so that two machines never write one history.
+The agent generates a UUID, ``agent_id``, and keeps it in ``identity.json`` in the data directory. The file also holds
+the machine's id (``/etc/machine-id`` or a substitute), which is never sent. If a disk image with this file starts on a
+machine with another id, the agent generates a new UUID, so that two machines never share one history.
 """
 
 import json
 import os
 import socket
 import sys
+from typing import NamedTuple
 
 from bongsu.agent.collectors.base import Ps
+from bongsu.agent.data_dir import make_data_dir, write_private_json
 from bongsu.core.errors import ConfigError
 from bongsu.core.samples import HostFacts
 
 FILE = "identity.json"
 
 
-class Identity:
-    """``news``: what to tell people about how the identity came to be; empty when it was simply read."""
+class Identity(NamedTuple):
+    """``notice``: why the agent has a new identity, for the log; empty if the stored one is used."""
 
-    def __init__(self, agent_id: str, news: str = "") -> None:
-        self.agent_id = agent_id
-        self.news = news
+    agent_id: str
+    notice: str = ""
 
 
 def load_identity(data_dir: str, machine: str) -> Identity:
-    """Reads the identity, or makes one.
+    """Reads the identity, or makes a new one.
 
     Raises:
         ConfigError: the data directory cannot be used.
     """
     path = os.path.join(data_dir, FILE)
     try:
-        os.makedirs(data_dir, mode=0o750, exist_ok=True)
+        make_data_dir(data_dir)
         try:
             with open(path, encoding="utf-8") as file:
                 stored = json.load(file)
         except FileNotFoundError:
-            return Identity(_make(path, machine), "")
+            return Identity(_make(path, machine))
         except ValueError:
-            return Identity(_make(path, machine), f"{path} was damaged; this machine will appear as a new server.")
+            stored = None
         agent_id = stored.get("agent_id") if isinstance(stored, dict) else None
         if not isinstance(agent_id, str) or len(agent_id) != 36:
             return Identity(_make(path, machine), f"{path} was damaged; this machine will appear as a new server.")
         if machine and stored.get("machine") not in (machine, "", None):
             return Identity(
                 _make(path, machine),
-                f"{path} was made on another machine (a cloned disk?), so this one gets an identity of its own.",
+                f"{path} comes from another machine (a cloned disk?), so this machine gets a new identity.",
             )
         return Identity(agent_id)
     except OSError as error:
@@ -58,17 +59,12 @@ def load_identity(data_dir: str, machine: str) -> Identity:
 
 def _make(path: str, machine: str) -> str:
     agent_id = uuid4()
-    temporary = f"{path}.{os.getpid()}"
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump({"agent_id": agent_id, "machine": machine}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_private_json(path, {"agent_id": agent_id, "machine": machine})
     return agent_id
 
 
 def uuid4() -> str:
-    """A random UUID. The uuid module costs 0.3 MB for the same."""
+    """A random UUID. The uuid module would cost 0.3 MB."""
     digits = bytearray(os.urandom(16))
     digits[6] = digits[6] & 0x0F | 0x40
     digits[8] = digits[8] & 0x3F | 0x80
@@ -76,8 +72,8 @@ def uuid4() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def machine_mark() -> str:
-    """What makes this machine itself; empty where that cannot be known."""
+def machine_id() -> str:
+    """The operating system's id of this machine; empty if it has none."""
     for path in ("/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/hostid"):
         try:
             with open(path, "rb") as file:
@@ -90,7 +86,6 @@ def machine_mark() -> str:
 
 
 def host_facts(ps: Ps) -> HostFacts:
-    """What is known about this machine."""
     system, kernel, architecture = _system()
     return HostFacts(
         hostname=socket.gethostname(),
@@ -105,7 +100,7 @@ def host_facts(ps: Ps) -> HostFacts:
 
 
 def _system() -> tuple[str, str, str]:
-    """Name, kernel release, architecture. The platform module costs 0.9 MB, so Linux does without."""
+    """Name, kernel release and architecture. The platform module costs 0.9 MB, so it is not used on Linux."""
     if sys.platform == "linux":
         return _distribution(), os.uname().release, os.uname().machine
     import platform

@@ -1,58 +1,70 @@
-"""What the agent tells people: one line per event, quiet while all is well.
+"""The agent's log: one line per event, and none while all is well.
 
-To standard error: plain for a terminal, with the priority prefix of sd-daemon(3) under journald, which stamps and
-rotates. To a file where there is no journald, with rotation. As text or JSON. Only ``once``/``over`` pairs are used
-for states, so that a server that is away for a day makes two lines. The logging package does far more, for 0.3 MB.
+It goes to standard error, or to a file with rotation. Under journald, which adds the time and rotates, lines have the
+priority prefix of sd-daemon(3). Lines are text or JSON. A lasting problem makes two lines, one when it begins and one
+when it is resolved, even if the server is down for a day. The logging package would cost 0.3 MB.
 """
 
 import json
 import os
 import sys
 import time
-from typing import TextIO
+from typing import Protocol, TextIO
+
+from bongsu.agent.defaults import LOG_BYTES, LOG_FILES
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3}
-# Beyond this many different topics something is making them up; they are then said each time.
-MAX_TOPICS = 1_000
+# More open problems than this come from topics without end. Further ones are logged each time they occur.
+MAX_OPEN_PROBLEMS = 1_000
+
+
+class EventLog(Protocol):
+    """What the parts of the agent need of the log."""
+
+    def problem(self, topic: str, message: str) -> None:
+        """A problem occurred. Logged once per topic until it is resolved."""
+
+    def resolved(self, topic: str, message: str) -> None:
+        """The problem is gone. Logged only if it was logged before."""
+
+    def info(self, message: str) -> None: ...
 
 
 class Log:
-    """Implements ``Say``. May be used by several threads: a line is written with one call."""
+    """Several threads may use it, because it writes each line with a single call."""
 
     def __init__(
         self,
         *,
         level: str = "info",
         path: str = "",
-        form: str = "text",
-        max_bytes: int = 5 * 1024**2,
-        files: int = 3,
+        format: str = "text",
+        max_bytes: int = LOG_BYTES,
+        files: int = LOG_FILES,
         stream: TextIO | None = None,
         secrets: tuple[str, ...] = (),
     ) -> None:
-        self._least = LEVELS[level]
+        self._lowest_level = LEVELS[level]
         self._path = path
-        self._json = form == "json"
+        self._json = format == "json"
         self._max_bytes = max_bytes
         self._files = files
         self._stream = stream or sys.stderr
         self._secrets = tuple(secret for secret in secrets if secret)
         self._journal = not path and bool(os.environ.get("JOURNAL_STREAM"))
-        self._topics: set[str] = set()
+        self._open_problems: set[str] = set()
 
-    def once(self, topic: str, message: str) -> None:
-        """A problem: said when it begins, and not again until it was over."""
-        if topic in self._topics:
+    def problem(self, topic: str, message: str) -> None:
+        if topic in self._open_problems:
             return
-        if len(self._topics) < MAX_TOPICS:
-            self._topics.add(topic)
+        if len(self._open_problems) < MAX_OPEN_PROBLEMS:
+            self._open_problems.add(topic)
         self.write("warning", message)
 
-    def over(self, topic: str, message: str) -> None:
-        """A problem that was said with ``once`` is gone; nothing, if there was none."""
-        if topic in self._topics:
-            self._topics.discard(topic)
+    def resolved(self, topic: str, message: str) -> None:
+        if topic in self._open_problems:
+            self._open_problems.discard(topic)
             self.write("info", message)
 
     def info(self, message: str) -> None:
@@ -62,7 +74,7 @@ class Log:
         self.write("error", message)
 
     def write(self, level: str, message: str) -> None:
-        if LEVELS[level] < self._least:
+        if LEVELS[level] < self._lowest_level:
             return
         for secret in self._secrets:
             message = message.replace(secret, "***")
@@ -85,22 +97,22 @@ class Log:
                 self._rotate(len(line))
                 with open(self._path, "a", encoding="utf-8") as file:
                     file.write(line)
-            except OSError as error:  # a full disk must not end the agent
+            except OSError as error:  # a full disk must not stop the agent
                 self._stream.write(f"{self._path} cannot be written: {error.strerror}. {line}")
             return
         try:
             self._stream.write(line)
             self._stream.flush()
-        except (OSError, ValueError):  # the reader of the pipe is gone, and with it everyone to tell
-            self._least = sys.maxsize
+        except (OSError, ValueError):  # nobody reads the pipe any more
+            self._lowest_level = sys.maxsize
 
-    def _rotate(self, more: int) -> None:
+    def _rotate(self, line_length: int) -> None:
         try:
             size = os.path.getsize(self._path)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(os.path.abspath(self._path)), exist_ok=True)
             return
-        if size + more <= self._max_bytes:
+        if size + line_length <= self._max_bytes:
             return
         for number in range(self._files - 1, 0, -1):
             older = f"{self._path}.{number}"

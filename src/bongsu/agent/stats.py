@@ -1,11 +1,15 @@
-"""What the agent counts about itself. Read by the ``agent`` collector and by ``bongsu agent status``."""
+"""What the agent measures about itself. The ``agent`` collector and ``bongsu agent status`` report it."""
 
+import sys
 from dataclasses import dataclass, field
+
+from bongsu.agent.procfs import PAGE_BYTES, read_bytes
 
 
 @dataclass(slots=True)
 class Stats:
-    """Counters since the start, written by one thread each; readers may see them a moment apart."""
+    """Counters since the agent started. One thread writes each counter; any thread may read it, possibly a moment
+    late."""
 
     ticks: int = 0
     missed_ticks: int = 0
@@ -23,5 +27,14 @@ class Stats:
     server_up: bool = True
     last_error: str = ""
     collector_errors: dict[str, int] = field(default_factory=dict)
-    collector_seconds: dict[str, float] = field(default_factory=dict)
+    # collector -> how many times less often than configured it runs
     slowed: dict[str, int] = field(default_factory=dict)
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process."""
+    if sys.platform == "linux":
+        return int(read_bytes("/proc/self/statm").split()[1]) * PAGE_BYTES
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)

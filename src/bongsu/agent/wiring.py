@@ -1,52 +1,137 @@
-"""Makes the collectors that the configuration asks for."""
+"""Builds the agent's parts from its configuration."""
 
 import warnings
-from collections.abc import Callable, Iterable
-from typing import Any
+import zlib
+from collections.abc import Callable
 
 import psutil
 
 from bongsu import __version__
 from bongsu.agent.collectors import COLLECTORS
-from bongsu.agent.collectors.base import Collector, Options
+from bongsu.agent.collectors.base import Collector, Options, ProblemReporter
 from bongsu.agent.config import CollectorConfig, Config
+from bongsu.agent.delivery.backlog import Backlog
+from bongsu.agent.delivery.credentials import Credentials
+from bongsu.agent.delivery.http import Connection, Url, tls_context
+from bongsu.agent.delivery.sender import Sender
+from bongsu.agent.delivery.transport import Transport
+from bongsu.agent.log import EventLog, Log
 from bongsu.agent.stats import Stats
 from bongsu.core.errors import ConfigError
+from bongsu.core.samples import AgentIdentity, HostFacts
 
-NAMES = tuple(collector.name for collector in COLLECTORS)
+# A third of an interval spreads a fleet enough, and the value is still recent when it is shown.
+SEND_DELAY_SHARE = 0.3
+LONGEST_SEND_DELAY_SECONDS = 5.0
 
 
-def collectors(
-    config: Config, note: Callable[[str, str], None], complain: Callable[[str, str], None], stats: Stats | None = None
+def make_collectors(
+    config: Config, report_problem: ProblemReporter, stats: Stats | None = None
 ) -> list[tuple[Collector, int]]:
-    """The enabled collectors with their interval in ms (0: the agent's). One that this machine cannot have is left
-    out."""
-    # psutil warns about each field that a kernel does not have; the collectors leave those out
+    """The enabled collectors, each with its interval in ms (0: the agent's interval). Leaves out collectors that fail
+    to start. ``stats`` is None in a command that runs beside the agent.
+
+    Raises:
+        ConfigError: a setting of a collector is wrong.
+    """
+    # psutil warns of every field that a kernel does not have; the collectors leave those out
     warnings.filterwarnings("ignore", category=RuntimeWarning, module="psutil")
-    made: list[tuple[Collector, int]] = []
-    for kind in COLLECTORS:
-        own = config.collectors.get(kind.name, CollectorConfig())
-        enabled = getattr(kind, "enabled", True) if own.enabled is None else own.enabled
+    collectors: list[tuple[Collector, int]] = []
+    for collector_class in COLLECTORS:
+        collector_config = config.collectors.get(collector_class.name, CollectorConfig())
+        enabled = collector_class.enabled if collector_config.enabled is None else collector_config.enabled
         if not enabled:
             continue
-        values = {**own.settings, "stats": stats, "tags": config.tags, "version": __version__}
-        if stats is None:  # a command that a person calls beside the running agent, which has the port
-            values.pop("statsd", None)
-        options = Options(own.filters, values, proc=psutil.PROCFS_PATH, note=note)
+        options = Options(
+            collector_config.filters,
+            collector_config.settings,
+            proc=psutil.PROCFS_PATH,
+            report_problem=report_problem,
+            may_listen=stats is not None,
+            stats=stats or Stats(),
+            tags=config.tags,
+            version=__version__,
+        )
         try:
-            collector: Any = kind(psutil, options)
+            collector = collector_class(psutil, options)
         except ConfigError:
             raise
-        except Exception as error:  # a driver that is half there; the other collectors go on
-            complain(f"collector {kind.name}", f"Collector {kind.name} cannot start: {error}")
+        except Exception as error:  # a half-installed driver, for example; the other collectors go on
+            report_problem(
+                f"collector {collector_class.name}", f"Collector {collector_class.name} cannot start: {error}"
+            )
             continue
-        made.append((collector, own.interval_ms or getattr(kind, "interval_seconds", 0) * 1000))
-    return made
+        collectors.append((collector, collector_config.interval_ms or collector_class.interval_seconds * 1000))
+    return collectors
 
 
-def close(made: Iterable[Collector]) -> None:
-    """Ends what collectors have running: sockets, scripts."""
-    for collector in made:
-        end = getattr(collector, "close", None)
-        if end is not None:
-            end()
+def make_log(config: Config) -> Log:
+    return Log(
+        level=config.log_level,
+        path=config.log_file,
+        format=config.log_format,
+        max_bytes=config.log_bytes,
+        files=config.log_files,
+        secrets=(config.token, config.enrolment_token),
+    )
+
+
+def make_identity(config: Config, agent_id: str, hostname: str) -> AgentIdentity:
+    return AgentIdentity(agent_id, config.name or hostname, __version__, config.interval_ms, config.tags)
+
+
+def make_credentials(config: Config, agent_id: str) -> Credentials:
+    return Credentials(
+        agent_id,
+        config.data_dir,
+        token=config.token,
+        token_file=config.token_file,
+        enrolment_token=config.enrolment_token,
+        enrolment_token_file=config.enrolment_token_file,
+    )
+
+
+def make_connection(config: Config, url: Url) -> Connection:
+    """Raises OSError if the file of the private CA cannot be read."""
+    return Connection(
+        url,
+        timeout_seconds=config.timeout_ms / 1000,
+        tls=tls_context(config.ca_file) if url.secure else None,
+        proxy=Url.parse(config.proxy) if config.proxy else None,
+        server_name=config.server_name,
+    )
+
+
+def make_sender(
+    config: Config, agent_id: str, backlog: Backlog, stats: Stats, log: EventLog, facts: Callable[[], HostFacts]
+) -> Sender:
+    identity = make_identity(config, agent_id, facts().hostname)
+    transport = Transport(
+        config.servers,
+        credentials=make_credentials(config, agent_id),
+        name=identity.name,
+        version=__version__,
+        proxy=config.proxy,
+        ca_file=config.ca_file,
+        server_name=config.server_name,
+        timeout_seconds=config.timeout_ms / 1000,
+    )
+    return Sender(
+        transport,
+        backlog,
+        identity=identity,
+        facts=facts,
+        stats=stats,
+        log=log,
+        delay_seconds=send_delay_seconds(config, agent_id),
+        replay_rate=config.replay_rate,
+    )
+
+
+def send_delay_seconds(config: Config, agent_id: str) -> float:
+    """How long after a tick the agent sends. Each agent has a fixed delay of its own, so that a fleet does not send all
+    at once. It is 0 if the server runs on this machine and so has few agents."""
+    if all(Url.parse(server).host in ("127.0.0.1", "localhost", "::1") for server in config.servers):
+        return 0.0
+    share = zlib.crc32(agent_id.encode()) / 2**32
+    return share * min(LONGEST_SEND_DELAY_SECONDS, config.interval_ms / 1000 * SEND_DELAY_SHARE)

@@ -1,1 +1,1 @@
-"""The wire: protobuf and JSON to and from core types. Only this package imports the generated code."""
+"""The wire formats: converts core types to and from protobuf and JSON. Only this package imports generated code."""

@@ -1,6 +1,6 @@
-"""Makes ``metrics_pb2.py`` and its stub from ``proto/metrics.proto``: ``python -m bongsu.wire.generate [FOLDER]``.
+"""Generates ``metrics_pb2.py`` and its stub from ``proto/metrics.proto``: ``python -m bongsu.wire.generate [FOLDER]``.
 
-Needs grpcio-tools, a development dependency. A test runs it into an empty folder and compares.
+Needs grpcio-tools, a development dependency. A test compares the committed files with newly generated ones.
 """
 
 import sys
@@ -13,7 +13,7 @@ def generate(folder: Path) -> None:
     """Writes the generated files into ``folder``.
 
     Raises:
-        RuntimeError: protoc refused the schema; it has said why on standard error.
+        RuntimeError: protoc rejected the schema and printed the reason on standard error.
     """
     from grpc_tools import protoc
 

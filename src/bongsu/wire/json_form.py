@@ -1,8 +1,7 @@
-"""Core types to and from the JSON form of the same messages, for people and scripts.
+"""Converts core types to and from the JSON form of the messages, for people and scripts.
 
-As protobuf's own JSON mapping but for three things: names stay snake_case, a kind is ``gauge`` or ``counter``, and
-NaN (no value) is ``null``. 64-bit ids are strings, since a double holds 53 bits; plain numbers are understood as
-well.
+It follows protobuf's JSON mapping with three exceptions: names are snake_case, a kind is ``gauge`` or ``counter``, and
+NaN (no value) is ``null``. 64-bit ids are strings, because a double holds only 53 bits, but numbers are accepted too.
 """
 
 import json
@@ -35,7 +34,7 @@ _UINT64 = (0, 2**64 - 1)
 
 
 class _Object:
-    """A JSON object with its place in the document, so that every complaint can name the field."""
+    """A JSON object with its path in the document, so that every error can name the field."""
 
     def __init__(self, value: Any, path: str) -> None:
         if not isinstance(value, dict):
@@ -43,21 +42,21 @@ class _Object:
         self.value: dict[str, Any] = value
         self.path = path
 
-    def place(self, key: str) -> str:
+    def path_of(self, key: str) -> str:
         return f"{self.path}.{key}" if self.path else key
 
-    def expect(self, key: str, what: str) -> InvalidInput:
-        place = self.place(key)
-        return InvalidInput(f"{place} must be {what}.", code="malformed_body", field=place)
+    def error(self, key: str, expected: str) -> InvalidInput:
+        path = self.path_of(key)
+        return InvalidInput(f"{path} must be {expected}.", code="malformed_body", field=path)
 
     def text(self, key: str) -> str:
         value = self.value.get(key, "")
         if not isinstance(value, str):
-            raise self.expect(key, "a string")
+            raise self.error(key, "a string")
         try:
             value.encode()
-        except UnicodeEncodeError:  # a lone surrogate: valid JSON, not valid text
-            raise self.expect(key, "valid Unicode") from None
+        except UnicodeEncodeError:  # a lone surrogate is valid JSON, but not valid text
+            raise self.error(key, "valid Unicode") from None
         return value
 
     def integer(self, key: str, bounds: tuple[int, int]) -> int:
@@ -65,33 +64,33 @@ class _Object:
         if isinstance(value, str) and value.removeprefix("-").isdecimal() and len(value) <= 20:
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not bounds[0] <= value <= bounds[1]:
-            raise self.expect(key, f"a whole number from {bounds[0]} to {bounds[1]}")
+            raise self.error(key, f"a whole number from {bounds[0]} to {bounds[1]}")
         return value
 
     def number(self, key: str) -> float:
         value = self.value.get(key, 0)
-        # beyond the bounds a whole number fits no double
+        # a larger integer does not fit a double
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
-            raise self.expect(key, "a number")
+            raise self.error(key, "a number")
         return float(value)
 
     def items(self, key: str) -> list[Any]:
         value = self.value.get(key, [])
         if not isinstance(value, list):
-            raise self.expect(key, "a list")
+            raise self.error(key, "a list")
         return value
 
     def objects(self, key: str) -> Iterator["_Object"]:
         for index, value in enumerate(self.items(key)):
-            yield _Object(value, f"{self.place(key)}[{index}]")
+            yield _Object(value, f"{self.path_of(key)}[{index}]")
 
     def object(self, key: str) -> "_Object | None":
         value = self.value.get(key)
-        return None if value is None else _Object(value, self.place(key))
+        return None if value is None else _Object(value, self.path_of(key))
 
 
 def decode_push(body: bytes) -> Push:
-    """Reads a POST's body. Only its form is checked here; limits are the API server's.
+    """Decodes the body of a POST. Checks only its form; the API server enforces the limits.
 
     Raises:
         InvalidInput: not JSON, or a field of the wrong type; names the field.
@@ -137,10 +136,10 @@ def _layout(layout: _Object) -> Layout:
 
 
 def _series(series: _Object) -> Series:
-    labels = series.object("labels") or _Object({}, series.place("labels"))
+    labels = series.object("labels") or _Object({}, series.path_of("labels"))
     kind = series.value.get("kind")
     if kind not in ("gauge", "counter"):
-        raise series.expect("kind", "gauge or counter")
+        raise series.error("kind", "gauge or counter")
     return Series(
         series.text("metric"),
         tuple((name, labels.text(name)) for name in sorted(labels.value)),
@@ -172,11 +171,11 @@ def _frame(frame: _Object) -> Frame:
     for index, value in enumerate(frame.items("values")):
         number = math.nan if value is None else _INFINITY.get(value, value) if isinstance(value, str) else value
         if isinstance(number, bool) or not isinstance(number, int | float):
-            raise frame.expect(f"values[{index}]", 'a number, null, "Infinity" or "-Infinity"')
+            raise frame.error(f"values[{index}]", 'a number, null, "Infinity" or "-Infinity"')
         try:
             values.append(float(number))
         except OverflowError:
-            raise frame.expect(f"values[{index}]", "within the range of a double") from None
+            raise frame.error(f"values[{index}]", "within the range of a double") from None
     return Frame(frame.integer("layout_id", _UINT64), frame.integer("time_ms", _INT64), pack(values))
 
 
@@ -207,8 +206,11 @@ def encode_push(push: Push) -> bytes:
     ]
     if push.process_lists:
         document["process_lists"] = [
-            {"time_ms": one.time_ms, "processes": [process._asdict() for process in one.processes]}
-            for one in push.process_lists
+            {
+                "time_ms": process_list.time_ms,
+                "processes": [process._asdict() for process in process_list.processes],
+            }
+            for process_list in push.process_lists
         ]
     return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
 
@@ -225,7 +227,7 @@ def _json_number(value: float) -> float | str | None:
 
 
 def encode_result(result: PushResult) -> bytes:
-    """The JSON body of the answer to a POST; with an error, the one shape of every error."""
+    """The JSON body of the response to a POST. Errors have the same shape as everywhere in the API."""
     document: dict[str, Any] = {}
     if result.error is not None:
         error = result.error
@@ -246,7 +248,7 @@ def encode_result(result: PushResult) -> bytes:
 
 
 def decode_result(body: bytes) -> PushResult:
-    """Reads the answer to a POST.
+    """Decodes the response to a POST.
 
     Raises:
         InvalidInput: not JSON, or a field of the wrong type.
@@ -254,7 +256,7 @@ def decode_result(body: bytes) -> PushResult:
     try:
         document = _Object(json.loads(body), "")
     except (ValueError, RecursionError):
-        raise InvalidInput("The answer is not valid JSON.", code="malformed_body", field="body") from None
+        raise InvalidInput("The response is not valid JSON.", code="malformed_body", field="body") from None
     error = document.object("error")
     hints = document.object("hints") or _Object({}, "hints")
     return PushResult(

@@ -1,6 +1,6 @@
-"""Core types to and from protobuf bytes.
+"""Converts core types to and from protobuf.
 
-Frames go through ``PackedPushRequest``, the same bytes as ``PushRequest`` with each frame's doubles left packed.
+It uses ``PackedPushRequest``, which has the same bytes as ``PushRequest`` but leaves the doubles of each frame packed.
 """
 
 from google.protobuf.message import DecodeError
@@ -17,7 +17,7 @@ _KIND_FROM_WIRE = {pb.KIND_GAUGE: Kind.GAUGE, pb.KIND_COUNTER: Kind.COUNTER}
 
 
 def encode_push(push: Push) -> bytes:
-    """The body of a POST. Raises ValueError or TypeError where a number does not fit its field."""
+    """The body of a POST. Raises ValueError or TypeError if a number does not fit its field."""
     message = pb.PackedPushRequest(
         agent=pb.AgentIdentity(
             agent_id=push.agent.agent_id,
@@ -45,22 +45,25 @@ def encode_push(push: Push) -> bytes:
     for layout in push.layouts:
         message.layouts.add(
             id=layout.id,
-            series=[
-                pb.SeriesDescriptor(metric=s.metric, labels=dict(s.labels), unit=s.unit, kind=_KIND_TO_WIRE[s.kind])
-                for s in layout.series
-            ],
+            series=[_series_descriptor(series) for series in layout.series],
         )
     for frame in push.frames:
         message.frames.add(layout_id=frame.layout_id, time_ms=frame.time_ms, values=frame.values)
     for processes in push.process_lists:
         message.process_lists.add(
-            time_ms=processes.time_ms, processes=[pb.Process(**one._asdict()) for one in processes.processes]
+            time_ms=processes.time_ms, processes=[pb.Process(**process._asdict()) for process in processes.processes]
         )
     return message.SerializeToString()
 
 
+def _series_descriptor(series: Series) -> pb.SeriesDescriptor:
+    return pb.SeriesDescriptor(
+        metric=series.metric, labels=dict(series.labels), unit=series.unit, kind=_KIND_TO_WIRE[series.kind]
+    )
+
+
 def decode_push(body: bytes) -> Push:
-    """Reads a POST's body. Only its form is checked here; limits are the API server's.
+    """Decodes the body of a POST. Checks only its form; the API server enforces the limits.
 
     Raises:
         InvalidInput: not a PushRequest, or a series has no kind.
@@ -75,17 +78,25 @@ def decode_push(body: bytes) -> Push:
         _host(message.host) if message.HasField("host") else None,
         [_layout(layout, index) for index, layout in enumerate(message.layouts)],
         [Frame(frame.layout_id, frame.time_ms, frame.values) for frame in message.frames],
-        [_processes(processes) for processes in message.process_lists],
+        [_process_list(processes) for processes in message.process_lists],
         message.sent_ms,
     )
 
 
-def _processes(processes: pb.ProcessList) -> ProcessList:
+def _process_list(processes: pb.ProcessList) -> ProcessList:
     return ProcessList(
         processes.time_ms,
         [
-            Process(one.pid, one.name, one.user, one.cpu_ratio, one.memory_bytes, one.threads, one.started_ms)
-            for one in processes.processes
+            Process(
+                process.pid,
+                process.name,
+                process.user,
+                process.cpu_ratio,
+                process.memory_bytes,
+                process.threads,
+                process.started_ms,
+            )
+            for process in processes.processes
         ],
     )
 
@@ -109,7 +120,7 @@ def _layout(layout: pb.Layout, index: int) -> Layout:
         kind = _KIND_FROM_WIRE.get(descriptor.kind)
         if kind is None:
             raise InvalidInput(
-                "A series is a gauge or a counter; this one says neither.",
+                "A series must be a gauge or a counter.",
                 code="unknown_kind",
                 field=f"layouts[{index}].series[{position}].kind",
             )
@@ -118,7 +129,7 @@ def _layout(layout: pb.Layout, index: int) -> Layout:
 
 
 def encode_result(result: PushResult) -> bytes:
-    """The body of the answer to a POST."""
+    """The body of the response to a POST."""
     message = pb.PushResponse(
         accepted=result.accepted,
         duplicates=result.duplicates,
@@ -140,7 +151,7 @@ def encode_result(result: PushResult) -> bytes:
 
 
 def decode_result(body: bytes) -> PushResult:
-    """Reads the answer to a POST.
+    """Decodes the response to a POST.
 
     Raises:
         InvalidInput: not a PushResponse.
@@ -148,7 +159,7 @@ def decode_result(body: bytes) -> PushResult:
     try:
         message = pb.PushResponse.FromString(body)
     except DecodeError:
-        raise InvalidInput("The answer is not a protobuf PushResponse.", code="malformed_body") from None
+        raise InvalidInput("The response is not a protobuf PushResponse.", code="malformed_body") from None
     error = None
     if message.HasField("error"):
         limit = message.error.limit if message.error.HasField("limit") else None

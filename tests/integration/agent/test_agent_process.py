@@ -1,4 +1,4 @@
-"""The agent as a process of its own, against a server, killed and stopped for real."""
+"""The agent as a real process, against a server: stopped, reloaded and killed."""
 
 import json
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.agent.api_server import ApiServer
-from tests.unit.agent.fakes import wait_for
+from tests.support.agent_fakes import wait_for
+from tests.support.stub_api_server import ApiServer
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -50,7 +50,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
-def test_it_sends_until_told_to_stop(api: ApiServer, start, tmp_path: Path) -> None:
+def test_the_agent_sends_until_it_is_stopped(api: ApiServer, start, tmp_path: Path) -> None:
     agent = start("run", "--server", api.url, "--interval", "1s", "--name", "web-1")
     wait_for(lambda: len(api.times()) >= 3, 90)
     agent.send_signal(signal.SIGTERM)
@@ -64,9 +64,9 @@ def test_it_sends_until_told_to_stop(api: ApiServer, start, tmp_path: Path) -> N
     assert first.host.hostname == os.uname().nodename
     assert first.host.memory_total_bytes > 0
     assert all(time_ms % 1000 == 0 for time_ms in api.times()[1:])
-    series = {one.metric for layout in api.layouts.values() for one in layout.series}
-    assert {"cpu_usage_ratio", "memory_available_bytes", "filesystem_used_bytes", "load_1m"} <= series
-    # the identity stays
+    metrics = {series.metric for layout in api.layouts.values() for series in layout.series}
+    assert {"cpu_usage_ratio", "memory_available_bytes", "filesystem_used_bytes", "load_1m"} <= metrics
+    # a restarted agent keeps its identity
     again = start("run", "--server", api.url, "--interval", "1s")
     count = len(api.pushes)
     wait_for(lambda: len(api.pushes) > count, 90)
@@ -75,7 +75,7 @@ def test_it_sends_until_told_to_stop(api: ApiServer, start, tmp_path: Path) -> N
     assert again.wait(90) == 0
 
 
-def test_a_supervised_agent_ends_with_its_parent(api: ApiServer, start) -> None:
+def test_a_supervised_agent_stops_with_its_parent(api: ApiServer, start) -> None:
     agent = start("run", "--server", api.url, "--interval", "1s", BONGSU_SUPERVISED="1")
     wait_for(lambda: api.times(), 90)
     agent.stdin.close()
@@ -83,16 +83,16 @@ def test_a_supervised_agent_ends_with_its_parent(api: ApiServer, start) -> None:
     agent.stdin = None
 
 
-def test_two_agents_do_not_share_a_data_directory(api: ApiServer, start) -> None:
+def test_two_agents_cannot_share_a_data_directory(api: ApiServer, start) -> None:
     start("run", "--server", api.url)
     wait_for(lambda: api.times(), 90)
     second = start("run", "--server", api.url)
     _, errors = second.communicate(timeout=90)
     assert second.returncode == 2
-    assert "Another agent uses" in errors
+    assert "Another agent already uses" in errors
 
 
-def test_the_configuration_is_read_again(api: ApiServer, start, tmp_path: Path) -> None:
+def test_sighup_reloads_the_configuration(api: ApiServer, start, tmp_path: Path) -> None:
     file = tmp_path / "agent.yml"
     file.write_text(f"server: {api.url}\nname: before\ninterval: 1s\n")
     agent = start("run", "--config", str(file))
@@ -109,10 +109,10 @@ def test_the_configuration_is_read_again(api: ApiServer, start, tmp_path: Path) 
     _, errors = agent.communicate(timeout=90)
     assert agent.returncode == 0
     assert f"{file} line 3: interval: 'soon' is not a duration" in errors
-    assert errors.count("The configuration was read again.") == 1
+    assert errors.count("The configuration was reloaded.") == 1
 
 
-def test_a_wrong_call_says_what_is_wrong(start) -> None:
+def test_a_wrong_argument_is_reported(start) -> None:
     agent = start("run", "--interval", "10")
     _, errors = agent.communicate(timeout=90)
     assert agent.returncode == 2
@@ -123,17 +123,17 @@ def test_once_as_json_and_prometheus_text(start) -> None:
     as_json = start("once", "--format", "json")
     as_text = start("once", "--format", "prometheus")
     series = json.loads(as_json.communicate(timeout=90)[0])["series"]
-    usage = next(one for one in series if one["metric"] == "cpu_usage_ratio")
+    usage = next(item for item in series if item["metric"] == "cpu_usage_ratio")
     assert usage["type"] == "cpu"
     assert usage["unit"] == "ratio"
     assert 0 <= usage["value"] <= 1
-    assert any(one["rate"] is not None for one in series if one["kind"] == "counter")
+    assert any(item["rate"] is not None for item in series if item["kind"] == "counter")
     lines = as_text.communicate(timeout=90)[0].splitlines()
     assert "# TYPE cpu_time_seconds_total counter" in lines
     assert any(line.startswith('cpu_time_seconds_total{mode="user"} ') for line in lines)
 
 
-def test_a_day_without_a_server_and_a_kill_in_the_middle_lose_nothing(api: ApiServer, tmp_path: Path) -> None:
+def test_a_day_without_a_server_and_a_kill_lose_nothing(api: ApiServer, tmp_path: Path) -> None:
     port = api.port
     api.close()
     start_ms = (time.time_ns() // 1_000_000 - 86_400_000) // 10_000 * 10_000
@@ -164,9 +164,9 @@ def test_a_day_without_a_server_and_a_kill_in_the_middle_lose_nothing(api: ApiSe
     assert len(set(sampled)) >= 8640
     again = ApiServer(port)
     try:
-        # 20 s at the default rate; a slow machine gets its time.
+        # 20 s at the default rate, longer on a slow machine
         wait_for(lambda: set(again.times()) >= set(sampled), 240)
-        # of the frame that was being appended when the process was killed nobody was told
+        # the process may have appended one more frame that it did not print
         assert len(again.times()) <= len(set(sampled)) + 1
         assert set(again.stored.values()) == {1}
     finally:

@@ -1,4 +1,4 @@
-"""``bongsu agent once`` beside the programs a person would check it with."""
+"""``bongsu agent once`` compared with free, df and /proc."""
 
 import json
 import subprocess
@@ -20,17 +20,17 @@ def run(*words: str) -> str:
 @pytest.fixture(scope="module")
 def once() -> dict[tuple[str, str], float]:
     """(metric, last label's value) -> value."""
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "bongsu.agent", "once", "--format", "json"], check=True, capture_output=True, text=True
     )
     return {
-        (one["metric"], next(reversed(one["labels"].values()), "")): one["value"]
-        for one in json.loads(done.stdout)["series"]
+        (series["metric"], next(reversed(series["labels"].values()), "")): series["value"]
+        for series in json.loads(completed.stdout)["series"]
     }
 
 
 def close(value: float, expected: float, share: float = 0.05, at_least: float = 64 * 1024**2) -> bool:
-    """Other programs run meanwhile, so what moves is compared within a share, or 64 MiB."""
+    """Whether two changing values are equal within a share, or within 64 MiB, since other programs run meanwhile."""
     return abs(value - expected) <= max(at_least, share * abs(expected))
 
 
@@ -46,20 +46,19 @@ def test_memory_is_what_free_says(once) -> None:
 
 
 def test_filesystems_are_what_df_says(once) -> None:
-    lines = run("df", "-B1", "--output=target,size,used,avail,pcent", "/").splitlines()
-    mount, size, used, available, percent = lines[1].split()
-    assert once[("filesystem_total_bytes", mount)] == int(size)
-    assert close(once[("filesystem_used_bytes", mount)], int(used))
-    assert close(once[("filesystem_available_bytes", mount)], int(available))
-    assert once[("filesystem_usage_ratio", mount)] * 100 == pytest.approx(int(percent.rstrip("%")), abs=1.01)
+    size, used, available, percent = run("df", "-B1", "--output=size,used,avail,pcent", "/").splitlines()[1].split()
+    assert once[("filesystem_total_bytes", "/")] == int(size)
+    assert close(once[("filesystem_used_bytes", "/")], int(used))
+    assert close(once[("filesystem_available_bytes", "/")], int(available))
+    assert once[("filesystem_usage_ratio", "/")] * 100 == pytest.approx(int(percent.rstrip("%")), abs=1.01)
 
 
 def test_inodes_are_what_df_says(once) -> None:
-    mount, total, used = run("df", "--output=target,itotal,iused", "/").splitlines()[1].split()
+    total, used = run("df", "--output=itotal,iused", "/").splitlines()[1].split()
     if int(total) == 0:
         pytest.skip("the filesystem has no fixed number of inodes")
-    assert once[("filesystem_inodes", mount)] == int(total)
-    assert close(once[("filesystem_inodes_used", mount)], int(used), at_least=5_000)
+    assert once[("filesystem_inodes", "/")] == int(total)
+    assert close(once[("filesystem_inodes_used", "/")], int(used), at_least=5_000)
 
 
 def test_interfaces_are_what_the_kernel_says(once) -> None:

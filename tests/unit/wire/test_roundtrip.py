@@ -1,4 +1,4 @@
-"""Both forms of the wire carry every push and every result unchanged, NaN and empty included."""
+"""Both wire formats carry every push and result unchanged, including NaN and empty ones."""
 
 import json
 import math
@@ -106,14 +106,14 @@ def test_garbage_is_not_protobuf(decode: Callable[[bytes], object]) -> None:
         pytest.param(b'{"layouts": [{"id": "99999999999999999999"}]}', "layouts[0].id", id="id over 64 bits"),
     ],
 )
-def test_bad_json_names_the_field(body: bytes, field: str) -> None:
+def test_errors_in_json_name_the_field(body: bytes, field: str) -> None:
     with pytest.raises(InvalidInput) as error:
         json_form.decode_push(body)
     assert error.value.field == field
     assert error.value.code == "malformed_body"
 
 
-def test_a_series_without_a_kind_is_refused() -> None:
+def test_a_series_without_a_kind_is_rejected() -> None:
     message = pb.PushRequest(layouts=[pb.Layout(id=1, series=[pb.SeriesDescriptor(metric="m")])])
     with pytest.raises(InvalidInput) as error:
         protobuf.decode_push(message.SerializeToString())

@@ -1,31 +1,35 @@
-"""What a collector is made of: declared metrics, readings, and the host that it reads.
+"""The parts of a collector: the metrics it declares, the readings it yields, and what it is given.
 
-A collector declares its ``metrics`` and yields readings of them. It owns neither time stamps nor intervals nor time
-limits: the scheduler does. It raises when it can read nothing at all; a part that cannot be read goes to
-``Options.note`` and the rest goes on.
+A collector declares ``metrics`` and yields readings of them. It owns no time stamps, intervals or timeouts: the
+scheduler does. It raises an exception if it can read nothing at all. If it can read only a part, it calls
+``Options.report_problem`` for the rest and goes on.
 """
 
 import fnmatch
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+from bongsu.agent.stats import Stats
+from bongsu.core.samples import Process
 from bongsu.core.series import Kind
 
 Labels = tuple[tuple[str, str], ...]
+# metric name and labels
+SeriesKey = tuple[str, Labels]
+# Called with (topic, problem). The log shows a problem once per topic until it is resolved.
+ProblemReporter = Callable[[str, str], None]
 NAN = math.nan
 
-# The last word of a name, before "_total", that is a unit. Any other last word is a plain count.
-_UNITS = frozenset(
-    ("bytes", "seconds", "ratio", "celsius", "bits", "hertz", "volts", "watts", "joules", "rpm"),
-)
+# The unit is the last word of a metric's name, before "_total". A name that ends in any other word is a plain count.
+_UNITS = frozenset(("bytes", "seconds", "ratio", "celsius", "bits", "hertz", "volts", "watts", "joules", "rpm"))
 
 
 class Reading(NamedTuple):
-    """One value of one declared metric. ``labels`` are sorted by name. NaN: the series exists but has no value this
-    time."""
+    """One value of a declared metric. ``labels`` are sorted by name. ``value`` is NaN if the series exists but has no
+    value this time."""
 
     metric: str
     value: float
@@ -34,7 +38,7 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric as its collector declares it."""
+    """A metric as its collector declares it. Use ``Gauge`` or ``Counter``."""
 
     name: str
     help: str
@@ -54,15 +58,15 @@ class Gauge(Metric):
 
 
 class Counter(Metric):
-    """Only rises; starts again at 0."""
+    """Only rises, and starts again at 0."""
 
     __slots__ = ()
     kind = Kind.COUNTER
 
 
 class Ps(Protocol):
-    """The part of psutil that the collectors use; tests hand in recordings of it. Attributes, since psutil is a
-    module."""
+    """The part of psutil that the collectors use, so that tests can pass a fake. These are attributes, not methods,
+    because psutil is a module."""
 
     cpu_times: Callable[..., Any]
     cpu_stats: Callable[..., Any]
@@ -79,8 +83,8 @@ class Ps(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Names to look at: those that match ``include`` (all, if empty) and not ``exclude``. Shell patterns, case
-    matters."""
+    """Selects names that match ``include`` (all, if it is empty) and do not match ``exclude``. Patterns are those of a
+    shell and are case-sensitive."""
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -101,48 +105,67 @@ def _compiled(patterns: Sequence[str]) -> "re.Pattern[str] | None":
     return re.compile("|".join(map(fnmatch.translate, patterns))) if patterns else None
 
 
+def words(text: str) -> tuple[str, ...]:
+    """Splits a list of words that would take a line for each one if it were written as a tuple."""
+    return tuple(text.split())
+
+
 def _ignore(topic: str, problem: str) -> None:
-    """What ``Options.note`` does where nobody listens."""
+    return
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a collector is given besides psutil. ``note(topic, problem)`` reports a part that could not be read; said
-    once per topic."""
+    """What a collector is given besides psutil. ``may_listen`` is False in a command that runs beside the agent, which
+    already holds the ports. ``stats``, ``tags`` and ``version`` are the agent's own."""
 
     filters: dict[str, Filter] = field(default_factory=dict)
-    values: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     proc: str = "/proc"
     sys: str = "/sys"
-    note: Callable[[str, str], None] = _ignore
+    report_problem: ProblemReporter = _ignore
+    may_listen: bool = True
+    stats: Stats = field(default_factory=Stats)
+    tags: dict[str, str] = field(default_factory=dict)
+    version: str = ""
 
     def filter(self, name: str, default: Filter) -> Filter:
-        """The configured patterns; each side that is not configured comes from ``default``."""
+        """The configured filter, which replaces ``default`` unless it is empty."""
         configured = self.filters.get(name)
-        if configured is None:
-            return default
-        return Filter(configured.include, configured.exclude or (() if configured.include else default.exclude))
+        return configured if configured is not None and (configured.include or configured.exclude) else default
 
 
-class Collector(Protocol):
-    """One family of readings.
+class Collector:
+    """Base class of all collectors. A subclass sets ``name`` and overrides ``collect``; everything else has a default.
 
-    ``blocking``: may hang on something outside this machine's memory, see the scheduler. ``interval_seconds``: how
-    often it is worth reading, 0 = at every tick. ``enabled``: whether it runs unless configured. ``processes``: what
-    the last ``collect`` found, of one that lists them.
+    To add a collector, write one file here and add one line to ``collectors/__init__.py``.
     """
 
     name: ClassVar[str]
-    metrics: ClassVar[tuple[Metric, ...]]
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    # How often it is worth reading, in seconds; 0 reads it at every tick. The configuration can change it.
+    interval_seconds: ClassVar[int] = 0
+    # Whether it runs unless the configuration says otherwise.
+    enabled: ClassVar[bool] = True
+    # True gives its series a layout of their own, so that series that come and go do not change the main layout.
+    own_layout: ClassVar[bool] = False
+    # What the configuration accepts for this collector besides ``enabled`` and ``interval``: names of filters, settings
+    # with their parsers, and settings that map names to texts.
+    filters: ClassVar[tuple[str, ...]] = ()
+    settings: ClassVar[Mapping[str, Callable[[str], Any]]] = {}
+    mappings: ClassVar[tuple[str, ...]] = ()
 
-    def collect(self) -> Iterable[Reading]: ...
+    def __init__(self, ps: Ps, options: Options | None = None) -> None:
+        self._ps = ps
+        self._options = options or Options()
+        # Metrics that are known only at run time, by name, in addition to ``metrics``.
+        self.discovered: dict[str, Metric] = {}
+        # Processes listed by the latest ``collect``. They are sent as a list, not as series.
+        self.processes: list[Process] = []
 
+    def collect(self) -> Iterable[Reading]:
+        """Reads everything once. May block; the scheduler stops waiting after a timeout."""
+        raise NotImplementedError
 
-def read_bytes(path: str) -> bytes:
-    """A small file of /proc or /sys, in one read.
-
-    Raises:
-        OSError: it is not there or not readable.
-    """
-    with open(path, "rb", buffering=0) as file:
-        return file.read() or b""
+    def close(self) -> None:
+        """Releases sockets and child processes. Called once, when the agent stops."""

@@ -3,19 +3,20 @@
 import sys
 from collections.abc import Iterable
 
-from bongsu.agent.collectors.base import Counter, Gauge, Options, Ps, Reading, read_bytes
+from bongsu.agent.collectors.base import Collector, Counter, Gauge, Options, Ps, Reading
 from bongsu.agent.collectors.cgroups import memory_limit
+from bongsu.agent.procfs import read_first
 
 _MEMORY_FIELDS = ("total", "available", "used", "free", "buffers", "cached", "shared", "slab")
 _MEMINFO = {"buffers": b"Buffers:", "cached": b"Cached:", "shared": b"Shmem:", "slab": b"Slab:"}
 
 
-class MemoryCollector:
+class MemoryCollector(Collector):
     """Host memory and swap in bytes.
 
     Source: ``psutil.virtual_memory()`` (Linux: ``/proc/meminfo``, ``MemAvailable``) and ``psutil.swap_memory()``.
-    ``used`` is what ``free`` prints as used. Absent fields are left out, never sent as zero; so is swap where there is
-    none.
+    ``used`` is what ``free`` prints as used. Fields that the system does not have are left out, never sent as zero. So
+    is swap on a machine without any.
     """
 
     name = "memory"
@@ -26,29 +27,27 @@ class MemoryCollector:
         Gauge("memory_free_bytes", "Memory not used for anything."),
         Gauge("memory_buffers_bytes", "Cache of block devices."),
         Gauge("memory_cached_bytes", "Cache of files."),
-        Gauge("memory_shared_bytes", "Memory that several processes may use at once, mostly tmpfs."),
-        Gauge("memory_slab_bytes", "The kernel's own cache of its structures."),
+        Gauge("memory_shared_bytes", "Memory shared between processes, mostly tmpfs."),
+        Gauge("memory_slab_bytes", "The kernel's cache of its own data structures."),
         Gauge("memory_usage_ratio", "Share of the memory that is not available."),
         Gauge("swap_total_bytes", "Swap space."),
         Gauge("swap_used_bytes", "Swap space in use."),
         Gauge("swap_free_bytes", "Swap space not in use."),
         Gauge("swap_usage_ratio", "Share of the swap space in use."),
-        Counter("swap_in_bytes_total", "Brought in from swap."),
-        Counter("swap_out_bytes_total", "Put out to swap."),
-        Gauge("memory_limit_bytes", "Memory that this container may use, where that is limited."),
+        Counter("swap_in_bytes_total", "Bytes read from swap."),
+        Counter("swap_out_bytes_total", "Bytes written to swap."),
+        Gauge("memory_limit_bytes", "Memory limit of this container."),
     )
 
     def __init__(self, ps: Ps, options: Options | None = None, *, platform: str = sys.platform) -> None:
-        self._ps = ps
-        options = options or Options()
-        proc = options.proc
-        self._sys = options.sys
-        # psutil says 0 for what an old kernel or a container does not have, so see for ourselves, once
-        meminfo = _read(f"{proc}/meminfo")
+        super().__init__(ps, options)
+        proc = self._options.proc
+        # psutil returns 0 for fields that an old kernel or a container does not have, so check once which it has
+        meminfo = read_first(f"{proc}/meminfo")
         absent = {name for name, key in _MEMINFO.items() if meminfo and key not in meminfo}
         self._fields = tuple(name for name in _MEMORY_FIELDS if name not in absent)
-        vmstat = _read(f"{proc}/vmstat")
-        self._swap_counts = b"pswpin" in vmstat if meminfo else platform != "win32"
+        vmstat = read_first(f"{proc}/vmstat")
+        self._counts_swapping = b"pswpin" in vmstat if meminfo else platform != "win32"
 
     def collect(self) -> Iterable[Reading]:
         memory = self._ps.virtual_memory()
@@ -58,7 +57,7 @@ class MemoryCollector:
                 yield Reading(f"memory_{name}_bytes", value)
         if memory.total > 0:
             yield Reading("memory_usage_ratio", (memory.total - memory.available) / memory.total)
-        limit = memory_limit(self._sys)
+        limit = memory_limit(self._options.sys)
         if limit is not None:
             yield Reading("memory_limit_bytes", limit)
         swap = self._ps.swap_memory()
@@ -68,14 +67,6 @@ class MemoryCollector:
         yield Reading("swap_used_bytes", swap.used)
         yield Reading("swap_free_bytes", swap.free)
         yield Reading("swap_usage_ratio", swap.used / swap.total)
-        if self._swap_counts:
+        if self._counts_swapping:
             yield Reading("swap_in_bytes_total", swap.sin)
             yield Reading("swap_out_bytes_total", swap.sout)
-
-
-def _read(path: str) -> bytes:
-    """Empty where the file is not, as on every system but Linux."""
-    try:
-        return read_bytes(path)
-    except OSError:
-        return b""

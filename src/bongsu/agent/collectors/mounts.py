@@ -1,128 +1,101 @@
-"""How full a filesystem is, without ever waiting for one that does not answer.
+"""The table of mounted filesystems.
 
-``statvfs`` on a mount whose server died sleeps in the kernel, beyond any signal, until that server is back. So mounts
-of other machines are asked by threads of the prober; a mount whose thread has not come back yet is not asked again.
+The root filesystem is always in it. A chroot, and some containers, have a root directory that is not a mount point, so
+the kernel's table does not list it.
 """
 
 import os
 import re
 import sys
-import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from bongsu.agent.collectors.base import read_bytes
+from bongsu.agent.collectors.base import Ps
+from bongsu.agent.procfs import read_first
 
-REMOTE = frozenset(
-    (
-        *(
-            "nfs",
-            "nfs4",
-            "cifs",
-            "smb2",
-            "smb3",
-            "smbfs",
-            "afs",
-            "9p",
-            "ceph",
-            "glusterfs",
-            "lustre",
-            "ncpfs",
-            "ocfs2",
-            "gfs2",
-        ),
-        *("beegfs", "virtiofs", "webdav", "afpfs", "fuse", "fuseblk", "orangefs", "pvfs2"),
-    )
-)
-# A healthy server answers in milliseconds; the scheduler gives the whole disk collector 2 s.
-WAIT_SECONDS = 0.5
-# Each thread that hangs keeps about 100 KB. Beyond this many, dead mounts wait for their turn.
-MAX_HANGING = 8
 # space, tab, newline and backslash in a mount point
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
-class Usage(NamedTuple):
-    """As df and df -i print it. ``inodes`` is 0 where a filesystem has no fixed number."""
-
-    total: int
-    used: int
-    available: int
-    inodes: int = 0
-    inodes_used: int = 0
+class Mount(NamedTuple):
+    device: str
+    mountpoint: str
+    fstype: str
+    read_only: bool
 
 
-def usage_of(mountpoint: str) -> Usage:
-    """Asks the kernel. Raises OSError; may hang on a mount of another machine."""
-    if sys.platform == "win32":
-        import shutil
+class MountInfo(NamedTuple):
+    """A line of mountinfo. ``device_number``: ``major:minor``."""
 
-        space = shutil.disk_usage(mountpoint)
-        return Usage(space.total, space.used, space.free)
-    stat = os.statvfs(mountpoint)
-    block = stat.f_frsize
-    return Usage(
-        stat.f_blocks * block,
-        (stat.f_blocks - stat.f_bfree) * block,
-        stat.f_bavail * block,
-        stat.f_files,
-        stat.f_files - stat.f_ffree,
-    )
+    device_number: str
+    mount: Mount
 
 
-def read_only_filesystems(proc: str) -> dict[str, bool]:
-    """Mount point -> whether the filesystem itself is read-only, as after an error of its disk; empty elsewhere than
-    on Linux.
+def read_mountinfo(proc: str) -> list[MountInfo]:
+    """The mounts of this process, with whether the filesystem itself is read-only; empty if the system is not Linux.
 
-    From the last column of mountinfo, see proc_pid_mountinfo(5). The options of the mount say something else: a
-    service with systemd's ProtectSystem sees all of its mounts read-only.
+    The filesystem's own options are the last column, see proc_pid_mountinfo(5). It turns read-only after an error of
+    its disk. The options of the mount differ: a service with systemd's ProtectSystem sees all mounts read-only.
     """
+    mounts = []
+    for line in read_first(f"{proc}/self/mountinfo").decode(errors="surrogateescape").splitlines():
+        mount_part, _, filesystem_part = line.partition(" - ")
+        mount_columns, filesystem_columns = mount_part.split(" "), filesystem_part.split(" ")
+        if len(mount_columns) > 4 and len(filesystem_columns) == 3:
+            fstype, device, options = filesystem_columns
+            mount = Mount(_unescaped(device), _unescaped(mount_columns[4]), fstype, "ro" in options.split(","))
+            mounts.append(MountInfo(mount_columns[2], mount))
+    return mounts
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 8)), text)
+
+
+def root_device_number() -> str:
+    device = os.stat("/").st_dev
+    return f"{os.major(device)}:{os.minor(device)}"
+
+
+def list_mounts(
+    ps: Ps,
+    *,
+    proc: str = "/proc",
+    sysfs: str = "/sys",
+    platform: str = sys.platform,
+    root_device: Callable[[], str] = root_device_number,
+) -> list[Mount]:
+    """One mount for each mount point, the root filesystem first."""
+    infos = read_mountinfo(proc)
+    read_only = {info.mount.mountpoint: info.mount.read_only for info in infos}
     try:
-        data = read_bytes(f"{proc}/self/mountinfo")
-    except OSError:
-        return {}
-    found = {}
-    for line in data.decode(errors="surrogateescape").splitlines():
-        before, _, after = line.partition(" - ")
-        fields, of_filesystem = before.split(" "), after.split(" ")
-        if len(fields) > 4 and len(of_filesystem) == 3:
-            mountpoint = _ESCAPED.sub(lambda match: chr(int(match[1], 8)), fields[4])
-            found[mountpoint] = "ro" in of_filesystem[2].split(",")
-    return found
+        # all=True, because the short list leaves out network filesystems
+        partitions = ps.disk_partitions(all=True)
+    except FileNotFoundError:  # a chroot without /proc
+        partitions = []
+    # A dict, because a later mount hides an earlier one at the same mount point.
+    mounts = {
+        partition.mountpoint: Mount(
+            partition.device,
+            partition.mountpoint,
+            partition.fstype,
+            read_only.get(partition.mountpoint, "ro" in partition.opts.split(",")),
+        )
+        for partition in partitions
+        if partition.fstype  # an empty drive on Windows has none
+    }
+    if platform != "win32" and "/" not in mounts:
+        mounts["/"] = _unlisted_root(infos, sysfs, root_device())
+    return sorted(mounts.values(), key=lambda mount: mount.mountpoint != "/")
 
 
-class Prober:
-    """Asks mounts that may hang."""
-
-    def __init__(self, usage: Callable[[str], Usage], wait_seconds: float = WAIT_SECONDS) -> None:
-        self._usage = usage
-        self._wait_seconds = wait_seconds
-        self._lock = threading.Lock()
-        self._hanging: set[str] = set()
-
-    def usage(self, mountpoint: str) -> Usage:
-        """Raises OSError, also when there is no answer in time."""
-        with self._lock:
-            if mountpoint in self._hanging:
-                raise TimeoutError("does not answer")
-            if len(self._hanging) >= MAX_HANGING:
-                raise TimeoutError("not asked, since too many other mounts do not answer")
-            self._hanging.add(mountpoint)
-        answer: list[Usage | OSError] = []
-        thread = threading.Thread(target=self._ask, args=(mountpoint, answer), name="bongsu-mount", daemon=True)
-        thread.start()
-        thread.join(self._wait_seconds)
-        if not answer:
-            raise TimeoutError("does not answer")
-        if isinstance(answer[0], OSError):
-            raise answer[0]
-        return answer[0]
-
-    def _ask(self, mountpoint: str, answer: list[Usage | OSError]) -> None:
-        try:
-            result: Usage | OSError = self._usage(mountpoint)
-        except OSError as error:
-            result = error
-        with self._lock:
-            self._hanging.discard(mountpoint)
-        answer.append(result)
+def _unlisted_root(infos: list[MountInfo], sysfs: str, device_number: str) -> Mount:
+    """The root filesystem as another mount of the same device shows it, or with what is known about its device."""
+    for info in infos:
+        if info.device_number == device_number:
+            return info.mount._replace(mountpoint="/")
+    device = "rootfs"
+    for line in read_first(f"{sysfs}/dev/block/{device_number}/uevent").decode(errors="replace").splitlines():
+        if line.startswith("DEVNAME="):
+            device = "/dev/" + line.removeprefix("DEVNAME=")
+    return Mount(device, "/", "unknown", bool(os.statvfs("/").f_flag & os.ST_RDONLY))

@@ -3,79 +3,54 @@
 import sys
 from collections.abc import Iterable
 
-from bongsu.agent.collectors.base import Counter, Filter, Gauge, Labels, Options, Ps, Reading
+from bongsu.agent.collectors.base import Collector, Counter, Filter, Gauge, Labels, Options, Ps, Reading, words
 
-# The loopback, one end of a pair whose other end is in a container, and bridges that count what their members count
-# already.
+# Loopback, tunnels, the host's ends of virtual pairs, and bridges, whose traffic their members count already.
 DEFAULT_INTERFACES = Filter(
-    exclude=(
-        *(
-            "lo",
-            "lo0",
-            "Loopback*",
-            "veth*",
-            "docker*",
-            "br-*",
-            "virbr*",
-            "vnet*",
-            "cni*",
-            "cali*",
-            "flannel*",
-            "lxc*",
-            "podman*",
-        ),
-        *(
-            "ifb*",
-            "dummy*",
-            "sit*",
-            "ip6tnl*",
-            "tunl*",
-            "gre*",
-            "erspan*",
-            "kube-*",
-            "nodelocaldns",
-            "awdl*",
-            "llw*",
-            "gif*",
-            "stf*",
-        ),
-        *("anpi*", "ap[0-9]*", "bridge[0-9]*", "isatap*", "Teredo*"),
+    exclude=words(
+        """
+        lo lo0 Loopback*
+        veth* docker* br-* virbr* vnet* cni* cali* flannel* lxc* podman* kube-* nodelocaldns
+        ifb* dummy* sit* ip6tnl* tunl* gre* erspan* isatap* Teredo* gif* stf*
+        awdl* llw* anpi* ap[0-9]* bridge[0-9]*
+        """
     )
 )
-# The driver says 65535 Mbit/s (2^16 - 1) when it does not know.
+# Drivers report 65535 Mbit/s (2^16 - 1) if they do not know the speed.
 _UNKNOWN_SPEED = 65_535
 
 
-class NetworkCollector:
+class NetworkCollector(Collector):
     """Traffic per interface.
 
     Source: ``psutil.net_io_counters`` (Linux: ``/proc/net/dev``) and ``psutil.net_if_stats`` for state and speed.
-    Filter ``interfaces``.
+    Filter: ``interfaces``.
     """
 
     name = "network"
+    filters = ("interfaces",)
     metrics = (
         Counter("network_receive_bytes_total", "Bytes received."),
         Counter("network_transmit_bytes_total", "Bytes sent."),
         Counter("network_receive_packets_total", "Packets received."),
         Counter("network_transmit_packets_total", "Packets sent."),
-        Counter("network_receive_errors_total", "Packets that arrived broken."),
-        Counter("network_transmit_errors_total", "Packets that could not be sent."),
-        Counter("network_receive_drops_total", "Packets thrown away on arrival."),
-        Counter("network_transmit_drops_total", "Packets thrown away instead of sent."),
-        Gauge("network_up", "1 when the interface is up, 0 when it is not."),
+        Counter("network_receive_errors_total", "Packets received with errors."),
+        Counter("network_transmit_errors_total", "Packets that could not be sent because of errors."),
+        Counter("network_receive_drops_total", "Received packets that were dropped."),
+        Counter("network_transmit_drops_total", "Outgoing packets that were dropped."),
+        Gauge("network_up", "1 if the interface is up, 0 if it is down."),
         Gauge("network_speed_bits", "Speed of the link in bits per second."),
     )
 
     def __init__(self, ps: Ps, options: Options | None = None) -> None:
-        self._ps = ps
-        self._wanted = (options or Options()).filter("interfaces", DEFAULT_INTERFACES)
+        super().__init__(ps, options)
+        self._is_selected = self._options.filter("interfaces", DEFAULT_INTERFACES)
         self._labels: dict[str, Labels] = {}
 
     def collect(self) -> Iterable[Reading]:
-        # nowrap: psutil would keep a copy of all counters to hide a reset, which the API server knows how to read
+        # nowrap=True would make psutil keep a copy of all counters to hide resets, which the API server handles itself
         counters = self._ps.net_io_counters(pernic=True, nowrap=False)
-        names = [name for name in counters if self._wanted(name)]
+        names = [name for name in counters if self._is_selected(name)]
         for name in names:
             io = counters[name]
             labels = self._labels.setdefault(name, (("interface", name),))
@@ -86,12 +61,12 @@ class NetworkCollector:
             yield Reading("network_receive_errors_total", io.errin, labels)
             yield Reading("network_transmit_errors_total", io.errout, labels)
             yield Reading("network_receive_drops_total", io.dropin, labels)
-            if sys.platform != "darwin":  # macOS has no such counter and psutil says 0
+            if sys.platform != "darwin":  # macOS has no such counter; psutil returns 0
                 yield Reading("network_transmit_drops_total", io.dropout, labels)
         stats = self._ps.net_if_stats()
         for name in names:
             state = stats.get(name)
-            if state is None:  # went away between the two readings
+            if state is None:  # it disappeared between the two calls
                 continue
             labels = self._labels[name]
             yield Reading("network_up", 1.0 if state.isup else 0.0, labels)

@@ -1,21 +1,20 @@
-"""Network connections by state, as far as the kernel counts them anyway."""
+"""TCP connections by state and UDP sockets, from counters that the kernel keeps anyway."""
 
-import os
 from collections.abc import Iterable
 
-from bongsu.agent.collectors.base import Gauge, Labels, Options, Ps, Reading, read_bytes
+from bongsu.agent.collectors.base import Collector, Gauge, Labels, Options, Ps, Reading
+from bongsu.agent.procfs import PAGE_BYTES, read_bytes
 
-# /proc/net/sockstat word -> state, for the line "TCP:"
+# word in the line "TCP:" of /proc/net/sockstat -> state
 _TCP_STATES = {"inuse": "in_use", "orphan": "orphan", "tw": "time_wait", "alloc": "allocated"}
 _ESTABLISHED = "CurrEstab"
 
 
-class SocketsCollector:
+class SocketsCollector(Collector):
     """TCP connections by state and UDP sockets, IPv4 and IPv6 added up.
 
-    Source: ``/proc/net/sockstat``, ``sockstat6`` and ``CurrEstab`` of ``/proc/net/snmp``: 0.1 ms however many
-    connections there are, where ``psutil.net_connections`` looks at each one (8 ms and more). Linux only; elsewhere
-    nothing.
+    Source: ``/proc/net/sockstat``, ``sockstat6`` and ``CurrEstab`` in ``/proc/net/snmp``. This takes 0.1 ms whatever
+    the number of connections; ``psutil.net_connections`` looks at each one, which takes 8 ms or more. Linux only.
     """
 
     name = "sockets"
@@ -23,39 +22,40 @@ class SocketsCollector:
         Gauge("network_tcp_connections", "TCP connections by state."),
         Gauge("network_udp_sockets", "UDP sockets in use."),
         Gauge("network_sockets_used", "Sockets of all kinds."),
-        Gauge("network_tcp_memory_bytes", "Memory that TCP buffers take."),
+        Gauge("network_tcp_memory_bytes", "Memory used by TCP buffers."),
     )
 
     def __init__(self, ps: Ps, options: Options | None = None) -> None:
-        self._net = f"{(options or Options()).proc}/net"
+        super().__init__(ps, options)
+        self._net = f"{self._options.proc}/net"
         self._labels: dict[str, Labels] = {
             state: (("state", state),) for state in ("established", *_TCP_STATES.values())
         }
 
     def collect(self) -> Iterable[Reading]:
         try:
-            four = _table(read_bytes(f"{self._net}/sockstat"))
+            ipv4 = _table(read_bytes(f"{self._net}/sockstat"))
         except FileNotFoundError:  # not Linux
             return
         try:
-            six = _table(read_bytes(f"{self._net}/sockstat6"))
-        except FileNotFoundError:  # IPv6 is switched off
-            six = {}
-        tcp = four.get("TCP", {})
+            ipv6 = _table(read_bytes(f"{self._net}/sockstat6"))
+        except FileNotFoundError:  # IPv6 is disabled
+            ipv6 = {}
+        tcp = ipv4.get("TCP", {})
         for word, state in _TCP_STATES.items():
             if word in tcp:
-                # the other words of the line are for both protocols already
-                both = six.get("TCP6", {}).get("inuse", 0) if word == "inuse" else 0
-                yield Reading("network_tcp_connections", tcp[word] + both, self._labels[state])
+                # the other words of this line count both protocols already
+                tcp6 = ipv6.get("TCP6", {}).get("inuse", 0) if word == "inuse" else 0
+                yield Reading("network_tcp_connections", tcp[word] + tcp6, self._labels[state])
         established = _established(read_bytes(f"{self._net}/snmp"))
         if established is not None:
             yield Reading("network_tcp_connections", established, self._labels["established"])
-        if "inuse" in four.get("UDP", {}):
-            yield Reading("network_udp_sockets", four["UDP"]["inuse"] + six.get("UDP6", {}).get("inuse", 0))
-        if "used" in four.get("sockets", {}):
-            yield Reading("network_sockets_used", four["sockets"]["used"])
+        if "inuse" in ipv4.get("UDP", {}):
+            yield Reading("network_udp_sockets", ipv4["UDP"]["inuse"] + ipv6.get("UDP6", {}).get("inuse", 0))
+        if "used" in ipv4.get("sockets", {}):
+            yield Reading("network_sockets_used", ipv4["sockets"]["used"])
         if "mem" in tcp:  # in pages
-            yield Reading("network_tcp_memory_bytes", tcp["mem"] * os.sysconf("SC_PAGE_SIZE"))
+            yield Reading("network_tcp_memory_bytes", tcp["mem"] * PAGE_BYTES)
 
 
 def _table(data: bytes) -> dict[str, dict[str, int]]:

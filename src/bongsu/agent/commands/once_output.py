@@ -1,0 +1,165 @@
+"""The output of ``bongsu agent once``: a table, JSON or Prometheus text.
+
+The table shows values as top, free, df and ip do: percent, KiB, and a rate for counters.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from bongsu.agent.collectors.base import Collector, Metric, Reading, SeriesKey
+from bongsu.core.samples import Process
+from bongsu.core.series import Kind, family_of
+from bongsu.core.units import format_bytes, format_duration
+
+# Shown as 3d 4h instead of 273600 s.
+_LONG_DURATIONS = ("system_uptime_seconds", "battery_left_seconds", "agent_queue_age_seconds")
+
+
+class RatedReadings:
+    """The ``current`` readings, with rates since the ``previous`` ones ``elapsed`` seconds earlier."""
+
+    def __init__(
+        self, previous: Iterable[Reading], current: Iterable[Reading], elapsed: float, collectors: Iterable[Collector]
+    ) -> None:
+        self._previous: dict[SeriesKey, float] = {(metric, labels): value for metric, value, labels in previous}
+        self.readings = list(current)
+        self._elapsed = elapsed
+        self.metrics: dict[str, Metric] = {}
+        self.processes: list[Process] = []
+        for collector in collectors:
+            self.processes += collector.processes
+            self.metrics |= {metric.name: metric for metric in collector.metrics} | collector.discovered
+
+    def rate(self, reading: Reading) -> float | None:
+        """Per second. None for a gauge, a new series and a counter that was reset."""
+        metric = self.metrics.get(reading.metric)
+        previous = self._previous.get((reading.metric, reading.labels))
+        if metric is None or metric.kind is not Kind.COUNTER or previous is None or reading.value < previous:
+            return None
+        return (reading.value - previous) / self._elapsed
+
+
+def as_json(rated: RatedReadings) -> str:
+    """One object for each series and each process. NaN becomes null."""
+    series = [
+        {
+            "metric": reading.metric,
+            "labels": dict(reading.labels),
+            "type": family_of(reading.metric),
+            "unit": rated.metrics[reading.metric].unit,
+            "kind": rated.metrics[reading.metric].kind.value,
+            "value": None if math.isnan(reading.value) else reading.value,
+            "rate": rated.rate(reading),
+        }
+        for reading in rated.readings
+    ]
+    processes = [process._asdict() for process in rated.processes]
+    return json.dumps({"series": series, "processes": processes}, indent=2, ensure_ascii=False)
+
+
+def as_prometheus(rated: RatedReadings) -> str:
+    """https://prometheus.io/docs/instrumenting/exposition_formats/"""
+    by_metric: dict[str, list[Reading]] = {}
+    for reading in rated.readings:
+        by_metric.setdefault(reading.metric, []).append(reading)
+    lines = []
+    for name, readings in by_metric.items():
+        metric = rated.metrics[name]
+        lines += [f"# HELP {name} {metric.help}", f"# TYPE {name} {metric.kind.value}"]
+        for reading in readings:
+            labels = ",".join(f'{label}="{_escaped(value)}"' for label, value in reading.labels)
+            value = "NaN" if math.isnan(reading.value) else repr(float(reading.value))
+            lines.append(f"{name}{{{labels}}} {value}" if labels else f"{name} {value}")
+    return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def as_table(rated: RatedReadings) -> str:
+    """One section for each family of metrics, with one row for each series, then the processes."""
+    families: dict[str, list[tuple[str, str, str, str]]] = {}
+    for reading in rated.readings:
+        metric = rated.metrics[reading.metric]
+        rate = rated.rate(reading)
+        families.setdefault(family_of(reading.metric), []).append(
+            (
+                reading.metric,
+                " ".join(f"{name}={value}" for name, value in reading.labels),
+                format_metric(metric, reading.value),
+                "" if rate is None else format_rate(metric, rate),
+            )
+        )
+    rows = [row for family in families.values() for row in family]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+    lines = []
+    for family, members in families.items():
+        lines += ["", family.upper()]
+        previous_name = ""
+        for name, labels, value, rate_text in members:
+            shown_name = "" if name == previous_name else name
+            previous_name = name
+            line = f"  {shown_name:{widths[0]}}  {labels:{widths[1]}}  {value:>{widths[2]}}  {rate_text:>{widths[3]}}"
+            lines.append(line.rstrip())
+    return "\n".join([*lines, *_process_rows(rated.processes)]).lstrip("\n")
+
+
+def _process_rows(processes: Sequence[Process]) -> list[str]:
+    if not processes:
+        return []
+    width = max(len(process.user) for process in processes)
+    rows = ["", "PROCESSES"]
+    for process in processes:
+        share, size = f"{process.cpu_ratio * 100:.1f} %", format_bytes(process.memory_bytes)
+        rows.append(f"  {process.pid:>7}  {process.user:{width}}  {share:>8}  {size:>10}  {process.name}")
+    return rows
+
+
+def format_metric(metric: Metric, value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    format_value = _FORMATTERS.get(metric.unit)
+    if metric.name in _LONG_DURATIONS:
+        return format_duration(value)
+    if format_value is not None and metric.name != "system_entropy_bits":  # these bits are no bit rate
+        return format_value(value)
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
+
+
+def format_rate(metric: Metric, rate: float) -> str:
+    """Seconds per second are a share of the time, so they are shown in percent."""
+    if metric.unit == "seconds":
+        return f"{rate * 100:.1f} %"
+    if metric.unit == "bytes":
+        return f"{format_bytes(rate)}/s"
+    return f"{rate:,.1f}/s"
+
+
+def _seconds(value: float) -> str:
+    if value and abs(value) < 1:
+        return f"{value * 1000:.2f} ms"
+    return f"{value:,.1f} s"
+
+
+def _bits(value: float) -> str:
+    return f"{value / 1e9:g} Gbit/s" if value >= 1e9 else f"{value / 1e6:g} Mbit/s"
+
+
+def _hertz(value: float) -> str:
+    return f"{value / 1e9:.2f} GHz" if value >= 1e9 else f"{value / 1e6:.0f} MHz"
+
+
+_FORMATTERS: Mapping[str, Callable[[float], str]] = {
+    "bytes": format_bytes,
+    "ratio": lambda value: f"{value * 100:.1f} %",
+    "celsius": lambda value: f"{value:.1f} °C",
+    "seconds": _seconds,
+    "bits": _bits,
+    "joules": lambda value: f"{value:,.0f} J",
+    "hertz": _hertz,
+    "volts": lambda value: f"{value:.2f} V",
+    "watts": lambda value: f"{value:.1f} W",
+    "rpm": lambda value: f"{value:.0f} rpm",
+}

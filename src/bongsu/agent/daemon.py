@@ -1,0 +1,66 @@
+"""The running agent: takes samples and sends them, with one configuration."""
+
+import gc
+import socket
+from collections.abc import Sequence
+
+import psutil
+
+from bongsu.agent.config import Config
+from bongsu.agent.delivery.backlog import Backlog
+from bongsu.agent.identity import host_facts
+from bongsu.agent.log import Log
+from bongsu.agent.sampling.cost_limiter import CostLimiter
+from bongsu.agent.sampling.runner import TIMEOUT_SECONDS, RunningCollector
+from bongsu.agent.sampling.scheduler import Scheduler, Wakeup
+from bongsu.agent.stats import Stats
+from bongsu.agent.status_file import WRITE_INTERVAL_MS, write_status
+from bongsu.agent.wiring import make_collectors, make_identity, make_sender
+from bongsu.core.clock import SystemClock
+
+STOP_SECONDS = 2.0
+
+
+class Agent:
+    def __init__(self, config: Config, agent_id: str, backlog: Backlog, stats: Stats, log: Log) -> None:
+        self.log = log
+        self._config = config
+        self._agent_id = agent_id
+        self._stats = stats
+        self._facts = host_facts(psutil)
+        self._sender = make_sender(config, agent_id, backlog, stats, log, lambda: self._facts)
+        self._collectors = make_collectors(config, log.problem, stats)
+        self._cost_limiter = CostLimiter(
+            cpu_limit=config.cpu_limit, memory_limit_bytes=config.memory_limit_bytes, stats=stats, log=log
+        )
+        self._scheduler = Scheduler(
+            self._collectors,
+            interval_ms=config.interval_ms,
+            sink=self._sender.put,
+            log=log,
+            stats=stats,
+            clock=SystemClock(),
+            timeout_seconds=min(TIMEOUT_SECONDS, config.interval_ms / 2000),
+            after_tick=self._after_tick,
+        )
+
+    def run(self, wakeup: Wakeup) -> None:
+        """Runs until ``wakeup`` stops it. Before it returns, it sends or buffers all waiting frames."""
+        self._sender.start()
+        # the garbage collector need not look at objects that live as long as the process
+        gc.collect()
+        gc.freeze()
+        self._scheduler.run(wakeup)
+        for collector, _ in self._collectors:
+            collector.close()
+        if not self._sender.stop(STOP_SECONDS):
+            self.log.error("The server did not respond in time; the frames that were being sent may be lost.")
+
+    def _after_tick(self, collectors: Sequence[RunningCollector]) -> None:
+        self._cost_limiter.check(collectors)
+        if socket.gethostname() != self._facts.hostname:
+            old_name, self._facts = self._facts.hostname, host_facts(psutil)
+            self._sender.identify(make_identity(self._config, self._agent_id, self._facts.hostname))
+            self.log.info(f"The host name changed from {old_name} to {self._facts.hostname}.")
+        if (self._stats.ticks - 1) % max(1, WRITE_INTERVAL_MS // self._config.interval_ms) == 0:
+            write_status(self._config, self._stats, collectors)
