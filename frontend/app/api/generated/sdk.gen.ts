@@ -19,9 +19,9 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
 };
 
 /**
- * State of the API server
+ * Get the state of the API server
  *
- * Answers 200 as long as the API server does; ``status`` and ``problems`` say whether all is well.
+ * Answers 200 as long as the API server runs; `status` and `problems` tell whether all is well.
  */
 export const getHealth = <ThrowOnError extends boolean = false>(options?: Options<GetHealthData, ThrowOnError>): RequestResult<GetHealthResponses, GetHealthErrors, ThrowOnError> => (options?.client ?? client).get<GetHealthResponses, GetHealthErrors, ThrowOnError>({
     responseType: 'json',
@@ -31,9 +31,9 @@ export const getHealth = <ThrowOnError extends boolean = false>(options?: Option
 });
 
 /**
- * Whether the first account must be made
+ * Get the state of the setup
  *
- * Public: the page asks before it knows who is there.
+ * Public: tells whether the first account must be made, and whether OpenID login is offered.
  */
 export const getSetup = <ThrowOnError extends boolean = false>(options?: Options<GetSetupData, ThrowOnError>): RequestResult<GetSetupResponses, GetSetupErrors, ThrowOnError> => (options?.client ?? client).get<GetSetupResponses, GetSetupErrors, ThrowOnError>({
     responseType: 'json',
@@ -42,9 +42,9 @@ export const getSetup = <ThrowOnError extends boolean = false>(options?: Options
 });
 
 /**
- * Make the first account
+ * Create the first account
  *
- * Makes an admin and logs them in. Works once.
+ * Creates the first admin and logs them in. Works once.
  */
 export const finishSetup = <ThrowOnError extends boolean = false>(options: Options<FinishSetupData, ThrowOnError>): RequestResult<FinishSetupResponses, FinishSetupErrors, ThrowOnError> => (options.client ?? client).post<FinishSetupResponses, FinishSetupErrors, ThrowOnError>({
     responseType: 'json',
@@ -59,9 +59,9 @@ export const finishSetup = <ThrowOnError extends boolean = false>(options: Optio
 /**
  * Log in
  *
- * An access token, and a refresh token in a cookie. 401 `second_factor_required`: again, with `code`.
+ * Returns an access token and sets the refresh cookie. 401 `second_factor_required`: try again with `code`.
  *
- * The answer to a wrong password and to an account that does not exist is the same, and takes as long.
+ * A wrong password and an account that does not exist get the same answer after the same time.
  */
 export const logIn = <ThrowOnError extends boolean = false>(options: Options<LogInData, ThrowOnError>): RequestResult<LogInResponses, LogInErrors, ThrowOnError> => (options.client ?? client).post<LogInResponses, LogInErrors, ThrowOnError>({
     responseType: 'json',
@@ -74,9 +74,9 @@ export const logIn = <ThrowOnError extends boolean = false>(options: Options<Log
 });
 
 /**
- * The next access token
+ * Get the next access token
  *
- * By the cookie. Each refresh token is good for one time; one that comes back later ends the session.
+ * Uses the refresh cookie. Each refresh token works once; using it again later ends the session.
  */
 export const refreshLogin = <ThrowOnError extends boolean = false>(options?: Options<RefreshLoginData, ThrowOnError>): RequestResult<RefreshLoginResponses, RefreshLoginErrors, ThrowOnError> => (options?.client ?? client).post<RefreshLoginResponses, RefreshLoginErrors, ThrowOnError>({
     responseType: 'json',
@@ -87,28 +87,28 @@ export const refreshLogin = <ThrowOnError extends boolean = false>(options?: Opt
 /**
  * Log out
  *
- * Ends the session of the cookie: its access tokens with it.
+ * Ends the session of the cookie, and with it its access tokens.
  */
 export const logOut = <ThrowOnError extends boolean = false>(options?: Options<LogOutData, ThrowOnError>): RequestResult<LogOutResponses, LogOutErrors, ThrowOnError> => (options?.client ?? client).post<LogOutResponses, LogOutErrors, ThrowOnError>({ url: '/api/auth/logout', ...options });
 
 /**
- * Go to the OpenID provider
+ * Log in with the OpenID provider
  *
- * Public. A redirect; 404 when there is no provider.
+ * Public. Redirects to the provider; 404 if none is configured.
  */
 export const beginOidc = <ThrowOnError extends boolean = false>(options?: Options<BeginOidcData, ThrowOnError>): RequestResult<unknown, BeginOidcErrors, ThrowOnError> => (options?.client ?? client).get<unknown, BeginOidcErrors, ThrowOnError>({ url: '/api/auth/oidc/login', ...options });
 
 /**
- * Back from the provider
+ * Return from the OpenID provider
  *
- * Public. A redirect to the dashboard, logged in, or to the login page, which says that it did not work.
+ * Public. Redirects to the dashboard, or to the login page if the login failed.
  */
 export const finishOidc = <ThrowOnError extends boolean = false>(options?: Options<FinishOidcData, ThrowOnError>): RequestResult<unknown, FinishOidcErrors, ThrowOnError> => (options?.client ?? client).get<unknown, FinishOidcErrors, ThrowOnError>({ url: '/api/auth/oidc/callback', ...options });
 
 /**
- * Who one is
+ * Get your own account
  *
- * Of an API token: its owner, with the role and the tags that the token has.
+ * For an API token: its owner, with the role and tags of the token.
  */
 export const getAccount = <ThrowOnError extends boolean = false>(options?: Options<GetAccountData, ThrowOnError>): RequestResult<GetAccountResponses, GetAccountErrors, ThrowOnError> => (options?.client ?? client).get<GetAccountResponses, GetAccountErrors, ThrowOnError>({
     responseType: 'json',
@@ -118,9 +118,9 @@ export const getAccount = <ThrowOnError extends boolean = false>(options?: Optio
 });
 
 /**
- * Change one's name
+ * Change your name
  *
- * The address and the role are for an admin to change.
+ * Only an admin can change the email address and the role.
  */
 export const updateAccount = <ThrowOnError extends boolean = false>(options: Options<UpdateAccountData, ThrowOnError>): RequestResult<UpdateAccountResponses, UpdateAccountErrors, ThrowOnError> => (options.client ?? client).patch<UpdateAccountResponses, UpdateAccountErrors, ThrowOnError>({
     responseType: 'json',
@@ -134,7 +134,7 @@ export const updateAccount = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * Change one's password
+ * Change your password
  *
  * Ends all other sessions.
  */
@@ -151,7 +151,7 @@ export const changePassword = <ThrowOnError extends boolean = false>(options: Op
 /**
  * Log out everywhere
  *
- * This session too. API tokens go on.
+ * Ends all sessions, including this one. API tokens remain valid.
  */
 export const endSessions = <ThrowOnError extends boolean = false>(options?: Options<EndSessionsData, ThrowOnError>): RequestResult<EndSessionsResponses, EndSessionsErrors, ThrowOnError> => (options?.client ?? client).delete<EndSessionsResponses, EndSessionsErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -160,9 +160,9 @@ export const endSessions = <ThrowOnError extends boolean = false>(options?: Opti
 });
 
 /**
- * Where one is logged in
+ * List your sessions
  *
- * Those that have not expired.
+ * Sessions that have not expired.
  */
 export const listSessions = <ThrowOnError extends boolean = false>(options?: Options<ListSessionsData, ThrowOnError>): RequestResult<ListSessionsResponses, ListSessionsErrors, ThrowOnError> => (options?.client ?? client).get<ListSessionsResponses, ListSessionsErrors, ThrowOnError>({
     responseType: 'json',
@@ -172,9 +172,9 @@ export const listSessions = <ThrowOnError extends boolean = false>(options?: Opt
 });
 
 /**
- * Log out elsewhere
+ * End a session
  *
- * Ends one of one's sessions.
+ * Ends one of your sessions.
  */
 export const endSession = <ThrowOnError extends boolean = false>(options: Options<EndSessionData, ThrowOnError>): RequestResult<EndSessionResponses, EndSessionErrors, ThrowOnError> => (options.client ?? client).delete<EndSessionResponses, EndSessionErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -183,9 +183,9 @@ export const endSession = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
- * Turn it off
+ * Turn the second factor off
  *
- * The password is enough again.
+ * From now on, the password is enough to log in.
  */
 export const deleteSecondFactor = <ThrowOnError extends boolean = false>(options: Options<DeleteSecondFactorData, ThrowOnError>): RequestResult<DeleteSecondFactorResponses, DeleteSecondFactorErrors, ThrowOnError> => (options.client ?? client).delete<DeleteSecondFactorResponses, DeleteSecondFactorErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -198,9 +198,9 @@ export const deleteSecondFactor = <ThrowOnError extends boolean = false>(options
 });
 
 /**
- * A secret for an authenticator app
+ * Begin to set up a second factor
  *
- * Nothing changes until a code confirms it.
+ * Returns a secret for an authenticator app. Nothing changes until a code confirms it.
  */
 export const beginSecondFactor = <ThrowOnError extends boolean = false>(options: Options<BeginSecondFactorData, ThrowOnError>): RequestResult<BeginSecondFactorResponses, BeginSecondFactorErrors, ThrowOnError> => (options.client ?? client).post<BeginSecondFactorResponses, BeginSecondFactorErrors, ThrowOnError>({
     responseType: 'json',
@@ -214,9 +214,9 @@ export const beginSecondFactor = <ThrowOnError extends boolean = false>(options:
 });
 
 /**
- * Turn it on
+ * Turn the second factor on
  *
- * From now on a code is needed to log in.
+ * From now on, logging in requires a code.
  */
 export const confirmSecondFactor = <ThrowOnError extends boolean = false>(options: Options<ConfirmSecondFactorData, ThrowOnError>): RequestResult<ConfirmSecondFactorResponses, ConfirmSecondFactorErrors, ThrowOnError> => (options.client ?? client).put<ConfirmSecondFactorResponses, ConfirmSecondFactorErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -229,7 +229,7 @@ export const confirmSecondFactor = <ThrowOnError extends boolean = false>(option
 });
 
 /**
- * Everybody who may log in
+ * List users
  *
  * Oldest first.
  */
@@ -241,9 +241,9 @@ export const listUsers = <ThrowOnError extends boolean = false>(options?: Option
 });
 
 /**
- * Add a person
+ * Create a user
  *
- * The password is given to the person by some other way.
+ * Tell the person the password in some other way.
  */
 export const createUser = <ThrowOnError extends boolean = false>(options: Options<CreateUserData, ThrowOnError>): RequestResult<CreateUserResponses, CreateUserErrors, ThrowOnError> => (options.client ?? client).post<CreateUserResponses, CreateUserErrors, ThrowOnError>({
     responseType: 'json',
@@ -257,9 +257,9 @@ export const createUser = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
- * Remove a person
+ * Delete a user
  *
- * Ends their sessions and API tokens. What they did stays in the audit log.
+ * Ends their sessions and deletes their API tokens. Their entries in the audit log remain.
  */
 export const deleteUser = <ThrowOnError extends boolean = false>(options: Options<DeleteUserData, ThrowOnError>): RequestResult<DeleteUserResponses, DeleteUserErrors, ThrowOnError> => (options.client ?? client).delete<DeleteUserResponses, DeleteUserErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -268,9 +268,9 @@ export const deleteUser = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
- * Change a person's rights
+ * Change a user
  *
- * Works at once: also on who is logged in.
+ * Takes effect at once, also for people who are logged in.
  */
 export const updateUser = <ThrowOnError extends boolean = false>(options: Options<UpdateUserData, ThrowOnError>): RequestResult<UpdateUserResponses, UpdateUserErrors, ThrowOnError> => (options.client ?? client).patch<UpdateUserResponses, UpdateUserErrors, ThrowOnError>({
     responseType: 'json',
@@ -284,7 +284,7 @@ export const updateUser = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
- * API tokens
+ * List API tokens
  *
  * Newest first.
  */
@@ -296,9 +296,9 @@ export const listApiTokens = <ThrowOnError extends boolean = false>(options?: Op
 });
 
 /**
- * Make an API token
+ * Create an API token
  *
- * Shown once: only its hash is stored.
+ * The token is shown only here: just its hash is stored.
  */
 export const createApiToken = <ThrowOnError extends boolean = false>(options: Options<CreateApiTokenData, ThrowOnError>): RequestResult<CreateApiTokenResponses, CreateApiTokenErrors, ThrowOnError> => (options.client ?? client).post<CreateApiTokenResponses, CreateApiTokenErrors, ThrowOnError>({
     responseType: 'json',
@@ -312,9 +312,9 @@ export const createApiToken = <ThrowOnError extends boolean = false>(options: Op
 });
 
 /**
- * End an API token
+ * Delete an API token
  *
- * At once. One's own; an admin may end anybody's.
+ * The token stops working at once. People may delete their own tokens, admins those of everybody.
  */
 export const deleteApiToken = <ThrowOnError extends boolean = false>(options: Options<DeleteApiTokenData, ThrowOnError>): RequestResult<DeleteApiTokenResponses, DeleteApiTokenErrors, ThrowOnError> => (options.client ?? client).delete<DeleteApiTokenResponses, DeleteApiTokenErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -323,10 +323,10 @@ export const deleteApiToken = <ThrowOnError extends boolean = false>(options: Op
 });
 
 /**
- * Get an agent's token
+ * Enrol an agent
  *
- * For agents. 401: the enrolment token is not good (any more). 409 `already_enrolled`: this agent had a token
- * before, so it needs an enrolment token that was made for it.
+ * For agents. 401: the enrolment token is invalid, expired or used up. 409 `already_enrolled`: this agent had a
+ * token before, so it needs an enrolment token that was made for it.
  */
 export const enrolAgent = <ThrowOnError extends boolean = false>(options: Options<EnrolAgentData, ThrowOnError>): RequestResult<EnrolAgentResponses, EnrolAgentErrors, ThrowOnError> => (options.client ?? client).post<EnrolAgentResponses, EnrolAgentErrors, ThrowOnError>({
     responseType: 'json',
@@ -341,7 +341,7 @@ export const enrolAgent = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Replace an agent's token
  *
- * For agents, with the token that they have. The old one is good for ten minutes more.
+ * For agents, with their present token, which remains valid for ten more minutes.
  */
 export const rotateAgentToken = <ThrowOnError extends boolean = false>(options?: Options<RotateAgentTokenData, ThrowOnError>): RequestResult<RotateAgentTokenResponses, RotateAgentTokenErrors, ThrowOnError> => (options?.client ?? client).post<RotateAgentTokenResponses, RotateAgentTokenErrors, ThrowOnError>({
     responseType: 'json',
@@ -350,9 +350,9 @@ export const rotateAgentToken = <ThrowOnError extends boolean = false>(options?:
 });
 
 /**
- * Enrolment tokens
+ * List enrolment tokens
  *
- * Also those that are used up or expired, until somebody removes them.
+ * Includes tokens that are used up or expired, until somebody deletes them.
  */
 export const listEnrolmentTokens = <ThrowOnError extends boolean = false>(options?: Options<ListEnrolmentTokensData, ThrowOnError>): RequestResult<ListEnrolmentTokensResponses, ListEnrolmentTokensErrors, ThrowOnError> => (options?.client ?? client).get<ListEnrolmentTokensResponses, ListEnrolmentTokensErrors, ThrowOnError>({
     responseType: 'json',
@@ -362,9 +362,9 @@ export const listEnrolmentTokens = <ThrowOnError extends boolean = false>(option
 });
 
 /**
- * Add a server
+ * Create an enrolment token
  *
- * Shown once: only its hash is stored.
+ * The token is shown only here: just its hash is stored.
  */
 export const createEnrolmentToken = <ThrowOnError extends boolean = false>(options: Options<CreateEnrolmentTokenData, ThrowOnError>): RequestResult<CreateEnrolmentTokenResponses, CreateEnrolmentTokenErrors, ThrowOnError> => (options.client ?? client).post<CreateEnrolmentTokenResponses, CreateEnrolmentTokenErrors, ThrowOnError>({
     responseType: 'json',
@@ -378,9 +378,9 @@ export const createEnrolmentToken = <ThrowOnError extends boolean = false>(optio
 });
 
 /**
- * Let nobody in with it
+ * Delete an enrolment token
  *
- * Agents that enrolled with it stay.
+ * Nobody can enrol with it any more. Agents that did so stay enrolled.
  */
 export const deleteEnrolmentToken = <ThrowOnError extends boolean = false>(options: Options<DeleteEnrolmentTokenData, ThrowOnError>): RequestResult<DeleteEnrolmentTokenResponses, DeleteEnrolmentTokenErrors, ThrowOnError> => (options.client ?? client).delete<DeleteEnrolmentTokenResponses, DeleteEnrolmentTokenErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -389,9 +389,9 @@ export const deleteEnrolmentToken = <ThrowOnError extends boolean = false>(optio
 });
 
 /**
- * Let an agent send no more
+ * Revoke an agent's token
  *
- * At once. What it has sent stays; an enrolment token for this server lets it in again.
+ * The agent can no longer push. Its data stays; an enrolment token for this server lets it in again.
  */
 export const revokeAgent = <ThrowOnError extends boolean = false>(options: Options<RevokeAgentData, ThrowOnError>): RequestResult<RevokeAgentResponses, RevokeAgentErrors, ThrowOnError> => (options.client ?? client).delete<RevokeAgentResponses, RevokeAgentErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -402,7 +402,7 @@ export const revokeAgent = <ThrowOnError extends boolean = false>(options: Optio
 /**
  * Set a server's tags
  *
- * All of them; what the agent says of itself stays beside them.
+ * Replaces the tags that people set; the tags that the agent reports remain.
  */
 export const setServerTags = <ThrowOnError extends boolean = false>(options: Options<SetServerTagsData, ThrowOnError>): RequestResult<SetServerTagsResponses, SetServerTagsErrors, ThrowOnError> => (options.client ?? client).put<SetServerTagsResponses, SetServerTagsErrors, ThrowOnError>({
     responseType: 'json',
@@ -416,9 +416,9 @@ export const setServerTags = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * Who changed what
+ * Read the audit log
  *
- * Never holds a secret. What is older than the range's start is not shown, but kept.
+ * Who changed what, and when. It never contains secrets.
  */
 export const listAuditEntries = <ThrowOnError extends boolean = false>(options?: Options<ListAuditEntriesData, ThrowOnError>): RequestResult<ListAuditEntriesResponses, ListAuditEntriesErrors, ThrowOnError> => (options?.client ?? client).get<ListAuditEntriesResponses, ListAuditEntriesErrors, ThrowOnError>({
     responseType: 'json',
@@ -428,9 +428,9 @@ export const listAuditEntries = <ThrowOnError extends boolean = false>(options?:
 });
 
 /**
- * The monitored machines
+ * List servers
  *
- * All servers in the order in which they first reported.
+ * Lists servers in the order in which they first reported.
  */
 export const listServers = <ThrowOnError extends boolean = false>(options?: Options<ListServersData, ThrowOnError>): RequestResult<ListServersResponses, ListServersErrors, ThrowOnError> => (options?.client ?? client).get<ListServersResponses, ListServersErrors, ThrowOnError>({
     responseType: 'json',
@@ -440,10 +440,10 @@ export const listServers = <ThrowOnError extends boolean = false>(options?: Opti
 });
 
 /**
- * What took CPU and memory
+ * List the processes that used CPU and memory
  *
- * The list that was taken at `at`, or the last one before. An agent takes one every 30 s, of the processes that
- * took most CPU and of those that held most memory.
+ * Returns the last list that was taken at or before `at`. An agent takes one every 60 s, with the processes that
+ * used most CPU and those that used most memory.
  */
 export const getProcesses = <ThrowOnError extends boolean = false>(options: Options<GetProcessesData, ThrowOnError>): RequestResult<GetProcessesResponses, GetProcessesErrors, ThrowOnError> => (options.client ?? client).get<GetProcessesResponses, GetProcessesErrors, ThrowOnError>({
     responseType: 'json',
@@ -453,9 +453,9 @@ export const getProcesses = <ThrowOnError extends boolean = false>(options: Opti
 });
 
 /**
- * The newest samples
+ * Get the newest samples
  *
- * The newest sample of every selected series. Also for servers that are down: `time_ms` tells the age.
+ * Returns the newest sample of every selected series, also of servers that are down; `time_ms` tells its age.
  */
 export const getCurrentMetrics = <ThrowOnError extends boolean = false>(options?: Options<GetCurrentMetricsData, ThrowOnError>): RequestResult<GetCurrentMetricsResponses, GetCurrentMetricsErrors, ThrowOnError> => (options?.client ?? client).get<GetCurrentMetricsResponses, GetCurrentMetricsErrors, ThrowOnError>({
     responseType: 'json',
@@ -465,9 +465,9 @@ export const getCurrentMetrics = <ThrowOnError extends boolean = false>(options?
 });
 
 /**
- * Metrics, labels, units and kinds
+ * List metrics with labels, units and kinds
  *
- * Every metric that the selected servers ever sent, in the order of names.
+ * Lists every metric that the selected servers ever sent, ordered by name.
  */
 export const getMetricsCatalog = <ThrowOnError extends boolean = false>(options?: Options<GetMetricsCatalogData, ThrowOnError>): RequestResult<GetMetricsCatalogResponses, GetMetricsCatalogErrors, ThrowOnError> => (options?.client ?? client).get<GetMetricsCatalogResponses, GetMetricsCatalogErrors, ThrowOnError>({
     responseType: 'json',
@@ -477,12 +477,12 @@ export const getMetricsCatalog = <ThrowOnError extends boolean = false>(options?
 });
 
 /**
- * Samples of a time range
+ * Get the history of series
  *
- * Samples as stored while they fit into `max_points`; else one point a bucket, with the extremes in it.
+ * Returns the stored samples if they fit into `max_points`, else one point for each bucket with its extremes.
  *
- * Points are made from the coarsest of raw samples, minutes and hours that gives as many as asked for and still is
- * there; `resolution` says which. A bucket of a rollup counts whole.
+ * Points are made from the coarsest of raw samples, minutes and hours that gives enough points and is still kept;
+ * `resolution` says which. Buckets of a rollup count whole.
  */
 export const getMetricsHistory = <ThrowOnError extends boolean = false>(options?: Options<GetMetricsHistoryData, ThrowOnError>): RequestResult<GetMetricsHistoryResponses, GetMetricsHistoryErrors, ThrowOnError> => (options?.client ?? client).get<GetMetricsHistoryResponses, GetMetricsHistoryErrors, ThrowOnError>({
     responseType: 'json',
@@ -492,9 +492,9 @@ export const getMetricsHistory = <ThrowOnError extends boolean = false>(options?
 });
 
 /**
- * Frames stored of frames expected
+ * Compare stored with expected frames
  *
- * What can be proved not to have been lost. A machine that was off counts as missing: nobody can tell.
+ * Proves what was not lost. The frames of a machine that was off count as missing, since nobody can tell.
  */
 export const getCompleteness = <ThrowOnError extends boolean = false>(options?: Options<GetCompletenessData, ThrowOnError>): RequestResult<GetCompletenessResponses, GetCompletenessErrors, ThrowOnError> => (options?.client ?? client).get<GetCompletenessResponses, GetCompletenessErrors, ThrowOnError>({
     responseType: 'json',
@@ -746,6 +746,30 @@ export const testChannel = <ThrowOnError extends boolean = false>(options: Optio
 });
 
 /**
+ * What was sent, waits, or was given up
+ *
+ * With what each attempt came to.
+ */
+export const listAlertNotifications = <ThrowOnError extends boolean = false>(options?: Options<ListAlertNotificationsData, ThrowOnError>): RequestResult<ListAlertNotificationsResponses, ListAlertNotificationsErrors, ThrowOnError> => (options?.client ?? client).get<ListAlertNotificationsResponses, ListAlertNotificationsErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/notifications',
+    ...options
+});
+
+/**
+ * Send a dead letter again
+ *
+ * Back into the queue, with all attempts before it.
+ */
+export const sendAlertNotificationAgain = <ThrowOnError extends boolean = false>(options: Options<SendAlertNotificationAgainData, ThrowOnError>): RequestResult<SendAlertNotificationAgainResponses, SendAlertNotificationAgainErrors, ThrowOnError> => (options.client ?? client).post<SendAlertNotificationAgainResponses, SendAlertNotificationAgainErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/alerts/notifications/{id}/send-again',
+    ...options
+});
+
+/**
  * The page behind a message's link
  *
  * Changes nothing: scanners of mail follow links.
@@ -792,30 +816,6 @@ export const listAlertHistory = <ThrowOnError extends boolean = false>(options?:
 });
 
 /**
- * What was sent, waits, or was given up
- *
- * With what each attempt came to.
- */
-export const listAlertNotifications = <ThrowOnError extends boolean = false>(options?: Options<ListAlertNotificationsData, ThrowOnError>): RequestResult<ListAlertNotificationsResponses, ListAlertNotificationsErrors, ThrowOnError> => (options?.client ?? client).get<ListAlertNotificationsResponses, ListAlertNotificationsErrors, ThrowOnError>({
-    responseType: 'json',
-    security: [{ scheme: 'bearer', type: 'http' }],
-    url: '/api/alerts/notifications',
-    ...options
-});
-
-/**
- * Send a dead letter again
- *
- * Back into the queue, with all attempts before it.
- */
-export const sendAlertNotificationAgain = <ThrowOnError extends boolean = false>(options: Options<SendAlertNotificationAgainData, ThrowOnError>): RequestResult<SendAlertNotificationAgainResponses, SendAlertNotificationAgainErrors, ThrowOnError> => (options.client ?? client).post<SendAlertNotificationAgainResponses, SendAlertNotificationAgainErrors, ThrowOnError>({
-    responseType: 'json',
-    security: [{ scheme: 'bearer', type: 'http' }],
-    url: '/api/alerts/notifications/{id}/send-again',
-    ...options
-});
-
-/**
  * All about one alert
  *
  * Why it fires, what ran at that moment, who was told and what their service answered, or why nobody was.
@@ -846,7 +846,7 @@ export const acknowledgeAlert = <ThrowOnError extends boolean = false>(options: 
 /**
  * Push frames
  *
- * An agent sends its layout (the ordered list of its series) once, and then frames: layout id, time and values. Answered when all of it is on disk. Protobuf (`proto/metrics.proto`) or JSON, by Content-Type; gzip by Content-Encoding. 409 `unknown_layout`: send it again with the layouts. Other 4xx: never send it again. 503: later, see Retry-After.
+ * An agent sends its layout (the ordered list of its series) once, and then frames: layout id, time and values. The request is answered when all of it is on disk. Content-Type selects protobuf (`proto/metrics.proto`) or JSON; Content-Encoding may be gzip. 409 `unknown_layout`: send the request again with the layouts. Other 4xx: never send it again. 503: try again after Retry-After.
  */
 export const pushMetrics = <ThrowOnError extends boolean = false>(options: Options<PushMetricsData, ThrowOnError>): RequestResult<PushMetricsResponses, PushMetricsErrors, ThrowOnError> => (options.client ?? client).post<PushMetricsResponses, PushMetricsErrors, ThrowOnError>({
     responseType: 'json',

@@ -5,6 +5,18 @@ export type ClientOptions = {
 };
 
 /**
+ * AccountSessions
+ *
+ * The sessions of the caller, newest first.
+ */
+export type AccountSessions = {
+    /**
+     * Sessions
+     */
+    sessions: Array<Session>;
+};
+
+/**
  * Acknowledge
  *
  * Who looks after it may say so.
@@ -19,7 +31,7 @@ export type Acknowledge = {
 /**
  * AgentToken
  *
- * What the agent sends with from now on, good for its `agent_id` alone.
+ * The token of the agent, valid for its `agent_id` only.
  */
 export type AgentToken = {
     /**
@@ -31,7 +43,7 @@ export type AgentToken = {
 /**
  * Aggregation
  *
- * What one point of a bucket says of the samples in it.
+ * What a point says of the samples in its bucket.
  */
 export type Aggregation = 'avg' | 'min' | 'max' | 'sum' | 'last' | 'count' | 'rate' | 'increase' | 'p50' | 'p75' | 'p90' | 'p95' | 'p99';
 
@@ -170,7 +182,7 @@ export type AlertRecord = {
     /**
      * Processes
      */
-    processes: Array<BongsuServerApiAlertsProcessInfo>;
+    processes: Array<TopProcess>;
     /**
      * Decisions
      *
@@ -247,7 +259,7 @@ export type ApiToken = {
 /**
  * ApiTokens
  *
- * One's own; an admin sees everybody's.
+ * Your own tokens; for an admin, those of everybody.
  */
 export type ApiTokens = {
     /**
@@ -299,7 +311,7 @@ export type AuditEntry = {
     /**
      * Actor Name
      *
-     * At that time.
+     * The name at that time.
      */
     actor_name: string;
     /**
@@ -317,7 +329,7 @@ export type AuditEntry = {
     /**
      * Before
      *
-     * Of what changed.
+     * Only what changed.
      */
     before: {
         [key: string]: unknown;
@@ -333,7 +345,7 @@ export type AuditEntry = {
 /**
  * AuditLog
  *
- * A page, newest first.
+ * A page of entries, newest first.
  */
 export type AuditLog = {
     /**
@@ -343,7 +355,7 @@ export type AuditLog = {
     /**
      * Next
      *
-     * Pass it as `cursor` for the next page; null on the last.
+     * Pass it as `cursor` for the next page; null on the last page.
      */
     next: string | null;
 };
@@ -351,7 +363,7 @@ export type AuditLog = {
 /**
  * Catalog
  *
- * What there is to ask for.
+ * All metrics.
  */
 export type Catalog = {
     /**
@@ -363,7 +375,7 @@ export type Catalog = {
 /**
  * CatalogMetric
  *
- * A metric, and the labels that its series have.
+ * A metric, and the labels of its series.
  */
 export type CatalogMetric = {
     /**
@@ -384,19 +396,19 @@ export type CatalogMetric = {
     /**
      * Series
      *
-     * How many series there are, on all servers that were selected.
+     * Number of series on all selected servers.
      */
     series: number;
     /**
      * Servers
      *
-     * How many servers have it.
+     * Number of servers that have it.
      */
     servers: number;
     /**
      * Labels
      *
-     * Label name to its values, sorted; at most 100 of each.
+     * Label name to its values, sorted; at most 100 values for each name.
      */
     labels: {
         [key: string]: Array<string>;
@@ -507,7 +519,7 @@ export type ChannelSettings = {
     /**
      * Type
      *
-     * email, slack, discord, sms, webhook or apprise.
+     * One of email, slack, discord, sms, webhook, apprise.
      */
     type: string;
     /**
@@ -558,7 +570,7 @@ export type Channels = {
 /**
  * Code
  *
- * Of the authenticator app.
+ * A code from the authenticator app.
  */
 export type Code = {
     /**
@@ -588,7 +600,7 @@ export type CompletenessAnswer = {
     /**
      * Next
      *
-     * Pass it as `cursor` for the next page; null on the last.
+     * Pass it as `cursor` for the next page; null on the last page.
      */
     next: string | null;
 };
@@ -596,7 +608,7 @@ export type CompletenessAnswer = {
 /**
  * CreatedApiToken
  *
- * The only time that the token is shown.
+ * An API token with the token itself, which is shown only once.
  */
 export type CreatedApiToken = {
     /**
@@ -643,7 +655,7 @@ export type CreatedApiToken = {
 /**
  * CreatedEnrolmentToken
  *
- * The only time that the token is shown.
+ * An enrolment token with the token itself, which is shown only once.
  */
 export type CreatedEnrolmentToken = {
     /**
@@ -697,7 +709,7 @@ export type CreatedEnrolmentToken = {
 /**
  * Credentials
  *
- * Who one is.
+ * Email address and password.
  */
 export type Credentials = {
     /**
@@ -711,7 +723,7 @@ export type Credentials = {
     /**
      * Code
      *
-     * Of the authenticator app, where the account has a second factor.
+     * From the authenticator app, if the account has a second factor.
      */
     code?: string;
 };
@@ -725,7 +737,7 @@ export type Current = {
     /**
      * Time Ms
      *
-     * The API server's clock.
+     * The clock of the API server.
      */
     time_ms: number;
     /**
@@ -773,7 +785,7 @@ export type CurrentSeries = {
     /**
      * Rate
      *
-     * Growth per second over the last two frames; counters only.
+     * Growth per second between the last two frames; only for counters.
      */
     rate: number | null;
 };
@@ -830,7 +842,7 @@ export type DecisionInfo = {
 /**
  * Enrol
  *
- * An agent that is new here. Its enrolment token stands in `Authorization: Bearer`.
+ * A new agent. Its enrolment token is sent as `Authorization: Bearer`.
  */
 export type Enrol = {
     /**
@@ -896,7 +908,7 @@ export type EnrolmentToken = {
 /**
  * EnrolmentTokens
  *
- * Newest first.
+ * Enrolment tokens, newest first.
  */
 export type EnrolmentTokens = {
     /**
@@ -908,7 +920,7 @@ export type EnrolmentTokens = {
 /**
  * ErrorBody
  *
- * Every error has this shape.
+ * The format of every error.
  */
 export type ErrorBody = {
     error: ErrorDetail;
@@ -923,7 +935,7 @@ export type ErrorDetail = {
     /**
      * Code
      *
-     * Stable, for programs.
+     * For programs; stable.
      */
     code: string;
     /**
@@ -935,13 +947,13 @@ export type ErrorDetail = {
     /**
      * Field
      *
-     * Where in the request.
+     * The place in the request.
      */
     field?: string | null;
     /**
      * Limit
      *
-     * The limit that was passed, where there is one.
+     * The limit that was exceeded, if there is one.
      */
     limit?: number | null;
 };
@@ -1022,7 +1034,7 @@ export type FirstAccount = {
     /**
      * Token
      *
-     * What stands behind # in the link that Bongsu printed.
+     * The part after # of the link that Bongsu printed.
      */
     token: string;
     /**
@@ -1111,7 +1123,7 @@ export type Forecast = {
 /**
  * Format
  *
- * How an answer is written down.
+ * The format of an answer.
  */
 export type Format = 'json' | 'csv' | 'arrow' | 'parquet';
 
@@ -1125,7 +1137,7 @@ export type Function = 'avg' | 'min' | 'max' | 'last' | 'sum' | 'increase' | 'ra
 /**
  * GapInfo
  *
- * Frames that are not there.
+ * A gap between frames.
  */
 export type GapInfo = {
     /**
@@ -1139,7 +1151,7 @@ export type GapInfo = {
     /**
      * Missing
      *
-     * How many frames there is room for.
+     * How many frames are missing.
      */
     missing: number;
 };
@@ -1147,13 +1159,13 @@ export type GapInfo = {
 /**
  * Health
  *
- * The state of the API server. What is null is shown to those who are logged in alone.
+ * The state of the API server. Fields that are null are shown only to callers who are logged in.
  */
 export type Health = {
     /**
      * Status
      *
-     * degraded: it answers, but something is wrong.
+     * degraded: it answers, but there are problems.
      */
     status: 'ok' | 'degraded';
     /**
@@ -1171,7 +1183,7 @@ export type Health = {
     /**
      * Servers
      *
-     * That exist for who asks.
+     * Servers the caller may see.
      */
     servers?: number | null;
     /**
@@ -1182,7 +1194,7 @@ export type Health = {
     /**
      * Refused Total
      *
-     * What was refused before it reached an endpoint, by error code.
+     * Requests that were refused before they reached an endpoint, by error code.
      */
     refused_total?: {
         [key: string]: number;
@@ -1192,7 +1204,7 @@ export type Health = {
 /**
  * HistoryAnswer
  *
- * Points of the selected series.
+ * The points of the selected series.
  */
 export type HistoryAnswer = {
     /**
@@ -1210,7 +1222,7 @@ export type HistoryAnswer = {
     /**
      * Step Ms
      *
-     * Length of a bucket; null: the stored samples as they are.
+     * Length of a bucket; null: samples as they are stored.
      */
     step_ms: number | null;
     /**
@@ -1220,13 +1232,13 @@ export type HistoryAnswer = {
     /**
      * Missing
      *
-     * Damaged parts of the archive that the answer lacks.
+     * Damaged parts of the archive, which are missing from the answer.
      */
     missing: Array<MissingStretch>;
     /**
      * Next
      *
-     * Pass it as `cursor` for the next page; null on the last.
+     * Pass it as `cursor` for the next page; null on the last page.
      */
     next: string | null;
 };
@@ -1234,7 +1246,7 @@ export type HistoryAnswer = {
 /**
  * HistorySeries
  *
- * The points of one series; the lists are equally long.
+ * The points of one series; all lists have the same length.
  */
 export type HistorySeries = {
     /**
@@ -1273,13 +1285,13 @@ export type HistorySeries = {
     /**
      * Members
      *
-     * How many series it was made of; more than 1 only in a group.
+     * How many series it combines; more than 1 only in a group.
      */
     members: number;
     /**
      * Times
      *
-     * Unix ms; bucket starts where `step_ms` is given.
+     * Unix ms; starts of buckets if there is a `step_ms`.
      */
     times: Array<number>;
     /**
@@ -1303,7 +1315,7 @@ export type HistorySeries = {
 /**
  * Host
  *
- * What does not change from sample to sample. Empty or 0: not known.
+ * Facts about the host. Empty or 0: unknown.
  */
 export type Host = {
     /**
@@ -1343,7 +1355,7 @@ export type Host = {
 /**
  * IngestHealth
  *
- * What ingest has done since the start.
+ * Totals of ingest since the start.
  */
 export type IngestHealth = {
     /**
@@ -1369,7 +1381,7 @@ export type IngestHealth = {
     /**
      * Queued Bytes
      *
-     * Values that wait for the disk.
+     * Bytes of values that wait for the disk.
      */
     queued_bytes: number;
 };
@@ -1384,7 +1396,7 @@ export type Kind = 'gauge' | 'counter';
 /**
  * LoggedIn
  *
- * What a page keeps in memory. The refresh token is in a cookie that it cannot read.
+ * For the memory of the page. The refresh token is in a cookie that the page cannot read.
  */
 export type LoggedIn = {
     /**
@@ -1401,7 +1413,7 @@ export type LoggedIn = {
 /**
  * MissingStretch
  *
- * Something that is stored but cannot be read.
+ * Stored data that cannot be read.
  */
 export type MissingStretch = {
     /**
@@ -1419,7 +1431,7 @@ export type MissingStretch = {
     /**
      * Series
      *
-     * null: nothing of this time can be read.
+     * null: all series of this time.
      */
     series: string | null;
 };
@@ -1427,7 +1439,7 @@ export type MissingStretch = {
 /**
  * NewApiToken
  *
- * What a program may do.
+ * A new API token.
  */
 export type NewApiToken = {
     /**
@@ -1435,13 +1447,13 @@ export type NewApiToken = {
      */
     name: string;
     /**
-     * What it may do; never more than its owner.
+     * The role of the token; never more than that of its owner.
      */
     scope?: Role;
     /**
      * Tags
      *
-     * Sees only servers that carry every one of these.
+     * The token sees only servers that have all of these tags.
      */
     tags?: {
         [key: string]: string;
@@ -1457,7 +1469,7 @@ export type NewApiToken = {
 /**
  * NewEnrolment
  *
- * What lets new agents in.
+ * A new enrolment token.
  */
 export type NewEnrolment = {
     /**
@@ -1471,13 +1483,13 @@ export type NewEnrolment = {
     /**
      * Uses
      *
-     * How many agents may enrol; 0: any number.
+     * How many agents may enrol with it; 0: any number.
      */
     uses?: number;
     /**
      * Tags
      *
-     * Tags of the servers that enrol with it.
+     * Tags for the servers that enrol with it.
      */
     tags?: {
         [key: string]: string;
@@ -1485,7 +1497,7 @@ export type NewEnrolment = {
     /**
      * Server Id
      *
-     * To let this server in again after its token was revoked.
+     * Lets this server enrol again after its token was revoked.
      */
     server_id?: number | null;
 };
@@ -1509,7 +1521,7 @@ export type NewPassword = {
 /**
  * NewSecondFactor
  *
- * A secret that is not in use until a code of it was seen.
+ * A new secret, which is not in use until a code has confirmed it.
  */
 export type NewSecondFactor = {
     /**
@@ -1519,13 +1531,13 @@ export type NewSecondFactor = {
     /**
      * Address
      *
-     * `otpauth:`, as authenticator apps take it.
+     * The `otpauth:` address for authenticator apps.
      */
     address: string;
     /**
      * Qr Svg
      *
-     * The address as a picture.
+     * The address as a QR code.
      */
     qr_svg: string;
 };
@@ -1533,7 +1545,7 @@ export type NewSecondFactor = {
 /**
  * NewUser
  *
- * A person to be.
+ * A new user.
  */
 export type NewUser = {
     /**
@@ -1548,7 +1560,7 @@ export type NewUser = {
     /**
      * Password
      *
-     * To begin with; the person changes it.
+     * An initial password, which the person should change.
      */
     password: string;
     /**
@@ -1696,7 +1708,7 @@ export type Operator = '>' | '>=' | '<' | '<=';
 /**
  * Password
  *
- * Proof that it is the person, and not somebody at their open page.
+ * Proves that it is the person, and not somebody at their open page.
  */
 export type Password = {
     /**
@@ -1771,7 +1783,7 @@ export type PreviewRequest = {
 /**
  * Problem
  *
- * Something that is wrong now.
+ * A present problem.
  */
 export type Problem = {
     /**
@@ -1789,9 +1801,53 @@ export type Problem = {
 };
 
 /**
+ * ProcessInfo
+ *
+ * A process at the time of the list.
+ */
+export type ProcessInfo = {
+    /**
+     * Pid
+     */
+    pid: number;
+    /**
+     * Name
+     *
+     * The program, without its arguments.
+     */
+    name: string;
+    /**
+     * User
+     *
+     * Who ran it; empty if unknown.
+     */
+    user: string;
+    /**
+     * Cpu Ratio
+     *
+     * Share of one core since the previous list; may exceed 1 on several cores.
+     */
+    cpu_ratio: number;
+    /**
+     * Memory Bytes
+     *
+     * Resident memory.
+     */
+    memory_bytes: number;
+    /**
+     * Threads
+     */
+    threads: number;
+    /**
+     * Started Ms
+     */
+    started_ms: number;
+};
+
+/**
  * Processes
  *
- * What took most of a server at one moment.
+ * The processes that used most of a server at one moment.
  */
 export type Processes = {
     /**
@@ -1801,31 +1857,31 @@ export type Processes = {
     /**
      * Time Ms
      *
-     * When the list was taken; null when there is none.
+     * When the list was taken; null if there is none.
      */
     time_ms: number | null;
     /**
      * Before Ms
      *
-     * The list before it, for `at`; null on the oldest.
+     * Time of the previous list, for `at`; null for the oldest list.
      */
     before_ms: number | null;
     /**
      * After Ms
      *
-     * The list after it, for `at`; null on the newest.
+     * Time of the next list, for `at`; null for the newest list.
      */
     after_ms: number | null;
     /**
      * Processes
      */
-    processes: Array<BongsuServerApiProcessesProcessInfo>;
+    processes: Array<ProcessInfo>;
 };
 
 /**
  * Profile
  *
- * What one may change of oneself.
+ * What people may change in their own account.
  */
 export type Profile = {
     /**
@@ -1837,15 +1893,15 @@ export type Profile = {
 /**
  * Resolution
  *
- * What points are made from.
+ * What the points of an answer are made from.
  */
 export type Resolution = 'raw' | '1m' | '1h';
 
 /**
  * Role
  *
- * viewer: looks. operator: also acts on what happens (acknowledges, silences). admin: also people, tokens, rules
- * of access. Each may do what those before it may.
+ * viewer: reads. operator: also acts on alerts (acknowledges, silences, changes rules). admin: also manages people,
+ * tokens, agents and channels. Each role may do everything that the roles before it may.
  */
 export type Role = 'viewer' | 'operator' | 'admin';
 
@@ -2034,7 +2090,7 @@ export type Server = {
     /**
      * State
      *
-     * up: a frame within 3 intervals; late: within 10; down: none for longer.
+     * up: a frame within 3 intervals; late: within 10; down: none within 10.
      */
     state: 'up' | 'late' | 'down';
     /**
@@ -2056,7 +2112,7 @@ export type Server = {
     /**
      * Tags
      *
-     * What people set, and what the agent says of itself.
+     * The tags that people set, and those that the agent reports.
      */
     tags: {
         [key: string]: string;
@@ -2064,7 +2120,7 @@ export type Server = {
     /**
      * Own Tags
      *
-     * Those that people set; who may see the server can depend on them.
+     * The tags that people set; who may see the server can depend on them.
      */
     own_tags: {
         [key: string]: string;
@@ -2072,7 +2128,7 @@ export type Server = {
     /**
      * Clock
      *
-     * The agent's clock; ok: within 5 s of the API server's.
+     * The clock of the agent; ok: within 5 s of the API server's.
      */
     clock: 'ok' | 'ahead' | 'behind';
     /**
@@ -2084,7 +2140,7 @@ export type Server = {
     /**
      * Clock Jump Ms
      *
-     * When its clock last jumped, by the API server's; null: never.
+     * When the agent's clock last jumped, by the API server's clock; null: never.
      */
     clock_jump_ms: number | null;
     host: Host;
@@ -2093,7 +2149,7 @@ export type Server = {
 /**
  * ServerCompleteness
  *
- * What of one server is stored.
+ * The completeness of one server.
  */
 export type ServerCompleteness = {
     /**
@@ -2103,19 +2159,19 @@ export type ServerCompleteness = {
     /**
      * Start Ms
      *
-     * Of the range, or when the server was first watched.
+     * Start of the range, or when the server was first watched.
      */
     start_ms: number;
     /**
      * End Ms
      *
-     * Of the range, or the newest frame of a server that is up.
+     * End of the range, or the newest frame of a server that is up.
      */
     end_ms: number;
     /**
      * Expected
      *
-     * Frames that there should be, by the interval that the agent named.
+     * How many frames there should be, by the interval of the agent.
      */
     expected: number;
     /**
@@ -2125,13 +2181,13 @@ export type ServerCompleteness = {
     /**
      * Ratio
      *
-     * stored / expected, 0 to 1; null when none is expected.
+     * stored / expected, 0 to 1; null if no frame is expected.
      */
     ratio: number | null;
     /**
      * Gaps
      *
-     * The 100 longest, by time.
+     * The 100 longest gaps, by time.
      */
     gaps: Array<GapInfo>;
 };
@@ -2155,7 +2211,7 @@ export type ServerDown = {
 /**
  * ServerTags
  *
- * What people say of a server; who may see it can depend on that.
+ * The tags that people set; who may see the server can depend on them.
  */
 export type ServerTags = {
     /**
@@ -2179,7 +2235,7 @@ export type Servers = {
     /**
      * Next
      *
-     * Pass it as `cursor` for the next page; null on the last.
+     * Pass it as `cursor` for the next page; null on the last page.
      */
     next: string | null;
 };
@@ -2187,7 +2243,7 @@ export type Servers = {
 /**
  * Session
  *
- * A login.
+ * A session.
  */
 export type Session = {
     /**
@@ -2221,21 +2277,9 @@ export type Session = {
 };
 
 /**
- * Sessions
- *
- * One's logins, newest first.
- */
-export type Sessions = {
-    /**
-     * Sessions
-     */
-    sessions: Array<Session>;
-};
-
-/**
  * SetupState
  *
- * Whether anybody can log in.
+ * Whether Bongsu has been set up.
  */
 export type SetupState = {
     /**
@@ -2245,7 +2289,7 @@ export type SetupState = {
     /**
      * Oidc
      *
-     * What the button to log in with OpenID says; null: there is none.
+     * The label of the OpenID login button; null: no OpenID provider.
      */
     oidc: string | null;
 };
@@ -2417,6 +2461,30 @@ export type Threshold = {
 };
 
 /**
+ * TopProcess
+ *
+ * A process that took much at that moment.
+ */
+export type TopProcess = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * User
+     */
+    user: string;
+    /**
+     * Cpu Ratio
+     */
+    cpu_ratio: number;
+    /**
+     * Memory Bytes
+     */
+    memory_bytes: number;
+};
+
+/**
  * User
  *
  * A person.
@@ -2438,7 +2506,7 @@ export type User = {
     /**
      * Tags
      *
-     * Sees only servers that carry every one of these; empty: all servers.
+     * Sees only servers that have all of these tags; empty: all servers.
      */
     tags: {
         [key: string]: string;
@@ -2460,7 +2528,7 @@ export type User = {
     /**
      * Password
      *
-     * May log in with a password.
+     * Can log in with a password.
      */
     password: boolean;
     /**
@@ -2478,7 +2546,7 @@ export type User = {
 /**
  * UserChange
  *
- * What is left out stays.
+ * What is omitted does not change.
  */
 export type UserChange = {
     /**
@@ -2499,13 +2567,13 @@ export type UserChange = {
     /**
      * Password
      *
-     * A new one; ends all sessions of the person.
+     * A new password; ends all sessions of the person.
      */
     password?: string | null;
     /**
      * Second Factor
      *
-     * false: takes it away, for who has lost their phone.
+     * false: turns it off, for people who have lost their phone.
      */
     second_factor?: boolean | null;
 };
@@ -2513,7 +2581,7 @@ export type UserChange = {
 /**
  * Users
  *
- * Everybody who may log in.
+ * All users.
  */
 export type Users = {
     /**
@@ -2549,74 +2617,6 @@ export type Weekly = {
     timezone?: string;
 };
 
-/**
- * ProcessInfo
- *
- * A process that took much at that moment.
- */
-export type BongsuServerApiAlertsProcessInfo = {
-    /**
-     * Name
-     */
-    name: string;
-    /**
-     * User
-     */
-    user: string;
-    /**
-     * Cpu Ratio
-     */
-    cpu_ratio: number;
-    /**
-     * Memory Bytes
-     */
-    memory_bytes: number;
-};
-
-/**
- * ProcessInfo
- *
- * A process at the time of the list.
- */
-export type BongsuServerApiProcessesProcessInfo = {
-    /**
-     * Pid
-     */
-    pid: number;
-    /**
-     * Name
-     *
-     * The program, without its arguments.
-     */
-    name: string;
-    /**
-     * User
-     *
-     * Who ran it; empty when not known.
-     */
-    user: string;
-    /**
-     * Cpu Ratio
-     *
-     * Share of one core since the list before; more than 1 on several cores.
-     */
-    cpu_ratio: number;
-    /**
-     * Memory Bytes
-     *
-     * Resident.
-     */
-    memory_bytes: number;
-    /**
-     * Threads
-     */
-    threads: number;
-    /**
-     * Started Ms
-     */
-    started_ms: number;
-};
-
 export type GetHealthData = {
     body?: never;
     path?: never;
@@ -2626,7 +2626,7 @@ export type GetHealthData = {
 
 export type GetHealthErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -2655,7 +2655,7 @@ export type GetSetupData = {
 
 export type GetSetupErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -2684,7 +2684,7 @@ export type FinishSetupData = {
 
 export type FinishSetupErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -2713,7 +2713,7 @@ export type LogInData = {
 
 export type LogInErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -2739,7 +2739,7 @@ export type RefreshLoginData = {
         /**
          * X-Bongsu
          *
-         * Anything; what a form of another site cannot send.
+         * Any value; forms of other sites cannot send this header.
          */
         'x-bongsu'?: string;
     };
@@ -2750,7 +2750,7 @@ export type RefreshLoginData = {
 
 export type RefreshLoginErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -2776,7 +2776,7 @@ export type LogOutData = {
         /**
          * X-Bongsu
          *
-         * Anything; what a form of another site cannot send.
+         * Any value; forms of other sites cannot send this header.
          */
         'x-bongsu'?: string;
     };
@@ -2787,7 +2787,7 @@ export type LogOutData = {
 
 export type LogOutErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -2821,7 +2821,7 @@ export type BeginOidcData = {
 
 export type BeginOidcErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -2850,7 +2850,7 @@ export type FinishOidcData = {
 
 export type FinishOidcErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -2870,7 +2870,7 @@ export type GetAccountData = {
 
 export type GetAccountErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -2899,7 +2899,7 @@ export type UpdateAccountData = {
 
 export type UpdateAccountErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -2928,7 +2928,7 @@ export type ChangePasswordData = {
 
 export type ChangePasswordErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -2957,7 +2957,7 @@ export type EndSessionsData = {
 
 export type EndSessionsErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -2986,7 +2986,7 @@ export type ListSessionsData = {
 
 export type ListSessionsErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3001,7 +3001,7 @@ export type ListSessionsResponses = {
     /**
      * Successful Response
      */
-    200: Sessions;
+    200: AccountSessions;
 };
 
 export type ListSessionsResponse = ListSessionsResponses[keyof ListSessionsResponses];
@@ -3020,7 +3020,7 @@ export type EndSessionData = {
 
 export type EndSessionErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3049,7 +3049,7 @@ export type DeleteSecondFactorData = {
 
 export type DeleteSecondFactorErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3078,7 +3078,7 @@ export type BeginSecondFactorData = {
 
 export type BeginSecondFactorErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3107,7 +3107,7 @@ export type ConfirmSecondFactorData = {
 
 export type ConfirmSecondFactorErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3136,7 +3136,7 @@ export type ListUsersData = {
 
 export type ListUsersErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3165,7 +3165,7 @@ export type CreateUserData = {
 
 export type CreateUserErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3199,7 +3199,7 @@ export type DeleteUserData = {
 
 export type DeleteUserErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3233,7 +3233,7 @@ export type UpdateUserData = {
 
 export type UpdateUserErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3262,7 +3262,7 @@ export type ListApiTokensData = {
 
 export type ListApiTokensErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3291,7 +3291,7 @@ export type CreateApiTokenData = {
 
 export type CreateApiTokenErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3325,7 +3325,7 @@ export type DeleteApiTokenData = {
 
 export type DeleteApiTokenErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3354,7 +3354,7 @@ export type EnrolAgentData = {
 
 export type EnrolAgentErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3383,7 +3383,7 @@ export type RotateAgentTokenData = {
 
 export type RotateAgentTokenErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3412,7 +3412,7 @@ export type ListEnrolmentTokensData = {
 
 export type ListEnrolmentTokensErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3441,7 +3441,7 @@ export type CreateEnrolmentTokenData = {
 
 export type CreateEnrolmentTokenErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3475,7 +3475,7 @@ export type DeleteEnrolmentTokenData = {
 
 export type DeleteEnrolmentTokenErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3509,7 +3509,7 @@ export type RevokeAgentData = {
 
 export type RevokeAgentErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3543,7 +3543,7 @@ export type SetServerTagsData = {
 
 export type SetServerTagsErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3570,19 +3570,19 @@ export type ListAuditEntriesData = {
         /**
          * Actor
          *
-         * Part of a name, in any case.
+         * Part of a name; case does not matter.
          */
         actor?: string;
         /**
          * Action
          *
-         * Such as `user.update`, or `user` for all that begin so.
+         * For example `user.update`, or `user` for all actions on users.
          */
         action?: string;
         /**
          * Target
          *
-         * Such as `user 7`.
+         * For example `user 7`.
          */
         target?: string;
         /**
@@ -3594,7 +3594,7 @@ export type ListAuditEntriesData = {
         /**
          * End
          *
-         * As `start`; not included.
+         * As `start`; not included in the range.
          */
         end?: string;
         /**
@@ -3604,7 +3604,7 @@ export type ListAuditEntriesData = {
         /**
          * Cursor
          *
-         * `next` of the page before.
+         * `next` of the previous page.
          */
         cursor?: number;
     };
@@ -3613,7 +3613,7 @@ export type ListAuditEntriesData = {
 
 export type ListAuditEntriesErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3640,7 +3640,7 @@ export type ListServersData = {
         /**
          * Name
          *
-         * Part of the name, in any case.
+         * Part of the name; case does not matter.
          */
         name?: string | null;
         /**
@@ -3650,7 +3650,7 @@ export type ListServersData = {
         /**
          * Cursor
          *
-         * `next` of the page before.
+         * `next` of the previous page.
          */
         cursor?: number;
     };
@@ -3659,7 +3659,7 @@ export type ListServersData = {
 
 export type ListServersErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3697,7 +3697,7 @@ export type GetProcessesData = {
         /**
          * Sort
          *
-         * What stands first: most CPU or most memory.
+         * Order: most CPU or most memory first.
          */
         sort?: 'cpu' | 'memory';
         /**
@@ -3710,7 +3710,7 @@ export type GetProcessesData = {
 
 export type GetProcessesErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3737,19 +3737,19 @@ export type GetCurrentMetricsData = {
         /**
          * Server
          *
-         * Server ids; all servers when left out.
+         * Server ids; all servers if omitted.
          */
         server?: Array<number>;
         /**
          * Name
          *
-         * Names of servers; `*` stands for anything.
+         * Server names; `*` stands for anything.
          */
         name?: Array<string>;
         /**
          * Tag
          *
-         * Tags of servers: `role=web`, `role!=web`, `site=seoul-*`; all must match.
+         * Server tags: `role=web`, `role!=web`, `site=seoul-*`; all must match.
          */
         tag?: Array<string>;
         /**
@@ -3767,7 +3767,7 @@ export type GetCurrentMetricsData = {
         /**
          * Labels
          *
-         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`; all of them must match.
+         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`; all must match.
          */
         labels?: Array<string>;
     };
@@ -3776,7 +3776,7 @@ export type GetCurrentMetricsData = {
 
 export type GetCurrentMetricsErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3803,19 +3803,19 @@ export type GetMetricsCatalogData = {
         /**
          * Server
          *
-         * Server ids; all servers when left out.
+         * Server ids; all servers if omitted.
          */
         server?: Array<number>;
         /**
          * Name
          *
-         * Names of servers; `*` stands for anything.
+         * Server names; `*` stands for anything.
          */
         name?: Array<string>;
         /**
          * Tag
          *
-         * Tags of servers: `role=web`, `role!=web`, `site=seoul-*`; all must match.
+         * Server tags: `role=web`, `role!=web`, `site=seoul-*`; all must match.
          */
         tag?: Array<string>;
         /**
@@ -3833,7 +3833,7 @@ export type GetMetricsCatalogData = {
         /**
          * Labels
          *
-         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`; all of them must match.
+         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`; all must match.
          */
         labels?: Array<string>;
     };
@@ -3842,7 +3842,7 @@ export type GetMetricsCatalogData = {
 
 export type GetMetricsCatalogErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3875,43 +3875,43 @@ export type GetMetricsHistoryData = {
         /**
          * End
          *
-         * As `start`; not included.
+         * As `start`; not included in the range.
          */
         end?: string;
         /**
          * Max Points
          *
-         * Points per series at most.
+         * Maximum number of points per series.
          */
         max_points?: number;
         /**
          * Step
          *
-         * Length of a bucket, such as 1m; chosen by max_points if absent.
+         * Length of a bucket, such as 1m; chosen by `max_points` if omitted.
          */
         step?: string | null;
         /**
          * Aggregation
          *
-         * One point a bucket; default avg for gauges, rate (per s) for counters.
+         * What a point says of its bucket; default avg for gauges, rate (per s) for counters.
          */
         aggregation?: Aggregation | null;
         /**
          * Resolution
          *
-         * What to make points from; if absent the coarsest that gives the points.
+         * What points are made from; if omitted, the coarsest that gives enough points.
          */
         resolution?: Resolution | null;
         /**
          * Across
          *
-         * Make one series of many: avg, min, max, sum, count or a percentile of their points.
+         * Combines many series into one: avg, min, max, sum, count or a percentile of their points.
          */
         across?: Aggregation | null;
         /**
          * Group By
          *
-         * With `across`: one for each `server`, `tag:NAME` or `label:NAME`.
+         * With `across`: one series for each `server`, `tag:NAME` or `label:NAME`.
          */
         group_by?: Array<string>;
         /**
@@ -3923,29 +3923,29 @@ export type GetMetricsHistoryData = {
         /**
          * Cursor
          *
-         * `next` of the page before.
+         * `next` of the previous page.
          */
         cursor?: string | null;
         /**
-         * arrow: an IPC stream.
+         * `arrow`: an Arrow IPC stream.
          */
         format?: Format;
         /**
          * Server
          *
-         * Server ids; all servers when left out.
+         * Server ids; all servers if omitted.
          */
         server?: Array<number>;
         /**
          * Name
          *
-         * Names of servers; `*` stands for anything.
+         * Server names; `*` stands for anything.
          */
         name?: Array<string>;
         /**
          * Tag
          *
-         * Tags of servers: `role=web`, `role!=web`, `site=seoul-*`; all must match.
+         * Server tags: `role=web`, `role!=web`, `site=seoul-*`; all must match.
          */
         tag?: Array<string>;
         /**
@@ -3963,7 +3963,7 @@ export type GetMetricsHistoryData = {
         /**
          * Labels
          *
-         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`; all of them must match.
+         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`; all must match.
          */
         labels?: Array<string>;
     };
@@ -3972,7 +3972,7 @@ export type GetMetricsHistoryData = {
 
 export type GetMetricsHistoryErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -3999,7 +3999,7 @@ export type GetCompletenessData = {
         /**
          * Server
          *
-         * Server ids; all servers when left out.
+         * Server ids; all servers if omitted.
          */
         server?: Array<number>;
         /**
@@ -4011,7 +4011,7 @@ export type GetCompletenessData = {
         /**
          * End
          *
-         * As `start`; not included.
+         * As `start`; not included in the range.
          */
         end?: string;
         /**
@@ -4023,7 +4023,7 @@ export type GetCompletenessData = {
         /**
          * Cursor
          *
-         * `next` of the page before.
+         * `next` of the previous page.
          */
         cursor?: number;
     };
@@ -4032,7 +4032,7 @@ export type GetCompletenessData = {
 
 export type GetCompletenessErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4061,7 +4061,7 @@ export type ListAlertRulesData = {
 
 export type ListAlertRulesErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4090,7 +4090,7 @@ export type CreateAlertRuleData = {
 
 export type CreateAlertRuleErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4119,7 +4119,7 @@ export type ExportAlertRulesData = {
 
 export type ExportAlertRulesErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4148,7 +4148,7 @@ export type PreviewAlertRuleData = {
 
 export type PreviewAlertRuleErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4182,7 +4182,7 @@ export type DeleteAlertRuleData = {
 
 export type DeleteAlertRuleErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4216,7 +4216,7 @@ export type GetAlertRuleData = {
 
 export type GetAlertRuleErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4250,7 +4250,7 @@ export type ChangeAlertRuleData = {
 
 export type ChangeAlertRuleErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4286,7 +4286,7 @@ export type ListSilencesData = {
 
 export type ListSilencesErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4315,7 +4315,7 @@ export type CreateSilenceData = {
 
 export type CreateSilenceErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4349,7 +4349,7 @@ export type DeleteSilenceData = {
 
 export type DeleteSilenceErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4383,7 +4383,7 @@ export type GetSilenceData = {
 
 export type GetSilenceErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4417,7 +4417,7 @@ export type ChangeSilenceData = {
 
 export type ChangeSilenceErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4446,7 +4446,7 @@ export type ListChannelsData = {
 
 export type ListChannelsErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4475,7 +4475,7 @@ export type CreateChannelData = {
 
 export type CreateChannelErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4509,7 +4509,7 @@ export type DeleteChannelData = {
 
 export type DeleteChannelErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4543,7 +4543,7 @@ export type GetChannelData = {
 
 export type GetChannelErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4577,7 +4577,7 @@ export type ChangeChannelData = {
 
 export type ChangeChannelErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4611,7 +4611,7 @@ export type TestChannelData = {
 
 export type TestChannelErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4631,6 +4631,90 @@ export type TestChannelResponses = {
 
 export type TestChannelResponse = TestChannelResponses[keyof TestChannelResponses];
 
+export type ListAlertNotificationsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * State
+         *
+         * dead: given up.
+         */
+        state?: Array<'queued' | 'sending' | 'sent' | 'dead' | 'dropped'>;
+        /**
+         * Channel
+         */
+        channel?: number | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next` of the previous page.
+         */
+        cursor?: number | null;
+    };
+    url: '/api/alerts/notifications';
+};
+
+export type ListAlertNotificationsErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListAlertNotificationsError = ListAlertNotificationsErrors[keyof ListAlertNotificationsErrors];
+
+export type ListAlertNotificationsResponses = {
+    /**
+     * Successful Response
+     */
+    200: Notifications;
+};
+
+export type ListAlertNotificationsResponse = ListAlertNotificationsResponses[keyof ListAlertNotificationsResponses];
+
+export type SendAlertNotificationAgainData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/alerts/notifications/{id}/send-again';
+};
+
+export type SendAlertNotificationAgainErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type SendAlertNotificationAgainError = SendAlertNotificationAgainErrors[keyof SendAlertNotificationAgainErrors];
+
+export type SendAlertNotificationAgainResponses = {
+    /**
+     * Successful Response
+     */
+    200: NotificationInfo;
+};
+
+export type SendAlertNotificationAgainResponse = SendAlertNotificationAgainResponses[keyof SendAlertNotificationAgainResponses];
+
 export type ShowAcknowledgeData = {
     body?: never;
     path?: never;
@@ -4647,7 +4731,7 @@ export type ShowAcknowledgeData = {
 
 export type ShowAcknowledgeErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4683,7 +4767,7 @@ export type AcknowledgeByLinkData = {
 
 export type AcknowledgeByLinkErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4729,7 +4813,7 @@ export type ListActiveAlertsData = {
 
 export type ListActiveAlertsErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4792,7 +4876,7 @@ export type ListAlertHistoryData = {
         /**
          * Cursor
          *
-         * `next` of the page before.
+         * `next` of the previous page.
          */
         cursor?: number | null;
     };
@@ -4801,7 +4885,7 @@ export type ListAlertHistoryData = {
 
 export type ListAlertHistoryErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4820,90 +4904,6 @@ export type ListAlertHistoryResponses = {
 };
 
 export type ListAlertHistoryResponse = ListAlertHistoryResponses[keyof ListAlertHistoryResponses];
-
-export type ListAlertNotificationsData = {
-    body?: never;
-    path?: never;
-    query?: {
-        /**
-         * State
-         *
-         * dead: given up.
-         */
-        state?: Array<'queued' | 'sending' | 'sent' | 'dead' | 'dropped'>;
-        /**
-         * Channel
-         */
-        channel?: number | null;
-        /**
-         * Limit
-         */
-        limit?: number;
-        /**
-         * Cursor
-         *
-         * `next` of the page before.
-         */
-        cursor?: number | null;
-    };
-    url: '/api/alerts/notifications';
-};
-
-export type ListAlertNotificationsErrors = {
-    /**
-     * Refused; the error says why.
-     */
-    '4XX': ErrorBody;
-    /**
-     * Not possible now (503, see Retry-After), or a bug (500).
-     */
-    '5XX': ErrorBody;
-};
-
-export type ListAlertNotificationsError = ListAlertNotificationsErrors[keyof ListAlertNotificationsErrors];
-
-export type ListAlertNotificationsResponses = {
-    /**
-     * Successful Response
-     */
-    200: Notifications;
-};
-
-export type ListAlertNotificationsResponse = ListAlertNotificationsResponses[keyof ListAlertNotificationsResponses];
-
-export type SendAlertNotificationAgainData = {
-    body?: never;
-    path: {
-        /**
-         * Id
-         */
-        id: number;
-    };
-    query?: never;
-    url: '/api/alerts/notifications/{id}/send-again';
-};
-
-export type SendAlertNotificationAgainErrors = {
-    /**
-     * Refused; the error says why.
-     */
-    '4XX': ErrorBody;
-    /**
-     * Not possible now (503, see Retry-After), or a bug (500).
-     */
-    '5XX': ErrorBody;
-};
-
-export type SendAlertNotificationAgainError = SendAlertNotificationAgainErrors[keyof SendAlertNotificationAgainErrors];
-
-export type SendAlertNotificationAgainResponses = {
-    /**
-     * Successful Response
-     */
-    200: NotificationInfo;
-};
-
-export type SendAlertNotificationAgainResponse = SendAlertNotificationAgainResponses[keyof SendAlertNotificationAgainResponses];
 
 export type GetAlertData = {
     body?: never;
@@ -4926,7 +4926,7 @@ export type GetAlertData = {
 
 export type GetAlertErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4960,7 +4960,7 @@ export type AcknowledgeAlertData = {
 
 export type AcknowledgeAlertErrors = {
     /**
-     * Refused; the error says why.
+     * The request was refused; the error says why.
      */
     '4XX': ErrorBody;
     /**
@@ -4984,7 +4984,7 @@ export type PushMetricsData = {
     body: {
         agent: {
             /**
-             * A UUID made once per installation.
+             * A UUID, generated once per installation.
              */
             agent_id: string;
             name: string;
@@ -4996,7 +4996,7 @@ export type PushMetricsData = {
         };
         layouts?: Array<{
             /**
-             * 1 to 2^63 - 1, chosen so that equal content has an equal id.
+             * 1 to 2^63 - 1; a hash of the content, so that equal content has an equal id.
              */
             id: string;
             series: Array<{
@@ -5012,7 +5012,7 @@ export type PushMetricsData = {
             layout_id: string;
             time_ms: number;
             /**
-             * As many as the layout has series, in its order; null = no value.
+             * One for each series of the layout, in its order; null = no value.
              */
             values: Array<number | null>;
         }>;
@@ -5039,19 +5039,19 @@ export type PushMetricsData = {
 
 export type PushMetricsErrors = {
     /**
-     * Not valid: the error names the field and the limit.
+     * Invalid; the error names the field and the limit.
      */
     400: ErrorBody;
     /**
-     * A layout is not known, or its id stands for other content.
+     * A layout is unknown, or its id belongs to different content.
      */
     409: ErrorBody;
     /**
-     * Larger than a limit.
+     * A limit is exceeded.
      */
     413: ErrorBody;
     /**
-     * Another Content-Type or Content-Encoding.
+     * Unsupported Content-Type or Content-Encoding.
      */
     415: ErrorBody;
     /**
@@ -5069,7 +5069,7 @@ export type PushMetricsResponses = {
     200: {
         accepted: number;
         /**
-         * Frames that were stored already: a retry is harmless.
+         * Frames that were stored before; a retry is harmless.
          */
         duplicates: number;
         server_time_ms: number;
