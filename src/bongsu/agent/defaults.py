@@ -1,7 +1,6 @@
 """Default settings that more than one module needs. ``config/agent.yml`` documents them."""
 
-MINUTE_MS = 60_000
-DAY_MS = 86_400_000
+from bongsu.core.units import DAY_MS
 
 SERVER_URL = "http://127.0.0.1:8600"
 INTERVAL_MS = 10_000

@@ -12,10 +12,10 @@ from dataclasses import asdict
 from typing import Any
 
 from bongsu.agent.config import Config
-from bongsu.agent.defaults import MINUTE_MS
 from bongsu.agent.sampling.runner import RunningCollector
 from bongsu.agent.stats import Stats, resident_bytes
 from bongsu.core.errors import ConfigError
+from bongsu.core.units import MINUTE_MS
 
 # Writing more often would only wear a memory card.
 WRITE_INTERVAL_MS = MINUTE_MS

@@ -9,8 +9,7 @@ from bongsu.core.errors import InvalidInput
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, Push, PushError, PushResult
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.wire import metrics_pb2 as pb
-
-CONTENT_TYPE = "application/x-protobuf"
+from bongsu.wire.encoder import CONTENT_TYPE as CONTENT_TYPE
 
 _KIND_TO_WIRE = {Kind.GAUGE: pb.KIND_GAUGE, Kind.COUNTER: pb.KIND_COUNTER}
 _KIND_FROM_WIRE = {pb.KIND_GAUGE: Kind.GAUGE, pb.KIND_COUNTER: Kind.COUNTER}
