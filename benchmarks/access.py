@@ -1,4 +1,4 @@
-"""Tokens for a benchmark: made in the database before the server starts, for enrolling 1,000 agents takes its time."""
+"""Tokens for a benchmark, written to the database before the server starts, because enrolling 1,000 agents is slow."""
 
 import asyncio
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ ENVIRONMENT = {
 
 
 def make_tokens(data_dir: Path, agent_ids: Iterable[str]) -> tuple[str, dict[str, str]]:
-    """An API token of a viewer's, and agent id -> the agent's token."""
+    """Returns the API token of a viewer, and the tokens of the agents by agent id."""
     viewer = new_token(Prefix.API)
     tokens = {agent_id: new_token(Prefix.AGENT) for agent_id in agent_ids}
 

@@ -1,9 +1,10 @@
-"""Evaluating rules: 1,000 servers x 150 series x 50 rules, a frame of each server between two cycles.
+"""Evaluating rules: 1,000 servers x 150 series x 50 rules, and one frame of each server between two cycles.
 
-Frames are written as ingest writes them, into a SQLite file; a cycle then reads what is new, evaluates every rule and
-stores what changed. Half of the rules look at one series a server, half at several; all have windows of 5 to 15
-minutes; one in a hundred of the samples breaches. ``until_post``: from the commit of a crossing sample to the channel's
-POST, over a real worker process with its interval of 10 s.
+Frames are written to SQLite as ingest writes them. A cycle then reads the new frames, evaluates every rule and stores
+what changed. One rule reads 32 series per server and one watches for servers that are down; the others read one series
+per server, in windows of 5 to 15 minutes. One in a hundred servers is above a threshold. ``until_post`` is the time
+from the commit of a sample above the threshold to the POST of the channel, with a real worker process at its interval
+of 10 s.
 """
 
 import asyncio
@@ -43,7 +44,7 @@ FUNCTIONS = ("avg", "min", "max", "last", "sum", "rate", "increase")
 
 
 class TurnedClock:
-    """Ten seconds a cycle, however long that takes."""
+    """Moves ten seconds per cycle, however long that takes."""
 
     def __init__(self, now_ms: int) -> None:
         self._now_ms = now_ms
@@ -58,8 +59,8 @@ class TurnedClock:
         self._now_ms += INTERVAL_MS
 
 
-def the_layout() -> Layout:
-    """The capture's 150 series; 32 of them are one metric with labels, as cores and mounts are."""
+def bench_layout() -> Layout:
+    """The 150 series of the capture; 32 of them are replaced by one metric with labels, like cores or mounts."""
     series = list(capture.layout().series)
     for index in range(32):
         series[100 + index] = Series("bench_core_ratio", (("core", str(index)),), "ratio")
@@ -67,9 +68,9 @@ def the_layout() -> Layout:
 
 
 async def fill(database: Database, servers: int, rules: int, now_ms: int) -> None:
-    """Servers, their layout and history, and rules."""
+    """Stores servers with their layout and history, and rules."""
     await database.write(upgrade)
-    layout = the_layout()
+    layout = bench_layout()
     values = capture.rows(40)
     values[:, 100:132] = 0.5
     for number in range(servers):
@@ -95,7 +96,7 @@ async def fill(database: Database, servers: int, rules: int, now_ms: int) -> Non
 
 
 async def cycles(servers: int, rules: int, count: int) -> dict[str, float]:
-    """Milliseconds of a cycle."""
+    """How long a cycle takes."""
     with tempfile.TemporaryDirectory() as folder:
         clock = TurnedClock(int(time.time() * 1000) // INTERVAL_MS * INTERVAL_MS)
         database = SqliteDatabase(Path(folder) / "bongsu.db")
@@ -109,15 +110,15 @@ async def cycles(servers: int, rules: int, count: int) -> dict[str, float]:
             await cycle.run(shares.shards, clock.now_ms())
             starting += 1
         ready = time.perf_counter() - began
-        layout, took, cpu = the_layout(), [], []
+        layout, took, cpu = bench_layout(), [], []
         for turn in range(count):
             clock.turn()
             values = capture.rows(1, start=40 + turn)[0]
             batches = []
             for number in range(1, servers + 1):
-                mine = values.copy()
-                mine[100:132] = 3.0 if number % 100 == turn % 100 else 0.5
-                batches.append(Batch(number, [Frame(layout.id, clock.now_ms(), mine.tobytes())]))
+                server_values = values.copy()
+                server_values[100:132] = 3.0 if number % 100 == turn % 100 else 0.5
+                batches.append(Batch(number, [Frame(layout.id, clock.now_ms(), server_values.tobytes())]))
             await database.write(lambda connection, batches=batches: store(connection, batches))
             began, used = time.perf_counter(), time.process_time()
             await shares.renew()
@@ -139,7 +140,7 @@ async def cycles(servers: int, rules: int, count: int) -> dict[str, float]:
 
 
 async def until_post(rounds: int) -> dict[str, float]:
-    """Seconds from the commit of a crossing sample to the POST, with a real worker."""
+    """Seconds from the commit of a sample above the threshold to the POST, with a real worker."""
     layout = Layout.of((Series("bench_ratio", (), "ratio"),))
     waited = []
     with tempfile.TemporaryDirectory() as folder, endpoint() as hook:
@@ -167,7 +168,7 @@ async def until_post(rounds: int) -> dict[str, float]:
         try:
             await asyncio.sleep(15)
             for number in range(rounds):
-                # At another moment of the interval each time.
+                # each time at another moment of the interval
                 await asyncio.sleep(1 + number * 3.7 % 10)
                 arrived = len(hook.received)
                 frame = Frame(layout.id, clock.now_ms(), pack([0.95]))

@@ -1,7 +1,7 @@
-"""Makes an archive of real readings: as the sealer and the compactor would have left it, ending now.
+"""Makes a database of real readings, as the sealer and the compactor would have left it, ending now.
 
-``DISTINCT`` servers start at different rows of the capture; the others hold the same bytes under their own number, so
-that making 9 billion samples takes minutes. What is read, and how much of it, is the same as if all were different.
+``DISTINCT`` servers start at different rows of the capture. The other servers are copies of them, so that 9 billion
+samples take minutes to make. Queries read as much as if all were different.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ _ROLLUP = (
 
 
 class ServerArchive:
-    """What the database holds of one server."""
+    """All rows of one server."""
 
     def __init__(self, layout: Layout, columns: np.ndarray, first_row: int, start_ms: int, now_ms: int) -> None:
         self.layout = layout
@@ -58,7 +58,7 @@ class ServerArchive:
 
     def _compacted(self, span_ms: int, times: np.ndarray, values: np.ndarray) -> None:
         row_ms = span_ms - span_ms % ROW_SPAN_MS[HOUR_MS]
-        done = compact(
+        compacted = compact(
             (0, self.layout.id),
             self.layout,
             span_ms,
@@ -67,8 +67,8 @@ class ServerArchive:
             self.rollups.get((HOUR_MS, row_ms)),
             FLOORS,
         )
-        self.blocks += done.made
-        for row, _ in done.rollups:
+        self.blocks += compacted.blocks
+        for row, _ in compacted.rollups:
             self.rollups[row.step_ms, row.start_ms] = row
 
     def _sealed(self, times: np.ndarray, values: np.ndarray, now_ms: int) -> None:
@@ -84,7 +84,7 @@ class ServerArchive:
                 ]
 
     def write(self, connection: Connection, server_id: int, *, rollups: bool) -> None:
-        """Under this server's number."""
+        """Writes all rows under this server id."""
         cursor = connection.connection.cursor()
         cursor.executemany(_BLOCK, (_block_row(server_id, block) for block in self.blocks))
         if rollups:
@@ -105,26 +105,26 @@ def _block_row(server_id: int, block: StoredBlock) -> tuple[object, ...]:
 async def fill(
     path: Path, servers: int, days: float, now_ms: int, columns: np.ndarray | None = None, *, rollups: bool = True
 ) -> int:
-    """Makes the database. ``columns``: which series of the capture, all when None. Returns the number of samples."""
-    wanted = np.arange(capture.SERIES) if columns is None else np.flatnonzero(columns)
-    layout = Layout.of(tuple(capture.layout().series[position] for position in wanted))
+    """Makes the database. ``columns``: which series of the capture; None: all. Returns the number of samples."""
+    positions = np.arange(capture.SERIES) if columns is None else np.flatnonzero(columns)
+    layout = Layout.of(tuple(capture.layout().series[position] for position in positions))
     start_ms = (now_ms - int(days * DAY_MS)) // INTERVAL_MS * INTERVAL_MS
     now_ms = now_ms // INTERVAL_MS * INTERVAL_MS
     database = SqliteDatabase(path)
     await database.write(upgrade)
     for distinct in range(min(servers, DISTINCT)):
-        made = ServerArchive(layout, wanted, distinct * 37, start_ms, now_ms)
+        archive = ServerArchive(layout, positions, distinct * 37, start_ms, now_ms)
         for number in _of(distinct, servers):
 
-            def write(connection: Connection, made: ServerArchive = made, number: int = number) -> None:
+            def write(connection: Connection, archive: ServerArchive = archive, number: int = number) -> None:
                 agent = AgentIdentity(f"bench-{number:06d}", f"bench-{number}", "1", INTERVAL_MS)
                 record = add_server(connection, agent, HostFacts(), start_ms)
-                made.write(connection, record.id, rollups=rollups)
+                archive.write(connection, record.id, rollups=rollups)
 
             await database.write(write)
     await database.write(lambda connection: connection.exec_driver_sql("ANALYZE"))
     await database.close()
-    return servers * ((now_ms - start_ms) // INTERVAL_MS) * len(wanted)
+    return servers * ((now_ms - start_ms) // INTERVAL_MS) * len(positions)
 
 
 def _of(distinct: int, servers: int) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Real readings for every benchmark: 25 minutes of one machine, a row a second, read with psutil while it worked."""
+"""Real readings for all benchmarks: 25 minutes of one busy machine, one row per second, read with psutil."""
 
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ SERIES = 150
 
 @cache
 def load() -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float64]]:
-    """Names (150,) and values (n, 150), a row a second."""
+    """Names (150,) and values (n, 150), one row per second."""
     with np.load(FILE, allow_pickle=False) as archive:
         return archive["names"][:SERIES], np.ascontiguousarray(archive["rows"][:, 1 : SERIES + 1])
 
@@ -32,9 +32,8 @@ def layout() -> Layout:
 
 
 def rows(count: int, start: int = 0) -> npt.NDArray[np.float64]:
-    """(count, 150) values from row ``start`` on. Past the end the capture goes on forwards and backwards in turn (no
-    jumps in
-    gauges), and counters go on rising by the same steps."""
+    """(count, 150) values from row ``start`` on. Past its end, the capture is read backwards, then forwards again and
+    so on, so that gauges do not jump; counters keep rising by the same steps."""
     _, values = load()
     length = len(values)
     steps = np.diff(values, axis=0)

@@ -1,9 +1,9 @@
-"""Durable ingest: keep-alive connections, one server core, every answer after the sync of the disk.
+"""Durable ingest on one server core: each response comes after the data is synced to disk.
 
-Starts ``bongsu server`` on core 0 with an empty database and drives it from core 1, over loopback: busy agents that
-send one frame, then ten, a request, each when the last was answered, for ``--seconds``; then a fleet that sends one
-frame every 10 s. Values are rows of a real capture. Afterwards the rows in the database are counted against the
-acknowledged frames.
+Starts ``bongsu server`` on core 0 with an empty database, and loads it from core 1 over loopback with keep-alive
+connections. First, busy agents send one frame per request, then ten, each as soon as the previous request was answered,
+for ``--seconds``. Then a fleet sends one frame per agent every 10 s. The values are rows of a real capture. At the end,
+the frames in the database are compared with the acknowledged frames.
 """
 
 import asyncio
@@ -35,12 +35,11 @@ SERVER_CORE, CLIENT_CORE = 0, 1
 
 
 def agent_id(number: int) -> str:
-    """Of the agent with this number."""
     return f"bench-{number:06d}"
 
 
 class Connection(asyncio.Protocol):
-    """One agent: sends the next POST when the last one is answered."""
+    """One agent: sends the next POST when the previous one was answered."""
 
     def __init__(
         self,
@@ -114,7 +113,7 @@ class Connection(asyncio.Protocol):
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -122,7 +121,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running_server(data_dir: Path, *, role: str = "api"):
-    """``bongsu server`` on its core; yields (port, process)."""
+    """Runs ``bongsu server`` on the server core. Yields (port, process)."""
     port = free_port()
     environment = (
         os.environ

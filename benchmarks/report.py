@@ -1,4 +1,4 @@
-"""What every benchmark prints: a table for people, or one JSON object."""
+"""Prints the results of a benchmark: a table for people, or one JSON object."""
 
 import argparse
 import json
@@ -22,13 +22,12 @@ def machine() -> str:
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     """A command line with ``--json``."""
-    made = argparse.ArgumentParser(description=(description or "").splitlines()[0])
-    made.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    return made
+    result = argparse.ArgumentParser(description=(description or "").splitlines()[0])
+    result.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    return result
 
 
 def report(name: str, results: dict[str, float], *, as_json: bool) -> None:
-    """Prints the figures."""
     if as_json:
         print(json.dumps({"name": name, "machine": machine(), "results": results}))
         return

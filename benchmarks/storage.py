@@ -1,9 +1,8 @@
-"""The archive of a real capture on SQLite: bytes a sample, rate of sealing and rollups, history queries over HTTP.
+"""Storage on SQLite with a real capture: bytes per sample, the rate of sealing and rollups, history queries over HTTP.
 
-Makes ``--servers`` servers x ``--days`` days of samples every 10 s, as the worker would have left them, and asks
-``bongsu server`` over loopback: idle, and while 15,000 samples/s come in from as many agents and the worker seals.
-Compression is measured on the capture itself as well, without the repetition that fills days, and in whole files that
-hold raw samples alone.
+Makes ``--servers`` servers x ``--days`` days of samples every 10 s, as the worker would have left them, and queries
+``bongsu server`` over loopback: idle, and while all servers send 150 samples every 10 s and the worker seals them.
+Compression is measured on the capture itself, which does not repeat, and on whole files of raw samples.
 """
 
 import asyncio
@@ -43,13 +42,13 @@ from bongsu.server.storage.sealer import Sealer
 
 
 def changing() -> np.ndarray:
-    """(150,) which series of the capture ever change."""
+    """(150,) whether each series of the capture ever changes."""
     values = capture.load()[1]
     return (values != values[0]).any(axis=0)
 
 
 def compression() -> dict[str, float]:
-    """Bytes a sample of blocks of the capture."""
+    """Bytes per sample of blocks of the capture."""
     results: dict[str, float] = {"changing_series": float(changing().sum())}
     values = capture.load()[1]
     for count in (720, 1_500):
@@ -61,7 +60,7 @@ def compression() -> dict[str, float]:
 
 
 def raw_files(folder: Path, now_ms: int) -> dict[str, float]:
-    """Whole files of 20 servers x 7 days of raw samples, nothing of them unsealed."""
+    """Bytes per sample of whole files: 20 servers x 7 days of raw samples, all sealed."""
     results = {}
     end_ms = now_ms - now_ms % SPAN_MS
     for name, columns in (("all", None), ("changing", changing())):
@@ -73,7 +72,7 @@ def raw_files(folder: Path, now_ms: int) -> dict[str, float]:
 
 
 def pipeline(folder: Path) -> dict[str, float]:
-    """The worker's CPU time from frames to blocks, minutes and hours: 20 servers, one span."""
+    """Samples per second of CPU time that the worker seals and rolls up: 20 servers, one span."""
     servers, per_span = 20, SPAN_MS // INTERVAL_MS
     start_ms = 1_750_000_000_000 // SPAN_MS * SPAN_MS
     layout = capture.layout()
@@ -107,7 +106,7 @@ def pipeline(folder: Path) -> dict[str, float]:
 
 @contextlib.contextmanager
 def worker(data_dir: Path) -> Iterator[None]:
-    """``bongsu server --role worker`` on the clients' core."""
+    """Runs ``bongsu server --role worker`` on the clients' core."""
     environment = os.environ | ENVIRONMENT | {"BONGSU_DATA_DIR": str(data_dir), "BONGSU_LOG_LEVEL": "WARNING"}
     process = subprocess.Popen(
         [sys.executable, "-m", "bongsu.cli", "server", "--role", "worker"],
@@ -122,8 +121,8 @@ def worker(data_dir: Path) -> Iterator[None]:
 
 
 def queries(client: httpx.Client, servers: int, days: float, now_ms: int, rounds: int) -> dict[str, list[float]]:
-    """Name -> how long each took, in ms. The kinds take turns, so that what disturbs disturbs all."""
-    metric = capture.layout().series[20].metric  # cpu: a number that changes with every sample
+    """Times of each kind of query, in ms. The kinds take turns, so that a disturbance affects all of them."""
+    metric = capture.layout().series[20].metric  # cpu, which changes with every sample
     week = {"metric": metric, "start": now_ms - int(days * DAY_MS), "end": now_ms, "max_points": 1_000}
     took: dict[str, list[float]] = {}
     for number in range(rounds):
@@ -146,7 +145,7 @@ def queries(client: httpx.Client, servers: int, days: float, now_ms: int, rounds
 
 
 def percentiles(took: dict[str, list[float]], suffix: str = "") -> dict[str, float]:
-    """p50 and p99 of each kind."""
+    """p50 and p99 of each kind of query."""
     return {
         f"{name}{suffix}.p{percent}_ms": float(np.percentile(times, percent))
         for name, times in took.items()
@@ -166,7 +165,7 @@ def under_load(client: httpx.Client, port: int, tokens: list[str], options, now_
 
     fleet = threading.Thread(target=send)
     fleet.start()
-    # First contact of all of them is over: it sends their layouts, which later requests do not.
+    # Wait until all agents have sent their layouts, which later requests leave out.
     while fleet.is_alive() and client.get("/api/health").json()["ingest"]["frames_total"] < len(tokens):
         time.sleep(0.2)
     rounds = max(20, int((options.load_seconds - 20) / 0.3))

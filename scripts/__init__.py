@@ -1,1 +1,1 @@
-"""What make needs."""
+"""Programs that the Makefile runs."""

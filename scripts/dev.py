@@ -1,4 +1,4 @@
-"""``make dev``: all of Bongsu, started again when Python code changes, and the dashboard's development server."""
+"""``make dev``: runs all of Bongsu, restarts it when Python code changes, and the dashboard in development mode."""
 
 import os
 import signal
@@ -12,27 +12,26 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def start() -> "subprocess.Popen[bytes]":
-    """``bongsu up`` on the usual port, which the development server's proxy points to."""
+    """Starts ``bongsu up`` on its default port, which the development server uses as its proxy target."""
     return subprocess.Popen(
         [sys.executable, "-m", "bongsu.cli", "up", "--data-dir", "data", *sys.argv[1:]], cwd=REPOSITORY
     )
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
-    """Ends it as Ctrl-C would."""
+    """Stops it as Ctrl-C would."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         process.wait()
 
 
 def main() -> None:
-    """Runs until Ctrl-C."""
     bongsu = start()
     dashboard = subprocess.Popen(["npm", "run", "dev"], cwd=REPOSITORY / "frontend", env=os.environ)  # noqa: S607
     try:
         for changes in watch(REPOSITORY / "src", raise_interrupt=False):
             if any(path.endswith((".py", ".mako")) for _, path in changes):
-                print("== Python code changed: starting again", flush=True)
+                print("== Python code changed: restarting", flush=True)
                 stop(bongsu)
                 bongsu = start()
     finally:

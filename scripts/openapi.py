@@ -9,7 +9,6 @@ from bongsu.server.config import Settings
 
 
 def document() -> str:
-    """The document as committed."""
     return json.dumps(Application(Settings()).api.openapi(), indent=2, ensure_ascii=False) + "\n"
 
 

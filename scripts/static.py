@@ -12,7 +12,7 @@ TEXT = {".html", ".js", ".mjs", ".css", ".json", ".svg", ".webmanifest", ".txt",
 
 
 def install(public: Path, into: Path) -> None:
-    """Makes ``into`` anew, in one step at the end: a running API server never sees half of it."""
+    """Replaces the folder ``into`` in one step, so that a running API server never sees half of it."""
     fresh = into.with_name(into.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.copytree(public, fresh)

@@ -1,4 +1,4 @@
-"""A worker's alerting without its loop: tests say when it looks."""
+"""The alerting of a worker without its loop: tests decide when a cycle runs."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ CPU_RULE = {
 
 @dataclass
 class Watcher:
-    """One worker: its share, its memory, its deliveries."""
+    """One worker: its shares, its cycle and its deliveries."""
 
     app: RunningApp
     database: Database
@@ -38,7 +38,7 @@ class Watcher:
     delivery: Delivery
 
     async def look(self) -> Changes:
-        """One cycle, and whatever it queued is sent."""
+        """Runs one cycle and sends what it queued."""
         await self.shares.renew()
         changes = await self.cycle.run(self.shares.shards, self.app.clock.now_ms())
         await self.deliver()
@@ -51,13 +51,13 @@ class Watcher:
 
 @contextlib.asynccontextmanager
 async def watching(app: RunningApp, folder: Path, **settings: Any) -> AsyncIterator[Watcher]:
-    """A worker beside the API server, on connections of its own."""
-    made = Settings(data_dir=folder, public_url="https://monitor.example", **settings)
-    database = open_database(made.effective_database_url)
+    """A worker beside the API server, with database connections of its own."""
+    chosen = Settings(data_dir=folder, public_url="https://monitor.example", **settings)
+    database = open_database(chosen.effective_database_url)
     shares = Shares("alerts", database, app.clock)
-    cycle = Cycle(DatabaseStore(database, shares), DatabaseSource(database, made.limits))
+    cycle = Cycle(DatabaseStore(database, shares), DatabaseSource(database, chosen.limits))
     async with httpx.AsyncClient() as http:
-        delivery = Delivery(made, database, app.clock, open_vault(folder), http)
+        delivery = Delivery(chosen, database, app.clock, open_vault(folder), http)
         try:
             yield Watcher(app, database, shares, cycle, delivery)
         finally:
@@ -66,7 +66,7 @@ async def watching(app: RunningApp, folder: Path, **settings: Any) -> AsyncItera
 
 
 async def send_cpu(app: RunningApp, value: float, *, name: str = "web-1", behind: float = 0) -> None:
-    """One frame, now or so many seconds ago."""
+    """Sends one frame, ``behind`` seconds old."""
     frame = a_frame(app.clock.now_ms() - round(behind * 1000), (value, 1024.0, 100.0))
     push: Push = a_push([frame], name=name)
     push.process_lists = [
@@ -78,11 +78,12 @@ async def send_cpu(app: RunningApp, value: float, *, name: str = "web-1", behind
 
 
 async def make(app: RunningApp, path: str, document: dict[str, Any]) -> dict[str, Any]:
-    """POST that must succeed."""
+    """POST, which must succeed."""
     response = await app.client.post(f"/api/alerts/{path}", json=document)
     assert response.status_code == 201, response.text
-    made: dict[str, Any] = response.json()
-    return made
+    document = response.json()
+    assert isinstance(document, dict)
+    return document
 
 
 async def a_rule(app: RunningApp, **changes: Any) -> dict[str, Any]:

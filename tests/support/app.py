@@ -1,4 +1,4 @@
-"""The whole API server in this process, over a real SQLite file, with a clock that tests turn."""
+"""The whole API server in this process, with a real SQLite file, and a clock that tests move."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ from tests.support.clock import FakeClock
 
 @dataclass
 class RunningApp:
-    """An application after its start."""
+    """A started application."""
 
     application: Application
     client: httpx.AsyncClient
@@ -36,22 +36,20 @@ class RunningApp:
     enrolling: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def push(self, push: Push) -> httpx.Response:
-        """POST /api/metrics as an agent would: with the token of the agent that it names."""
-        return await self.post(
-            protobuf.encode_push(push),
-        )
+        """POST /api/metrics with the token of the agent that the push names."""
+        return await self.post(protobuf.encode_push(push))
 
     async def post(
         self, body: bytes, content_type: str = protobuf.CONTENT_TYPE, *, token: str | None = None, **headers: str
     ) -> httpx.Response:
-        """POST /api/metrics with any body; with the token of the agent that it names, if one can be read from it."""
+        """POST /api/metrics with any body. Uses the token of the agent that the body names, if it can be read."""
         if token is None:
             token = await self.agent_token(_agent_id(body, content_type, headers.get("Content-Encoding")))
         sent = {"Content-Type": content_type, "Authorization": f"Bearer {token}", **headers}
         return await self.client.post("/api/metrics", content=body, headers=sent)
 
     async def agent_token(self, agent_id: str) -> str:
-        """A token of this agent, which is enrolled if it was not."""
+        """The token of this agent. Enrols the agent if needed."""
         async with self.enrolling:
             if agent_id not in self.tokens:
                 self.tokens[agent_id] = await enrol(self.services, agent_id)
@@ -59,18 +57,18 @@ class RunningApp:
 
     @property
     def services(self) -> Services:
-        """What the handlers use."""
+        """The services that the handlers use."""
         services: Services = self.application.api.state.services
         return services
 
     async def get(self, path: str, **parameters: Any) -> Any:
-        """The JSON of a GET that must succeed."""
+        """The JSON of a GET, which must succeed."""
         response = await self.client.get(path, params=parameters)
         assert response.status_code == 200, response.text
         return response.json()
 
     async def stored_frames(self) -> int:
-        """Frames in the database."""
+        """The number of frames in the database."""
         health = await self.get("/api/health")
         return int(health["ingest"]["frames_total"])
 
@@ -86,7 +84,7 @@ def _agent_id(body: bytes, content_type: str, encoding: str | None) -> str:
 
 
 async def enrol(services: Services, agent_id: str, **enrolment: Any) -> str:
-    """A token for an agent, as it would get it; also for one that was enrolled before."""
+    """Enrols an agent, possibly again, and returns its token."""
     actor = Actor("system", "tests")
     _, token = await services.auth.enrolment.create(
         actor, name="tests", lifetime_ms=3_600_000, agent_id=agent_id, **enrolment
@@ -95,7 +93,7 @@ async def enrol(services: Services, agent_id: str, **enrolment: Any) -> str:
 
 
 async def api_token(services: Services, user_id: int, scope: str = "admin", tags: dict[str, str] | None = None) -> str:
-    """A token of a user that does not expire, however far a test turns the clock."""
+    """A token of a user that never expires, however far a test moves the clock."""
     token = new_token(Prefix.API)
     record = ApiTokenRecord(0, user_id, "tests", digest(token), scope, services.clock.now_ms(), 0, 0, tags or {})
     await services.auth.directory.change(PEOPLE, lambda connection: add_api_token(connection, record))
@@ -103,7 +101,7 @@ async def api_token(services: Services, user_id: int, scope: str = "admin", tags
 
 
 ADMIN, PASSWORD = "admin@bongsu.test", "a long enough secret"
-# Cheap hashes, and no limit that a test which hurries would meet by accident.
+# Cheap password hashes, and rate limits that no test reaches by accident.
 FAST = PasswordSettings(memory_mib=1, passes=1)
 MANY = RateLimits(address="1000000/minute", user="1000000/minute", login="1000000/minute", agent_per_second=1e6)
 
@@ -112,8 +110,8 @@ MANY = RateLimits(address="1000000/minute", user="1000000/minute", login="100000
 async def running_app(
     folder: Path, *, clock: FakeClock | None = None, limits: Limits | None = None, **settings: Any
 ) -> AsyncIterator[RunningApp]:
-    """Starts and stops the application as uvicorn would. The client is an admin's; pass ``admin_email=""`` for an
-    application that nobody has set up."""
+    """Starts and stops the application like uvicorn. The client is logged in as an admin, unless ``admin_email=""`` leaves
+    the application without accounts."""
     clock = clock or FakeClock()
     chosen = {
         "admin_email": ADMIN,

@@ -1,4 +1,4 @@
-"""Real HTTP endpoints on loopback that behave like the services that notifications go to."""
+"""Real HTTP endpoints on loopback that behave like the services that receive notifications."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ Answer = tuple[int, dict[str, str], str]
 
 @dataclass
 class Received:
-    """A request as it arrived."""
+    """A received request."""
 
     method: str
     path: str
@@ -27,7 +27,7 @@ class Received:
 
 @dataclass
 class Endpoint:
-    """What arrived, and what is answered: the next of ``answers``, else 200."""
+    """Received requests. Each gets the next of ``answers``, or ``usual`` if there is none left."""
 
     url: str = ""
     received: list[Received] = field(default_factory=list)
@@ -38,8 +38,8 @@ class Endpoint:
 
 @contextlib.contextmanager
 def endpoint() -> Iterator[Endpoint]:
-    """Listens until the end."""
-    made = Endpoint()
+    """Runs the endpoint until the ``with`` ends."""
+    state = Endpoint()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -47,10 +47,10 @@ def endpoint() -> Iterator[Endpoint]:
         def _take(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            made.received.append(Received(self.command, self.path, headers, self.rfile.read(length)))
-            if made.before is not None:
-                made.before()
-            status, extra, text = made.answers.pop(0) if made.answers else made.usual
+            state.received.append(Received(self.command, self.path, headers, self.rfile.read(length)))
+            if state.before is not None:
+                state.before()
+            status, extra, text = state.answers.pop(0) if state.answers else state.usual
             body = text.encode()
             self.send_response(status)
             for name, value in (extra | {"Content-Length": str(len(body))}).items():
@@ -62,14 +62,14 @@ def endpoint() -> Iterator[Endpoint]:
         do_GET = do_POST = _take  # noqa: N815
 
         def log_message(self, *_: object) -> None:
-            """Nothing on standard error."""
+            """Writes nothing to standard error."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_address[1]}"
+    state.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield made
+        yield state
     finally:
         server.shutdown()
         server.server_close()

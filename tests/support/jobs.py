@@ -1,4 +1,4 @@
-"""The worker's jobs, run when a test says."""
+"""Runs the worker's jobs whenever a test asks for it."""
 
 import asyncio
 from pathlib import Path
@@ -21,21 +21,21 @@ MAINTENANCE: tuple[type[Job], ...] = (Sealer, Compactor, Retention)
 async def run_jobs(
     clock: FakeClock, folder: Path, *jobs: type[Job], database: Database | None = None, **settings: Any
 ) -> None:
-    """Runs jobs as the worker would: on database connections of their own."""
-    made = Settings(data_dir=folder, **settings)
-    opened = database or open_database(made.effective_database_url)
+    """Runs jobs as the worker does: on database connections of their own."""
+    chosen = Settings(data_dir=folder, **settings)
+    opened = database or open_database(chosen.effective_database_url)
     for job in jobs or MAINTENANCE:
-        await job(made, opened, clock).run(asyncio.Event())
+        await job(chosen, opened, clock).run(asyncio.Event())
     if database is None:
         await opened.close()
 
 
 def database_of(app: RunningApp) -> Database:
-    """The database behind an application."""
+    """The database of an application."""
     return app.services.database
 
 
 async def count(database: Database, table: Table, *where: Any) -> int:
-    """How many rows there are."""
+    """The number of rows that match."""
     query = select(func.count()).select_from(table).where(*where)
     return await database.read(lambda connection: connection.scalar(query) or 0)

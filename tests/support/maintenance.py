@@ -1,6 +1,6 @@
 """The worker's maintenance as a program: ``python -m tests.support.maintenance NOW_MS RETENTION_RAW``.
 
-Runs each job once, on a clock that stands still; the database is the one of BONGSU_DATABASE_URL.
+Runs each job once at a fixed time, on the database of BONGSU_DATABASE_URL.
 """
 
 import asyncio

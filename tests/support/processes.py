@@ -15,7 +15,7 @@ import httpx
 T = TypeVar("T")
 
 ADMIN, PASSWORD = "admin@bongsu.test", "a long enough secret"
-# A first admin, cheap hashes, and no limit that a test which hurries would meet by accident.
+# A first admin, cheap password hashes, and rate limits that no test reaches by accident.
 QUICK = {
     "BONGSU_ADMIN_EMAIL": ADMIN,
     "BONGSU_ADMIN_PASSWORD": PASSWORD,
@@ -27,12 +27,12 @@ QUICK = {
     "BONGSU_RATE_LIMITS__AGENT_PER_SECOND": "1000000",
 }
 
-# A bound for what takes a second or two, on a machine that may be very slow.
+# Much more than any wait should take, for very slow machines.
 PATIENCE_SECONDS = 90
 
 
 def wait_for(condition: Callable[[], T], what: str) -> T:
-    """The first true answer of ``condition``; fails, saying ``what``, when there is none for PATIENCE_SECONDS."""
+    """Waits until ``condition`` returns something true, and returns it. Fails after PATIENCE_SECONDS, naming ``what``."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         answer = condition()
@@ -43,14 +43,14 @@ def wait_for(condition: Callable[[], T], what: str) -> T:
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on."""
+    """A free port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def answers(url: str) -> bool:
-    """Whether the API server behind ``url`` is ready."""
+    """Whether the API server at ``url`` is ready."""
     with contextlib.suppress(httpx.HTTPError):
         return httpx.get(f"{url}/api/health").status_code == 200
     return False
@@ -58,7 +58,7 @@ def answers(url: str) -> bool:
 
 @contextlib.contextmanager
 def bongsu(*arguments: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
-    """``bongsu ...`` as a process; killed at the end if it still runs."""
+    """Runs ``bongsu ...`` as a process, and kills it at the end if it is still running."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bongsu.cli", *arguments],
         stdout=subprocess.PIPE,
@@ -78,7 +78,7 @@ def bongsu(*arguments: str, **environment: str) -> Iterator["subprocess.Popen[st
 
 @contextlib.contextmanager
 def api_server(data_dir: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
-    """An API server without worker, ready to answer."""
+    """Runs an API server without a worker, and waits until it is ready."""
     with bongsu("server", "--role", "api", "--port", str(port), "--data-dir", str(data_dir)) as process:
         wait_for(lambda: answers(f"http://127.0.0.1:{port}") or process.poll() is not None, "the API server")
         assert process.poll() is None, process.communicate()[0]
@@ -86,17 +86,17 @@ def api_server(data_dir: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
 
 
 def logged_in(url: str) -> httpx.Client:
-    """A client of the first admin's. Close it, or use it in a ``with``."""
+    """A client that is logged in as the first admin. Use it in a ``with``, or close it."""
     answer = httpx.post(f"{url}/api/auth/login", json={"email": ADMIN, "password": PASSWORD}, timeout=30)
     assert answer.status_code == 200, answer.text
     return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {answer.json()['access_token']}"}, timeout=30)
 
 
 def enrolled(url: str, *agent_ids: str) -> dict[str, str]:
-    """Agent id -> a token of that agent's."""
+    """Enrols agents and returns their tokens by agent id."""
     with logged_in(url) as client:
-        wanted = {"name": "tests", "uses": 0}
-        enrolment = client.post("/api/enrolment-tokens", json=wanted).raise_for_status().json()["token"]
+        unlimited = {"name": "tests", "uses": 0}
+        enrolment = client.post("/api/enrolment-tokens", json=unlimited).raise_for_status().json()["token"]
         tokens = {}
         for agent_id in agent_ids:
             answer = client.post(

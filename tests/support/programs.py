@@ -1,4 +1,4 @@
-"""Programs of the system that some tests compare with."""
+"""System programs that some tests need."""
 
 import os
 import shutil

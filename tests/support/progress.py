@@ -1,8 +1,8 @@
 """Runs a program that kills itself with SIGKILL at a chosen point of its progress.
 
-``python -m tests.support.progress POINT MODULE ARGUMENT ...``: a point is a statement that writes to a database, or a
-file that is opened for writing, renamed or removed; at the POINT-th, before it happens, the process is gone. So a test
-kills at the same moments on a fast machine and on a slow one.
+``python -m tests.support.progress POINT MODULE ARGUMENT ...``. A point is a statement that writes to a database, or a
+file that is renamed or removed, or a SQLite database that is opened. The process dies just before the POINT-th. So a
+test kills at the same moments on fast and slow machines.
 """
 
 import asyncio
@@ -17,13 +17,12 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 WRITES = ("INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "COMMIT")
-# By Python's own audit events: backups and copies work with files beside SQLAlchemy.
+# Audit events of Python. Backups and copies work with files without SQLAlchemy.
 FILES = {"os.rename", "os.remove", "sqlite3.connect"}
 
 
 async def killed_at(point: int, *command: str) -> bool:
-    """Runs ``python -m COMMAND`` and lets it kill itself at a point. Returns whether it was killed; False: it ended
-    before it got there, with status 0."""
+    """Runs ``python -m COMMAND``, which kills itself at a point. Returns False if it ended before, with status 0."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -39,13 +38,14 @@ async def killed_at(point: int, *command: str) -> bool:
 
 
 async def killed_on_the_way(*command: str, points: range) -> int:
-    """Runs it again and again, killed at each of the points in turn, until it ends by itself. Returns the kills."""
+    """Runs the command again and again, killed at each of ``points`` in turn, until it ends by itself. Returns the number
+    of kills."""
     kills = 0
     for point in points:
         if not await killed_at(point, *command):
             return kills
         kills += 1
-    raise AssertionError(f"killed {kills} times, and still not done")
+    raise AssertionError(f"killed {kills} times, and it still did not end")
 
 
 def main(point: int, module: str) -> None:

@@ -1,4 +1,4 @@
-"""Pushes as an agent makes them."""
+"""Builds pushes like those of an agent."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -31,12 +31,12 @@ def a_push(
     host: HostFacts | None = HOST,
     interval_ms: int = 10_000,
 ) -> Push:
-    """A push of LAYOUT's frames with the layout in it."""
+    """A push of frames of LAYOUT, and the layout itself."""
     return Push(an_agent(name, interval_ms), host, list(layouts), list(frames))
 
 
 def a_ramp(start_ms: int, count: int, step_ms: int = 10_000) -> list[Frame]:
-    """CPU a sine, memory a ramp of 1 KiB a frame, received 1,000 bytes a second."""
+    """CPU is a sine, memory grows by 1 KiB per frame, received bytes by 1,000 per second."""
     return [
         a_frame(
             start_ms + index * step_ms,

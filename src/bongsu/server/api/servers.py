@@ -98,11 +98,11 @@ async def servers(
 ) -> Servers:
     """Lists servers in the order in which they first reported."""
     now_ms = services.clock.now_ms()
-    wanted = (name or "").casefold()
+    wanted_name = (name or "").casefold()
     matches = [
         state
         for server_id, state in sorted(user.view(services.registry).by_id.items())
-        if server_id > cursor and wanted in state.record.agent.name.casefold()
+        if server_id > cursor and wanted_name in state.record.agent.name.casefold()
     ]
     page = matches[:limit]
     return Servers(

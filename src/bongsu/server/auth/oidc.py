@@ -67,26 +67,26 @@ class OpenId:
             "code_challenge_method": "S256",
         }
         address = str(add_params_to_uri(provider["authorization_endpoint"], list(parameters.items())))
-        kept = {"state": state, "nonce": nonce, "verifier": verifier, "next": next_path, "ms": self._clock.now_ms()}
-        return address, self._vault.encrypt(json.dumps(kept).encode(), PURPOSE).decode()
+        login = {"state": state, "nonce": nonce, "verifier": verifier, "next": next_path, "ms": self._clock.now_ms()}
+        return address, self._vault.encrypt(json.dumps(login).encode(), PURPOSE).decode()
 
     async def finish(self, callback: str, cookie: str, code: str, state: str, address: str) -> tuple[UserRecord, str]:
-        """The user who came back from the provider, and the path they new.
+        """The user who came back from the provider, and the path they asked for.
 
         Raises:
             OidcFailed: for any reason; the log says which.
         """
         try:
-            kept = json.loads(self._vault.decrypt(cookie.encode(), PURPOSE))
-            late = self._clock.now_ms() - kept["ms"] > COOKIE_SECONDS * 1000
-            if late or not code or not secrets.compare_digest(str(kept["state"]), state):
+            login = json.loads(self._vault.decrypt(cookie.encode(), PURPOSE))
+            late = self._clock.now_ms() - login["ms"] > COOKIE_SECONDS * 1000
+            if late or not code or not secrets.compare_digest(str(login["state"]), state):
                 raise OidcFailed("the answer does not match a login that began here")
             provider = await self._provider()
-            token = await self._token(provider, callback, code, kept["verifier"])
-            claims = await self._claims(provider, str(token["id_token"]), kept["nonce"])
+            token = await self._token(provider, callback, code, login["verifier"])
+            claims = await self._claims(provider, str(token["id_token"]), login["nonce"])
             if "email" not in claims and "userinfo_endpoint" in provider:
                 claims = await self._with_userinfo(provider, str(token["access_token"]), claims)
-            return await self._user(claims, address), local_path(kept["next"])
+            return await self._user(claims, address), local_path(login["next"])
         except OidcFailed as error:
             logger.warning("OpenID login refused: %s", error.message)
             raise

@@ -145,10 +145,10 @@ def _create(settings: Settings, options: argparse.Namespace) -> None:
     hashed = _new_password(settings, email)
     now_ms = SystemClock().now_ms()
     name = options.name or email.partition("@")[0]
-    wanted = UserRecord(0, email, name, options.role, now_ms, password_hash=hashed)
+    new_user = UserRecord(0, email, name, options.role, now_ms, password_hash=hashed)
 
     def store(connection: Connection) -> UserRecord | None:
-        user = accounts.add_user(connection, wanted)
+        user = accounts.add_user(connection, new_user)
         if user is not None:
             after = {"email": email, "role": user.role}
             record(connection, now_ms, ACTOR, "user.create", f"user {user.id}", after=after)

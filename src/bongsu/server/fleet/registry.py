@@ -89,10 +89,10 @@ class Registry:
             self.by_agent_id[record.agent.agent_id] = state
         return state
 
-    def only(self, wanted: Callable[[ServerState], bool]) -> "Registry":
+    def only(self, is_wanted: Callable[[ServerState], bool]) -> "Registry":
         """A registry of the wanted servers only; it shares their state with this one."""
         part = Registry()
-        part.by_id = {server_id: state for server_id, state in self.by_id.items() if wanted(state)}
+        part.by_id = {server_id: state for server_id, state in self.by_id.items() if is_wanted(state)}
         part.by_agent_id = {state.record.agent.agent_id: state for state in part.by_id.values()}
         return part
 

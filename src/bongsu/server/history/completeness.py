@@ -18,7 +18,7 @@ from bongsu.server.storage.archive import RAW, heads_between, rollup_heads_betwe
 from bongsu.server.storage.blocks import CorruptBlock, Head
 from bongsu.server.storage.frames import times_between
 from bongsu.server.storage.layouts import LayoutKey
-from bongsu.server.storage.parts import PartWanted, read_parts
+from bongsu.server.storage.parts import PartRequest, read_parts
 from bongsu.server.storage.rollup_blocks import SHARED, decode_shared
 
 MAX_GAPS = 100
@@ -105,17 +105,17 @@ def _raw_times(connection: Connection, keys: Sequence[LayoutKey], start_ms: int,
 
 def _rollup_runs(connection: Connection, keys: Sequence[LayoutKey], tier: int, start_ms: int, end_ms: int) -> Runs:
     heads: list[Head] = []
-    wanted: list[PartWanted] = []
+    requests: list[PartRequest] = []
     for key in keys:
         for row in rollup_heads_between(connection, key, tier, start_ms, end_ms):
             try:
                 head = row.opened()
-                wanted.append(PartWanted(key, tier, row.start_ms, *head.place(SHARED)))
+                requests.append(PartRequest(key, tier, row.start_ms, *head.place(SHARED)))
                 heads.append(head)
             except CorruptBlock:
                 continue
     columns: list[list[npt.NDArray[np.int64]]] = [[np.empty(0, np.int64)] for _ in range(4)]
-    for head, part in zip(heads, read_parts(connection, wanted), strict=True):
+    for head, part in zip(heads, read_parts(connection, requests), strict=True):
         try:
             frames, first, last = decode_shared(head, part)
         except CorruptBlock:

@@ -13,7 +13,7 @@ from bongsu.server.storage.archive import RAW, SPAN_MS, heads_between, infos_bet
 from bongsu.server.storage.blocks import CorruptBlock, Head
 from bongsu.server.storage.frames import FrameColumns, frame_columns
 from bongsu.server.storage.layouts import LayoutKey
-from bongsu.server.storage.parts import PartWanted, read_parts, together
+from bongsu.server.storage.parts import PartRequest, read_parts, together
 from bongsu.server.storage.rollup_blocks import SHARED, decode_series, decode_shared
 
 
@@ -129,7 +129,7 @@ def _open_rollups(connection: Connection, rows: LayoutRows, tier: int, start_ms:
 
 
 def _read_columns(connection: Connection, sources: list[BlockColumns], positions: list[int]) -> None:
-    wanted: list[PartWanted] = []
+    requests: list[PartRequest] = []
     targets: list[tuple[BlockColumns, list[tuple[int, int, int]]]] = []
     for source in sources:
         try:
@@ -141,16 +141,16 @@ def _read_columns(connection: Connection, sources: list[BlockColumns], positions
             slices = [
                 (position, start - first, length) for position, (start, length) in zip(positions, places, strict=True)
             ]
-            wanted.append(_part(source, first, places[-1][0] + places[-1][1] - first))
+            requests.append(_part(source, first, places[-1][0] + places[-1][1] - first))
             targets.append((source, slices))
         else:
             for position, (start, length) in zip(positions, places, strict=True):
-                wanted.append(_part(source, start, length))
+                requests.append(_part(source, start, length))
                 targets.append((source, [(position, 0, length)]))
-    for (source, slices), data in zip(targets, read_parts(connection, wanted), strict=True):
+    for (source, slices), data in zip(targets, read_parts(connection, requests), strict=True):
         for position, start, length in slices:
             source.parts[position] = data[start : start + length]
 
 
-def _part(source: BlockColumns, offset: int, length: int) -> PartWanted:
-    return PartWanted(source.key, source.step_ms, source.start_ms, offset, length)
+def _part(source: BlockColumns, offset: int, length: int) -> PartRequest:
+    return PartRequest(source.key, source.step_ms, source.start_ms, offset, length)

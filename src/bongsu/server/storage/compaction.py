@@ -29,7 +29,7 @@ class Compacted:
     """The blocks ``read``, the blocks that replace them, and rollup rows with the checksum of the row each replaces."""
 
     read: list[StoredBlock]
-    made: list[StoredBlock] = field(default_factory=list)
+    blocks: list[StoredBlock] = field(default_factory=list)
     rollups: list[tuple[StoredRollup, int | None]] = field(default_factory=list)
 
 
@@ -53,7 +53,7 @@ def compact(
     heads = [(block, _opened(block, layout)) for block in stored]
     result = Compacted(list(stored))
     if not given_up:
-        result.made = [_as_rolled(block) for block, head in heads if head is None]
+        result.blocks = [_as_rolled(block) for block, head in heads if head is None]
     sources = [(block, head) for block, head in heads if head is not None and not (given_up and block.info.rolled)]
     if not sources:
         return result
@@ -72,11 +72,11 @@ def compact(
                 rows = values[index * MAX_FRAMES : (index + 1) * MAX_FRAMES]
                 part.extend(encode_columns(np.ascontiguousarray(rows.T)))
     if reencode:
-        result.made += [
+        result.blocks += [
             _block(key, times[index * MAX_FRAMES : (index + 1) * MAX_FRAMES], part) for index, part in enumerate(parts)
         ]
     elif not given_up:
-        result.made.append(_as_rolled(sources[0][0]))
+        result.blocks.append(_as_rolled(sources[0][0]))
     _roll(result, key, span_ms, _side_by_side(fine), minutes, hours, counters, floors, add=given_up)
     return result
 

@@ -57,7 +57,7 @@ def not_rolled(connection: Connection) -> list[tuple[LayoutKey, int]]:
 def replace_blocks(
     connection: Connection,
     read: Sequence[StoredBlock],
-    made: Sequence[StoredBlock],
+    new_blocks: Sequence[StoredBlock],
     rows: Sequence[tuple[StoredRollup, int | None]],
 ) -> None:
     """Replaces the blocks ``read`` (all of a span) with the compacted ones, and the rollup rows with the new ones.
@@ -75,8 +75,8 @@ def replace_blocks(
         )
         if connection.execute(delete(blocks).where(*same)).rowcount != 1:
             raise SpanChanged
-    if made:
-        connection.execute(insert(blocks), [block_row(block) for block in made])
+    if new_blocks:
+        connection.execute(insert(blocks), [block_row(block) for block in new_blocks])
     for row, old_checksum in rows:
         _replace_rollup(connection, row, old_checksum)
 
@@ -136,7 +136,7 @@ class Compactor(Job):
         compacted = await asyncio.to_thread(compute)
         try:
             await self.database.write(
-                lambda connection: replace_blocks(connection, compacted.read, compacted.made, compacted.rollups)
+                lambda connection: replace_blocks(connection, compacted.read, compacted.blocks, compacted.rollups)
             )
         except SpanChanged:
             logger.debug("server %d: the span at %d changed while it was compacted", key[0], span_ms)

@@ -16,7 +16,7 @@ _PART_BYTES = 8_192
 
 
 @dataclass(frozen=True, slots=True)
-class PartWanted:
+class PartRequest:
     """``length`` bytes at ``offset`` of the data of one row. ``step_ms``: of a rollup row; None: of a block."""
 
     key: LayoutKey
@@ -26,12 +26,12 @@ class PartWanted:
     length: int
 
 
-def read_parts(connection: Connection, wanted: Sequence[PartWanted]) -> list[bytes]:
+def read_parts(connection: Connection, requests: Sequence[PartRequest]) -> list[bytes]:
     """The bytes of each part, in order; empty where the row no longer exists or is shorter."""
-    if not wanted:
+    if not requests:
         return []
     read = _read_sqlite if connection.dialect.name == "sqlite" else _read_postgres
-    return read(connection, wanted)
+    return read(connection, requests)
 
 
 _SQLITE_ROWID = {
@@ -40,7 +40,7 @@ _SQLITE_ROWID = {
 }
 
 
-def _read_sqlite(connection: Connection, wanted: Sequence[PartWanted]) -> list[bytes]:
+def _read_sqlite(connection: Connection, requests: Sequence[PartRequest]) -> list[bytes]:
     # The driver's own connection: 10 us a row, 60 through SQLAlchemy.
     driver = connection.connection.driver_connection
     assert driver is not None
@@ -48,7 +48,7 @@ def _read_sqlite(connection: Connection, wanted: Sequence[PartWanted]) -> list[b
     row: tuple[LayoutKey, int | None, int] | None = None
     blob = None
     try:
-        for part in wanted:
+        for part in requests:
             if row != (part.key, part.step_ms, part.start_ms):
                 row = (part.key, part.step_ms, part.start_ms)
                 if blob is not None:
@@ -81,16 +81,16 @@ ORDER BY w.place
 """
 
 
-def _read_postgres(connection: Connection, wanted: Sequence[PartWanted]) -> list[bytes]:
-    parts: list[bytes] = [b""] * len(wanted)
+def _read_postgres(connection: Connection, requests: Sequence[PartRequest]) -> list[bytes]:
+    parts: list[bytes] = [b""] * len(requests)
     for rollup in (False, True):
-        places = [place for place, part in enumerate(wanted) if (part.step_ms is not None) is rollup]
+        places = [place for place, part in enumerate(requests) if (part.step_ms is not None) is rollup]
         if not places:
             continue
         query = _POSTGRES.format(
             table="rollups" if rollup else "blocks", step="AND t.step_ms = w.step_ms" if rollup else ""
         )
-        rows = [wanted[place] for place in places]
+        rows = [requests[place] for place in places]
         columns = (
             [row.key[0] for row in rows],
             [row.key[1] for row in rows],

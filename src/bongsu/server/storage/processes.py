@@ -53,15 +53,15 @@ def store_process_lists(connection: Connection, server_id: int, lists: Sequence[
 
 def processes_at(connection: Connection, server_id: int, at_ms: int) -> ListAt:
     """The processes of a server at ``at_ms``."""
-    mine = process_lists.c.server_id == server_id
+    of_server = process_lists.c.server_id == server_id
     time_ms = process_lists.c.time_ms
     row = connection.execute(
-        select(time_ms, process_lists.c.data).where(mine, time_ms <= at_ms).order_by(time_ms.desc()).limit(1)
+        select(time_ms, process_lists.c.data).where(of_server, time_ms <= at_ms).order_by(time_ms.desc()).limit(1)
     ).first()
-    after_ms = connection.scalar(select(time_ms).where(mine, time_ms > at_ms).order_by(time_ms).limit(1))
+    after_ms = connection.scalar(select(time_ms).where(of_server, time_ms > at_ms).order_by(time_ms).limit(1))
     if row is None:
         return ListAt(None, None, after_ms)
-    before_ms = connection.scalar(select(time_ms).where(mine, time_ms < row[0]).order_by(time_ms.desc()).limit(1))
+    before_ms = connection.scalar(select(time_ms).where(of_server, time_ms < row[0]).order_by(time_ms.desc()).limit(1))
     return ListAt(ProcessList(row[0], decode_processes(row[1])), before_ms, after_ms)
 
 
@@ -70,12 +70,12 @@ def delete_process_lists_before(connection: Connection, before_ms: int, limit: i
     deleted = 0
     # Server by server: each delete is a short range of the key.
     for server_id in connection.scalars(select(servers.c.id)).all():
-        mine = process_lists.c.server_id == server_id
+        of_server = process_lists.c.server_id == server_id
         time_ms = process_lists.c.time_ms
-        old = select(time_ms).where(mine, time_ms < before_ms).order_by(time_ms).limit(limit - deleted)
+        old = select(time_ms).where(of_server, time_ms < before_ms).order_by(time_ms).limit(limit - deleted)
         times = connection.scalars(old).all()
         if times:
-            connection.execute(delete(process_lists).where(mine, time_ms <= times[-1]))
+            connection.execute(delete(process_lists).where(of_server, time_ms <= times[-1]))
             deleted += len(times)
         if deleted >= limit:
             break

@@ -67,11 +67,11 @@ def delete_blocks_before(connection: Connection, keys: Sequence[LayoutKey], floo
     """Deletes up to ``limit`` blocks that start before ``floor_ms`` and are part of the rollups. Returns how many."""
     deleted = 0
     for server_id, layout_id in keys:
-        mine = (blocks.c.server_id == server_id, blocks.c.layout_id == layout_id, blocks.c.rolled == 1)
-        query = select(blocks.c.start_ms).where(*mine, blocks.c.start_ms < floor_ms).order_by(blocks.c.start_ms)
+        of_series = (blocks.c.server_id == server_id, blocks.c.layout_id == layout_id, blocks.c.rolled == 1)
+        query = select(blocks.c.start_ms).where(*of_series, blocks.c.start_ms < floor_ms).order_by(blocks.c.start_ms)
         starts = connection.scalars(query.limit(limit - deleted)).all()
         if starts:
-            deleted += connection.execute(delete(blocks).where(*mine, blocks.c.start_ms.in_(starts))).rowcount
+            deleted += connection.execute(delete(blocks).where(*of_series, blocks.c.start_ms.in_(starts))).rowcount
         if deleted >= limit:
             break
     return deleted
@@ -83,11 +83,11 @@ def delete_rollups_before(
     """Deletes up to ``limit`` rollup rows of one tier that start before ``floor_ms``. Returns how many."""
     deleted = 0
     for server_id, layout_id in keys:
-        mine = (rollups.c.server_id == server_id, rollups.c.layout_id == layout_id, rollups.c.step_ms == step_ms)
-        query = select(rollups.c.start_ms).where(*mine, rollups.c.start_ms < floor_ms).order_by(rollups.c.start_ms)
+        of_series = (rollups.c.server_id == server_id, rollups.c.layout_id == layout_id, rollups.c.step_ms == step_ms)
+        query = select(rollups.c.start_ms).where(*of_series, rollups.c.start_ms < floor_ms).order_by(rollups.c.start_ms)
         starts = connection.scalars(query.limit(limit - deleted)).all()
         if starts:
-            deleted += connection.execute(delete(rollups).where(*mine, rollups.c.start_ms.in_(starts))).rowcount
+            deleted += connection.execute(delete(rollups).where(*of_series, rollups.c.start_ms.in_(starts))).rowcount
         if deleted >= limit:
             break
     return deleted

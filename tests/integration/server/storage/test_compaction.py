@@ -176,7 +176,7 @@ async def test_a_span_that_changes_while_it_is_compacted_is_left_alone(tmp_path:
         done = compact(key, LAYOUT, START, stored, None, None, known)
         await database.write(lambda connection: connection.execute(update(blocks).values(rolled=0)))
         with pytest.raises(SpanChanged):
-            await database.write(lambda connection: replace_blocks(connection, done.read, done.made, done.rollups))
+            await database.write(lambda connection: replace_blocks(connection, done.read, done.blocks, done.rollups))
         assert await count(database, blocks) == 1
         assert await count(database, rollups) == 2
 
