@@ -95,7 +95,7 @@ def test_a_certificate_that_cannot_be_used_changes_nothing(tmp_path: Path) -> No
     assert not pair.reload()
     key.write_bytes(good)
     assert pair.reload()
-    with pytest.raises(ConfigError, match="is not there"):
+    with pytest.raises(ConfigError, match="does not exist"):
         Certificate(str(tmp_path / "none.pem"), str(key))
     with pytest.raises(ConfigError, match="private key"):
         Certificate(str(certificate), "")

@@ -87,7 +87,7 @@ def test_a_child_that_dies_is_started_again(tmp_path: Path) -> None:
         read_until(process, "Ctrl-C stops it.")
         server = next(child for child in children_of(process) if "api" in child.cmdline())
         server.kill()
-        read_until(process, "API server ended with signal SIGKILL; starting it again in 1 s")
+        read_until(process, "API server ended with signal SIGKILL; restarting it in 1 s")
         wait_for(lambda: answers(url), "the API server to be back")
         frames = "frames_total"
         with logged_in(url) as client:

@@ -88,7 +88,7 @@ async def test_check_finds_nothing_where_nothing_is_wrong(
 ) -> None:
     await fill(tmp_path)
     assert await run("check") == 0
-    assert capsys.readouterr().out == "Everything is as it was stored.\n"
+    assert capsys.readouterr().out == "No problems found.\n"
 
 
 def flip(table: Any, column: str) -> Callable[[Connection], None]:
