@@ -53,7 +53,7 @@ def running_bongsu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def login_state(browser: Browser, running_bongsu: str) -> Callable[[], StorageState]:
-    """Cookies of a fresh login, for a context: a refresh token is good for one page alone."""
+    """Cookies of a new login, for one browser context: a refresh token works in one page only."""
 
     def log_in() -> StorageState:
         context = browser.new_context()

@@ -48,7 +48,7 @@ Admin = Annotated[Principal, Depends(require(Role.admin))]
 async def person(user: Viewer) -> Principal:
     """A dependency: a person who logged in. No API token, whatever its scope, may change an account."""
     if user.kind != "user":
-        raise Forbidden("API tokens may not do that; log in.", code="person_needed")
+        raise Forbidden("This endpoint does not accept API tokens; log in instead.", code="person_needed")
     return user
 
 

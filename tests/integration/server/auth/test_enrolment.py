@@ -1,4 +1,4 @@
-"""Who may send: enrolment, the tokens of agents, and what a stolen one is good for."""
+"""Who may push: enrolment, the tokens of agents, and what a stolen token allows."""
 
 from pathlib import Path
 

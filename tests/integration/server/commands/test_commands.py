@@ -78,9 +78,9 @@ def test_keys_are_rotated_and_the_old_ones_end_at_once_if_asked(server: tuple[st
     with logged_in(url) as client:
         status, output, _ = run("auth", "rotate-keys", "--data-dir", data_dir)
         assert (status, "signed with the new key" in output) == (0, True)
-        assert client.get("/api/account").status_code == 200, "tokens of before are good until they expire"
+        assert client.get("/api/account").status_code == 200, "earlier tokens remain valid until they expire"
         assert run("auth", "rotate-keys", "--at-once", "--data-dir", data_dir)[0] == 0
-        wait_for(lambda: client.get("/api/account").status_code == 401, "tokens of before to end")
+        wait_for(lambda: client.get("/api/account").status_code == 401, "earlier tokens to be refused")
     with logged_in(url) as client:
         assert client.get("/api/account").status_code == 200
 
@@ -107,4 +107,4 @@ def test_an_agent_is_enrolled_and_its_token_replaced_by_hand(server: tuple[str, 
     status, output, errors = agent("rotate-token")
     assert (status, "has a new token" in output) == (0, True), errors
     assert file.read_text() != before
-    assert agent("enrol", BONGSU_AGENT_ENROLMENT_TOKEN=token)[0] == 1, "it was good for one agent"
+    assert agent("enrol", BONGSU_AGENT_ENROLMENT_TOKEN=token)[0] == 1, "it was valid for one agent"

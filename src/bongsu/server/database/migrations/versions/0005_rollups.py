@@ -1,7 +1,7 @@
 """rollups, tiers, intervals; blocks with a head
 
-Blocks of before had their head within the data and could reach over the end of a span. They become frames again, which
-the worker seals anew.
+Older blocks have their head within the data, and may cross the end of a span. They are turned back into frames, which the
+worker then seals again.
 """
 
 import logging
