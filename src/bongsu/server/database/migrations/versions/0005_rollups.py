@@ -1,7 +1,7 @@
 """rollups, tiers, intervals; blocks with a head
 
-Older blocks have their head within the data, and may cross the end of a span. They are turned back into frames, which the
-worker then seals again.
+Older blocks have their head within the data, and may cross the end of a span. They are turned back into frames, which
+the worker then seals again.
 """
 
 import logging
