@@ -212,7 +212,7 @@ async def test_a_cycle_that_fails_to_store_loses_nothing(tmp_path: Path) -> None
             await watcher.shares.give_up()
             mine = frozenset(range(16))
             watcher.shares.mine = mine
-            with pytest.raises(Exception, match="took over"):
+            with pytest.raises(Exception, match="has taken over"):
                 await watcher.cycle.run(mine, app.clock.now_ms())
             assert (await app.get("/api/alerts/active"))["alerts"] == []
             await watcher.look()

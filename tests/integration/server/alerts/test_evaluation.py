@@ -285,7 +285,7 @@ async def test_a_dead_workers_shards_are_taken_over_within_30_seconds(tmp_path: 
             await step(app, alive, 0.95)
             assert told(hook) == ["fired"]
             # The one that was only held up finds out when it wants to write.
-            with pytest.raises(Exception, match="took over"):
+            with pytest.raises(Exception, match="has taken over"):
                 await dead.cycle.run(dead.shares.mine, app.clock.now_ms())
             assert told(hook) == ["fired"]
             assert len((await app.get("/api/alerts/active"))["alerts"]) == 1
