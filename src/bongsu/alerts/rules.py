@@ -85,7 +85,7 @@ class Rule(_Part):
     enabled: bool = True
     severity: Severity = Severity.WARNING
     priority: int | None = Field(
-        None, ge=1, le=5, description="1 is the most urgent. If omitted, by severity: 1, 3, 5."
+        None, ge=1, le=5, description="1 is the most urgent. By default critical 1, warning 3, info 5."
     )
     scope: Scope = Scope()
     condition: Condition
