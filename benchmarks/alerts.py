@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks import capture
 from benchmarks.report import parser, report
 from bongsu.alerts.cycle import Cycle
-from bongsu.alerts.rulebook import parse_rule
+from bongsu.alerts.rules_file import parse_rule
 from bongsu.core.clock import SystemClock
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, pack
 from bongsu.core.series import Layout, Series

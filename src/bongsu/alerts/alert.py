@@ -1,4 +1,4 @@
-"""An alert: one rule, one series, from pending to resolved."""
+"""An alert: one series that breaches one rule, from pending to firing to resolved."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,7 +19,11 @@ class Event(StrEnum):
 
 @dataclass(slots=True)
 class Alert:
-    """As stored. ``id`` 0: not stored yet. ``value``, ``threshold``: when it last changed state or was told."""
+    """A row of the table ``alerts``.
+
+    ``id`` 0: not stored yet. ``value``, ``threshold``: at the last change of state or notification. ``owes``: resolved,
+    but those who were notified have not been told yet. ``decided``: the last decision, so that none is recorded twice.
+    """
 
     id: int
     rule_id: int
@@ -48,7 +52,7 @@ class Alert:
 
     @property
     def key(self) -> SeriesKey:
-        """Which series of which server."""
+        """The series and server that it is about."""
         return SeriesKey(self.server_id, self.series)
 
 
@@ -66,7 +70,7 @@ class Decision:
 
 @dataclass(slots=True)
 class Draft:
-    """A notification that is to be queued: alerts of one channel and group, the most urgent first."""
+    """A notification to be queued: the alerts of one group for one channel, most urgent first."""
 
     channel_id: int
     channel_name: str
@@ -76,5 +80,5 @@ class Draft:
 
     @property
     def priority(self) -> int:
-        """That of its most urgent alert."""
+        """The priority of its most urgent alert."""
         return min(alert.priority for alert in self.alerts)

@@ -1,6 +1,6 @@
-"""A small picture of a metric for mails: the values, the threshold, and where the alert began.
+"""Draws the chart in mails: the values of a metric, the threshold, and when the alert began.
 
-A PNG, twice the size it is shown at, so that it is sharp on phones; some 10 KB.
+The PNG is twice the size it is shown at, so that it is sharp on phones. It takes some 10 KB.
 """
 
 import datetime as dt
@@ -28,9 +28,9 @@ def draw(
     zone: str,
     format_value: Callable[[float], str],
 ) -> bytes | None:
-    """The PNG; None when there is too little to draw."""
-    there = np.isfinite(values)
-    times, values = times[there], values[there]
+    """The PNG; None if there are too few values to draw."""
+    finite = np.isfinite(values)
+    times, values = times[finite], values[finite]
     if len(times) < LEAST_POINTS or times[-1] == times[0]:
         return None
     low, high = float(values.min()), float(values.max())
@@ -39,7 +39,7 @@ def draw(
     if high == low:
         low, high = low - max(abs(low) * 0.1, 0.5), high + max(abs(high) * 0.1, 0.5)
     margin = (high - low) * 0.08
-    # A value that cannot be negative is not shown as if it could.
+    # No axis below zero for values that are never negative.
     bottom, top = (max(0.0, low - margin) if low >= 0 else low - margin), high + margin
     image = Image.new("RGB", (WIDTH, HEIGHT), GROUND)
     pen = ImageDraw.Draw(image)
@@ -65,9 +65,9 @@ def draw(
     if threshold is not None and np.isfinite(threshold):
         for start in range(LEFT, WIDTH - RIGHT, 20):
             pen.line((start, y(threshold), start + 10, y(threshold)), fill=LIMIT, width=3)
-    # Gaps are gaps: no line over more than five usual steps.
-    usual = float(np.median(np.diff(times)))
-    for part in np.split(np.arange(len(times)), np.flatnonzero(np.diff(times) > 5 * usual) + 1):
+    # No line across a gap, which is more than five median steps.
+    median_step = float(np.median(np.diff(times)))
+    for part in np.split(np.arange(len(times)), np.flatnonzero(np.diff(times) > 5 * median_step) + 1):
         points = [(x(times[index]), y(values[index])) for index in part]
         if len(points) > 1:
             pen.line(points, fill=LINE, width=4, joint="curve")

@@ -1,4 +1,4 @@
-"""What a rule can ask of samples. Each condition becomes one number a series, compared with a threshold."""
+"""The conditions of rules. Each yields one number per series, which is compared with a threshold."""
 
 import math
 from enum import StrEnum
@@ -9,22 +9,22 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from bongsu.alerts.fields import Duration, ms
 from bongsu.core.units import DAY_MS, HOUR_MS, MINUTE_MS
 
-# Longer windows belong to a forecast or a chart: at 10 s this is 2,160 samples a series in memory.
+# At an interval of 10 s this is 2,160 samples per series in memory. Longer windows are a job for a forecast.
 LONGEST_WINDOW_MS = 6 * HOUR_MS
 LONGEST_HISTORY_MS = 30 * DAY_MS
 
-# Made by the worker at each cycle for every server; not stored, so a preview has none.
+# The worker measures it for every server when frames arrive. It is not stored, so a preview has no values.
 CLOCK_SKEW = "server_clock_skew_seconds"
 
 Metric = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,127}$", examples=["cpu_usage_ratio"])]
 LabelPatterns = Annotated[
     dict[str, str],
-    Field(max_length=16, description="Label name to a pattern as in a shell (`/data*`); all must match."),
+    Field(max_length=16, description="Label names and shell patterns (`/data*`); all must match."),
 ]
 
 
 class Function(StrEnum):
-    """What a window of samples becomes."""
+    """How a window of samples becomes one value."""
 
     AVG = "avg"
     MIN = "min"
@@ -57,7 +57,8 @@ class _OfSeries(_Condition):
     metric: Metric
     labels: LabelPatterns = {}
     without_labels: Annotated[
-        dict[str, str], Field(max_length=16, description="Series that match any of these are left out.")
+        dict[str, str],
+        Field(max_length=16, description="Label names and shell patterns; series that match any are excluded."),
     ] = {}
 
 
@@ -72,11 +73,12 @@ class Threshold(_OfSeries):
 
     type: Literal["threshold"] = "threshold"
     function: Function = Function.AVG
-    window: Duration = Field("5m", description="How far back samples count.")
+    window: Duration = Field("5m", description="How far back the function looks.")
     operator: Operator = Operator.OVER
     value: float
     recovery: float | None = Field(
-        None, description="The alert ends on the good side of this; as `value` when left out (hysteresis)."
+        None,
+        description="The alert resolves when the value is back at this threshold; `value` if omitted (hysteresis).",
     )
 
     _numbers = field_validator("value", "recovery")(_finite)
@@ -89,13 +91,13 @@ class Threshold(_OfSeries):
 
 
 class Change(_OfSeries):
-    """How much the function's value differs from what it was some time ago."""
+    """The difference between a function's value now and some time ago."""
 
     type: Literal["change"] = "change"
     function: Function = Function.AVG
     window: Duration = "5m"
-    over: Duration = Field("1h", description="Compared with the window that ended so long ago.")
-    relative: bool = Field(False, description="As a share of the earlier value: 0.5 is half as much again.")
+    over: Duration = Field("1h", description="How long ago the window ended that the value is compared with.")
+    relative: bool = Field(False, description="Compare the ratio to the earlier value: 0.5 is a rise by half.")
     operator: Operator = Operator.OVER
     value: float
     recovery: float | None = None
@@ -106,24 +108,26 @@ class Change(_OfSeries):
     def _sensible(self) -> Self:
         _check_window(self.window)
         if ms(self.window) + ms(self.over) > LONGEST_WINDOW_MS:
-            raise ValueError("window and over together are longer than 6h")
+            raise ValueError("window and over together must not be longer than 6h")
         if ms(self.over) < ms(self.window):
-            raise ValueError("over is shorter than window: the two windows would overlap")
+            raise ValueError("over must not be shorter than window: the two windows would overlap")
         _check_recovery(self.operator, self.value, self.recovery)
         return self
 
 
 class Forecast(_OfSeries):
-    """When a line through the past reaches a value: "full within 24 h"."""
+    """Extrapolates the trend and alerts when it reaches a value soon, for example "disk full within 24 h"."""
 
     type: Literal["forecast"] = "forecast"
-    history: Duration = Field("12h", description="How far back the line looks; at most 72 points of it.")
+    history: Duration = Field("12h", description="The line is fitted to at most 72 points of this time.")
     fit: Literal["robust", "linear"] = Field("robust", description="robust: Theil-Sen; linear: least squares.")
     operator: Operator = Operator.AT_LEAST
-    value: float = Field(description="The value that must not be reached.")
-    within: Duration = Field("24h", description="Alert when it will be reached so soon.")
-    recovery_within: Duration | None = Field(None, description="End when it is further away; 1.5 x within by default.")
-    only_from: float | None = Field(None, description="Only while the value is past this already.")
+    value: float = Field(description="The limit, for example a usage of 1.0.")
+    within: Duration = Field("24h", description="Alert when the limit will be reached within this time.")
+    recovery_within: Duration | None = Field(
+        None, description="Resolve when the limit is further away; 1.5 x within by default."
+    )
+    only_from: float | None = Field(None, description="Alert only while the value is past this.")
 
     _numbers = field_validator("value", "only_from")(_finite)
 
@@ -134,17 +138,19 @@ class Forecast(_OfSeries):
         if not MINUTE_MS <= ms(self.within) <= 365 * DAY_MS:
             raise ValueError("within must be from 1m to 365d")
         if self.recovery_within is not None and ms(self.recovery_within) < ms(self.within):
-            raise ValueError("recovery_within is shorter than within: the alert would end while it should begin")
+            raise ValueError(
+                "recovery_within must not be shorter than within: the alert would resolve while it should fire"
+            )
         return self
 
     @property
     def recovery_ms(self) -> int:
-        """The alert ends when the value is further away than this."""
+        """The alert resolves when the limit is further away than this."""
         return ms(self.recovery_within) if self.recovery_within else ms(self.within) * 3 // 2
 
 
 class NoData(_OfSeries):
-    """A series of a living server has had no sample for some time."""
+    """A series has had no sample for some time while its server is up."""
 
     type: Literal["no_data"] = "no_data"
     after: Duration = "5m"
@@ -157,7 +163,7 @@ class NoData(_OfSeries):
 
 
 class ServerDown(_Condition):
-    """A server has sent nothing for ten of its intervals and the grace time."""
+    """A server has sent nothing for ten of its intervals plus the grace time."""
 
     type: Literal["server_down"] = "server_down"
     grace: Duration = "30s"
@@ -165,7 +171,7 @@ class ServerDown(_Condition):
     @model_validator(mode="after")
     def _sensible(self) -> Self:
         if ms(self.grace) > DAY_MS:
-            raise ValueError("grace is longer than a day")
+            raise ValueError("grace must not be longer than a day")
         return self
 
 
@@ -183,4 +189,4 @@ def _check_recovery(operator: Operator, value: float, recovery: float | None) ->
         return
     if recovery > value if operator.upward else recovery < value:
         side = "above" if operator.upward else "below"
-        raise ValueError(f"recovery is {side} value: the alert would end while it should begin")
+        raise ValueError(f"recovery must not be {side} value: the alert would resolve while it should fire")

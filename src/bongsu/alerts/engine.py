@@ -1,15 +1,15 @@
-"""The life of an alert: ok -> pending -> firing -> resolved. Pure: states, readings and the time in, states out.
+"""The states of an alert: ok -> pending -> firing -> resolved. Pure: states, readings and time in, states out.
 
 ====================  ==========================================================================================
-ok -> pending         the value breaches the threshold; with ``for: 0s`` it fires at once
-pending -> firing     it has breached it at each look for ``for``
-pending -> ok         it does not any more (withdrawn: nobody was told)
-firing -> resolved    the value is on the good side of the recovery threshold for ``recover_for``
-firing, flapping      fired FLAP_COUNT times within FLAP_WINDOW_MS: it then ends only after FLAP_CALM_MS of quiet
-no data               a value that is missing or old changes nothing until the grace time; then the rule's policy
+ok -> pending         the value breaches the threshold; with ``for: 0s`` the alert fires at once
+pending -> firing     the value has breached the threshold at every evaluation during ``for``
+pending -> ok         the breach has ended (withdrawn: nobody was notified)
+firing -> resolved    the value has been past the recovery threshold for ``recover_for``
+firing, flapping      fired FLAP_COUNT times within FLAP_WINDOW_MS: resolves only after FLAP_CALM_MS without a breach
+no data               a missing or old value changes nothing within the grace time; then the rule's policy applies
 ====================  ==========================================================================================
 
-Old samples decide nothing: a reading that is not fresh is no data, so a backlog that is replayed fires nothing.
+A reading that is not fresh counts as no data, so a backlog that an agent replays never fires an alert.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from bongsu.alerts.state import Move, Readings, Reason, SeriesKey, State, Table,
 from bongsu.arrays import Flags, Values
 from bongsu.core.units import HOUR_MS
 
-# An alert that came the fourth time within the hour will come a fifth time.
+# An alert that has fired four times within an hour will fire a fifth time.
 FLAP_COUNT = 4
 FLAP_WINDOW_MS = HOUR_MS
 FLAP_CALM_MS = 900_000
@@ -31,7 +31,7 @@ FLAP_CALM_MS = 900_000
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the engine needs of a rule."""
+    """What the engine needs to know of a rule."""
 
     operator: Operator
     for_ms: int = 0
@@ -41,7 +41,7 @@ class Policy:
 
     @classmethod
     def of(cls, rule: Rule) -> "Policy":
-        """Forecasts compare the time that is left, and silence compares an age: both by their own operator."""
+        """Forecasts compare the time left, and server_down and no_data compare an age: each with a fixed operator."""
         condition = rule.condition
         if isinstance(condition, Forecast):
             operator = Operator.AT_MOST
@@ -53,7 +53,7 @@ class Policy:
 
 
 def compare(operator: Operator, values: Values, thresholds: Values) -> Flags:
-    """Whether each value is past its threshold; never where there is none."""
+    """Whether each value is past its threshold; False where either is NaN."""
     match operator:
         case Operator.OVER:
             return values > thresholds
@@ -66,19 +66,19 @@ def compare(operator: Operator, values: Values, thresholds: Values) -> Flags:
 
 
 def advance(policy: Policy, before: Table, readings: Readings, now_ms: int) -> tuple[Table, list[Transition]]:
-    """The states at ``now_ms`` and what changed. ``before`` stays as it is."""
+    """The states at ``now_ms``, and the transitions that led to them. ``before`` does not change."""
     table = before.copy()
     have = ~np.isnan(readings.values) & readings.fresh & readings.known
     breach = have & compare(policy.operator, readings.values, readings.thresholds)
-    # On the good side of the recovery threshold; between the two an alert stays what it is.
+    # Past the recovery threshold. Between the two thresholds an alert keeps its state.
     clear = have & ~breach & ~compare(policy.operator, readings.values, readings.recoveries)
     table.seen[have | ~readings.known] = now_ms
     missing = ~have & readings.known & (now_ms - table.seen >= policy.no_data_ms)
-    moves: list[Transition] = []
+    transitions: list[Transition] = []
 
-    def say(entries: Flags, move: Move, reason: Reason) -> None:
+    def add(entries: Flags, move: Move, reason: Reason) -> None:
         for index in np.flatnonzero(entries):
-            moves.append(
+            transitions.append(
                 Transition(
                     table.keys[index],
                     move,
@@ -97,48 +97,49 @@ def advance(policy: Policy, before: Table, readings: Readings, now_ms: int) -> t
         table.no_data[entries] = reason is Reason.NO_DATA
         for index in np.flatnonzero(entries):
             table.flapping[index] = _flaps(table, table.keys[index], now_ms)
-        say(entries, Move.FIRED, reason)
+        add(entries, Move.FIRED, reason)
 
     def end(entries: Flags, reason: Reason) -> None:
         was_firing = table.state == State.FIRING
-        say(entries & was_firing, Move.RESOLVED, reason)
-        say(entries & ~was_firing, Move.WITHDRAWN, reason)
+        add(entries & was_firing, Move.RESOLVED, reason)
+        add(entries & ~was_firing, Move.WITHDRAWN, reason)
         table.state[entries] = State.OK
         for column in (table.since, table.fired, table.clear):
             column[entries] = -1
         table.no_data[entries] = table.flapping[entries] = False
 
-    # In the order of life, so that one look can take an entry from ok to firing, but never further.
+    # Firing entries first, then pending, then ok: one call takes an entry from ok to firing, but never further.
     firing = table.state == State.FIRING
     table.clear[firing & clear & (table.clear < 0)] = now_ms
-    # Anything else starts the calm anew, the strip between the two thresholds as well.
+    # A value that is not past the recovery threshold starts recover_for again.
     table.clear[firing & have & ~clear] = -1
-    # Data came back: if it breaches, the alert is about the value from now on.
+    # Data is back and breaches: from now on the alert is about the value.
     table.no_data[firing & breach] = False
     calm = np.where(table.flapping, FLAP_CALM_MS, policy.recover_ms)
-    over = firing & (table.clear >= 0) & (now_ms - table.clear >= calm)
-    end(over, Reason.RECOVERED)
+    recovered = firing & (table.clear >= 0) & (now_ms - table.clear >= calm)
+    end(recovered, Reason.RECOVERED)
     if policy.no_data == "resolve":
-        end(firing & ~over & missing, Reason.DATA_STOPPED)
+        end(firing & ~recovered & missing, Reason.DATA_STOPPED)
     pending = table.state == State.PENDING
     end(pending & have & ~breach, Reason.RECOVERED)
     if policy.no_data == "resolve":
         end(pending & missing, Reason.DATA_STOPPED)
     begins = (before.state == State.OK) & breach
     table.since[begins] = now_ms
-    ripe = ((table.state == State.PENDING) | begins) & breach & (now_ms - table.since >= policy.for_ms)
-    fresh_pending = begins & ~ripe
-    table.state[fresh_pending] = State.PENDING
-    say(fresh_pending, Move.PENDING, Reason.BREACH)
-    fire(ripe, Reason.BREACH)
+    due = ((table.state == State.PENDING) | begins) & breach & (now_ms - table.since >= policy.for_ms)
+    new_pending = begins & ~due
+    table.state[new_pending] = State.PENDING
+    add(new_pending, Move.PENDING, Reason.BREACH)
+    fire(due, Reason.BREACH)
     if policy.no_data == "alert":
-        silent = missing & (table.state != State.FIRING)
-        table.since[silent] = table.seen[silent]
-        fire(silent, Reason.NO_DATA)
-    return table, moves
+        newly_missing = missing & (table.state != State.FIRING)
+        table.since[newly_missing] = table.seen[newly_missing]
+        fire(newly_missing, Reason.NO_DATA)
+    return table, transitions
 
 
 def _flaps(table: Table, key: SeriesKey, now_ms: int) -> bool:
+    """Records a firing, and tells whether it is one too many."""
     times = [time for time in table.firings.get(key, ()) if time > now_ms - FLAP_WINDOW_MS]
     times.append(now_ms)
     table.firings[key] = times[-FLAP_COUNT:]

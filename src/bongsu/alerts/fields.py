@@ -1,4 +1,4 @@
-"""Field types that rules, silences, channels and settings share: durations and time zones, as people write them."""
+"""Field types that rules, silences, channels and settings share: durations and time zones as text."""
 
 import datetime as dt
 from typing import Annotated
@@ -18,20 +18,20 @@ def _duration(text: str) -> str:
     return text
 
 
-# 10s, 5m, 7d: the text is kept as it was written.
+# 10s, 5m, 7d. The text is stored as it was written.
 Duration = Annotated[str, AfterValidator(_duration)]
 
 
 def ms(duration: Duration) -> int:
-    """Milliseconds of a duration that has been validated."""
+    """A valid duration in milliseconds."""
     return parse_duration_ms(duration)
 
 
 def zone_of(name: str) -> dt.tzinfo:
-    """The time zone of this name. UTC also works on systems without a time zone database.
+    """The time zone with this name. UTC also works on systems without a time zone database.
 
     Raises:
-        KeyError, ValueError or OSError: there is no such zone.
+        KeyError, ValueError or OSError: there is no such time zone.
     """
     return dt.UTC if name == "UTC" else ZoneInfo(name)
 
@@ -40,7 +40,7 @@ def _zone(name: str) -> str:
     try:
         zone_of(name)
     except (KeyError, ValueError, OSError):
-        raise ValueError("is not a time zone: use a name such as Asia/Seoul or UTC") from None
+        raise ValueError("is not a time zone; use a name such as Asia/Seoul or UTC") from None
     return name
 
 

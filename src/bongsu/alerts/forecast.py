@@ -1,8 +1,9 @@
-"""When a line through the past reaches a value.
+"""Fits a line to past samples and tells when it reaches a value.
 
 Robust: the median of the slopes between all pairs of points (Theil 1950, Sen 1968, "Estimates of the regression
-coefficient based on Kendall's tau", J. Am. Stat. Assoc. 63), with the median of the residuals as its height. A burst
-or a cleaned-up directory within the window, up to 29 % of the points, does not turn it. Linear: least squares.
+coefficient based on Kendall's tau", J. Am. Stat. Assoc. 63), with the median of the residuals as its height. Outliers,
+such as a burst or a cleaned-up directory, do not change it if they are at most 29 % of the points. Linear: least
+squares.
 """
 
 import numpy as np
@@ -10,14 +11,14 @@ import numpy.typing as npt
 
 from bongsu.arrays import Times, Values
 
-# Pairs of 72 points: 2,556 slopes a series; 2,000 series take 0.2 s in chunks of this many.
+# 72 points have 2,556 pairs, thus slopes, per series; 2,000 series take 0.2 s in chunks of this many.
 CHUNK = 256
-# Fewer points, or points over less than half of the history, are no trend.
+# Fewer points are not a trend.
 LEAST_POINTS = 8
 
 
 def fit(times: Times, values: Values, robust: bool) -> tuple[Values, Values]:
-    """(n,) slope per ms and height at each column's newest time, of (W, n) samples; time 0 = no sample there.
+    """(n,) slopes per ms, and heights at each column's newest time, of (W, n) samples; time 0 = no sample.
 
     NaN where there are fewer than LEAST_POINTS.
     """
@@ -25,13 +26,13 @@ def fit(times: Times, values: Values, robust: bool) -> tuple[Values, Values]:
     slopes, heights = np.full(count, np.nan), np.full(count, np.nan)
     for start in range(0, count, CHUNK):
         part = slice(start, start + CHUNK)
-        there = times[:, part] > 0
-        enough = there.sum(axis=0) >= LEAST_POINTS
+        present = times[:, part] > 0
+        enough = present.sum(axis=0) >= LEAST_POINTS
         if not enough.any():
             continue
         newest = times[:, part].max(axis=0)
-        x = np.where(there, times[:, part] - newest, np.nan)[:, enough].astype(np.float64)
-        y = np.where(there, values[:, part], np.nan)[:, enough]
+        x = np.where(present, times[:, part] - newest, np.nan)[:, enough].astype(np.float64)
+        y = np.where(present, values[:, part], np.nan)[:, enough]
         slope, height = _robust(x, y) if robust else _linear(x, y)
         slopes[part][enough], heights[part][enough] = slope, height
     return slopes, heights
@@ -58,9 +59,10 @@ def _linear(x: Values, y: Values) -> tuple[Values, Values]:
 def time_left_ms(
     slopes: Values, heights: Values, last: Values, value: float, *, upward: bool
 ) -> npt.NDArray[np.float64]:
-    """(n,) ms until ``value`` is reached; 0 where it is, infinite where the line leads elsewhere, NaN without one.
+    """(n,) ms until ``value`` is reached: 0 if it is reached already, infinite if the line never reaches it, NaN
+    without a line.
 
-    The newest value counts as the height where it is nearer to ``value`` than the line: the line may lag.
+    Where the newest value is nearer to ``value`` than the line is, it counts as the height: the line may lag.
     """
     sign = 1.0 if upward else -1.0
     distance = np.minimum(sign * (value - heights), sign * (value - last))

@@ -1,8 +1,8 @@
-"""What a rule measures of the fleet: one number a series, beside its threshold."""
+"""Measures the series that a rule watches: a value and a threshold for each."""
 
 import numpy as np
 
-from bongsu.alerts.conditions import Change, Forecast, NoData, ServerDown, Threshold
+from bongsu.alerts.conditions import Change, Condition, Forecast, NoData, SeriesCondition, ServerDown, Threshold
 from bongsu.alerts.fields import ms
 from bongsu.alerts.fleet import FORECAST_POINTS, SLACK_MS, Fleet, Segment, Watch
 from bongsu.alerts.forecast import fit, time_left_ms
@@ -11,38 +11,51 @@ from bongsu.arrays import Flags, Times, Values
 from bongsu.core.liveness import DOWN_AFTER, LATE_AFTER
 
 
-def measure(fleet: Fleet, number: int, now_ms: int) -> Readings:
-    """What the series of a rule say now, in the order of its watch's keys."""
-    watch = fleet.watches[number]
+def measure(fleet: Fleet, rule_id: int, now_ms: int) -> Readings:
+    """The readings of a rule at ``now_ms``, in the order of its watch's keys."""
+    watch = fleet.watches[rule_id]
     condition = watch.rule.condition
     alive, steps = fleet.alive[watch.server_places], fleet.steps[watch.server_places]
     if isinstance(condition, ServerDown):
         always = np.ones(len(watch.keys), np.bool_)
-        limits = (DOWN_AFTER * steps + ms(condition.grace)) / 1000
-        return Readings((now_ms - alive) / 1000, always, always, limits, LATE_AFTER * steps / 1000)
-    return _of_series(watch, condition, now_ms - alive > DOWN_AFTER * steps, now_ms)
+        return Readings((now_ms - alive) / 1000, always, always, *thresholds_of(condition, steps))
+    silent = now_ms - alive > DOWN_AFTER * steps
+    return _measure_series(watch, condition, silent, now_ms, thresholds_of(condition, steps))
 
 
-def _of_series(watch: Watch, condition: Threshold | Change | Forecast | NoData, silent: Flags, now_ms: int) -> Readings:
-    count = len(watch.keys)
+def thresholds_of(condition: Condition, steps: Times) -> tuple[Values, Values]:
+    """(n,) thresholds and recovery thresholds for servers with these intervals in ms."""
+    ones = np.ones(len(steps))
+    match condition:
+        case ServerDown():
+            return (DOWN_AFTER * steps + ms(condition.grace)) / 1000, LATE_AFTER * steps / 1000
+        case NoData():
+            threshold = recovery = ms(condition.after) / 1000
+        case Forecast():
+            threshold, recovery = ms(condition.within) / 1000, condition.recovery_ms / 1000
+        case _:
+            threshold = condition.value
+            recovery = threshold if condition.recovery is None else condition.recovery
+    return ones * threshold, ones * recovery
+
+
+def _measure_series(
+    watch: Watch, condition: SeriesCondition, silent: Flags, now_ms: int, thresholds: tuple[Values, Values]
+) -> Readings:
     newest, ready = _column(watch, "newest"), _column(watch, "ready").astype(np.bool_)
     known = ready & ~silent
     if isinstance(condition, NoData):
         ages = np.where(newest > 0, (now_ms - newest) / 1000, np.nan)
-        limits = np.full(count, ms(condition.after) / 1000)
-        return Readings(ages, np.ones(count, np.bool_), known, limits, limits)
-    # Of a track that is thinned the newest sample may be older.
-    spacings = [np.full(len(one.tracks), one.ring.spacing_ms) for one in watch.segments]
+        return Readings(ages, np.ones(len(watch.keys), np.bool_), known, *thresholds)
+    # In a ring with a spacing the newest sample may be older by that spacing.
+    spacings = [np.full(len(segment.tracks), segment.ring.spacing_ms) for segment in watch.segments]
     fresh = now_ms - newest <= _column(watch, "interval") * LATE_AFTER + SLACK_MS + _joined(spacings)
     if isinstance(condition, Forecast):
         values = _forecast(watch, condition, newest)
-        value, recovery = ms(condition.within) / 1000, condition.recovery_ms / 1000
     else:
-        # The window ends with the newest sample where a server's clock is ahead.
+        # If a server's clock is ahead, the window ends with its newest sample.
         values = _reduced(condition, watch.segments, np.maximum(now_ms, newest))
-        value = condition.value
-        recovery = value if condition.recovery is None else condition.recovery
-    return Readings(values, fresh, known, np.full(count, value), np.full(count, recovery))
+    return Readings(values, fresh, known, *thresholds)
 
 
 def _joined(parts: list[Times]) -> Times:
@@ -59,46 +72,46 @@ def _slices(segments: list[Segment]) -> list[slice]:
 
 
 def _forecast(watch: Watch, condition: Forecast, newest: Times) -> Values:
-    if watch.fitted is None or watch.left is None:
-        watch.fitted, watch.left = np.zeros(len(newest), np.int64), np.full(len(newest), np.nan)
-    for segment, mine in zip(watch.segments, _slices(watch.segments), strict=True):
-        moved = newest[mine] != watch.fitted[mine]
-        if moved.any():
-            times, values = segment.ring.in_order(segment.tracks[moved])
-            watch.left[mine][moved] = seconds_left(condition, times, values)
-            watch.fitted[mine] = newest[mine]
-    return watch.left
+    if watch.fitted is None or watch.seconds_left is None:
+        watch.fitted, watch.seconds_left = np.zeros(len(newest), np.int64), np.full(len(newest), np.nan)
+    for segment, part in zip(watch.segments, _slices(watch.segments), strict=True):
+        changed = newest[part] != watch.fitted[part]
+        if changed.any():
+            times, values = segment.ring.in_order(segment.tracks[changed])
+            watch.seconds_left[part][changed] = seconds_left(condition, times, values)
+            watch.fitted[part] = newest[part]
+    return watch.seconds_left
 
 
 def _reduced(condition: Threshold | Change, segments: list[Segment], ends: Times) -> Values:
     parts: list[Values] = [np.zeros(0)]
     window_ms = ms(condition.window)
-    for segment, mine in zip(segments, _slices(segments), strict=True):
-        values = segment.ring.reduce(segment.tracks, condition.function, window_ms, ends[mine])
+    for segment, part in zip(segments, _slices(segments), strict=True):
+        values = segment.ring.reduce(segment.tracks, condition.function, window_ms, ends[part])
         if isinstance(condition, Change):
             over_ms = ms(condition.over)
-            before = segment.ring.reduce(segment.tracks, condition.function, window_ms, ends[mine] - over_ms)
-            values = changed(values, before, relative=condition.relative)
+            before = segment.ring.reduce(segment.tracks, condition.function, window_ms, ends[part] - over_ms)
+            values = change_from(before, values, relative=condition.relative)
         parts.append(values)
     return np.concatenate(parts)
 
 
-def changed(values: Values, before: Values, *, relative: bool) -> Values:
-    """How much values differ from what they were; relative to nothing there is no number."""
+def change_from(before: Values, values: Values, *, relative: bool) -> Values:
+    """The change from ``before`` to ``values``. ``relative``: as a ratio to ``before``, NaN where that is 0."""
     difference = values - before
     if not relative:
         return difference
-    shares: Values = np.divide(difference, np.abs(before), out=np.full(len(values), np.nan), where=before != 0)
-    return shares
+    ratios: Values = np.divide(difference, np.abs(before), out=np.full(len(values), np.nan), where=before != 0)
+    return ratios
 
 
 def seconds_left(condition: Forecast, times: Times, values: Values) -> Values:
-    """(n,) until the forecast's value is reached, of (W, n) samples, oldest first."""
+    """(n,) seconds until the forecast's value is reached, of (W, n) samples, oldest first."""
     slopes, heights = fit(times, values, condition.fit == "robust")
     last = values[-1]
     left = time_left_ms(slopes, heights, last, condition.value, upward=condition.operator.upward) / 1000
     spans = times[-1] - np.where(times > 0, times, times[-1]).min(axis=0)
-    # A line through less than half of the history is no trend.
+    # Samples over less than half of the history are not a trend.
     left = np.where(spans * 2 >= ms(condition.history) - ms(condition.history) // FORECAST_POINTS, left, np.nan)
     if condition.only_from is not None:
         past = last >= condition.only_from if condition.operator.upward else last <= condition.only_from

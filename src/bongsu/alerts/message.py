@@ -1,4 +1,4 @@
-"""What a notification says, in Korean and English; channels give it their form."""
+"""Builds the content of a notification, in Korean or English; channels format it."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from bongsu.core.samples import Process
 from bongsu.core.units import format_bytes, format_duration
 
 MOST_PROCESSES = 5
-# Alerts beside the first that are named in one message.
+# Alerts after the first that a message lists.
 MOST_OTHERS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What was found out about an alert. ``trend``: change of the metric in an hour, None when not known."""
+    """What helps to understand an alert. ``trend``: change of the metric per hour; None: unknown."""
 
     unit: str = ""
     trend: float | None = None
@@ -30,7 +30,7 @@ class Explanation:
 
 @dataclass(slots=True)
 class Message:
-    """One notification, ready but for its form. ``facts``: label and text; ``chart``: a PNG."""
+    """The content of a notification. ``facts``: labels and texts. ``chart``: a PNG."""
 
     id: str
     event: Event
@@ -56,8 +56,14 @@ class Message:
         return TEXTS[self.language][key]
 
     @property
+    def links(self) -> list[tuple[str, str]]:
+        """(key of the text, URL) of each link that the message has."""
+        links = (("open", self.url), ("acknowledge", self.acknowledge_url), ("runbook", self.runbook))
+        return [(name, url) for name, url in links if url]
+
+    @property
     def plain(self) -> str:
-        """All of it as text."""
+        """The whole message as plain text."""
         lines = [self.title, "", self.summary]
         if self.repeated:
             lines.append(self.text("repeated"))
@@ -66,16 +72,15 @@ class Message:
             lines += ["", self.processes_title]
             lines += [f"  {name}  CPU {cpu}  {memory}" for name, cpu, memory in self.processes]
         if self.others:
-            lines += ["", self.text("others"), *(f"  {one}" for one in self.others)]
+            lines += ["", self.text("others"), *(f"  {other}" for other in self.others)]
         if self.description:
             lines += ["", self.description]
-        links = (("open", self.url), ("acknowledge", self.acknowledge_url), ("runbook", self.runbook))
-        lines += ["", *(f"{self.text(name)}: {url}" for name, url in links if url)]
+        lines += ["", *(f"{self.text(name)}: {url}" for name, url in self.links)]
         return "\n".join(lines).rstrip() + "\n"
 
 
 def format_value(value: float | None, unit: str) -> str:
-    """As people read it: percent, binary units, durations."""
+    """The value with its unit: percent, binary units, durations."""
     if value is None:
         return "-"
     if unit == "ratio":
@@ -94,7 +99,7 @@ def format_time(time_ms: int, zone: str) -> str:
 
 
 def value_unit(rule: Rule, unit: str) -> str:
-    """The unit of what a rule compares, of a metric with ``unit``."""
+    """The unit of the values that a rule compares, for a metric with ``unit``."""
     condition = rule.condition
     if isinstance(condition, Forecast | ServerDown | NoData):
         return "seconds"
@@ -110,7 +115,7 @@ def _value(rule: Rule, value: float | None, unit: str) -> str:
 
 
 def _other(alert: Alert, first: Alert, rule: Rule, unit: str) -> str:
-    """A line for an alert beside the first, without what the first one said already."""
+    """A line about a further alert, without what it shares with the first."""
     if alert.rule_id != first.rule_id:
         return f"{alert.rule_name}: {alert.server_name} {alert.series}".rstrip()
     labels = alert.series.removeprefix(first.series.partition("{")[0]) if alert.series != first.series else ""
@@ -118,7 +123,7 @@ def _other(alert: Alert, first: Alert, rule: Rule, unit: str) -> str:
 
 
 def summarise(alert: Alert, rule: Rule, unit: str, event: Event, language: Language) -> str:
-    """One sentence: what is so, against what it should be."""
+    """One sentence: the value and the threshold, or why the alert resolved."""
     texts = TEXTS[language]
     if event is Event.RESOLVED:
         return texts[f"resolved_{alert.reason}"] if f"resolved_{alert.reason}" in texts else texts["resolved_recovered"]
@@ -145,7 +150,7 @@ def build(
     rule: Rule,
     explanation: Explanation,
     *,
-    number: int,
+    notification_id: int,
     event: Event,
     language: Language,
     zone: str,
@@ -154,12 +159,15 @@ def build(
     acknowledge_url: str = "",
     repeated: bool = False,
 ) -> Message:
-    """The message of a notification: all about its first alert, a line for each of the others."""
+    """The message of a notification: details of the first alert, and a line for each of the others.
+
+    Its link opens the page of the first alert's server.
+    """
     texts = TEXTS[language]
     first = alerts[0]
     more = len(alerts) - 1
-    what = texts["repeated_event" if event is Event.REPEATED else event.value]
-    title = f"[{what}] {first.rule_name}: {first.server_name}"
+    label = texts["repeated_event" if event is Event.REPEATED else event.value]
+    title = f"[{label}] {first.rule_name}: {first.server_name}"
     if more:
         title += texts["and_more"].format(count=more)
     unit = explanation.unit
@@ -182,15 +190,15 @@ def build(
     if event is Event.ESCALATED:
         facts.append((texts["escalation"], texts["escalation_step"].format(step=first.escalated)))
     processes = [
-        (one.name, f"{one.cpu_ratio * 100:.0f} %", format_bytes(one.memory_bytes))
-        for one in list(explanation.processes)[:MOST_PROCESSES]
+        (process.name, f"{process.cpu_ratio * 100:.0f} %", format_bytes(process.memory_bytes))
+        for process in list(explanation.processes)[:MOST_PROCESSES]
     ]
-    others = [_other(one, first, rule, unit) for one in alerts[1 : MOST_OTHERS + 1]]
+    others = [_other(alert, first, rule, unit) for alert in alerts[1 : MOST_OTHERS + 1]]
     if more > MOST_OTHERS:
         others.append(texts["more"].format(count=more - MOST_OTHERS))
-    url = f"{public_url.rstrip('/')}/alerts/{first.id}" if public_url else ""
+    url = f"{public_url.rstrip('/')}/servers/{first.server_id}" if public_url else ""
     return Message(
-        f"bongsu-{number}",
+        f"bongsu-{notification_id}",
         event,
         language,
         first.severity,
@@ -211,8 +219,8 @@ def build(
     )
 
 
-def message_of_test(channel: str, language: Language, zone: str, now_ms: int, public_url: str) -> Message:
-    """What "send a test" sends."""
+def build_test(channel: str, language: Language, zone: str, now_ms: int, public_url: str) -> Message:
+    """The message that the test of a channel sends."""
     texts = TEXTS[language]
     return Message(
         f"bongsu-test-{now_ms}",

@@ -1,8 +1,8 @@
-"""The way of a notification: inhibit -> silence -> dedupe -> route -> group -> prioritise; then it is queued.
+"""The notification pipeline: inhibit -> silence -> dedupe -> route -> group -> prioritise. What is left is queued.
 
-Each stage takes offers and returns those that go on; for an offer that it holds back it records a decision with the
-reason. An alert is offered again at each cycle as long as it is owed a notification, so what is held back goes out when
-the reason passes, if the alert still fires.
+Each stage takes offers and returns those that pass; for each offer that it holds back it records a decision with the
+reason. An alert is offered again in every cycle while it needs a notification, so an offer that was held back is sent
+when the reason has passed, if the alert still fires.
 """
 
 import datetime as dt
@@ -17,8 +17,8 @@ from bongsu.alerts.rules import Rule, Severity
 from bongsu.alerts.silences import Silence
 from bongsu.alerts.state import SeriesKey
 
-# The same firing is told once within this window.
-WINDOW_MS = 300_000
+# The same series of a rule is notified of firing once within this time.
+DEDUPE_WINDOW_MS = 300_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class ChannelRoute:
 
 @dataclass(slots=True)
 class Offer:
-    """An alert that is owed a notification.
+    """An alert that needs a notification.
 
-    ``channels``: names; empty: the default channels. ``why``: what the notification says anew. ``step``: how many
-    escalation steps will have been taken. ``also``: channels that were told earlier by escalation.
+    ``channels``: names; empty: the default channels. ``why``: the reason for the notification. ``step``: the number of
+    escalation steps taken after it. ``also``: channels that escalations have notified before.
     """
 
     alert: Alert
@@ -60,7 +60,7 @@ class Routed:
 
 @dataclass(slots=True)
 class Context:
-    """What the stages know in this cycle, and what they decided."""
+    """What the stages need to know in this cycle, and what they decided."""
 
     now_ms: int
     channels: Mapping[str, ChannelRoute] = field(default_factory=dict)
@@ -68,60 +68,60 @@ class Context:
     # Server id -> the alert that says that it is down.
     down: Mapping[int, Alert] = field(default_factory=dict)
     tags: Mapping[int, dict[str, str]] = field(default_factory=dict)
-    # When a firing of (rule, series) was last told.
-    told: Mapping[tuple[int, SeriesKey], int] = field(default_factory=dict)
+    # (rule id, series) -> when its firing was last notified.
+    notified: Mapping[tuple[int, SeriesKey], int] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
-    # Offers that will not be made again.
+    # Offers that must not be made again.
     dropped: list[Offer] = field(default_factory=list)
 
     def decide(self, offer: Offer, stage: str, outcome: str, detail: str) -> None:
-        """Records a decision; one that repeats the last decision about the alert is recorded once."""
+        """Records a decision, unless it repeats the last one about the alert."""
         alert = offer.alert
         decided = f"{offer.event}:{stage}:{outcome}:{detail}"[:200]
-        # Every queued notification counts, even when the one before said the same.
+        # Every queued notification is recorded, even if it repeats the last decision.
         if alert.decided != decided or stage == "send":
             alert.decided = decided
             self.decisions.append(Decision(alert, self.now_ms, offer.event, stage, outcome, detail))
 
 
-def offers(alerts: Iterable[Alert], rules: Mapping[int, Rule], now_ms: int) -> list[Offer]:
-    """The alerts that are owed a notification now: that they fire, still fire, escalate or are resolved. At most one
-    offer for each alert and cycle."""
-    made = []
+def offers_for(alerts: Iterable[Alert], rules: Mapping[int, Rule], now_ms: int) -> list[Offer]:
+    """The notifications that are due: alerts that fire, still fire, escalate or have resolved. At most one for each
+    alert."""
+    offers = []
     for alert in alerts:
         rule = rules.get(alert.rule_id)
         if rule is None:
             continue
         if alert.state == "resolved":
             if alert.owes:
-                told = [name for step in rule.escalation[: alert.escalated] for name in step.channels]
-                made.append(Offer(alert, Event.RESOLVED, rule, rule.channels, "it is over", also=told))
+                also = [name for step in rule.escalation[: alert.escalated] for name in step.channels]
+                offers.append(Offer(alert, Event.RESOLVED, rule, rule.channels, "it is resolved", also=also))
             continue
         if alert.state != "firing" or alert.fired_ms is None:
             continue
         if alert.notified_ms is None:
-            made.append(Offer(alert, Event.FIRED, rule, rule.channels, "it fires"))
+            offers.append(Offer(alert, Event.FIRED, rule, rule.channels, "it fires"))
             continue
         if alert.acknowledged_ms is not None:
             continue
         step = alert.escalated
         if step < len(rule.escalation) and now_ms - alert.fired_ms >= ms(rule.escalation[step].after):
             why = f"nobody acknowledged it for {rule.escalation[step].after}"
-            made.append(Offer(alert, Event.ESCALATED, rule, rule.escalation[step].channels, why, step + 1))
+            offers.append(Offer(alert, Event.ESCALATED, rule, rule.escalation[step].channels, why, step + 1))
         elif 0 < ms(rule.repeat) <= now_ms - alert.notified_ms:
-            made.append(Offer(alert, Event.REPEATED, rule, rule.channels, f"it still fires after {rule.repeat}"))
-    return made
+            offers.append(Offer(alert, Event.REPEATED, rule, rule.channels, f"it still fires after {rule.repeat}"))
+    return offers
 
 
-def run(made: list[Offer], context: Context) -> list[Routed]:
-    """The drafts of notifications, the most urgent first; the decisions are in ``context``."""
+def run(offers: list[Offer], context: Context) -> list[Routed]:
+    """Runs all stages. Returns the messages to queue, most urgent first; the decisions are in ``context``."""
     for stage in (inhibit, silence, dedupe):
-        made = stage(made, context)
-    return prioritise(group(route(made, context), context))
+        offers = stage(offers, context)
+    return prioritise(group(route(offers, context), context))
 
 
 def inhibit(offers: list[Offer], context: Context) -> list[Offer]:
-    """Holds back the other alerts of a server that is down: one message says it all. RESOLVED is always told."""
+    """Holds back the other alerts of a server that is down: one message is enough. RESOLVED always passes."""
     kept = []
     for offer in offers:
         cause = context.down.get(offer.alert.server_id)
@@ -133,7 +133,7 @@ def inhibit(offers: list[Offer], context: Context) -> list[Offer]:
 
 
 def silence(offers: list[Offer], context: Context) -> list[Offer]:
-    """Holds back what a silence covers. A silenced RESOLVED is dropped: later it would be stale."""
+    """Holds back what a silence covers. A silenced RESOLVED is dropped, because later it would be stale."""
     active = [
         (silence_id, silence, until_ms)
         for silence_id, silence in context.silences.items()
@@ -156,37 +156,37 @@ def silence(offers: list[Offer], context: Context) -> list[Offer]:
 
 
 class DedupeReason(StrEnum):
-    """Why dedupe lets an offer pass, or not."""
+    """Why dedupe passes an offer or holds it back."""
 
     FIRST = "first"
     WINDOW_PASSED = "window passed"
-    TOLD_LATELY = "told lately"
+    DUPLICATE = "duplicate"
     OTHER_EVENT = "other event"
 
 
 def dedupe_reason(offer: Offer, context: Context) -> DedupeReason:
-    """Only FIRED can come twice within the window: repeats, escalations and RESOLVED have their own timing."""
+    """Only FIRED is deduplicated: repeats, escalations and RESOLVED have their own timing."""
     if offer.event is not Event.FIRED:
         return DedupeReason.OTHER_EVENT
-    told_ms = context.told.get((offer.alert.rule_id, offer.alert.key))
-    if told_ms is None:
+    notified_ms = context.notified.get((offer.alert.rule_id, offer.alert.key))
+    if notified_ms is None:
         return DedupeReason.FIRST
-    return DedupeReason.TOLD_LATELY if context.now_ms - told_ms < WINDOW_MS else DedupeReason.WINDOW_PASSED
+    return DedupeReason.DUPLICATE if context.now_ms - notified_ms < DEDUPE_WINDOW_MS else DedupeReason.WINDOW_PASSED
 
 
 def dedupe(offers: list[Offer], context: Context) -> list[Offer]:
-    """Holds back a series that fires again within the window; it is told if it still fires afterwards."""
+    """Holds back a series that fires again within the window; if it still fires afterwards, it is sent."""
     kept = []
     for offer in offers:
-        if dedupe_reason(offer, context) is DedupeReason.TOLD_LATELY:
-            context.decide(offer, "dedupe", "held back", "the same was told less than 5 minutes ago")
+        if dedupe_reason(offer, context) is DedupeReason.DUPLICATE:
+            context.decide(offer, "dedupe", "held back", "it was sent less than 5 minutes ago")
         else:
             kept.append(offer)
     return kept
 
 
 def route(offers: list[Offer], context: Context) -> list[tuple[ChannelRoute, Offer]]:
-    """One pair for each channel of an offer. A channel that is missing or refuses the offer is recorded."""
+    """Pairs each offer with its channels. Records the channels that do not exist or refuse the offer."""
     routed = []
     for offer in offers:
         names = offer.channels or sorted(name for name, channel in context.channels.items() if channel.default)
@@ -199,7 +199,7 @@ def route(offers: list[Offer], context: Context) -> list[tuple[ChannelRoute, Off
             else:
                 accepted.append((channel, offer))
         if not accepted:
-            detail = "; ".join(refused) or "no channel is the default, and the rule names none"
+            detail = "; ".join(refused) or "the rule names no channel and there is no default channel"
             context.decide(offer, "route", "nobody to tell", detail)
             if offer.event is not Event.FIRED:
                 context.dropped.append(offer)
@@ -210,20 +210,20 @@ def route(offers: list[Offer], context: Context) -> list[tuple[ChannelRoute, Off
 
 
 def refusal(channel: ChannelRoute | None, offer: Offer) -> str:
-    """Why a channel does not take an offer; empty when it does."""
+    """Why a channel refuses an offer; empty if it accepts."""
     if channel is None:
         return "there is no such channel"
     if not channel.enabled:
-        return "switched off"
+        return "it is disabled"
     if offer.alert.severity.rank < channel.min_severity.rank:
-        return f"takes only {channel.min_severity.value} and worse"
+        return f"it accepts only {channel.min_severity.value} and above"
     if offer.event is Event.RESOLVED and not channel.send_resolved:
-        return "is not told when alerts are over"
+        return "it does not accept resolved alerts"
     return ""
 
 
 def group(routed: list[tuple[ChannelRoute, Offer]], context: Context) -> list[Routed]:
-    """One draft for each channel, event and group: alerts of one cycle that belong together come in one message."""
+    """Makes one draft for each channel, event and group, so that alerts of one cycle come in one message."""
     groups: dict[tuple[int, str, str], Routed] = {}
     for channel, offer in routed:
         key = group_key(offer)
@@ -241,7 +241,7 @@ def group(routed: list[tuple[ChannelRoute, Offer]], context: Context) -> list[Ro
 
 
 def group_key(offer: Offer) -> str:
-    """What the alerts of one message share."""
+    """Offers with the same key come in one message."""
     alert = offer.alert
     match offer.rule.group_by:
         case "rule":
@@ -253,12 +253,12 @@ def group_key(offer: Offer) -> str:
 
 
 def urgency(alert: Alert) -> tuple[int, int, int, int]:
-    """Sort key, the most urgent first: priority, then severity, then what began first."""
+    """Sort key, most urgent first: by priority, then severity, then the time when it began."""
     return alert.priority, -alert.severity.rank, alert.since_ms, alert.id
 
 
 def prioritise(messages: list[Routed]) -> list[Routed]:
-    """The most urgent first, within each message and among them."""
+    """Sorts the alerts of each message, and the messages, most urgent first."""
     for message in messages:
         message.draft.alerts.sort(key=urgency)
     return sorted(messages, key=lambda message: urgency(message.draft.alerts[0]))

@@ -1,4 +1,4 @@
-"""What alerts need of the rest; the server implements it."""
+"""What the alerts package needs from outside; the server implements it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from bongsu.alerts.state import SeriesKey
 
 
 class Acknowledgement(NamedTuple):
-    """Somebody looks after an alert."""
+    """A person has taken charge of an alert."""
 
     at_ms: int
     by: str
@@ -22,8 +22,8 @@ class Acknowledgement(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """What a cycle leads to. ``changed``: new (id 0, set by the store) or changed alerts; ``withdrawn``: pending ones
-    that never fired."""
+    """What a cycle changes. ``changed``: new alerts (id 0; the store sets it) and changed ones. ``withdrawn``: pending
+    alerts that never fired."""
 
     changed: list[Alert] = field(default_factory=list)
     withdrawn: list[Alert] = field(default_factory=list)
@@ -36,49 +36,50 @@ class Changes:
 
 @dataclass(slots=True)
 class Remembered:
-    """What was stored of a worker's share before it began."""
+    """What the database knows about a worker's shards when it takes them over."""
 
+    # Pending and firing alerts, and resolved ones whose end has not been notified.
     open: list[Alert]
-    # (rule, key) -> when its firing was last told.
-    told: dict[tuple[int, SeriesKey], int]
-    # (rule, key, time) of what fired lately.
+    # (rule id, key) -> when a notification of it was last queued.
+    notified: dict[tuple[int, SeriesKey], int]
+    # (rule id, key, time) of recent firings.
     firings: list[tuple[int, SeriesKey, int]]
 
 
 class Store(Protocol):
-    """Rules, channels, silences and alerts."""
+    """Stores rules, channels, silences and alerts."""
 
     async def rules(self) -> Mapping[int, Rule] | None:
-        """The rules that are switched on, by id; None: as the last time."""
+        """Enabled rules by id; None: unchanged since the last call."""
 
     async def channels(self) -> Mapping[str, ChannelRoute]:
-        """By name."""
+        """All channels by name."""
 
     async def silences(self, now_ms: int) -> Mapping[int, Silence]:
-        """Those that are not over, by id."""
+        """Silences that have not ended, by id."""
 
     async def remembered(self, shards: Collection[int], now_ms: int) -> Remembered:
-        """The alerts of these shards' servers."""
+        """What is stored about the servers of these shards."""
 
     async def acknowledgements(self) -> Mapping[int, Acknowledgement]:
-        """Of alerts that are not over, by id."""
+        """Acknowledgements of alerts that are not resolved, by alert id."""
 
     async def commit(self, changes: Changes, now_ms: int) -> None:
-        """Stores all of it; the drafts in one transaction with what they say of their alerts.
+        """Stores the changes. The drafts and the marks on their alerts are stored in one transaction.
 
         Raises:
-            BongsuError: nothing, or only whole alerts without their drafts, was stored.
+            BongsuError: nothing was stored, or only alerts that are not marked as notified.
         """
 
 
 class Source(Protocol):
-    """Servers and samples."""
+    """Provides servers and samples."""
 
     async def refresh(self, fleet: Fleet, shards: Collection[int], now_ms: int) -> bool:
-        """Brings servers and layouts of these shards up to date. Returns whether something changed."""
+        """Updates the servers and layouts of these shards. Returns whether any changed."""
 
     async def take_new(self, fleet: Fleet, now_ms: int) -> int:
-        """Gives the fleet the frames that came since the last time. Returns how many."""
+        """Gives the fleet the frames that have arrived since the last call. Returns their number."""
 
     async def fill(self, fleet: Fleet, now_ms: int) -> None:
-        """Gives the fleet stored history for windows that wait for it, for some seconds at most."""
+        """Fills windows that are still empty from stored history; stops after a few seconds."""

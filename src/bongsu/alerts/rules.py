@@ -1,6 +1,6 @@
-"""Rules: what to watch, when it is an alert, and who is told.
+"""Rules: what to watch, when to alert, and whom to notify.
 
-One document describes a rule everywhere: in ``config/alerts.yml``, in the API and in the table.
+A rule is the same document everywhere: in ``config/alerts.yml``, in the API and in the table.
 """
 
 from enum import StrEnum
@@ -16,7 +16,7 @@ from bongsu.core.units import DAY_MS
 
 
 class Severity(StrEnum):
-    """How bad it is."""
+    """How bad an alert is."""
 
     INFO = "info"
     WARNING = "warning"
@@ -28,7 +28,7 @@ class Severity(StrEnum):
         return ("info", "warning", "critical").index(self.value)
 
 
-# Lower goes first.
+# 1 is the most urgent.
 PRIORITY_OF = {Severity.CRITICAL: 1, Severity.WARNING: 3, Severity.INFO: 5}
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
@@ -40,42 +40,43 @@ class _Part(BaseModel):
 
 
 class Scope(_Part):
-    """Which servers. Empty: all. What is given must all match."""
+    """Which servers a rule or silence covers. Empty: all servers. All criteria that are set must match."""
 
     servers: list[int] = Field([], max_length=10_000, description="Server ids.")
-    names: list[str] = Field([], max_length=100, description="Patterns of server names as in a shell; any may match.")
-    tags: dict[str, str] = Field({}, max_length=32, description="Tag name to a pattern; all must match.")
-    without_names: list[str] = Field([], max_length=100, description="Patterns of names that are left out.")
+    names: list[str] = Field([], max_length=100, description="Shell patterns of server names; one must match.")
+    tags: dict[str, str] = Field({}, max_length=32, description="Tag names and shell patterns; all must match.")
+    without_names: list[str] = Field([], max_length=100, description="Shell patterns of server names to exclude.")
 
     def covers(self, server_id: int, name: str, tags: dict[str, str]) -> bool:
-        """Whether a server is meant. Names and patterns are compared without regard to case."""
+        """Whether a server is covered. The case of names does not matter."""
         folded = name.casefold()
         return (
             (not self.servers or server_id in self.servers)
-            and (not self.names or any(fnmatchcase(folded, one.casefold()) for one in self.names))
-            and not any(fnmatchcase(folded, one.casefold()) for one in self.without_names)
+            and (not self.names or any(fnmatchcase(folded, pattern.casefold()) for pattern in self.names))
+            and not any(fnmatchcase(folded, pattern.casefold()) for pattern in self.without_names)
             and all(tag in tags and fnmatchcase(tags[tag], pattern) for tag, pattern in self.tags.items())
         )
 
 
 class NoDataPolicy(_Part):
-    """What becomes of an alert whose series has no samples any more, while its server lives."""
+    """What happens to an alert when its series has no samples while its server is up."""
 
     policy: Literal["keep", "resolve", "alert"] = Field(
-        "resolve", description="keep: it stays what it is; resolve: it ends; alert: it begins, also without a breach."
+        "resolve",
+        description="keep: the alert keeps its state; resolve: it resolves; alert: it fires, even without a breach.",
     )
-    after: Duration = Field("10m", description="The grace time.")
+    after: Duration = Field("10m", description="The grace time without samples.")
 
 
 class Escalation(_Part):
-    """Who else is told when nobody acknowledges."""
+    """Whom else to notify when nobody acknowledges."""
 
-    after: Duration = Field(description="So long after the alert fired.", examples=["15m"])
+    after: Duration = Field(description="Time since the alert fired.", examples=["15m"])
     channels: ChannelNames = Field(min_length=1)
 
 
 class Rule(_Part):
-    """One rule."""
+    """A rule."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -83,19 +84,25 @@ class Rule(_Part):
     description: str = Field("", max_length=1_000)
     enabled: bool = True
     severity: Severity = Severity.WARNING
-    priority: int | None = Field(None, ge=1, le=5, description="1 goes first; by severity (1, 3, 5) when left out.")
+    priority: int | None = Field(
+        None, ge=1, le=5, description="1 is the most urgent. By default critical 1, warning 3, info 5."
+    )
     scope: Scope = Scope()
     condition: Condition
-    for_: Duration = Field("0s", alias="for", description="The condition must hold so long before the alert fires.")
-    recover_for: Duration = Field("0s", description="It must be well so long before the alert ends.")
+    for_: Duration = Field("0s", alias="for", description="How long the condition must hold before the alert fires.")
+    recover_for: Duration = Field(
+        "0s", description="How long the value must be past the recovery threshold before the alert resolves."
+    )
     no_data: NoDataPolicy = NoDataPolicy()
-    channels: ChannelNames = Field([], description="Names of channels; empty: those marked as default.")
-    repeat: Duration = Field("4h", description="Told again so often while nobody acknowledges; 0s: never.")
+    channels: ChannelNames = Field([], description="Names of channels; empty: the default channels.")
+    repeat: Duration = Field("4h", description="Repeat interval while nobody acknowledges; 0s: never.")
     group_by: Literal["rule", "server", "series"] = Field(
-        "rule", description="Alerts of one cycle that share it come in one message."
+        "rule", description="Alerts of one evaluation that share this come in one message."
     )
     escalation: list[Escalation] = Field([], max_length=10)
-    runbook: str = Field("", max_length=500, pattern=r"^(https?://\S+)?$", description="Where it says what to do.")
+    runbook: str = Field(
+        "", max_length=500, pattern=r"^(https?://\S+)?$", description="URL of a page that says what to do."
+    )
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
@@ -105,7 +112,7 @@ class Rule(_Part):
             ("no_data.after", self.no_data.after),
         ):
             if ms(text) > DAY_MS:
-                raise ValueError(f"{field} is longer than a day")
+                raise ValueError(f"{field} must not be longer than a day")
         if 0 < ms(self.repeat) < 300_000:
             raise ValueError("repeat must be 0s or at least 5m")
         steps = [ms(step.after) for step in self.escalation]
@@ -115,26 +122,31 @@ class Rule(_Part):
 
     @property
     def effective_priority(self) -> int:
-        """1 goes first."""
+        """The priority, or the default for the severity; 1 is the most urgent."""
         return self.priority or PRIORITY_OF[self.severity]
 
     @property
     def series_condition(self) -> SeriesCondition | None:
-        """The condition where it looks at series, not at the server as a whole."""
+        """The condition, if it is about series; None if it is about the server as a whole."""
         return None if isinstance(self.condition, ServerDown) else self.condition
 
     def selects(self, series: Series) -> bool:
-        """Whether a series is meant, whatever its server."""
+        """Whether the rule watches a series, regardless of its server."""
         condition = self.series_condition
         if condition is None or series.metric != condition.metric:
             return False
         labels = dict(series.labels)
-        return all(name in labels and fnmatchcase(labels[name], want) for name, want in condition.labels.items()) and (
-            not any(name in labels and fnmatchcase(labels[name], no) for name, no in condition.without_labels.items())
+        return all(
+            name in labels and fnmatchcase(labels[name], pattern) for name, pattern in condition.labels.items()
+        ) and (
+            not any(
+                name in labels and fnmatchcase(labels[name], pattern)
+                for name, pattern in condition.without_labels.items()
+            )
         )
 
     def document(self) -> dict[str, Any]:
-        """The rule as people write it: without what is as by default."""
-        short: dict[str, Any] = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        short["condition"] = {"type": self.condition.type} | short["condition"]
-        return short
+        """The rule as people write it, without defaults."""
+        document: dict[str, Any] = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        document["condition"] = {"type": self.condition.type} | document["condition"]
+        return document

@@ -1,4 +1,4 @@
-"""The state of a rule's alerts: one entry a series, as columns."""
+"""The state of a rule's alerts in columns, one entry per series."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from bongsu.arrays import Flags, Times, Values
 
 
 class State(IntEnum):
-    """Where an alert stands; resolved is the end of firing and is kept in the record only."""
+    """The state of a series. A resolved alert is only a record; its series is ok again."""
 
     OK = 0
     PENDING = 1
@@ -26,12 +26,12 @@ class Reason(StrEnum):
     NO_DATA = "no_data"
     RECOVERED = "recovered"
     DATA_STOPPED = "data_stopped"
-    # The rule was deleted, switched off, or does not cover the series any more; or the series is no more.
+    # The rule was deleted, disabled or no longer covers the series, or the series no longer exists.
     NOT_WATCHED = "not_watched"
 
 
 class SeriesKey(NamedTuple):
-    """What an alert of a rule is about. ``series``: as text, empty for the server as a whole."""
+    """What an alert is about. ``series``: as text; empty for the server as a whole."""
 
     server_id: int
     series: str
@@ -39,10 +39,10 @@ class SeriesKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What a rule's series say at one moment; all (n,).
+    """The values and thresholds of a rule's series at one moment; all (n,).
 
-    ``values``: the function's value, NaN = none. ``fresh``: the newest sample is recent enough to judge by.
-    ``known``: judged at all; False while a window is still being filled or its server is silent.
+    ``values``: what the condition yields, NaN = no value. ``fresh``: the newest sample is recent enough to evaluate.
+    ``known``: False while the window is still being filled or the server is silent; such a series keeps its state.
     """
 
     values: Values
@@ -53,8 +53,8 @@ class Readings:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A pending or firing entry as it was stored. ``fired_ms``: -1 while pending."""
+class StoredState:
+    """The state of a stored alert. ``fired_ms``: -1 while pending."""
 
     state: State
     since_ms: int
@@ -65,24 +65,25 @@ class Stored:
 
 @dataclass(slots=True)
 class Table:
-    """Entry i belongs to ``keys[i]``. Times in Unix ms; -1: not."""
+    """Entry i belongs to ``keys[i]``. Times are Unix ms; -1: none."""
 
     keys: list[SeriesKey]
     state: npt.NDArray[np.int8]
-    # When the present state began; of a firing alert, when the breach did.
+    # When the breach began.
     since: Times
     fired: Times
-    # Since when a firing alert is on the good side.
+    # Since when a firing alert's value has been past the recovery threshold.
     clear: Times
+    # When there was last a value.
     seen: Times
     no_data: Flags
     flapping: Flags
-    # When an entry fired lately: only of those that did.
+    # The last times that a series fired; only of series that did.
     firings: dict[SeriesKey, list[int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, keys: list[SeriesKey], now_ms: int) -> "Table":
-        """All is well; the grace time of missing data begins now."""
+        """All series ok; the grace time for missing data begins now."""
         count = len(keys)
         return cls(
             keys,
@@ -96,27 +97,27 @@ class Table:
         )
 
     def rearranged(self, keys: list[SeriesKey], now_ms: int) -> "Table":
-        """The same states for other keys: entries that stay keep theirs, new ones are well."""
-        made = Table.of(keys, now_ms)
+        """A table for other keys. Keys that remain keep their state; new ones are ok."""
+        table = Table.of(keys, now_ms)
         place = {key: index for index, key in enumerate(self.keys)}
         pairs = [(new, place[key]) for new, key in enumerate(keys) if key in place]
         if pairs:
             new, old = (np.array(column, np.intp) for column in zip(*pairs, strict=True))
             for name in ("state", "since", "fired", "clear", "seen", "no_data", "flapping"):
-                getattr(made, name)[new] = getattr(self, name)[old]
-        made.firings = {key: times for key, times in self.firings.items() if key in place}
-        return made
+                getattr(table, name)[new] = getattr(self, name)[old]
+        table.firings = {key: times for key, times in self.firings.items() if key in place}
+        return table
 
-    def restore(self, stored: Mapping[SeriesKey, "Stored"]) -> None:
-        """Puts stored states back after a restart. The calm of a firing alert begins anew."""
-        for index, key in enumerate(self.keys if stored else ()):
-            one = stored.get(key)
-            if one is not None:
-                self.state[index], self.since[index], self.fired[index] = one.state, one.since_ms, one.fired_ms
-                self.flapping[index], self.no_data[index] = one.flapping, one.no_data
+    def restore(self, stored_states: Mapping[SeriesKey, StoredState]) -> None:
+        """Restores states after a restart. ``recover_for`` starts again for firing alerts."""
+        for index, key in enumerate(self.keys if stored_states else ()):
+            stored = stored_states.get(key)
+            if stored is not None:
+                self.state[index], self.since[index], self.fired[index] = stored.state, stored.since_ms, stored.fired_ms
+                self.flapping[index], self.no_data[index] = stored.flapping, stored.no_data
 
     def copy(self) -> "Table":
-        """One that can be changed without the other."""
+        """A deep copy, except for the keys, which never change."""
         return Table(
             self.keys,
             self.state.copy(),
@@ -131,7 +132,7 @@ class Table:
 
 
 class Move(StrEnum):
-    """What happened to an alert."""
+    """The kind of a transition."""
 
     PENDING = "pending"
     FIRED = "fired"
@@ -141,7 +142,7 @@ class Move(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One change. ``since_ms``: when the breach began."""
+    """A change of state of one series. ``since_ms``: when the breach began."""
 
     key: SeriesKey
     move: Move

@@ -1,8 +1,8 @@
-"""The last samples of many series in memory, and what a window of them becomes. Vectorised over series.
+"""Keeps the last samples of many series in memory and computes functions over windows, vectorised over series.
 
-A ring holds W samples of each of its tracks (one track is one series of one server). Times stand beside values, so
-servers need not sample together, and a series that moves to another layout goes on where it was. Values that are
-missing (NaN) are not kept.
+A ring holds W samples of each of its tracks; a track is one series of one server. Each sample has its own time, so
+servers need not sample at the same time, and a series that moves to another layout keeps its samples. Missing values
+(NaN) are not kept.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from bongsu.core.liveness import DEFAULT_INTERVAL_MS
 
 
 class Ring:
-    """``times``, ``values``: (W, T), in the order of arrival around ``head`` (T,), the place of the next sample."""
+    """``times``, ``values``: (W, T), each column a ring buffer. ``head``: (T,), the row of the next sample."""
 
     def __init__(self, slots: int, spacing_ms: int = 0) -> None:
         self.slots = slots
@@ -24,11 +24,11 @@ class Ring:
         self.head: Indices = np.zeros(0, np.intp)
         self.newest: Times = np.zeros(0, np.int64)
         self.interval: Times = np.zeros(0, np.int64)
-        # Not until it was filled from what is stored may a track be judged.
+        # A track is evaluated only after it has been filled from stored history.
         self.ready: Flags = np.zeros(0, np.bool_)
 
     def add(self, interval_ms: int) -> int:
-        """A new, empty track; its index."""
+        """Adds an empty track. Returns its index."""
         if self.count == len(self.head):
             more = max(64, self.count)
             self.times = np.concatenate((self.times, np.zeros((self.slots, more), np.int64)), axis=1)
@@ -43,13 +43,13 @@ class Ring:
         return index
 
     def push(self, tracks: Indices, times: Times, values: Values) -> None:
-        """One sample for each of ``tracks``, which are all different. What is older than the newest is left out: a
-        backlog that is replayed changes no window."""
-        taken = ~np.isnan(values) & (times > self.newest[tracks])
+        """Adds one sample to each of ``tracks``, which must be distinct. A sample that is older than the newest is
+        ignored, so that a replayed backlog changes no window."""
+        accepted = ~np.isnan(values) & (times > self.newest[tracks])
         if self.spacing_ms:
-            taken &= times >= self.newest[tracks] + self.spacing_ms - self.interval[tracks] // 2
-        if not taken.all():
-            tracks, times, values = tracks[taken], times[taken], values[taken]
+            accepted &= times >= self.newest[tracks] + self.spacing_ms - self.interval[tracks] // 2
+        if not accepted.all():
+            tracks, times, values = tracks[accepted], times[accepted], values[accepted]
         head = self.head[tracks]
         self.times[head, tracks] = times
         self.values[head, tracks] = values
@@ -57,9 +57,9 @@ class Ring:
         self.newest[tracks] = times
 
     def fill(self, track: int, times: Times, values: Values) -> None:
-        """What is stored of a series goes before what came since; then the track is ready. ``times`` ascending."""
-        there = ~np.isnan(values)
-        times, values = times[there], values[there]
+        """Puts stored samples before those that have arrived since, and marks the track ready. ``times``: ascending."""
+        present = ~np.isnan(values)
+        times, values = times[present], values[present]
         order = (self.head[track] + np.arange(self.slots)) % self.slots
         kept = order[self.times[order, track] > 0]
         if len(kept):
@@ -78,20 +78,20 @@ class Ring:
         self.ready[track] = True
 
     def in_order(self, tracks: Indices) -> tuple[Times, Values]:
-        """(W, n) times and values, oldest first; time 0 where there is no sample yet."""
+        """(W, n) times and values, oldest first; time 0 = no sample yet."""
         order = (self.head[tracks] + np.arange(self.slots)[:, None]) % self.slots
         return self.times[order, tracks], self.values[order, tracks]
 
     def reduce(self, tracks: Indices, function: Function, window_ms: int, end: Times) -> Values:
-        """(n,) the function over ``(end - window, end]``; NaN where the window holds too little.
+        """(n,) values of the function over ``(end - window, end]``; NaN where the window has too few samples.
 
-        Growth is counted from the sample before the window, so that none is lost between two windows.
+        increase and rate count from the sample before the window, so that no growth is lost between two windows.
         """
         start = end - window_ms
         if function in (Function.INCREASE, Function.RATE):
             times, values = self.in_order(tracks)
             steps = np.diff(values, axis=0)
-            # After a reset to 0 a counter has grown by its new value.
+            # A counter that fell was reset to 0, so it has grown by its new value.
             growth = np.where(steps < 0, values[1:], steps)
             counted = (times[1:] > start) & (times[1:] <= end) & (times[:-1] > 0)
             grown = np.where(counted, growth, 0.0).sum(axis=0)
@@ -100,7 +100,7 @@ class Ring:
             if function is Function.RATE:
                 grown = np.divide(grown * 1000, spans, out=np.full(len(tracks), np.nan), where=some)
             return np.where(some, grown, np.nan)
-        # Columns one after the other are a slice, which copies nothing.
+        # Adjacent columns are selected by a slice, which copies nothing.
         columns: slice | Indices = tracks
         if len(tracks) and tracks[-1] - tracks[0] == len(tracks) - 1 and (np.diff(tracks) == 1).all():
             columns = slice(int(tracks[0]), int(tracks[-1]) + 1)
@@ -122,15 +122,15 @@ class Ring:
 
 
 def rolling(times: Times, values: Values, function: Function, window_ms: int, ends: Times) -> Values:
-    """(m,) the function over ``(end - window, end]`` at each of ``ends`` (ascending), of one series.
+    """(m,) values of the function over ``(end - window, end]`` of one series, at each of ``ends`` (ascending).
 
-    Equals ``Ring.reduce`` at each end (a test compares); for a look back over stored history.
+    For previews over stored history. The result equals ``Ring.reduce`` at each end; a test compares them.
     """
-    there = ~np.isnan(values)
-    times, values = times[there], values[there]
-    found: Values = np.full(len(ends), np.nan)
+    present = ~np.isnan(values)
+    times, values = times[present], values[present]
+    results: Values = np.full(len(ends), np.nan)
     if not len(times):
-        return found
+        return results
     first = np.searchsorted(times, ends - window_ms, side="right")
     last = np.searchsorted(times, ends, side="right")
     growing = function in (Function.INCREASE, Function.RATE)
@@ -138,30 +138,30 @@ def rolling(times: Times, values: Values, function: Function, window_ms: int, en
         spans = np.diff(times).astype(np.float64)
         steps = np.diff(values)
         values = np.where(steps < 0, values[1:], steps)
-        # Growth i leads to sample i + 1.
+        # steps[i] leads to sample i + 1.
         first, last = np.maximum(first - 1, 0), np.maximum(last - 1, 0)
     some = last > first
     if not some.any():
-        return found
+        return results
     pairs = np.stack((first[some], last[some]), axis=1).ravel()
 
     def spread(operation: np.ufunc, column: Values) -> Values:
-        # reduceat needs an index below the length; one more element at the end is never within a range.
-        result: Values = operation.reduceat(np.append(column, 0.0), pairs)[::2]
-        return result
+        # reduceat needs indices below the length; the element appended here is in no range.
+        reduced: Values = operation.reduceat(np.append(column, 0.0), pairs)[::2]
+        return reduced
 
     counts = (last - first)[some]
     match function:
         case Function.LAST:
-            found[some] = values[last[some] - 1]
+            results[some] = values[last[some] - 1]
         case Function.MAX:
-            found[some] = spread(np.maximum, values)
+            results[some] = spread(np.maximum, values)
         case Function.MIN:
-            found[some] = spread(np.minimum, values)
+            results[some] = spread(np.minimum, values)
         case Function.SUM | Function.INCREASE:
-            found[some] = spread(np.add, values)
+            results[some] = spread(np.add, values)
         case Function.AVG:
-            found[some] = spread(np.add, values) / counts
+            results[some] = spread(np.add, values) / counts
         case Function.RATE:
-            found[some] = spread(np.add, values) * 1000 / spread(np.add, spans)
-    return found
+            results[some] = spread(np.add, values) * 1000 / spread(np.add, spans)
+    return results

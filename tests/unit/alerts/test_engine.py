@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bongsu.alerts.engine import FLAP_CALM_MS, FLAP_COUNT, Policy, advance
-from bongsu.alerts.rulebook import parse_rule
-from bongsu.alerts.state import Readings, SeriesKey, State, Stored, Table
+from bongsu.alerts.rules_file import parse_rule
+from bongsu.alerts.state import Readings, SeriesKey, State, StoredState, Table
 
 NOW = 1_750_000_000_000
 KEY = SeriesKey(1, "cpu_usage_ratio")
@@ -113,14 +113,14 @@ def test_four_times_in_more_than_an_hour_is_no_flapping() -> None:
 @pytest.mark.parametrize(
     ("stored", "steps", "expected"),
     [
-        pytest.param(Stored(State.FIRING, NOW - 50_000, NOW - 20_000), [(5, 95), (10, 50)], ["10 resolved"], id="firing is not repeated"),
-        pytest.param(Stored(State.PENDING, NOW - 25_000), [(4, 95), (5, 95)], ["5 fired"], id="pending goes on from when it began"),
-        pytest.param(Stored(State.PENDING, NOW - 25_000), [(4, 50)], ["4 withdrawn"], id="pending that passed meanwhile"),
-        pytest.param(Stored(State.FIRING, NOW, NOW, flapping=True), [(5, 50), (100, 50), (5 + 900, 50)], ["905 resolved"], id="flapping is remembered"),
-        pytest.param(Stored(State.FIRING, NOW, NOW), [(0, DARK), (10, DARK), (20, NONE), (30, 95)], [], id="windows that are still empty end nothing"),
+        pytest.param(StoredState(State.FIRING, NOW - 50_000, NOW - 20_000), [(5, 95), (10, 50)], ["10 resolved"], id="firing is not repeated"),
+        pytest.param(StoredState(State.PENDING, NOW - 25_000), [(4, 95), (5, 95)], ["5 fired"], id="pending goes on from when it began"),
+        pytest.param(StoredState(State.PENDING, NOW - 25_000), [(4, 50)], ["4 withdrawn"], id="pending that passed meanwhile"),
+        pytest.param(StoredState(State.FIRING, NOW, NOW, flapping=True), [(5, 50), (100, 50), (5 + 900, 50)], ["905 resolved"], id="flapping is remembered"),
+        pytest.param(StoredState(State.FIRING, NOW, NOW), [(0, DARK), (10, DARK), (20, NONE), (30, 95)], [], id="windows that are still empty end nothing"),
     ],
 )  # fmt: skip
-def test_restart_neither_loses_nor_repeats(stored: Stored, steps: list, expected: list[str]) -> None:
+def test_restart_neither_loses_nor_repeats(stored: StoredState, steps: list, expected: list[str]) -> None:
     table = Table.of([KEY], NOW)
     table.restore({KEY: stored})
     assert life(a_policy(**LONG), steps, table) == expected

@@ -5,8 +5,8 @@ import pytest
 
 from bongsu.alerts.fleet import Fleet, WatchedServer
 from bongsu.alerts.measure import measure
-from bongsu.alerts.rulebook import parse_rule
 from bongsu.alerts.rules import Rule
+from bongsu.alerts.rules_file import parse_rule
 from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Kind, Layout, Series
 
@@ -33,13 +33,13 @@ def a_fleet(*rules: Rule, count: int = 2, layouts: tuple[Layout, ...] = (LAYOUT,
 
 def send(fleet: Fleet, server_id: int, second: int, *values: float, layout: Layout = LAYOUT) -> None:
     frame = Frame(layout.id, NOW + second * 1000, pack(values))
-    fleet.take([(server_id, frame)], NOW + second * 1000)
+    fleet.add_frames([(server_id, frame)], NOW + second * 1000)
 
 
 def test_a_threshold_over_all_series_of_all_servers() -> None:
     fleet = a_fleet(a_rule({"type": "threshold", "metric": "filesystem_usage_ratio", "value": 0.9, "function": "max"}))
     for second in (0, 10):
-        fleet.take(
+        fleet.add_frames(
             [(number, Frame(LAYOUT.id, NOW + second * 1000, pack((0.1, 0.5 + number / 10, second, 0.0)))) for number in (1, 2)],
             NOW,
         )  # fmt: skip
@@ -62,7 +62,7 @@ def test_several_frames_of_one_cycle_are_taken_in_order() -> None:
     frames = [
         (1, Frame(LAYOUT.id, NOW + step * 1000, pack((0, 0, 0, errors)))) for step, errors in enumerate([5, 8, 2, 3])
     ]
-    fleet.take(frames, NOW + 3000)
+    fleet.add_frames(frames, NOW + 3000)
     assert measure(fleet, 0, NOW + 3000).values.tolist()[:1] == [3 + 2 + 1]
 
 
@@ -100,7 +100,7 @@ def test_a_late_frame_is_a_sign_of_life_but_no_sample() -> None:
     fleet = a_fleet(
         a_rule({"type": "server_down"}), a_rule({"type": "threshold", "metric": "cpu_usage_ratio", "value": 1}), count=1
     )
-    fleet.take([(1, Frame(LAYOUT.id, NOW - 3_600_000, pack((0.9, 0, 0, 0))))], NOW + 500_000)
+    fleet.add_frames([(1, Frame(LAYOUT.id, NOW - 3_600_000, pack((0.9, 0, 0, 0))))], NOW + 500_000)
     assert measure(fleet, 0, NOW + 500_000).values.tolist() == [0.0]
     assert not measure(fleet, 1, NOW + 500_000).fresh.any()
 
@@ -121,7 +121,7 @@ def test_clock_skew_is_the_frames_time_against_their_arrival() -> None:
     )
     for step in range(3):
         frame = Frame(LAYOUT.id, NOW + step * 10_000 + 45_000, pack((0, 0, 0, 0)))
-        fleet.take([(1, frame)], NOW + step * 10_000)
+        fleet.add_frames([(1, frame)], NOW + step * 10_000)
     assert measure(fleet, 0, NOW + 20_000).values.tolist() == [45.0]
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bongsu.alerts.rulebook import dump_rules, load_rules, parse_rule
 from bongsu.alerts.rules import Rule, Scope
+from bongsu.alerts.rules_file import dump_rules, parse_rule, parse_rules
 from bongsu.core.errors import InvalidInput
 from bongsu.core.series import Series
 
@@ -49,19 +49,19 @@ def test_what_is_refused(change: dict, field: str, message: str) -> None:
         pytest.param("rules: {}", "one key", id="no list"),
         pytest.param("rules: []\nother: 1", "one key", id="another key"),
         pytest.param("rules: [1]", r"rules\[0\]", id="no rule"),
-        pytest.param("rules:\n- {name: a, condition: {type: server_down}}\n- {name: a, condition: {type: server_down}}", "stands twice", id="a name twice"),
+        pytest.param("rules:\n- {name: a, condition: {type: server_down}}\n- {name: a, condition: {type: server_down}}", "two rules named", id="two rules with the same name"),
         pytest.param("rules:\n- {name: a, condition: {type: server_down}, for: x}", r"rules\[0\] \(a\)\.for", id="the rule and field are named"),
         pytest.param("rules: !!python/object/apply:os.system [ls]", "not YAML", id="no code is run"),
     ],
 )  # fmt: skip
 def test_a_bad_file_says_where(text: str, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
-        load_rules(text)
+        parse_rules(text)
 
 
 @pytest.mark.parametrize("text", ["", "rules:", "rules: []"])
 def test_an_empty_file_has_no_rules(text: str) -> None:
-    assert load_rules(text) == []
+    assert parse_rules(text) == []
 
 
 durations = st.sampled_from(["0s", "30s", "5m", "1.5h", "90m"])
@@ -101,7 +101,7 @@ documents = st.fixed_dictionaries(
 
 @given(st.lists(documents.map(parse_rule), max_size=4, unique_by=lambda rule: rule.name))
 def test_what_is_exported_is_what_is_imported(rules: list[Rule]) -> None:
-    assert load_rules(dump_rules(rules)) == rules
+    assert parse_rules(dump_rules(rules)) == rules
 
 
 @pytest.mark.parametrize(

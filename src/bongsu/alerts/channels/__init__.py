@@ -1,7 +1,7 @@
-"""The channels, one file each, and the one list of them."""
+"""The channels, one file each. A new channel is added to CHANNELS and to docs/alerts.md."""
 
 from bongsu.alerts.channels.apprise import AppriseChannel
-from bongsu.alerts.channels.base import Channel, ChannelConfig
+from bongsu.alerts.channels.base import Channel, ChannelConfig, ChannelError
 from bongsu.alerts.channels.discord import DiscordChannel
 from bongsu.alerts.channels.email import EmailChannel
 from bongsu.alerts.channels.slack import SlackChannel
@@ -13,4 +13,4 @@ CHANNELS: dict[str, type[Channel]] = {
     for channel in (EmailChannel, SlackChannel, DiscordChannel, SmsChannel, WebhookChannel, AppriseChannel)
 }
 
-__all__ = ["CHANNELS", "Channel", "ChannelConfig"]
+__all__ = ["CHANNELS", "Channel", "ChannelConfig", "ChannelError"]

@@ -1,7 +1,7 @@
-"""Everything that Apprise speaks: Telegram, Teams, ntfy, PagerDuty, Opsgenie and a hundred more, by one URL.
+"""All services that Apprise supports: Telegram, Teams, ntfy, PagerDuty, Opsgenie and a hundred more, by one URL.
 
-https://github.com/caronc/apprise/wiki. Apprise tells only whether it worked; what its service said is in its log, from
-which only a status is kept, as the rest may hold the address with its token.
+https://github.com/caronc/apprise/wiki. Apprise returns only whether a message was sent. What the service answered is in
+Apprise's log; only the status is kept, because the rest may contain the URL with its token.
 """
 
 import asyncio
@@ -12,36 +12,35 @@ import threading
 from pydantic import Field, SecretStr
 
 from bongsu.alerts.alert import Event
-from bongsu.alerts.channels.base import SEND_TIMEOUT_SECONDS, Channel, ChannelConfig
-from bongsu.alerts.errors import ChannelError
+from bongsu.alerts.channels.base import SEND_TIMEOUT_SECONDS, Channel, ChannelConfig, ChannelError
 from bongsu.alerts.message import Message
 
-# What runs on the machine of Bongsu itself is no channel.
+# Services that act on Bongsu's own machine are not allowed.
 LOCAL = frozenset({"dbus", "qt", "kde", "glib", "gnome", "macosx", "windows", "syslog", "exec", "file"})
 
 
 class AppriseConfig(ChannelConfig):
-    """The service."""
+    """The URL of the service."""
 
-    url: SecretStr = Field(description="Such as tgram://token/chat, msteams://..., ntfy://topic, pagerduty://...")
+    url: SecretStr = Field(description="For example tgram://token/chat, msteams://..., ntfy://topic, pagerduty://...")
 
 
 class _Statuses(logging.Handler):
-    """The statuses that Apprise logs in this thread."""
+    """Collects the statuses that Apprise logs in this thread."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.statuses: list[str] = []
         self._thread = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
         match = record.thread == self._thread and re.search(r"error=(\d{3})\b", record.getMessage())
         if match:
-            self.found.append(match[1])
+            self.statuses.append(match[1])
 
 
 class AppriseChannel(Channel):
-    """Sends through Apprise, in a thread of its own."""
+    """Sends through Apprise, in a thread because Apprise blocks."""
 
     type = "apprise"
     Config = AppriseConfig
@@ -49,37 +48,37 @@ class AppriseChannel(Channel):
 
     async def send(self, message: Message) -> str:
         try:
-            # A margin over Apprise's own timeouts (4 s each).
+            # More than Apprise's own timeouts (4 s each).
             async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
                 return await asyncio.to_thread(self._send, message)
         except TimeoutError:
             raise ChannelError(f"No answer within {SEND_TIMEOUT_SECONDS:g} s.", retryable=True) from None
 
     def _send(self, message: Message) -> str:
-        # Loads its hundred services; only where one is used.
+        # Imported late: it loads its hundred services.
         import apprise
 
         url = self._config.url.get_secret_value()
         service = apprise.Apprise.instantiate(url) if url.partition(":")[0].lower() not in LOCAL else None
         if service is None:
-            raise ChannelError("Apprise does not know this kind of address, or it is incomplete.", retryable=False)
+            raise ChannelError("Apprise does not know this kind of URL, or the URL is incomplete.", retryable=False)
         kinds = {"info": apprise.NotifyType.INFO, "warning": apprise.NotifyType.WARNING}
         kind = kinds.get(message.severity.value, apprise.NotifyType.FAILURE)
         if message.event is Event.RESOLVED:
             kind = apprise.NotifyType.SUCCESS
-        statuses = _Statuses()
+        handler = _Statuses()
         logger = logging.getLogger("apprise")
-        logger.addHandler(statuses)
-        # Its own lines hold addresses, and those hold tokens: they go nowhere else, from now on.
+        logger.addHandler(handler)
+        # Apprise logs URLs, which contain tokens: from here on its lines go to no other log.
         logger.propagate = False
         try:
             body = message.plain.partition("\n")[2].lstrip("\n")
             sent = service.notify(title=message.title, body=body, notify_type=kind)
         finally:
-            logger.removeHandler(statuses)
+            logger.removeHandler(handler)
         name = str(service.service_name)
         if not sent:
-            status = int(statuses.found[-1]) if statuses.found else 0
-            said = f"{name} answered {status}" if status else f"{name} cannot be reached, or refused"
-            raise ChannelError(f"{said}.", retryable=not 400 <= status < 500 or status == 429)
-        return f"{name} took it"
+            status = int(handler.statuses[-1]) if handler.statuses else 0
+            problem = f"{name} answered {status}" if status else f"{name} cannot be reached, or refused the message"
+            raise ChannelError(f"{problem}.", retryable=not 400 <= status < 500 or status == 429)
+        return f"{name} accepted it"

@@ -1,14 +1,27 @@
-"""What a channel is: settings, limits, and ``send``."""
+"""The base of all channels: settings, limits, ``send``, and the error that ``send`` raises."""
 
 from abc import ABC, abstractmethod
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from bongsu.alerts.message import Message
+from bongsu.core.errors import BongsuError
 
 SEND_TIMEOUT_SECONDS = 15.0
+
+
+class ChannelError(BongsuError):
+    """The channel did not accept the message. The text is stored and shown, so it must not contain secrets."""
+
+    code = "channel_error"
+
+    def __init__(self, message: str, *, retryable: bool, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.retry_after = retry_after
 
 
 class ChannelConfig(BaseModel):
@@ -16,26 +29,26 @@ class ChannelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    def hidden(self) -> dict[str, str]:
+    def secrets(self) -> dict[str, str]:
         """The secret fields that are set."""
-        found = {name: getattr(self, name) for name in type(self).model_fields}
+        values = {name: getattr(self, name) for name in type(self).model_fields}
         return {
             name: value.get_secret_value()
-            for name, value in found.items()
+            for name, value in values.items()
             if isinstance(value, SecretStr) and value.get_secret_value()
         }
 
     def shown(self) -> dict[str, Any]:
-        """The others, as JSON."""
+        """The fields that are not secret, as JSON."""
         secret = {name for name in type(self).model_fields if isinstance(getattr(self, name), SecretStr)}
         return self.model_dump(mode="json", exclude=secret)
 
 
 class Channel(ABC):
-    """One way to tell people.
+    """A way to notify people.
 
-    ``pause_seconds``: the least time between two messages. ``wants_chart``: its messages show a picture of the metric,
-    which takes some 200 ms to draw.
+    ``pause_seconds``: the shortest time between two messages. ``wants_chart``: its messages contain a chart of the
+    metric, which takes some 200 ms to draw.
     """
 
     Config: ClassVar[type[ChannelConfig]]
@@ -49,8 +62,8 @@ class Channel(ABC):
 
     @abstractmethod
     async def send(self, message: Message) -> str:
-        """Sends it, and returns what the other side answered, in a few words.
+        """Sends the message. Returns what the service answered, in a few words.
 
         Raises:
-            ChannelError: it was not taken.
+            ChannelError: the service did not accept the message.
         """

@@ -1,6 +1,7 @@
 """Discord: a webhook with an embed.
 
-``?wait=true`` asks for the message that was made; a 429 holds ``retry_after`` in seconds, in the body and the header.
+With ``?wait=true`` Discord answers with the message it created. A 429 has ``retry_after`` in seconds, in the body and
+in the header.
 https://docs.discord.com/developers/resources/webhook#execute-webhook
 """
 
@@ -10,11 +11,12 @@ from pydantic import Field, SecretStr
 
 from bongsu.alerts.alert import Event
 from bongsu.alerts.channels.base import Channel, ChannelConfig
-from bongsu.alerts.channels.http import clean, post
-from bongsu.alerts.channels.slack import cut
+from bongsu.alerts.channels.http import post
+from bongsu.alerts.channels.text import clean, cut
 from bongsu.alerts.message import Message
 
-# https://docs.discord.com/developers/topics/rate-limits: limits come with each answer; in practice 5 in 2 s a webhook.
+# https://docs.discord.com/developers/topics/rate-limits: each answer tells its limits; in practice 5 messages
+# in 2 s for each webhook.
 PAUSE_SECONDS = 0.5
 # https://docs.discord.com/developers/resources/message#embed-object-embed-limits
 TITLE_CHARACTERS = 256
@@ -29,38 +31,37 @@ RESOLVED_COLOUR = 0x16A34A
 
 
 class DiscordConfig(ChannelConfig):
-    """Where to."""
+    """The webhook, and the name it posts under."""
 
     webhook_url: SecretStr = Field(description="https://discord.com/api/webhooks/...")
     username: str = Field("Bongsu", max_length=80)
 
 
 def escape(text: str) -> str:
-    """A name is no formatting: Markdown's marks are taken literally."""
-    return "".join("\\" + mark if mark in "\\*_~`|>#[]()<-" else mark for mark in text)
+    """Escapes Markdown, so that no name changes the formatting."""
+    return "".join("\\" + character if character in "\\*_~`|>#[]()<-" else character for character in text)
 
 
 def payload(message: Message, username: str) -> dict[str, object]:
-    """The body of the POST. Nobody is mentioned, whatever a name says."""
+    """The body of the POST. It never mentions anybody, whatever a name contains."""
     colour = RESOLVED_COLOUR if message.event is Event.RESOLVED else COLOURS[message.severity.value]
     lines = [escape(message.summary)]
     if message.repeated:
         lines.append(f"*{message.text('repeated')}*")
-    links = (("open", message.url), ("acknowledge", message.acknowledge_url), ("runbook", message.runbook))
-    linked = " · ".join(f"[{message.text(name)}]({url})" for name, url in links if url)
+    links = " · ".join(f"[{message.text(name)}]({url})" for name, url in message.links)
     if message.description:
         lines.append(escape(message.description))
-    described = cut("\n".join(lines), DESCRIPTION_CHARACTERS - len(linked) - 1) + (f"\n{linked}" if linked else "")
+    description = cut("\n".join(lines), DESCRIPTION_CHARACTERS - len(links) - 1) + (f"\n{links}" if links else "")
     title = cut(message.title, TITLE_CHARACTERS)
-    found = [(label, escape(value), True) for label, value in message.facts]
+    rows = [(label, escape(value), True) for label, value in message.facts]
     if message.processes:
-        rows = "\n".join(f"{escape(name)}  CPU {cpu}  {memory}" for name, cpu, memory in message.processes)
-        found.append((message.processes_title, rows, False))
+        processes = "\n".join(f"{escape(name)}  CPU {cpu}  {memory}" for name, cpu, memory in message.processes)
+        rows.append((message.processes_title, processes, False))
     if message.others:
-        found.append((message.text("others"), "\n".join(map(escape, message.others)), False))
+        rows.append((message.text("others"), "\n".join(map(escape, message.others)), False))
     fields: list[dict[str, object]] = []
-    left = ALL_CHARACTERS - len(title) - len(described)
-    for label, value, inline in found[:FIELDS]:
+    left = ALL_CHARACTERS - len(title) - len(description)
+    for label, value, inline in rows[:FIELDS]:
         label, value = cut(label, FIELD_NAME_CHARACTERS), cut(value, FIELD_VALUE_CHARACTERS) or "-"
         left -= len(label) + len(value)
         if left < 0:
@@ -68,7 +69,7 @@ def payload(message: Message, username: str) -> dict[str, object]:
         fields.append({"name": label, "value": value, "inline": inline})
     embed: dict[str, object] = {
         "title": title,
-        "description": described,
+        "description": description,
         "color": colour,
         "fields": fields,
         "timestamp": dt.datetime.fromtimestamp(message.time_ms / 1000, dt.UTC).isoformat(),

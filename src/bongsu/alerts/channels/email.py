@@ -4,29 +4,39 @@ import email.utils
 import hashlib
 import ssl
 from email.message import EmailMessage
+from functools import cache
+from importlib.resources import files
 from typing import Literal, Self
 
 import aiosmtplib
+from jinja2 import BaseLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, SecretStr, model_validator
 
-from bongsu.alerts.channels.base import SEND_TIMEOUT_SECONDS, Channel, ChannelConfig
-from bongsu.alerts.channels.http import clean
-from bongsu.alerts.errors import ChannelError
+from bongsu.alerts.alert import Event
+from bongsu.alerts.channels.base import SEND_TIMEOUT_SECONDS, Channel, ChannelConfig, ChannelError
+from bongsu.alerts.channels.text import clean, one_line
 from bongsu.alerts.message import Message
-from bongsu.alerts.render import render_html
 
-# RFC 5321, 4.2.1: 4yz is a reply that passes, 5yz is one that stays.
+# RFC 5321, 4.2.1: a 4yz reply is transient, a 5yz reply is permanent.
 _PERMANENT = 500
 CHART_ID = "chart@bongsu"
+# Colour of the title's text, and of the bar behind it.
+COLOURS = {
+    "info": ("#ffffff", "#2563eb"),
+    "warning": ("#1f1300", "#f59e0b"),
+    "critical": ("#ffffff", "#dc2626"),
+    "resolved": ("#ffffff", "#15803d"),
+}
 
 
 class EmailConfig(ChannelConfig):
-    """The mail server, and who is told."""
+    """The mail server, sender and recipients."""
 
     host: str = Field(min_length=1, max_length=255)
     port: int = Field(587, ge=1, le=65535)
     security: Literal["starttls", "tls", "none"] = "starttls"
-    verify: bool = Field(True, description="Check the certificate. False only for a mail server of your own.")
+    verify: bool = Field(True, description="Check the certificate. false only for your own mail server.")
     username: str = Field("", max_length=255)
     password: SecretStr = SecretStr("")
     sender: str = Field(pattern=r"^[^\x00-\x1f]*[^\s@]+@[^\s@]+$", description="Bongsu <bongsu@example.com>")
@@ -35,16 +45,36 @@ class EmailConfig(ChannelConfig):
     @model_validator(mode="after")
     def _sensible(self) -> Self:
         for address in self.to:
-            if "@" not in email.utils.parseaddr(address)[1] or any(mark < " " for mark in address):
-                raise ValueError(f"to: {address!r} is no mail address")
+            if "@" not in email.utils.parseaddr(address)[1] or any(character < " " for character in address):
+                raise ValueError(f"to: {address!r} is not an email address")
         if self.security == "none" and self.password.get_secret_value():
             raise ValueError("security: a password is not sent without TLS")
         return self
 
 
-def one_line(text: str) -> str:
-    """A name with a line break must not make a header of its own."""
-    return " ".join(text.split())
+class _Templates(BaseLoader):
+    def get_source(self, environment: object, template: str) -> tuple[str, str | None, None]:
+        return (files("bongsu.alerts") / "templates" / template).read_text("utf-8"), template, None
+
+
+@cache
+def _environment() -> ImmutableSandboxedEnvironment:
+    return ImmutableSandboxedEnvironment(
+        loader=_Templates(), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+def render_html(message: Message, chart_id: str = "") -> str:
+    """The HTML body. ``chart_id``: content id of the attached chart; empty: no chart.
+
+    Templates are our own files. Names of hosts and labels are only ever values in them, escaped, never templates.
+    """
+    colour = "resolved" if message.event is Event.RESOLVED else message.severity.value
+    return (
+        _environment()
+        .get_template("mail.html.j2")
+        .render(message=message, t=message.text, ink=COLOURS[colour][0], ground=COLOURS[colour][1], chart_id=chart_id)
+    )
 
 
 def compose(message: Message, config: EmailConfig) -> EmailMessage:
@@ -55,9 +85,9 @@ def compose(message: Message, config: EmailConfig) -> EmailMessage:
     mail["To"] = ", ".join(config.to)
     mail["Date"] = email.utils.formatdate(message.time_ms / 1000)
     domain = email.utils.parseaddr(config.sender)[1].partition("@")[2]
-    # The same for each attempt, so that mail clients show a repetition once.
+    # The same for each attempt, so that mail clients show a repeated mail once.
     mail["Message-ID"] = f"<{message.id}.{message.event.value}@{domain}>"
-    # One thread for an alert of a rule on a server, from its first mail to its end.
+    # All mails about a series of a rule form one thread.
     thread = hashlib.sha256(repr(sorted(message.labels.items())).encode()).hexdigest()[:24]
     mail["References"] = f"<{thread}@{domain}>"
     mail["Auto-Submitted"] = "auto-generated"
@@ -73,7 +103,7 @@ def compose(message: Message, config: EmailConfig) -> EmailMessage:
 
 
 class EmailChannel(Channel):
-    """One mail to all addresses."""
+    """Sends one mail to all addresses."""
 
     type = "email"
     wants_chart = True
@@ -93,28 +123,32 @@ class EmailChannel(Channel):
                 username=config.username or None,
                 password=config.password.get_secret_value() or None,
                 use_tls=config.security == "tls",
-                # True insists: a server that offers none is refused, not trusted.
+                # True requires it: a mail server that does not offer STARTTLS gets no mail.
                 start_tls=config.security == "starttls",
                 tls_context=context if config.security != "none" else None,
                 timeout=SEND_TIMEOUT_SECONDS,
             )
         except aiosmtplib.SMTPRecipientsRefused as error:
-            worst = max((one.code for one in error.recipients), default=_PERMANENT)
-            said = "; ".join(f"{one.recipient}: {one.code} {one.message}" for one in error.recipients)
-            raise ChannelError(clean(f"Nobody was accepted: {said}"), retryable=worst < _PERMANENT) from None
+            worst = max((refusal.code for refusal in error.recipients), default=_PERMANENT)
+            refusals = "; ".join(
+                f"{refusal.recipient}: {refusal.code} {refusal.message}" for refusal in error.recipients
+            )
+            raise ChannelError(
+                clean(f"The mail server refused all recipients: {refusals}"), retryable=worst < _PERMANENT
+            ) from None
         except aiosmtplib.SMTPResponseException as error:
             raise ChannelError(
                 clean(f"The mail server answered {error.code} {error.message}"), retryable=error.code < _PERMANENT
             ) from None
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise ChannelError(_reason(error), retryable=True) from None
-        return clean(f"{answer}" + "".join(f"; not {who}: {why}" for who, why in refused.items()))
+        return clean(answer + "".join(f"; not {address}: {reply}" for address, reply in refused.items()))
 
 
 def _reason(error: Exception) -> str:
     cause = error.__cause__ or error
     if isinstance(cause, ssl.SSLError) or isinstance(error, ssl.SSLError):
-        return "TLS with the mail server failed: its certificate is not trusted, or it speaks no TLS on this port."
+        return "TLS with the mail server failed: its certificate is not trusted, or it does not speak TLS on this port."
     if isinstance(error, aiosmtplib.SMTPTimeoutError):
         return "The mail server did not answer in time."
     return clean(f"The mail server cannot be reached: {type(error).__name__} {error}")

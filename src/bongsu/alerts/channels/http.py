@@ -1,4 +1,4 @@
-"""HTTP as the vendors of chat and SMS speak it: what an answer means."""
+"""Posts to the HTTP APIs of chat and SMS services, and tells which failures are worth a retry."""
 
 import asyncio
 import datetime as dt
@@ -9,22 +9,16 @@ from typing import Any
 
 import httpx
 
-from bongsu.alerts.channels.base import SEND_TIMEOUT_SECONDS
-from bongsu.alerts.errors import ChannelError
+from bongsu.alerts.channels.base import SEND_TIMEOUT_SECONDS, ChannelError
+from bongsu.alerts.channels.text import clean
 
-# Later: a timeout, a conflict, too early, too many; and everything that is the other side's fault.
+# Timeout, conflict, locked, too early, too many requests. Every 5xx is retryable as well.
 RETRYABLE = frozenset({408, 409, 423, 425, 429})
-MOST_ANSWER = 300
 LONGEST_WAIT = timedelta(hours=6)
 
 
-def clean(text: str) -> str:
-    """One line of an answer, for the record."""
-    return " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())[:MOST_ANSWER]
-
-
 def retry_after(response: httpx.Response) -> timedelta | None:
-    """``Retry-After`` in seconds (also with a fraction, as Discord sends it) or as a date."""
+    """``Retry-After`` in seconds (Discord sends fractions) or as a date; None if there is none."""
     text = response.headers.get("Retry-After", "")
     try:
         seconds = float(text)
@@ -40,13 +34,13 @@ def retry_after(response: httpx.Response) -> timedelta | None:
 
 
 async def post(http: httpx.AsyncClient, url: str, *, vendor: str, **request: Any) -> httpx.Response:
-    """A POST that must succeed.
+    """Sends a POST and returns the answer, which is a 2xx.
 
     Raises:
-        ChannelError: it did not. The message names the status and the answer, never the URL, which may be a secret.
+        ChannelError: the POST failed. The message has the status and the answer, never the URL, which may be secret.
     """
     try:
-        # httpx has a timeout for each step; this one is for all of them together.
+        # The timeouts of httpx apply to each step; this one to all of them together.
         async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
             response = await http.post(url, follow_redirects=False, **request)
     except (TimeoutError, httpx.TimeoutException):
@@ -60,7 +54,7 @@ async def post(http: httpx.AsyncClient, url: str, *, vendor: str, **request: Any
         return response
     status = response.status_code
     raise ChannelError(
-        f"{vendor} answered {status}: {clean(response.text) or 'nothing'}",
+        f"{vendor} answered {status}: {clean(response.text) or 'no text'}",
         retryable=status in RETRYABLE or status >= 500,
         retry_after=retry_after(response),
     )

@@ -1,6 +1,6 @@
 """Slack: an incoming webhook with blocks.
 
-The answer is ``ok``; errors are a word such as ``invalid_payload`` or ``channel_is_archived`` with a 4xx.
+Slack answers ``ok``, or a 4xx with one word such as ``invalid_payload`` or ``channel_is_archived``.
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 """
 
@@ -8,7 +8,8 @@ from pydantic import Field, SecretStr
 
 from bongsu.alerts.alert import Event
 from bongsu.alerts.channels.base import Channel, ChannelConfig
-from bongsu.alerts.channels.http import clean, post
+from bongsu.alerts.channels.http import post
+from bongsu.alerts.channels.text import clean, cut
 from bongsu.alerts.message import Message
 
 # https://docs.slack.dev/apis/web-api/rate-limits: one message a second for each webhook, short bursts allowed.
@@ -23,19 +24,14 @@ MARKS = {"info": ":information_source:", "warning": ":warning:", "critical": ":r
 
 
 class SlackConfig(ChannelConfig):
-    """Where to."""
+    """The webhook."""
 
     webhook_url: SecretStr = Field(description="https://hooks.slack.com/services/...")
 
 
 def escape(text: str) -> str:
-    """Slack's three control characters: a name cannot make a link or call people (`<!channel>`)."""
+    """Escapes Slack's three control characters, so that no name becomes a link or a mention (``<!channel>``)."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def cut(text: str, most: int) -> str:
-    """At most so many characters; says where it was cut."""
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def payload(message: Message) -> dict[str, object]:
@@ -62,11 +58,9 @@ def payload(message: Message) -> dict[str, object]:
         blocks.append(_section(f"*{message.text('others')}*\n" + "\n".join(map(escape, message.others))))
     if message.description:
         blocks.append(_section(escape(message.description)))
-    links = (("open", message.url), ("acknowledge", message.acknowledge_url), ("runbook", message.runbook))
     buttons = [
         {"type": "button", "text": {"type": "plain_text", "text": message.text(name)}, "url": url, "action_id": name}
-        for name, url in links
-        if url
+        for name, url in message.links
     ]
     if buttons:
         blocks.append({"type": "actions", "elements": buttons})

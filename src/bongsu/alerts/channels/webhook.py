@@ -1,8 +1,8 @@
-"""Any HTTP endpoint: the message as JSON, signed.
+"""Posts the message as signed JSON to any HTTP endpoint.
 
 ``X-Bongsu-Signature: sha256=<hex>`` is the HMAC-SHA256 of ``X-Bongsu-Timestamp``, a dot, and the body, with the
-channel's secret. A receiver compares it, and refuses time stamps that are older than some minutes. ``id`` is the same
-for each attempt, so a receiver can tell a repetition.
+channel's secret. A receiver should compare it, and refuse time stamps that are more than a few minutes old. ``id`` is
+the same for each attempt, so that a receiver can recognise a repeated message.
 """
 
 import hashlib
@@ -12,25 +12,26 @@ import json
 from pydantic import Field, SecretStr
 
 from bongsu.alerts.channels.base import Channel, ChannelConfig
-from bongsu.alerts.channels.http import clean, post
+from bongsu.alerts.channels.http import post
+from bongsu.alerts.channels.text import clean
 from bongsu.alerts.message import Message
 
 
 class WebhookConfig(ChannelConfig):
-    """Where to, and the secret that signs."""
+    """The address, and the secret that signs requests."""
 
-    url: SecretStr = Field(description="http(s)://...; not shown again, as many hold a token.")
-    secret: SecretStr = Field(SecretStr(""), description="Signs each request; empty: unsigned.")
+    url: SecretStr = Field(description="http(s)://...; never shown, because many URLs contain a token.")
+    secret: SecretStr = Field(SecretStr(""), description="Signs each request; empty: requests are not signed.")
 
 
 def sign(secret: str, timestamp: str, body: bytes) -> str:
-    """The signature of a request."""
+    """The value of ``X-Bongsu-Signature``."""
     digest = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
     return f"sha256={digest}"
 
 
 def payload(message: Message) -> dict[str, object]:
-    """The body."""
+    """The JSON body."""
     return {
         "id": message.id,
         "event": message.event.value,
@@ -50,7 +51,7 @@ def payload(message: Message) -> dict[str, object]:
 
 
 class WebhookChannel(Channel):
-    """POST of JSON."""
+    """Posts JSON."""
 
     type = "webhook"
     Config = WebhookConfig

@@ -1,1 +1,1 @@
-"""Alerts on the server's side: samples from the database, alerts into it, notifications out of it."""
+"""Alerts in the server: reads samples from the database, stores alerts, and delivers notifications."""

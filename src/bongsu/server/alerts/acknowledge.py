@@ -1,7 +1,8 @@
-"""The acknowledge link of a message: it says which alert, until when it is valid, and that Bongsu made it.
+"""The acknowledge link of a message. Its token holds the alert, an expiry time and a signature.
 
-Opening it shows a button; only pressing that acknowledges, so a mail scanner that follows links does nothing. Who has
-the link may acknowledge this one alert and nothing else, without an account: on a phone, at three in the morning.
+The link opens a page with a button; only the button acknowledges, so a mail scanner that follows links does nothing.
+Whoever has the link can acknowledge this alert, and nothing else, without an account: on a phone, at three in the
+morning.
 """
 
 import hashlib
@@ -20,28 +21,28 @@ def _signature(vault: Vault, text: str) -> str:
 
 
 def make_token(vault: Vault, alert_id: int, now_ms: int) -> str:
-    """``<alert>.<valid until>.<signature>``."""
+    """``<alert id>.<expiry in Unix ms>.<signature>``."""
     text = f"{alert_id}.{now_ms + VALID_MS}"
     return f"{text}.{_signature(vault, text)}"
 
 
 def read_token(vault: Vault, token: str, now_ms: int) -> int:
-    """The alert's id.
+    """The id of the alert.
 
     Raises:
-        InvalidInput: not ours, or too old.
+        InvalidInput: the signature is wrong, or the link has expired.
     """
     text, _, signature = token.rpartition(".")
     if not hmac.compare_digest(signature.encode(), _signature(vault, text).encode()):
         raise InvalidInput("This link is not valid.", code="invalid_link", field="token")
     alert_id, _, until_ms = text.partition(".")
     if int(until_ms) < now_ms:
-        raise InvalidInput("This link is older than a week.", code="expired_link", field="token")
+        raise InvalidInput("This link has expired: it is older than a week.", code="expired_link", field="token")
     return int(alert_id)
 
 
 def acknowledge_url(vault: Vault, public_url: str, alert_id: int, now_ms: int) -> str:
-    """Empty where it is not known how people reach Bongsu."""
+    """The link; empty if ``public_url`` is not set."""
     if not public_url:
         return ""
     return f"{public_url.rstrip('/')}/api/alerts/acknowledge?token={make_token(vault, alert_id, now_ms)}"

@@ -1,4 +1,4 @@
-"""Channels as people set them up, and their secrets, which are encrypted before they reach the database."""
+"""The settings of channels. Secrets are encrypted before they reach the database."""
 
 import json
 from typing import Annotated, Any
@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bongsu.alerts.channels import CHANNELS, Channel, ChannelConfig
 from bongsu.alerts.fields import TimeZone
 from bongsu.alerts.pipeline import ChannelRoute
-from bongsu.alerts.rulebook import first_problem
 from bongsu.alerts.rules import Name, Severity
+from bongsu.alerts.rules_file import first_problem
 from bongsu.alerts.texts import Language
 from bongsu.core.errors import InvalidInput
 from bongsu.server.alerts.queries.channels import StoredChannel
@@ -20,31 +20,31 @@ PURPOSE = "channels"
 
 
 class ChannelSettings(BaseModel):
-    """What everybody may see of a channel, beside its kind's own settings."""
+    """A channel: the settings that all types share, and `config` with those of its type."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Name
     type: str = Field(description=f"One of {', '.join(CHANNELS)}.", examples=["slack"])
     enabled: bool = True
-    default: bool = Field(False, description="Told of every rule that names no channels.")
+    default: bool = Field(False, description="Gets the alerts of rules that name no channel.")
     language: Language = "en"
     timezone: TimeZone = "UTC"
     min_severity: Severity = Severity.INFO
     send_resolved: bool = True
-    config: Annotated[dict[str, Any], Field(description="Settings of this kind of channel; see docs/alerts.md.")] = {}
+    config: Annotated[dict[str, Any], Field(description="Settings of this type of channel; see docs/alerts.md.")] = {}
 
 
 def check_config(settings: ChannelSettings, kept: dict[str, str] | None = None) -> ChannelConfig:
-    """The settings of its kind. ``kept``: secrets that stay where the request names none.
+    """The validated settings of its type. ``kept``: stored secrets, for those that the request omits.
 
     Raises:
-        InvalidInput: no such kind, or a setting that is wrong. The message holds no value.
+        InvalidInput: the type is unknown, or a setting is invalid. The message contains no values.
     """
     channel = CHANNELS.get(settings.type)
     if channel is None:
         raise InvalidInput(
-            f"There is no kind of channel {settings.type!r}: use {', '.join(CHANNELS)}.",
+            f"There is no channel type {settings.type!r}; use one of {', '.join(CHANNELS)}.",
             code="unknown_channel_type",
             field="type",
         )
@@ -57,37 +57,38 @@ def check_config(settings: ChannelSettings, kept: dict[str, str] | None = None) 
 
 
 def encode(settings: ChannelSettings, config: ChannelConfig, vault: Vault) -> tuple[str, bytes]:
-    """Document and encrypted secrets, as stored."""
+    """The JSON document and the encrypted secrets that are stored."""
     document = settings.model_dump(mode="json") | {"config": config.shown()}
-    return json.dumps(document, ensure_ascii=False), vault.encrypt(json.dumps(config.hidden()).encode(), PURPOSE)
+    return json.dumps(document, ensure_ascii=False), vault.encrypt(json.dumps(config.secrets()).encode(), PURPOSE)
 
 
 def settings_of(stored: StoredChannel) -> ChannelSettings:
-    """What everybody may see."""
+    """The settings without secrets."""
     return ChannelSettings.model_validate_json(stored.document)
 
 
 def secrets_of(stored: StoredChannel, vault: Vault) -> dict[str, str]:
-    """What nobody may see.
+    """The decrypted secrets.
 
     Raises:
-        WrongSecret: encrypted with another secret key.
+        WrongSecret: they were encrypted with another secret key.
     """
-    found: dict[str, str] = json.loads(vault.decrypt(stored.secrets, PURPOSE))
-    return found
+    secrets: dict[str, str] = json.loads(vault.decrypt(stored.secrets, PURPOSE))
+    return secrets
 
 
 def open_channel(stored: StoredChannel, vault: Vault, http: httpx.AsyncClient) -> Channel:
-    """Ready to send.
+    """A channel that is ready to send.
 
     Raises:
-        WrongSecret, InvalidInput: it cannot be used as stored.
+        WrongSecret: its secrets were encrypted with another secret key.
+        InvalidInput: its stored settings are invalid.
     """
     return CHANNELS[stored.type](check_config(settings_of(stored), secrets_of(stored, vault)), http)
 
 
 def route_of(stored: StoredChannel) -> ChannelRoute:
-    """What routing needs."""
+    """What the pipeline needs to know of the channel."""
     settings = settings_of(stored)
     return ChannelRoute(
         stored.id,

@@ -1,4 +1,4 @@
-"""What is found out about an alert when it is told, or looked at: trend, processes, chart."""
+"""Reads what helps to understand an alert, for messages and the API: trend, processes, chart."""
 
 import asyncio
 
@@ -26,47 +26,50 @@ from bongsu.server.storage.layouts import load_layouts
 from bongsu.server.storage.processes import processes_at
 
 CHART_POINTS = 240
-# A process list is taken once a minute; one that is older was of another moment.
+# Agents send a process list once a minute; one that is older than this says nothing about the alert.
 LIST_AGE_MS = 300_000
 
 
 class Explainer:
-    """Reads what explains an alert. Whatever cannot be read is left out: the message goes all the same."""
+    """Reads explanations. History that cannot be read is left out, so that a message is sent in any case."""
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
         self._limits = limits
 
     async def explain(self, alert: Alert, rule: Rule, zone: str, now_ms: int, *, chart: bool = True) -> Explanation:
-        """At the moment it fired; once it is over, at its end."""
+        """Explains an alert as of the time it fired, or as of its end once it is resolved. ``zone``: for the chart."""
         at_ms = alert.resolved_ms or alert.fired_ms or alert.since_ms
         snapshot = await self._database.read(lambda connection: processes_at(connection, alert.server_id, at_ms))
-        listed = snapshot.processes
-        if listed is not None and at_ms - listed.time_ms > LIST_AGE_MS:
-            listed = None
-        by = (lambda one: -one.memory_bytes) if "memory" in alert.series else (lambda one: -one.cpu_ratio)
-        processes = sorted(listed.processes, key=by)[:MOST_PROCESSES] if listed else []
-        found = await self._history(alert, rule, now_ms)
+        process_list = snapshot.processes
+        if process_list is not None and at_ms - process_list.time_ms > LIST_AGE_MS:
+            process_list = None
+        by_memory = "memory" in alert.series
+        processes = sorted(
+            process_list.processes if process_list else (),
+            key=lambda process: process.memory_bytes if by_memory else process.cpu_ratio,
+            reverse=True,
+        )[:MOST_PROCESSES]
+        history = await self._history(alert, rule, now_ms)
         trend, picture = None, None
-        if found is not None:
-            trend = _trend(found)
+        if history is not None:
+            trend = _trend(history)
             if chart:
-                threshold = alert.threshold if isinstance(rule.condition, Threshold) else None
-                if isinstance(rule.condition, Forecast):
-                    threshold = rule.condition.value
-                if isinstance(rule.condition, Threshold) and rule.condition.function in ("sum", "increase"):
-                    threshold = None
                 picture = await asyncio.to_thread(
                     draw,
-                    np.asarray(found.points.times),
-                    np.asarray(found.points.values),
-                    threshold=threshold,
+                    np.asarray(history.points.times),
+                    np.asarray(history.points.values),
+                    threshold=_chart_threshold(alert, rule),
                     since_ms=alert.since_ms,
                     zone=zone,
-                    format_value=lambda value: format_value(value, found.series.unit),
+                    format_value=lambda value: format_value(value, history.series.unit),
                 )
         return Explanation(
-            found.series.unit if found else "", trend, processes, listed.time_ms if listed else None, picture
+            history.series.unit if history else "",
+            trend,
+            processes,
+            process_list.time_ms if process_list else None,
+            picture,
         )
 
     async def _history(self, alert: Alert, rule: Rule, now_ms: int) -> SeriesHistory | None:
@@ -81,7 +84,7 @@ class Explainer:
         elif isinstance(condition, Forecast):
             length_ms = ms(condition.history)
         end_ms = min(now_ms, alert.resolved_ms or now_ms) + 1
-        registry = await self._database.read(lambda connection: one_server(connection, alert.server_id))
+        registry = await self._database.read(lambda connection: _load_server(connection, alert.server_id))
         query = HistoryQuery(
             Selection((alert.server_id,), frozenset([condition.metric])), end_ms - length_ms, end_ms, CHART_POINTS
         )
@@ -89,11 +92,21 @@ class Explainer:
             history = await HistoryReader(self._database, self._limits).run(query, registry)
         except BongsuError:
             return None
-        return next((one for one in history.series if str(one.series) == alert.series), None)
+        return next((part for part in history.series if str(part.series) == alert.series), None)
 
 
-def one_server(connection: Connection, server_id: int) -> Registry:
-    """A registry of one server, as far as reading its history needs it."""
+def _chart_threshold(alert: Alert, rule: Rule) -> float | None:
+    """The threshold on the scale of the charted metric; None if the rule compares something else."""
+    condition = rule.condition
+    if isinstance(condition, Forecast):
+        return condition.value
+    if isinstance(condition, Threshold) and condition.function not in ("sum", "increase"):
+        return alert.threshold
+    return None
+
+
+def _load_server(connection: Connection, server_id: int) -> Registry:
+    """A registry of one server, with what reading its history needs."""
     registry = Registry()
     for record in load_servers(connection):
         if record.id == server_id:
@@ -103,12 +116,12 @@ def one_server(connection: Connection, server_id: int) -> Registry:
     return registry
 
 
-def _trend(found: SeriesHistory) -> float | None:
-    """Change in an hour, by a robust line through the last half of what is shown."""
-    if found.series.kind is Kind.COUNTER and found.aggregation is not Aggregation.RATE:
+def _trend(history: SeriesHistory) -> float | None:
+    """Change per hour, by a robust line through the second half of the chart; None: unknown."""
+    if history.series.kind is Kind.COUNTER and history.aggregation is not Aggregation.RATE:
         return None
-    half = len(found.points.times) // 2
-    times = np.asarray(found.points.times)[half:][-72:, None]
-    values = np.asarray(found.points.values)[half:][-72:, None]
+    half = len(history.points.times) // 2
+    times = np.asarray(history.points.times)[half:][-72:, None]
+    values = np.asarray(history.points.values)[half:][-72:, None]
     slope = float(fit(times, values, robust=True)[0][0])
     return slope * HOUR_MS if np.isfinite(slope) else None

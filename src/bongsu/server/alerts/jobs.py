@@ -1,8 +1,7 @@
-"""Evaluates rules, and sends what they lead to.
+"""The worker's jobs for alerts: evaluation, delivery and retention.
 
-Evaluation runs every ``alert_interval`` on the shards that this worker has the lease of; a cycle that is cut off, or
-that fails, is done again from what is stored. Delivery looks twice a second for what is due. After each cycle that went
-well the heartbeat is sent, so that its absence tells when Bongsu itself is down.
+The evaluation runs every ``alert_interval`` on the shards whose leases this worker holds. A cycle that fails or is cut
+off is repeated from what is stored. The delivery checks twice a second which notifications are due.
 """
 
 import asyncio
@@ -11,16 +10,16 @@ from pathlib import Path
 
 import httpx
 
-from bongsu.alerts.channels.base import SEND_TIMEOUT_SECONDS
 from bongsu.alerts.cycle import Cycle
+from bongsu.alerts.rules_file import read_rules
 from bongsu.core.clock import Clock
 from bongsu.core.errors import ConfigError
 from bongsu.core.units import parse_duration_ms
 from bongsu.server.alerts.delivery import Delivery
+from bongsu.server.alerts.heartbeat import Heartbeat
 from bongsu.server.alerts.queries.alerts import delete_alerts_before
 from bongsu.server.alerts.queries.notifications import delete_notifications_before
 from bongsu.server.alerts.queries.rules import import_rules
-from bongsu.server.alerts.rules_file import read_rules
 from bongsu.server.alerts.source import DatabaseSource
 from bongsu.server.alerts.store import DatabaseStore
 from bongsu.server.config import Settings
@@ -36,7 +35,7 @@ ROWS_PER_TRANSACTION = 100
 
 
 class AlertEvaluation(Job):
-    """Rules against samples."""
+    """Imports the rules file once, then evaluates all rules in every run."""
 
     name = "alerts"
 
@@ -47,61 +46,42 @@ class AlertEvaluation(Job):
         self.shares = Shares("alerts", database, clock, lease_ms=lease_ms)
         self.cycle = Cycle(DatabaseStore(database, self.shares), DatabaseSource(database, settings.limits))
         self._imported = False
-        self._pinged = -float("inf")
-        self._pinging: asyncio.Task[None] | None = None
+        self._heartbeat = Heartbeat(settings, clock)
 
     async def run(self, stopping: asyncio.Event) -> None:
         if not self._imported:
-            await self._import()
+            await self._import_rules()
             self._imported = True
         shards = await self.shares.renew()
         if not shards:
             return
         await self.cycle.run(shards, self.clock.now_ms())
-        # One worker is enough to say that evaluation goes on.
+        # One of several workers sends the heartbeat.
         if 0 in shards:
-            self._heartbeat()
+            self._heartbeat.send_if_due()
 
     async def close(self) -> None:
-        # Another worker, or this one after its restart, need not wait for the leases to run out.
+        # So that the next worker need not wait for the leases to expire.
         await self.shares.give_up()
-        if self._pinging is not None:
-            await self._pinging
+        await self._heartbeat.settle()
 
-    async def _import(self) -> None:
+    async def _import_rules(self) -> None:
         file = self.settings.alert_rules_file
         try:
             rules = read_rules(Path(file) if file else None)
         except ConfigError as error:
-            # What is stored goes on being watched: a misspelt file must not end all alerts.
-            logger.error("rules were not imported: %s", error.message)
+            # The stored rules stay in force: a typo in the file must not end all alerts.
+            logger.error("cannot import the rules: %s", error.message)
             return
-        done = await self.database.write(lambda connection: import_rules(connection, rules, self.clock.now_ms()))
-        if done.created or done.updated:
-            logger.info("rules: %d created, %d updated", len(done.created), len(done.updated))
-        if done.kept:
-            logger.info("rules changed by hand stay as they are: %s", ", ".join(done.kept))
-
-    def _heartbeat(self) -> None:
-        if not self.settings.alert_heartbeat_url:
-            return
-        every = parse_duration_ms(self.settings.alert_heartbeat_interval) / 1000
-        now = self.clock.monotonic()
-        if now - self._pinged >= every and (self._pinging is None or self._pinging.done()):
-            self._pinged = now
-            self._pinging = asyncio.create_task(self.ping(), name="heartbeat")
-
-    async def ping(self) -> None:
-        """Tells whoever waits for it that evaluation is healthy. The URL may hold a token: it is not logged."""
-        try:
-            async with asyncio.timeout(SEND_TIMEOUT_SECONDS), httpx.AsyncClient() as http:
-                (await http.get(self.settings.alert_heartbeat_url)).raise_for_status()
-        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
-            logger.warning("the heartbeat was not taken: %s", type(error).__name__)
+        imported = await self.database.write(lambda connection: import_rules(connection, rules, self.clock.now_ms()))
+        if imported.created or imported.updated:
+            logger.info("rules imported: %d created, %d updated", len(imported.created), len(imported.updated))
+        if imported.kept:
+            logger.info("rules not imported because people changed or deleted them: %s", ", ".join(imported.kept))
 
 
 class AlertDelivery(Job):
-    """Notifications to channels: starts what is due, one task for each channel; the tasks go on between two runs."""
+    """Starts the tasks that send notifications, one per channel; they keep running between two runs of the job."""
 
     name = "notifications"
     every_seconds = DELIVERY_SECONDS
@@ -126,7 +106,7 @@ class AlertDelivery(Job):
 
 
 class AlertRetention(Job):
-    """Alerts that were over, and notifications that were sent, longer than ``retention_alerts`` ago."""
+    """Deletes resolved alerts and old notifications after ``retention_alerts``."""
 
     name = "alert-retention"
     every_seconds = 3_600

@@ -1,4 +1,4 @@
-"""When a rule would have fired in stored history: the same functions and the same engine as in life."""
+"""Previews a rule: runs it over stored history, with the same functions and engine as the evaluation."""
 
 import asyncio
 
@@ -6,17 +6,18 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from bongsu.alerts.conditions import CLOCK_SKEW, Change, Forecast, NoData, ServerDown, Threshold
+from bongsu.alerts.cycle import finite_or_none
 from bongsu.alerts.engine import Policy, advance
 from bongsu.alerts.fields import ms
 from bongsu.alerts.fleet import FORECAST_POINTS, SLACK_MS
-from bongsu.alerts.measure import changed, seconds_left
+from bongsu.alerts.measure import change_from, seconds_left, thresholds_of
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import Move, Readings, SeriesKey, Table
 from bongsu.alerts.windows import rolling
 from bongsu.arrays import Times, Values
 from bongsu.core.buckets import nice_step
 from bongsu.core.errors import InvalidInput
-from bongsu.core.liveness import DOWN_AFTER, LATE_AFTER
+from bongsu.core.liveness import LATE_AFTER
 from bongsu.core.units import DAY_MS, HOUR_MS
 from bongsu.server.fleet.registry import Registry, ServerState
 from bongsu.server.fleet.selection import Selection
@@ -24,35 +25,35 @@ from bongsu.server.history import HistoryQuery, HistoryReader
 from bongsu.server.history.aggregation import Aggregation
 
 LONGEST_MS = 31 * DAY_MS
-MOST_LOOKS = 1_500
-# A fit of 72 points at each of 1,500 looks takes a second or so for 20 series.
-MOST_FORECAST_LOOKS = 200
+MOST_EVALUATIONS = 1_500
+# For 20 series, fitting 72 points at each of 1,500 evaluations takes about a second.
+MOST_FORECAST_EVALUATIONS = 200
 MOST_SERIES = 500
 MOST_SAMPLES = 10_000
 MOST_FIRINGS = 1_000
 
 
 class Firing(BaseModel):
-    """An alert that there would have been."""
+    """An alert that the rule would have fired."""
 
     server_id: int
     server_name: str
     series: str
     since_ms: int = Field(description="When the condition began to hold.")
     fired_ms: int
-    resolved_ms: int | None = Field(description="null: it would still fire at the end.")
-    value: float | None = Field(description="When it fired.")
+    resolved_ms: int | None = Field(description="null: it would still be firing at the end.")
+    value: float | None = Field(description="The value when it fired.")
 
 
 class Preview(BaseModel):
-    """What a rule would have done."""
+    """The alerts that a rule would have fired."""
 
     start_ms: int
     end_ms: int
-    step_ms: int = Field(description="How often it looked.")
-    series: int = Field(description="How many series it looked at.")
-    firings: list[Firing] = Field(description="By time, at most 1,000.")
-    count: int = Field(description="All of them.")
+    step_ms: int = Field(description="The time between evaluations.")
+    series: int = Field(description="The number of series that the rule covers.")
+    firings: list[Firing] = Field(description="In the order of time; at most 1,000.")
+    count: int = Field(description="The number of all firings.")
     warnings: list[str]
 
 
@@ -62,22 +63,26 @@ Column = tuple[Times, Values]
 async def run_preview(
     history: HistoryReader, registry: Registry, rule: Rule, start_ms: int, end_ms: int, warnings: list[str]
 ) -> Preview:
-    """Raises InvalidInput for a range or a rule that is too large to look back with."""
+    """Runs a preview, and adds warnings of its own to ``warnings``.
+
+    Raises:
+        InvalidInput: the range is too long, or the rule covers too many series.
+    """
     condition = rule.condition
     if end_ms - start_ms > LONGEST_MS:
-        raise InvalidInput("A preview looks back over 31 days at most.", field="start", limit=31)
+        raise InvalidInput("A preview can cover at most 31 days.", field="start", limit=31)
     if rule.series_condition is not None and rule.series_condition.metric == CLOCK_SKEW:
-        warnings.append("Clock skew is measured live and not stored: there is nothing to look back at.")
-    looks = MOST_FORECAST_LOOKS if isinstance(condition, Forecast) else MOST_LOOKS
-    step_ms = nice_step(end_ms - start_ms, looks, at_least_ms=10_000)
+        warnings.append("Clock skew is not stored, so the preview is empty.")
+    evaluations = MOST_FORECAST_EVALUATIONS if isinstance(condition, Forecast) else MOST_EVALUATIONS
+    step_ms = nice_step(end_ms - start_ms, evaluations, at_least_ms=10_000)
     ends = np.arange(start_ms - start_ms % step_ms + step_ms, end_ms + 1, step_ms, dtype=np.int64)
     states = {
-        number: state
-        for number, state in registry.by_id.items()
-        if rule.scope.covers(number, state.record.agent.name, state.record.tags)
+        server_id: state
+        for server_id, state in registry.by_id.items()
+        if rule.scope.covers(server_id, state.record.agent.name, state.record.tags)
     }
     columns = await _columns(history, registry, rule, states, start_ms, end_ms, warnings)
-    firings = await asyncio.to_thread(_look_back, rule, columns, states, ends)
+    firings = await asyncio.to_thread(_find_firings, rule, columns, states, ends)
     return Preview(
         start_ms=start_ms,
         end_ms=end_ms,
@@ -99,35 +104,37 @@ async def _columns(
     warnings: list[str],
 ) -> dict[SeriesKey, Column]:
     condition = rule.condition
-    # One series that every agent sends tells when its server was there.
+    # For server_down: a series that every agent sends shows when its server was up.
     metric = "system_uptime_seconds" if isinstance(condition, ServerDown) else condition.metric
-    found: dict[SeriesKey, Column] = {}
-    for number in states:
-        if len(found) > MOST_SERIES:
+    columns: dict[SeriesKey, Column] = {}
+    for server_id in states:
+        if len(columns) > MOST_SERIES:
             raise InvalidInput(
-                f"A preview looks at {MOST_SERIES} series at most. Narrow the scope.",
+                f"A preview can cover at most {MOST_SERIES} series. Narrow the scope.",
                 code="too_many_series",
                 field="rule.scope",
                 limit=MOST_SERIES,
             )
-        selection = Selection((number,), frozenset([metric]))
+        selection = Selection((server_id,), frozenset([metric]))
         query = HistoryQuery(
             selection, start_ms - _back_ms(rule), end_ms, MOST_SAMPLES, None, Aggregation.LAST, MOST_SERIES
         )
         history = await reader.run(query, registry)
         if history.step_ms is not None:
-            note = f"Over this range samples of {history.step_ms // 1000} s were looked at, not each one."
-            if note not in warnings:
-                warnings.append(note)
-        for one in history.series:
+            warning = f"For a range this long, the preview uses one sample every {history.step_ms // 1000} s, not all."
+            if warning not in warnings:
+                warnings.append(warning)
+        for part in history.series:
+            column = np.asarray(part.points.times), np.asarray(part.points.values)
             if isinstance(condition, ServerDown):
-                found[SeriesKey(number, "")] = np.asarray(one.points.times), np.asarray(one.points.values)
-            elif rule.selects(one.series):
-                found[SeriesKey(number, str(one.series))] = np.asarray(one.points.times), np.asarray(one.points.values)
-    return found
+                columns[SeriesKey(server_id, "")] = column
+            elif rule.selects(part.series):
+                columns[SeriesKey(server_id, str(part.series))] = column
+    return columns
 
 
 def _back_ms(rule: Rule) -> int:
+    """How far before the range the first evaluation looks back."""
     condition = rule.condition
     if isinstance(condition, Threshold):
         return ms(condition.window)
@@ -138,7 +145,7 @@ def _back_ms(rule: Rule) -> int:
     return ms(condition.after) if isinstance(condition, NoData) else HOUR_MS
 
 
-def _look_back(
+def _find_firings(
     rule: Rule, columns: dict[SeriesKey, Column], states: dict[int, ServerState], ends: Times
 ) -> list[Firing]:
     keys = list(columns)
@@ -148,7 +155,7 @@ def _look_back(
     values = np.stack([_values(rule, *columns[key], ends) for key in keys], axis=1)
     newest = np.stack([_newest(columns[key][0], ends) for key in keys], axis=1)
     policy = Policy.of(rule)
-    thresholds, recoveries = _limits(rule, steps)
+    thresholds, recoveries = thresholds_of(rule.condition, steps)
     spread = np.array([np.median(np.diff(times)) if len(times) > 1 else 0 for times, _ in columns.values()])
     slack = np.maximum(steps, spread) * LATE_AFTER + SLACK_MS + np.diff(ends, prepend=ends[0])[-1]
     table = Table.of(keys, int(ends[0]))
@@ -159,40 +166,28 @@ def _look_back(
         if isinstance(rule.condition, ServerDown | NoData):
             fresh = newest[index] > 0
         readings = Readings(values[index], fresh, np.ones(len(keys), np.bool_), thresholds, recoveries)
-        table, moves = advance(policy, table, readings, end)
-        for move in moves:
-            if move.move is Move.FIRED:
-                value = move.value if np.isfinite(move.value) else None
+        table, transitions = advance(policy, table, readings, end)
+        for transition in transitions:
+            key = transition.key
+            if transition.move is Move.FIRED:
                 firing = Firing(
-                    server_id=move.key.server_id,
-                    server_name=states[move.key.server_id].record.agent.name,
-                    series=move.key.series,
-                    since_ms=move.since_ms,
+                    server_id=key.server_id,
+                    server_name=states[key.server_id].record.agent.name,
+                    series=key.series,
+                    since_ms=transition.since_ms,
                     fired_ms=end,
                     resolved_ms=None,
-                    value=value,
+                    value=finite_or_none(transition.value),
                 )
-                open_firings[move.key] = firing
+                open_firings[key] = firing
                 firings.append(firing)
-            elif move.move is Move.RESOLVED and move.key in open_firings:
-                open_firings.pop(move.key).resolved_ms = end
+            elif transition.move is Move.RESOLVED and key in open_firings:
+                open_firings.pop(key).resolved_ms = end
     return firings
 
 
-def _limits(rule: Rule, steps: Times) -> tuple[Values, Values]:
-    condition = rule.condition
-    ones = np.ones(len(steps))
-    if isinstance(condition, ServerDown):
-        return (DOWN_AFTER * steps + ms(condition.grace)) / 1000, LATE_AFTER * steps / 1000
-    if isinstance(condition, NoData):
-        return ones * ms(condition.after) / 1000, ones * ms(condition.after) / 1000
-    if isinstance(condition, Forecast):
-        return ones * ms(condition.within) / 1000, ones * condition.recovery_ms / 1000
-    return ones * condition.value, ones * (condition.value if condition.recovery is None else condition.recovery)
-
-
 def _newest(times: Times, ends: Times) -> Times:
-    """(m,) the time of the last sample at or before each end; 0 before the first."""
+    """(m,) the time of the last sample at or before each end; 0 if there is none."""
     place = np.searchsorted(times, ends, side="right")
     return np.where(place > 0, np.append(times, 0)[place - 1], 0)
 
@@ -204,15 +199,15 @@ def _values(rule: Rule, times: Times, values: Values, ends: Times) -> Values:
         return np.where(newest > 0, (ends - newest) / 1000, np.nan)
     if isinstance(condition, Forecast):
         return _forecast(condition, times, values, ends)
-    found = rolling(times, values, condition.function, ms(condition.window), ends)
+    results = rolling(times, values, condition.function, ms(condition.window), ends)
     if isinstance(condition, Change):
         before = rolling(times, values, condition.function, ms(condition.window), ends - ms(condition.over))
-        found = changed(found, before, relative=condition.relative)
-    return found
+        results = change_from(before, results, relative=condition.relative)
+    return results
 
 
 def _forecast(condition: Forecast, times: Times, values: Values, ends: Times) -> Values:
-    """As in life: at most 72 points of the history, one a spacing."""
+    """As the evaluation does it: with at most 72 points of the history, one per spacing."""
     spacing_ms = max(1, ms(condition.history) // FORECAST_POINTS)
     _, first = np.unique(times // spacing_ms, return_index=True)
     times, values = times[first], values[first]

@@ -1,35 +1,30 @@
-"""The store of alerts: ``alerts.ports.Store`` on the database."""
+"""Stores alerts: ``alerts.ports.Store`` on the database."""
 
 from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection
 
 from bongsu.alerts.engine import FLAP_WINDOW_MS
-from bongsu.alerts.pipeline import WINDOW_MS, ChannelRoute
+from bongsu.alerts.pipeline import DEDUPE_WINDOW_MS, ChannelRoute
 from bongsu.alerts.ports import Acknowledgement, Changes, Remembered
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.silences import Silence
 from bongsu.server.alerts.channels import route_of
-from bongsu.server.alerts.queries.alerts import (
-    acknowledgements,
-    queue_notifications,
-    remember,
-    remove_alerts,
-    store_alerts,
-    store_decisions,
-)
+from bongsu.server.alerts.queries.alerts import acknowledgements, delete_withdrawn, load_remembered, store_alerts
 from bongsu.server.alerts.queries.channels import load_channels
+from bongsu.server.alerts.queries.decisions import store_decisions
+from bongsu.server.alerts.queries.notifications import queue_notifications
 from bongsu.server.alerts.queries.rules import load_rules, rules_version
 from bongsu.server.alerts.queries.silences import load_silences
 from bongsu.server.database.database import Database
 from bongsu.server.database.leases import Shares, check
 
-# A hundred alerts take some 4 ms: ingest does not wait longer for the write lock.
+# A hundred alerts take some 4 ms; ingest waits for the write lock no longer than that.
 ALERTS_PER_TRANSACTION = 100
 
 
 class DatabaseStore:
-    """Writes only while the worker's leases are its own."""
+    """Writes only while the worker holds its leases."""
 
     def __init__(self, database: Database, shares: Shares) -> None:
         self._database = database
@@ -40,20 +35,20 @@ class DatabaseStore:
         version = await self._database.read(rules_version)
         if version == self._version:
             return None
-        found = await self._database.read(load_rules)
+        stored_rules = await self._database.read(load_rules)
         self._version = version
-        return {stored.id: stored.rule for stored in found if stored.rule.enabled}
+        return {stored.id: stored.rule for stored in stored_rules if stored.rule.enabled}
 
     async def channels(self) -> Mapping[str, ChannelRoute]:
         return {stored.name: route_of(stored) for stored in await self._database.read(load_channels)}
 
     async def silences(self, now_ms: int) -> Mapping[int, Silence]:
-        found = await self._database.read(lambda connection: load_silences(connection, now_ms))
-        return {stored.id: stored.silence for stored in found}
+        stored_silences = await self._database.read(lambda connection: load_silences(connection, now_ms))
+        return {stored.id: stored.silence for stored in stored_silences}
 
     async def remembered(self, shards: Collection[int], now_ms: int) -> Remembered:
         return await self._database.read(
-            lambda connection: remember(connection, shards, now_ms - WINDOW_MS, now_ms - FLAP_WINDOW_MS)
+            lambda connection: load_remembered(connection, shards, now_ms - DEDUPE_WINDOW_MS, now_ms - FLAP_WINDOW_MS)
         )
 
     async def acknowledgements(self) -> Mapping[int, Acknowledgement]:
@@ -61,11 +56,11 @@ class DatabaseStore:
 
     async def commit(self, changes: Changes, now_ms: int) -> None:
         names, owner = self._shares.names(), self._shares.owner
-        # Until the drafts are stored with their marks, what is stored says that the alerts are still owed.
+        # Alerts that are stored before their drafts must not be marked as notified yet.
         marks = [(alert, alert.notified_ms, alert.escalated, alert.owes) for alert in changes.changed]
         queued = {id(alert) for draft in changes.drafts for alert in draft.alerts}
-        few = len(changes.changed) <= ALERTS_PER_TRANSACTION
-        for start in range(0, len(changes.changed), ALERTS_PER_TRANSACTION) if not few else ():
+        one_transaction = len(changes.changed) <= ALERTS_PER_TRANSACTION
+        for start in range(0, len(changes.changed), ALERTS_PER_TRANSACTION) if not one_transaction else ():
             part = changes.changed[start : start + ALERTS_PER_TRANSACTION]
             for alert in part:
                 if id(alert) in queued:
@@ -81,9 +76,9 @@ class DatabaseStore:
 
         def store_rest(connection: Connection) -> None:
             check(connection, names, owner)
-            if few:
+            if one_transaction:
                 store_alerts(connection, changes.changed)
-            remove_alerts(connection, changes.withdrawn)
+            delete_withdrawn(connection, changes.withdrawn)
             store_decisions(connection, changes.decisions)
             queue_notifications(connection, changes.drafts, now_ms)
 

@@ -1,4 +1,4 @@
-"""``bongsu rules``: rules as a file."""
+"""``bongsu rules``: checks, imports and exports rules files."""
 
 import argparse
 import asyncio
@@ -6,11 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bongsu.alerts.rulebook import dump_rules
+from bongsu.alerts.rules_file import dump_rules, read_rules
 from bongsu.core.clock import SystemClock
 from bongsu.core.errors import BongsuError
 from bongsu.server.alerts.queries.rules import Imported, import_rules, load_rules
-from bongsu.server.alerts.rules_file import read_rules
 from bongsu.server.config import Settings, load_settings
 from bongsu.server.database.database import open_database
 from bongsu.server.database.migrations import upgrade
@@ -18,21 +17,23 @@ from bongsu.server.database.migrations import upgrade
 
 def main(argv: Sequence[str]) -> int:
     """Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="bongsu rules", description="Rules for alerts, as a YAML file.")
+    parser = argparse.ArgumentParser(prog="bongsu rules", description="Check, import and export alert rules (YAML).")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    check = commands.add_parser("check", help="read a file and say what is wrong with it; changes nothing")
-    check.add_argument("file", type=Path, metavar="FILE")
-    export = commands.add_parser("export", help="print all rules")
-    export.add_argument("--output", type=Path, metavar="FILE", help="write them there instead")
-    bring = commands.add_parser("import", help="create and update rules by name; what people changed stays")
-    bring.add_argument("file", type=Path, metavar="FILE")
-    for one in (export, bring):
-        one.add_argument("--config", type=Path, metavar="SETTINGS", help="settings, see config/server.yml")
-        one.add_argument("--data-dir", type=Path, metavar="DIR", help="where everything is kept")
+    check_parser = commands.add_parser("check", help="check a file and report errors; changes nothing")
+    check_parser.add_argument("file", type=Path, metavar="FILE")
+    export_parser = commands.add_parser("export", help="print all rules")
+    export_parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead")
+    import_parser = commands.add_parser(
+        "import", help="create and update rules by name; rules that people changed or deleted stay as they are"
+    )
+    import_parser.add_argument("file", type=Path, metavar="FILE")
+    for subparser in (export_parser, import_parser):
+        subparser.add_argument("--config", type=Path, metavar="SETTINGS", help="settings file, see config/server.yml")
+        subparser.add_argument("--data-dir", type=Path, metavar="DIR", help="data directory of the API server")
     options = parser.parse_args(list(argv))
     try:
         if options.command == "check":
-            print(f"{len(read_rules(options.file))} rules, all of them well.")
+            print(f"{options.file}: {len(read_rules(options.file))} rules, no errors")
             return 0
         settings = load_settings(options.config, data_dir=options.data_dir)
         if options.command == "export":
@@ -42,15 +43,18 @@ def main(argv: Sequence[str]) -> int:
             else:
                 print(text, end="")
             return 0
-        done = asyncio.run(_import(settings, options.file))
+        imported = asyncio.run(_import(settings, options.file))
     except (BongsuError, OSError) as error:
         print(f"bongsu rules: {error}", file=sys.stderr)
         return 2
-    for what, names in (("created", done.created), ("updated", done.updated), ("as they were", done.unchanged)):
+    for outcome, names in (
+        ("created", imported.created),
+        ("updated", imported.updated),
+        ("unchanged", imported.unchanged),
+        ("not imported because people changed or deleted them", imported.kept),
+    ):
         if names:
-            print(f"{what}: {', '.join(names)}")
-    if done.kept:
-        print(f"left alone, as people changed or deleted them: {', '.join(done.kept)}")
+            print(f"{outcome}: {', '.join(names)}")
     return 0
 
 

@@ -210,10 +210,10 @@ async def test_a_cycle_that_fails_to_store_loses_nothing(tmp_path: Path) -> None
             await a_webhook(app, hook.url)
             await watcher.shares.renew()
             await watcher.shares.give_up()
-            mine = frozenset(range(16))
-            watcher.shares.shards = mine
-            with pytest.raises(Exception, match="took over"):
-                await watcher.cycle.run(mine, app.clock.now_ms())
+            all_shards = frozenset(range(16))
+            watcher.shares.shards = all_shards
+            with pytest.raises(Exception, match="has taken over"):
+                await watcher.cycle.run(all_shards, app.clock.now_ms())
             assert (await app.get("/api/alerts/active"))["alerts"] == []
             await watcher.look()
             assert len(hook.received) == 1

@@ -47,14 +47,14 @@ async def test_an_alert_from_its_first_sample_to_its_end(tmp_path: Path) -> None
             (request,) = hook.received
             body = request.json
             assert body["title"] == "[ALERT] CPU: web-1"
-            assert body["summary"] == "The newest value is 97.0 %, over the threshold of 90.0 %."
+            assert body["summary"] == "The latest value is 97.0 %, above the threshold of 90.0 %."
             facts = {one["label"]: one["value"] for one in body["facts"]}
             assert facts["Server"] == "web-1"
             assert facts["Metric"] == "cpu_usage_ratio"
-            assert (facts["Value"], facts["Threshold"], facts["For"]) == ("97.0 %", "90.0 %", "20s")
+            assert (facts["Value"], facts["Threshold"], facts["Duration"]) == ("97.0 %", "90.0 %", "20s")
             assert facts["Since"] == "2025-06-15 15:06:50 UTC"
             assert body["processes"][0] == {"name": "backup", "cpu": "175 %", "memory": "300 MiB"}
-            assert body["url"] == f"https://monitor.example/alerts/{firing['id']}"
+            assert body["url"] == f"https://monitor.example/servers/{firing['server_id']}"
             assert body["runbook"] == "https://wiki.example/cpu"
             stamp, sent = request.headers["x-bongsu-timestamp"], request.headers["x-bongsu-signature"]
             digest = hmac.new(b"s3cret", stamp.encode() + b"." + request.body, hashlib.sha256).hexdigest()
@@ -173,7 +173,7 @@ async def test_a_server_that_is_down_silences_its_children(tmp_path: Path) -> No
             await step(app, watcher, None)
             (down,) = hook.received
             assert down.json["title"] == "[ALERT] Down: web-1"
-            assert down.json["summary"] == "The server has sent nothing for 2m 21s (down after 2m 10s)."
+            assert down.json["summary"] == "The server has not sent anything for 2m 21s (down after 2m 10s)."
             record = await app.get(f"/api/alerts/{listed[1]['id']}")
             assert record["decisions"][-1]["stage"] == "inhibit"
             assert record["decisions"][-1]["detail"] == f"the server is down: alert {listed[0]['id']} (Down)"
@@ -285,7 +285,7 @@ async def test_a_dead_workers_shards_are_taken_over_within_30_seconds(tmp_path: 
             await step(app, alive, 0.95)
             assert told(hook) == ["fired"]
             # The one that was only held up finds out when it wants to write.
-            with pytest.raises(Exception, match="took over"):
+            with pytest.raises(Exception, match="has taken over"):
                 await dead.cycle.run(dead.shares.shards, app.clock.now_ms())
             assert told(hook) == ["fired"]
             assert len((await app.get("/api/alerts/active"))["alerts"]) == 1

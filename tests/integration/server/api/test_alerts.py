@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bongsu.alerts.rulebook import load_rules
+from bongsu.alerts.rules_file import parse_rules
 from bongsu.core.series import Series
 from bongsu.server.alerts.queries.rules import import_rules
 from bongsu.server.commands import rules
@@ -66,10 +66,10 @@ async def test_a_rule_whose_metric_is_not_sent_here_can_still_be_changed(tmp_pat
     swap = {"name": "Swap", "condition": {"type": "threshold", "metric": "swap_usage_ratio", "value": 0.9}}
     async with running_app(tmp_path) as app:
         made = await make(app, "rules", swap)
-        assert made["warnings"] == ["No server is in its scope now."], "nothing is known yet"
+        assert made["warnings"] == ["The scope covers no server at the moment."], "no server is known yet"
         await send_cpu(app, 0.5)
         off = await app.client.put(f"/api/alerts/rules/{made['id']}", json=swap | {"enabled": False})
-        assert (off.status_code, off.json()["warnings"]) == (200, ["No server in its scope sends such a series."])
+        assert (off.status_code, off.json()["warnings"]) == (200, ["No server in the scope sends a matching series."])
         assert (await app.client.post("/api/alerts/rules", json=swap | {"name": "Other"})).status_code == 400
 
 
@@ -103,12 +103,12 @@ async def test_more_than_10_000_series_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "warning"),
     [
-        pytest.param({"channels": ["nowhere"]}, "There is no channel 'nowhere'.", id="a channel that is not there"),
-        pytest.param({"scope": {"names": ["db-*"]}}, "No server is in its scope now.", id="no server"),
-        pytest.param({"condition": {"type": "threshold", "metric": "network_receive_bytes_total", "value": 1}}, "The metric is a counter, which only rises: use rate or increase.", id="average of a counter"),
-        pytest.param({"condition": {"type": "threshold", "metric": "cpu_usage_ratio", "function": "rate", "value": 1}}, "The metric is a gauge: rate and increase take each fall for a reset.", id="rate of a gauge"),
-        pytest.param({"condition": {"type": "threshold", "metric": "cpu_usage_ratio", "window": "5s", "value": 1}}, "The window is shorter than the interval of a server in its scope: often it is empty.", id="a short window"),
-        pytest.param({"condition": {"type": "threshold", "metric": "cpu_usage_ratio", "labels": {"core": "*"}, "value": 1}}, "No server in its scope sends such a series.", id="no such label"),
+        pytest.param({"channels": ["nowhere"]}, "There is no channel 'nowhere'.", id="an unknown channel"),
+        pytest.param({"scope": {"names": ["db-*"]}}, "The scope covers no server at the moment.", id="a scope without servers"),
+        pytest.param({"condition": {"type": "threshold", "metric": "network_receive_bytes_total", "value": 1}}, "The metric is a counter, which only rises; use rate or increase.", id="the average of a counter"),
+        pytest.param({"condition": {"type": "threshold", "metric": "cpu_usage_ratio", "function": "rate", "value": 1}}, "The metric is a gauge; rate and increase treat every fall as a counter reset.", id="the rate of a gauge"),
+        pytest.param({"condition": {"type": "threshold", "metric": "cpu_usage_ratio", "window": "5s", "value": 1}}, "The window is shorter than the interval of a server in the scope, so it will often be empty.", id="a short window"),
+        pytest.param({"condition": {"type": "threshold", "metric": "cpu_usage_ratio", "labels": {"core": "*"}, "value": 1}}, "No server in the scope sends a matching series.", id="a label that no series has"),
     ],
 )  # fmt: skip
 async def test_a_rule_that_may_not_be_meant_so_is_warned_of(tmp_path: Path, change: dict, warning: str) -> None:
@@ -122,7 +122,7 @@ async def test_export_is_what_import_reads(tmp_path: Path) -> None:
         await send_cpu(app, 0.5)
         await a_rule(app, scope={"tags": {"env": "prod"}}, **{"for": "5m"})
         text = (await app.client.get("/api/alerts/rules/export")).text
-        (rule,) = load_rules(text)
+        (rule,) = parse_rules(text)
         assert rule.document() == CPU_RULE | {"scope": {"tags": {"env": "prod"}}, "for": "5m"}
 
 
@@ -130,7 +130,7 @@ async def test_a_file_never_overrides_what_people_did(tmp_path: Path) -> None:
     def rules(value: float) -> list[Any]:
         names = ("edited", "deleted", "untouched")
         condition = CPU_RULE["condition"] | {"value": value}  # type: ignore[operator]
-        return load_rules(yaml.safe_dump({"rules": [{"name": name, "condition": condition} for name in names]}))
+        return parse_rules(yaml.safe_dump({"rules": [{"name": name, "condition": condition} for name in names]}))
 
     async with running_app(tmp_path) as app:
         await send_cpu(app, 0.5)
@@ -160,8 +160,8 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "created: Server down" in capsys.readouterr().out
     exported = tmp_path / "out.yml"
     assert rules.main(["export", "--output", str(exported), *data]) == 0
-    assert sorted(load_rules(exported.read_text()), key=lambda rule: rule.name) == sorted(
-        load_rules(Path(pack).read_text()), key=lambda rule: rule.name
+    assert sorted(parse_rules(exported.read_text()), key=lambda rule: rule.name) == sorted(
+        parse_rules(Path(pack).read_text()), key=lambda rule: rule.name
     )
     exported.write_text("rules:\n- {name: a, condition: {type: server_down}, fore: 5m}\n")
     assert rules.main(["check", str(exported)]) == 2
@@ -357,10 +357,10 @@ async def test_history_has_filters_and_pages(tmp_path: Path) -> None:
             "warning"
         ]
         record = await app.get(f"/api/alerts/{listed['alerts'][0]['id']}", language="ko")
-        assert record["summary"] == "최신 값: 95.0 % (임계값 90.0 % 초과)"
+        assert record["summary"] == "최근 값: 95.0 % (임계값 90.0 % 초과)"
         (decision,) = record["decisions"]
         assert (decision["outcome"], decision["detail"]) == (
             "nobody to tell",
-            "no channel is the default, and the rule names none",
+            "the rule names no channel and there is no default channel",
         )
         assert (await app.client.get("/api/alerts/999")).status_code == 404

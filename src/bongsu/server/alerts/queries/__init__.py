@@ -1,1 +1,1 @@
-"""Statements on the tables of alerts."""
+"""Statements on the tables of alerts, by subject."""

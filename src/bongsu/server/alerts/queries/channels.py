@@ -1,4 +1,4 @@
-"""Channels in and out; what is secret in them is bytes here."""
+"""Statements on channels. Their secrets are encrypted bytes here."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from bongsu.server.database.tables import alert_channels, alert_notifications
 
 @dataclass(frozen=True, slots=True)
 class StoredChannel:
-    """A channel as stored. ``document``: JSON of what everybody may see."""
+    """A row of the table. ``document``: JSON without secrets. ``secrets``: encrypted."""
 
     id: int
     name: str
@@ -25,49 +25,51 @@ _SELECT = select(*(alert_channels.c[name] for name in StoredChannel.__slots__))
 
 
 def load_channels(connection: Connection) -> list[StoredChannel]:
-    """All, by name."""
+    """All channels by name."""
     return [StoredChannel(*row) for row in connection.execute(_SELECT.order_by(alert_channels.c.name))]
 
 
-def find_channel(connection: Connection, number: int) -> StoredChannel:
-    """Raises NotFound."""
-    row = connection.execute(_SELECT.where(alert_channels.c.id == number)).first()
+def find_channel(connection: Connection, channel_id: int) -> StoredChannel:
+    """Raises NotFound if there is no such channel."""
+    row = connection.execute(_SELECT.where(alert_channels.c.id == channel_id)).first()
     if row is None:
-        raise NotFound(f"There is no channel {number}.", code="unknown_channel", field="id")
+        raise NotFound(f"There is no channel {channel_id}.", code="unknown_channel", field="id")
     return StoredChannel(*row)
 
 
 def store_channel(
-    connection: Connection, number: int | None, name: str, kind: str, document: str, secrets: bytes, now_ms: int
+    connection: Connection, channel_id: int | None, name: str, kind: str, document: str, secrets: bytes, now_ms: int
 ) -> StoredChannel:
-    """A new one without a number, else a change.
+    """Changes a channel, or adds one if ``channel_id`` is None.
 
     Raises:
         NotFound: there is no such channel.
         Conflict: the name is taken.
     """
     taken = connection.scalar(select(alert_channels.c.id).where(alert_channels.c.name == name))
-    if taken is not None and taken != number:
-        raise Conflict(f"There is a channel {name!r} already.", code="channel_exists", field="name")
+    if taken is not None and taken != channel_id:
+        raise Conflict(f"There is already a channel named {name!r}.", code="channel_exists", field="name")
     values = {"name": name, "type": kind, "document": document, "secrets": secrets, "updated_ms": now_ms}
-    if number is None:
+    if channel_id is None:
         row = insert(alert_channels).values(created_ms=now_ms, **values).returning(alert_channels.c.id)
-        number = int(connection.execute(row).scalar_one())
+        channel_id = int(connection.execute(row).scalar_one())
     else:
-        find_channel(connection, number)
-        connection.execute(update(alert_channels).where(alert_channels.c.id == number).values(values))
-    return find_channel(connection, number)
+        find_channel(connection, channel_id)
+        connection.execute(update(alert_channels).where(alert_channels.c.id == channel_id).values(values))
+    return find_channel(connection, channel_id)
 
 
-def delete_channel(connection: Connection, number: int) -> None:
-    """What still waits for it will never be sent, and says so.
+def delete_channel(connection: Connection, channel_id: int) -> None:
+    """Deletes a channel. Its waiting notifications are dropped.
 
     Raises:
         NotFound: there is no such channel.
     """
-    find_channel(connection, number)
-    connection.execute(delete(alert_channels).where(alert_channels.c.id == number))
+    find_channel(connection, channel_id)
+    connection.execute(delete(alert_channels).where(alert_channels.c.id == channel_id))
     waiting = alert_notifications.c.state.in_(("queued", "sending"))
     connection.execute(
-        update(alert_notifications).where(alert_notifications.c.channel_id == number, waiting).values(state="dropped")
+        update(alert_notifications)
+        .where(alert_notifications.c.channel_id == channel_id, waiting)
+        .values(state="dropped")
     )

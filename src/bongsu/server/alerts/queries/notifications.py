@@ -1,4 +1,4 @@
-"""The queue of notifications: durable, at least once."""
+"""Statements on notifications. The table is a durable queue; each notification is sent at least once."""
 
 import json
 from collections.abc import Sequence
@@ -7,31 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, exists, insert, select, update
 
-from bongsu.alerts.alert import Alert
+from bongsu.alerts.alert import Alert, Draft
 from bongsu.core.errors import Conflict, NotFound
 from bongsu.server.alerts.queries.alerts import find_alert
-from bongsu.server.database.tables import alert_decisions, alert_notification_alerts, alert_notifications
-
-_COLUMNS = (
-    "id",
-    "channel_id",
-    "channel_name",
-    "event",
-    "rule_name",
-    "priority",
-    "state",
-    "created_ms",
-    "due_ms",
-    "sent_ms",
-    "attempts",
-    "log",
-    "repeated",
-)
+from bongsu.server.database.tables import alert_decisions, alert_notification_alerts, alert_notifications, alerts
 
 
 @dataclass(slots=True)
 class StoredNotification:
-    """One message to one channel. ``log``: what each attempt came to. ``repeated``: it may have arrived before."""
+    """A message to a channel. ``log``: the attempts to send it. ``repeated``: it may have been sent before."""
 
     id: int
     channel_id: int
@@ -48,17 +32,51 @@ class StoredNotification:
     repeated: bool
 
 
+_SELECT = select(*(alert_notifications.c[name] for name in StoredNotification.__slots__))
+
+
 def _notification(row: Any) -> StoredNotification:
-    values = dict(zip(_COLUMNS, row, strict=True))
-    values["log"] = json.loads(values["log"])
-    return StoredNotification(**values)
+    notification = StoredNotification(*row)
+    notification.log = json.loads(row.log)
+    return notification
 
 
-_SELECT = select(*(alert_notifications.c[name] for name in _COLUMNS))
+def queue_notifications(connection: Connection, drafts: Sequence[Draft], now_ms: int) -> None:
+    """Queues drafts, and marks their alerts as notified."""
+    for draft in drafts:
+        notification_id = connection.execute(
+            insert(alert_notifications)
+            .values(
+                channel_id=draft.channel_id,
+                channel_name=draft.channel_name,
+                event=draft.event.value,
+                rule_name=draft.alerts[0].rule_name,
+                priority=draft.priority,
+                state="queued",
+                created_ms=now_ms,
+                due_ms=now_ms,
+                attempts=0,
+                log=json.dumps([]),
+                repeated=False,
+                claimed_by="",
+            )
+            .returning(alert_notifications.c.id)
+        ).scalar_one()
+        links = [{"notification_id": notification_id, "alert_id": alert.id} for alert in draft.alerts]
+        connection.execute(insert(alert_notification_alerts), links)
+    notified = {alert.id: alert for draft in drafts for alert in draft.alerts}
+    for alert in notified.values():
+        marks = {
+            "value": alert.value,
+            "notified_ms": alert.notified_ms,
+            "escalated": alert.escalated,
+            "owes": alert.owes,
+        }
+        connection.execute(update(alerts).where(alerts.c.id == alert.id).values(marks))
 
 
 def waiting_channels(connection: Connection) -> set[int]:
-    """Channels with something to send, now or later."""
+    """Ids of channels with notifications that are not sent yet, whether due or not."""
     return set(
         connection.scalars(
             select(alert_notifications.c.channel_id)
@@ -69,67 +87,74 @@ def waiting_channels(connection: Connection) -> set[int]:
 
 
 def take_next(connection: Connection, channel_id: int, owner: str, now_ms: int) -> StoredNotification | None:
-    """The most urgent that is due; it is marked as being sent before it is, so that a crash in between shows.
+    """The most urgent notification that is due, marked as being sent, so that a crash while sending leaves a mark.
 
-    What another worker was sending when it lost the channel is taken first, and marked as repeated.
+    Notifications that another worker was sending when it lost the channel are queued again, marked as repeated.
     """
-    mine = alert_notifications.c.channel_id == channel_id
+    of_channel = alert_notifications.c.channel_id == channel_id
     stuck = (alert_notifications.c.state == "sending", alert_notifications.c.claimed_by != owner)
     connection.execute(
-        update(alert_notifications).where(mine, *stuck).values(state="queued", due_ms=now_ms, repeated=True)
+        update(alert_notifications).where(of_channel, *stuck).values(state="queued", due_ms=now_ms, repeated=True)
     )
     row = connection.execute(
-        _SELECT.where(mine, alert_notifications.c.state == "queued", alert_notifications.c.due_ms <= now_ms)
+        _SELECT.where(of_channel, alert_notifications.c.state == "queued", alert_notifications.c.due_ms <= now_ms)
         .order_by(alert_notifications.c.priority, alert_notifications.c.created_ms, alert_notifications.c.id)
         .limit(1)
     ).first()
     if row is None:
         return None
-    found = _notification(row)
-    found.state, found.attempts = "sending", found.attempts + 1
+    notification = _notification(row)
+    notification.state, notification.attempts = "sending", notification.attempts + 1
     connection.execute(
         update(alert_notifications)
-        .where(alert_notifications.c.id == found.id)
-        .values(state="sending", attempts=found.attempts, claimed_by=owner)
+        .where(alert_notifications.c.id == notification.id)
+        .values(state="sending", attempts=notification.attempts, claimed_by=owner)
     )
-    return found
+    return notification
 
 
-def record(connection: Connection, one: StoredNotification, now_ms: int, outcome: str, detail: str) -> None:
-    """Stores what an attempt came to, and says it in the record of each alert."""
-    one.log.append({"time_ms": now_ms, "outcome": outcome, "detail": detail})
-    values = {"state": one.state, "due_ms": one.due_ms, "sent_ms": one.sent_ms, "log": json.dumps(one.log)}
-    connection.execute(update(alert_notifications).where(alert_notifications.c.id == one.id).values(values))
+def record_attempt(
+    connection: Connection, notification: StoredNotification, now_ms: int, outcome: str, detail: str
+) -> None:
+    """Stores the outcome of an attempt, in the notification and as a decision about each of its alerts."""
+    notification.log.append({"time_ms": now_ms, "outcome": outcome, "detail": detail})
+    values = {
+        "state": notification.state,
+        "due_ms": notification.due_ms,
+        "sent_ms": notification.sent_ms,
+        "log": json.dumps(notification.log),
+    }
+    connection.execute(update(alert_notifications).where(alert_notifications.c.id == notification.id).values(values))
     rows = [
         {
-            "alert_id": number,
+            "alert_id": alert_id,
             "time_ms": now_ms,
-            "event": one.event,
+            "event": notification.event,
             "stage": "record",
             "outcome": outcome,
-            "detail": f"{one.channel_name}: {detail}",
+            "detail": f"{notification.channel_name}: {detail}",
         }
-        for number in alert_ids(connection, one.id)
+        for alert_id in _alert_ids(connection, notification.id)
     ]
     if rows:
         connection.execute(insert(alert_decisions), rows)
 
 
-def alert_ids(connection: Connection, number: int) -> list[int]:
-    """The alerts of a notification."""
+def _alert_ids(connection: Connection, notification_id: int) -> list[int]:
     link = alert_notification_alerts.c
-    return list(connection.scalars(select(link.alert_id).where(link.notification_id == number).order_by(link.alert_id)))
+    query = select(link.alert_id).where(link.notification_id == notification_id).order_by(link.alert_id)
+    return list(connection.scalars(query))
 
 
-def alerts_of(connection: Connection, number: int) -> list[Alert]:
-    """The same as alerts, those that were not deleted meanwhile."""
-    found = []
-    for alert_id in alert_ids(connection, number):
+def load_notified_alerts(connection: Connection, notification_id: int) -> list[Alert]:
+    """The alerts of a notification, without those that have been deleted."""
+    notified = []
+    for alert_id in _alert_ids(connection, notification_id):
         try:
-            found.append(find_alert(connection, alert_id))
+            notified.append(find_alert(connection, alert_id))
         except NotFound:
             continue
-    return found
+    return notified
 
 
 def list_notifications(
@@ -141,7 +166,7 @@ def list_notifications(
     before_id: int | None = None,
     limit: int = 100,
 ) -> list[StoredNotification]:
-    """The newest first; of the next page those before an id."""
+    """Newest first. ``before_id``: only notifications with a lower id."""
     query = _SELECT.order_by(alert_notifications.c.id.desc()).limit(limit)
     if states:
         query = query.where(alert_notifications.c.state.in_(states))
@@ -155,35 +180,37 @@ def list_notifications(
     return [_notification(row) for row in connection.execute(query)]
 
 
-def send_again(connection: Connection, number: int, now_ms: int) -> StoredNotification:
-    """Back into the queue.
+def send_again(connection: Connection, notification_id: int, now_ms: int) -> StoredNotification:
+    """Queues a dead letter again.
 
     Raises:
         NotFound: there is no such notification.
         Conflict: it is not a dead letter.
     """
-    row = connection.execute(_SELECT.where(alert_notifications.c.id == number)).first()
+    row = connection.execute(_SELECT.where(alert_notifications.c.id == notification_id)).first()
     if row is None:
-        raise NotFound(f"There is no notification {number}.", code="unknown_notification", field="id")
-    one = _notification(row)
-    if one.state != "dead":
-        raise Conflict(f"Notification {number} is {one.state}, not a dead letter.", code="not_dead", field="id")
-    one.state, one.due_ms, one.attempts = "queued", now_ms, 0
+        raise NotFound(f"There is no notification {notification_id}.", code="unknown_notification", field="id")
+    notification = _notification(row)
+    if notification.state != "dead":
+        raise Conflict(
+            f"Notification {notification_id} is {notification.state}, not a dead letter.", code="not_dead", field="id"
+        )
+    notification.state, notification.due_ms, notification.attempts = "queued", now_ms, 0
     connection.execute(
         update(alert_notifications)
-        .where(alert_notifications.c.id == number)
+        .where(alert_notifications.c.id == notification_id)
         .values(state="queued", due_ms=now_ms, attempts=0)
     )
-    return one
+    return notification
 
 
 def delete_notifications_before(connection: Connection, before_ms: int, most: int) -> int:
-    """Deletes up to ``most`` that were sent or given up before a time. Returns how many."""
+    """Deletes up to ``most`` notifications that were queued before a time and are not waiting. Returns their number."""
     done = alert_notifications.c.state.in_(("sent", "dead", "dropped"))
     old = select(alert_notifications.c.id).where(done, alert_notifications.c.created_ms < before_ms).limit(most)
-    numbers = connection.scalars(old).all()
-    if numbers:
+    notification_ids = connection.scalars(old).all()
+    if notification_ids:
         link = alert_notification_alerts.c.notification_id
-        connection.execute(delete(alert_notification_alerts).where(link.in_(numbers)))
-        connection.execute(delete(alert_notifications).where(alert_notifications.c.id.in_(numbers)))
-    return len(numbers)
+        connection.execute(delete(alert_notification_alerts).where(link.in_(notification_ids)))
+        connection.execute(delete(alert_notifications).where(alert_notifications.c.id.in_(notification_ids)))
+    return len(notification_ids)

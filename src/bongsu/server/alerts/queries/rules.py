@@ -1,4 +1,4 @@
-"""Rules in and out."""
+"""Statements on rules, and the import of a rules file."""
 
 import hashlib
 import json
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from bongsu.alerts.rulebook import parse_rule
 from bongsu.alerts.rules import Rule
+from bongsu.alerts.rules_file import parse_rule
 from bongsu.core.errors import Conflict, NotFound
 from bongsu.server.database.tables import alert_rules
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRule:
-    """A rule and where it comes from."""
+    """A row of the table."""
 
     id: int
     rule: Rule
-    # Hash of the document as it last came from a file; empty: made by a person.
+    # Fingerprint of the rule when it was last imported from a file; empty: a person created it.
     imported: str
     deleted: bool
     created_ms: int
@@ -27,17 +27,17 @@ class StoredRule:
 
     @property
     def edited(self) -> bool:
-        """Whether a person changed what came from a file."""
+        """Whether a person changed the rule after it was imported."""
         return bool(self.imported) and fingerprint(self.rule) != self.imported
 
 
 def encode(rule: Rule) -> str:
-    """The document as stored."""
+    """The JSON that is stored."""
     return json.dumps(rule.document(), ensure_ascii=False, sort_keys=True)
 
 
 def fingerprint(rule: Rule) -> str:
-    """Equal for equal rules."""
+    """A hash of the rule's document."""
     return hashlib.sha256(encode(rule).encode()).hexdigest()
 
 
@@ -52,48 +52,48 @@ _COLUMNS = (
 
 
 def load_rules(connection: Connection, *, deleted: bool = False) -> list[StoredRule]:
-    """All rules by name; those that were deleted but came from a file only when asked for."""
+    """All rules by name. ``deleted``: also rules that came from a file and were deleted by a person."""
     query = select(*_COLUMNS).order_by(alert_rules.c.name)
     if not deleted:
         query = query.where(~alert_rules.c.deleted)
     return [
-        StoredRule(number, parse_rule(json.loads(document)), *rest)
-        for number, document, *rest in connection.execute(query)
+        StoredRule(rule_id, parse_rule(json.loads(document)), *columns)
+        for rule_id, document, *columns in connection.execute(query)
     ]
 
 
 def rules_version(connection: Connection) -> tuple[int, int, int]:
-    """Changes whenever a rule does."""
+    """A value that changes whenever a rule changes."""
     newest = func.coalesce(func.max(alert_rules.c.updated_ms), 0), func.coalesce(func.max(alert_rules.c.id), 0)
     row = connection.execute(select(func.count(), *newest).where(~alert_rules.c.deleted)).one()
     return row[0], row[1], row[2]
 
 
-def find_rule(connection: Connection, number: int) -> StoredRule:
-    """Raises NotFound."""
-    row = connection.execute(select(*_COLUMNS).where(alert_rules.c.id == number, ~alert_rules.c.deleted)).first()
+def find_rule(connection: Connection, rule_id: int) -> StoredRule:
+    """Raises NotFound if there is no such rule."""
+    row = connection.execute(select(*_COLUMNS).where(alert_rules.c.id == rule_id, ~alert_rules.c.deleted)).first()
     if row is None:
-        raise NotFound(f"There is no rule {number}.", code="unknown_rule", field="id")
+        raise NotFound(f"There is no rule {rule_id}.", code="unknown_rule", field="id")
     return StoredRule(row[0], parse_rule(json.loads(row[1])), *row[2:])
 
 
-def _later(connection: Connection, now_ms: int) -> int:
-    """Two changes within a millisecond, or on a clock that was set back, are two versions."""
+def _next_updated_ms(connection: Connection, now_ms: int) -> int:
+    """``now_ms``, or later: two changes in one millisecond, or after the clock was set back, are two versions."""
     newest = connection.scalar(select(func.max(alert_rules.c.updated_ms)))
     return max(now_ms, (newest or 0) + 1)
 
 
 def _conflict(rule: Rule) -> Conflict:
-    return Conflict(f"There is a rule {rule.name!r} already.", code="rule_exists", field="name")
+    return Conflict(f"There is already a rule named {rule.name!r}.", code="rule_exists", field="name")
 
 
 def add_rule(connection: Connection, rule: Rule, now_ms: int, *, imported: str = "") -> int:
-    """Its id. A rule of that name that was deleted comes back to life.
+    """Adds a rule, in the row of a deleted rule of that name if there is one. Returns its id.
 
     Raises:
         Conflict: the name is taken.
     """
-    now_ms = _later(connection, now_ms)
+    now_ms = _next_updated_ms(connection, now_ms)
     old = connection.execute(
         select(alert_rules.c.id, alert_rules.c.deleted, alert_rules.c.imported).where(alert_rules.c.name == rule.name)
     ).first()
@@ -101,7 +101,7 @@ def add_rule(connection: Connection, rule: Rule, now_ms: int, *, imported: str =
         raise _conflict(rule)
     values = {"document": encode(rule), "imported": imported, "deleted": False, "updated_ms": now_ms}
     if old is not None:
-        # It keeps the mark of the file, so that the file leaves it alone.
+        # It keeps the fingerprint, so that the next import of the file does not change it.
         values["imported"] = imported or old.imported
         connection.execute(update(alert_rules).where(alert_rules.c.id == old.id).values(values))
         return int(old.id)
@@ -109,63 +109,72 @@ def add_rule(connection: Connection, rule: Rule, now_ms: int, *, imported: str =
     return int(connection.execute(row).scalar_one())
 
 
-def change_rule(connection: Connection, number: int, rule: Rule, now_ms: int, *, imported: str | None = None) -> None:
-    """Raises NotFound, or Conflict when the new name is taken."""
-    find_rule(connection, number)
+def change_rule(connection: Connection, rule_id: int, rule: Rule, now_ms: int, *, imported: str | None = None) -> None:
+    """Replaces a rule.
+
+    Raises:
+        NotFound: there is no such rule.
+        Conflict: the new name is taken.
+    """
+    find_rule(connection, rule_id)
     values: dict[str, object] = {
         "name": rule.name,
         "document": encode(rule),
-        "updated_ms": _later(connection, now_ms),
+        "updated_ms": _next_updated_ms(connection, now_ms),
     }
     if imported is not None:
         values["imported"] = imported
-    taken = select(alert_rules.c.id).where(alert_rules.c.name == rule.name, alert_rules.c.id != number)
+    taken = select(alert_rules.c.id).where(alert_rules.c.name == rule.name, alert_rules.c.id != rule_id)
     if connection.scalar(taken) is not None:
         raise _conflict(rule)
     try:
-        connection.execute(update(alert_rules).where(alert_rules.c.id == number).values(values))
+        connection.execute(update(alert_rules).where(alert_rules.c.id == rule_id).values(values))
     except IntegrityError:
         raise _conflict(rule) from None
 
 
-def delete_rule(connection: Connection, number: int, now_ms: int) -> None:
-    """One that came from a file is remembered as deleted, so that the next start does not bring it back."""
-    stored = find_rule(connection, number)
-    mine = alert_rules.c.id == number
+def delete_rule(connection: Connection, rule_id: int, now_ms: int) -> None:
+    """Deletes a rule. A rule that came from a file keeps its row, so that the next import does not add it again.
+
+    Raises:
+        NotFound: there is no such rule.
+    """
+    stored = find_rule(connection, rule_id)
+    row = alert_rules.c.id == rule_id
     if stored.imported:
-        later = _later(connection, now_ms)
-        connection.execute(update(alert_rules).where(mine).values(deleted=True, updated_ms=later))
+        updated_ms = _next_updated_ms(connection, now_ms)
+        connection.execute(update(alert_rules).where(row).values(deleted=True, updated_ms=updated_ms))
     else:
-        connection.execute(delete(alert_rules).where(mine))
+        connection.execute(delete(alert_rules).where(row))
 
 
 @dataclass(slots=True)
 class Imported:
-    """What an import did, by names of rules."""
+    """What an import did: names of rules."""
 
     created: list[str]
     updated: list[str]
     unchanged: list[str]
-    # Changed or deleted by hand, and therefore left alone.
+    # Not changed, because a person has changed or deleted them.
     kept: list[str]
 
 
 def import_rules(connection: Connection, rules: list[Rule], now_ms: int) -> Imported:
-    """Creates and updates by name. What a person changed or deleted stays as the person wants it; rules that the file
-    does not name any more stay as well."""
+    """Creates and updates rules by name. Rules that a person changed or deleted do not change, nor do rules that are no
+    longer in the file."""
     known = {stored.rule.name: stored for stored in load_rules(connection, deleted=True)}
-    done = Imported([], [], [], [])
+    result = Imported([], [], [], [])
     for rule in rules:
         stored = known.get(rule.name)
-        mark = fingerprint(rule)
+        imported = fingerprint(rule)
         if stored is None:
-            add_rule(connection, rule, now_ms, imported=mark)
-            done.created.append(rule.name)
-        elif stored.deleted or fingerprint(stored.rule) not in (stored.imported, mark):
-            done.kept.append(rule.name)
-        elif stored.imported == mark and fingerprint(stored.rule) == mark:
-            done.unchanged.append(rule.name)
+            add_rule(connection, rule, now_ms, imported=imported)
+            result.created.append(rule.name)
+        elif stored.deleted or fingerprint(stored.rule) not in (stored.imported, imported):
+            result.kept.append(rule.name)
+        elif stored.imported == imported and fingerprint(stored.rule) == imported:
+            result.unchanged.append(rule.name)
         else:
-            change_rule(connection, stored.id, rule, now_ms, imported=mark)
-            done.updated.append(rule.name)
-    return done
+            change_rule(connection, stored.id, rule, now_ms, imported=imported)
+            result.updated.append(rule.name)
+    return result

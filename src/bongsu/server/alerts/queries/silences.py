@@ -1,4 +1,4 @@
-"""Silences in and out."""
+"""Statements on silences."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from bongsu.server.database.tables import alert_silences
 
 @dataclass(frozen=True, slots=True)
 class StoredSilence:
-    """A silence and who made it."""
+    """A silence, who created it and when."""
 
     id: int
     silence: Silence
@@ -33,37 +33,36 @@ def _silence(row: Any) -> StoredSilence:
 
 
 def load_silences(connection: Connection, now_ms: int | None = None) -> list[StoredSilence]:
-    """The newest first; with ``now_ms`` only those that are not over."""
+    """Newest first. With ``now_ms``: only silences that have not ended."""
     query = select(*_COLUMNS).order_by(alert_silences.c.id.desc())
     if now_ms is not None:
         query = query.where(or_(alert_silences.c.ends_ms.is_(None), alert_silences.c.ends_ms > now_ms))
     return [_silence(row) for row in connection.execute(query)]
 
 
-def find_silence(connection: Connection, number: int) -> StoredSilence:
-    """Raises NotFound."""
-    row = connection.execute(select(*_COLUMNS).where(alert_silences.c.id == number)).first()
+def find_silence(connection: Connection, silence_id: int) -> StoredSilence:
+    """Raises NotFound if there is no such silence."""
+    row = connection.execute(select(*_COLUMNS).where(alert_silences.c.id == silence_id)).first()
     if row is None:
-        raise NotFound(f"There is no silence {number}.", code="unknown_silence", field="id")
+        raise NotFound(f"There is no silence {silence_id}.", code="unknown_silence", field="id")
     return _silence(row)
 
 
 def add_silence(connection: Connection, silence: Silence, by: str, now_ms: int) -> StoredSilence:
-    """As stored."""
     values = {"document": silence.model_dump_json(), "ends_ms": silence.ends_ms, "created_by": by, "created_ms": now_ms}
-    number = connection.execute(insert(alert_silences).values(values).returning(alert_silences.c.id)).scalar_one()
-    return StoredSilence(number, silence, by, now_ms)
+    silence_id = connection.execute(insert(alert_silences).values(values).returning(alert_silences.c.id)).scalar_one()
+    return StoredSilence(silence_id, silence, by, now_ms)
 
 
-def change_silence(connection: Connection, number: int, silence: Silence) -> StoredSilence:
-    """Raises NotFound."""
-    find_silence(connection, number)
+def change_silence(connection: Connection, silence_id: int, silence: Silence) -> StoredSilence:
+    """Raises NotFound if there is no such silence."""
+    find_silence(connection, silence_id)
     values = {"document": silence.model_dump_json(), "ends_ms": silence.ends_ms}
-    connection.execute(update(alert_silences).where(alert_silences.c.id == number).values(values))
-    return find_silence(connection, number)
+    connection.execute(update(alert_silences).where(alert_silences.c.id == silence_id).values(values))
+    return find_silence(connection, silence_id)
 
 
-def delete_silence(connection: Connection, number: int) -> None:
-    """Raises NotFound."""
-    find_silence(connection, number)
-    connection.execute(delete(alert_silences).where(alert_silences.c.id == number))
+def delete_silence(connection: Connection, silence_id: int) -> None:
+    """Raises NotFound if there is no such silence."""
+    find_silence(connection, silence_id)
+    connection.execute(delete(alert_silences).where(alert_silences.c.id == silence_id))

@@ -1,1 +1,1 @@
-"""Everything under /api/alerts."""
+"""The endpoints under /api/alerts."""

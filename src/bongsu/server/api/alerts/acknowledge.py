@@ -1,4 +1,4 @@
-"""/api/alerts/acknowledge: the link in a message. Needs no account; the link's token is for one alert."""
+"""/api/alerts/acknowledge: the page behind the link in a message. It needs no account: the token is for one alert."""
 
 from html import escape
 from typing import Annotated
@@ -12,9 +12,9 @@ from bongsu.server.api.dependencies import ServicesDep
 
 router = APIRouter(prefix="/api/alerts/acknowledge", tags=["alerts"])
 
-Token = Annotated[str, Query(max_length=200, description="As in the link.")]
+Token = Annotated[str, Query(max_length=200, description="The token of the link.")]
 
-# No script, no picture, nothing from elsewhere; the address with its token goes to nobody as a referrer.
+# No scripts, no images, nothing from other hosts, and the URL with its token is never sent as a referrer.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
     "form-action 'self'; frame-ancestors 'none'",
@@ -34,23 +34,25 @@ def _page(title: str, text: str, form: str = "") -> HTMLResponse:
 
 
 @router.get(
-    "", operation_id="show_acknowledge", summary="The page behind a message's link", response_class=HTMLResponse
+    "", operation_id="show_acknowledge", summary="Show the page to acknowledge an alert", response_class=HTMLResponse
 )
 async def show(services: ServicesDep, token: Token) -> HTMLResponse:
-    """Changes nothing: scanners of mail follow links."""
-    number = read_token(services.vault, token, services.clock.now_ms())
-    alert = await services.database.read(lambda connection: find_alert(connection, number))
+    """Changes nothing, because mail scanners follow links. The page has a button that acknowledges the alert."""
+    alert_id = read_token(services.vault, token, services.clock.now_ms())
+    alert = await services.database.read(lambda connection: find_alert(connection, alert_id))
     title = f"{alert.rule_name}: {alert.server_name}"
     if alert.acknowledged_ms is not None or alert.state == "resolved":
-        return _page(title, "확인 처리되었거나 이미 해소된 경보입니다. · Acknowledged or over already.")
+        return _page(title, "이미 확인했거나 해소된 경보입니다. · This alert is already acknowledged or resolved.")
     form = f'<form method="post" action="?token={escape(token)}"><button>확인 처리 · Acknowledge</button></form>'
     return _page(title, alert.series, form)
 
 
-@router.post("", operation_id="acknowledge_by_link", summary="Acknowledge by link", response_class=HTMLResponse)
-async def press(services: ServicesDep, token: Token) -> HTMLResponse:
-    """The button of the page."""
+@router.post(
+    "", operation_id="acknowledge_by_link", summary="Acknowledge an alert by its link", response_class=HTMLResponse
+)
+async def acknowledge_by_link(services: ServicesDep, token: Token) -> HTMLResponse:
+    """Called by the button of the page. Ends repeats and escalation of the alert."""
     now_ms = services.clock.now_ms()
-    number = read_token(services.vault, token, now_ms)
-    alert = await services.database.write(lambda connection: acknowledge(connection, number, "link", "", now_ms))
+    alert_id = read_token(services.vault, token, now_ms)
+    alert = await services.database.write(lambda connection: acknowledge(connection, alert_id, "link", "", now_ms))
     return _page(f"{alert.rule_name}: {alert.server_name}", "확인 처리했습니다. · Acknowledged.")

@@ -1,4 +1,4 @@
-"""/api/alerts/channels: where notifications go."""
+"""/api/alerts/channels: where notifications are sent. For admins."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from bongsu.alerts.errors import ChannelError
-from bongsu.alerts.message import message_of_test
+from bongsu.alerts.channels import ChannelError
+from bongsu.alerts.message import build_test
 from bongsu.server.alerts.channels import ChannelSettings, check_config, encode, open_channel, secrets_of, settings_of
 from bongsu.server.alerts.queries.channels import (
     StoredChannel,
@@ -26,12 +26,16 @@ router = APIRouter(prefix="/api/alerts/channels", tags=["alerts"])
 
 
 class ChannelInfo(BaseModel):
-    """A channel as stored, without its secrets."""
+    """A channel, without its secrets."""
 
     id: int
     channel: ChannelSettings
-    secrets: list[str] = Field(description="Names of the secret settings that are set; their values are never shown.")
-    problem: str | None = Field(description="Why it cannot be used, such as another secret key than it was made with.")
+    secrets: list[str] = Field(
+        description="The names of the secret settings that are set; their values are never shown."
+    )
+    problem: str | None = Field(
+        description="Why it cannot be used, for example because the secret key has changed; null: it can."
+    )
     created_ms: int
     updated_ms: int
 
@@ -43,15 +47,15 @@ class Channels(BaseModel):
 
 
 class TestResult(BaseModel):
-    """What a test message came to."""
+    """The outcome of a test message."""
 
     sent: bool
-    answer: str = Field(description="What the channel's service said, or why it could not be sent.")
-    retryable: bool | None = Field(description="Whether a notification would be tried again; null when it was sent.")
+    answer: str = Field(description="What the service answered, or why the message could not be sent.")
+    retryable: bool | None = Field(description="Whether a notification would be retried; null if the message was sent.")
 
 
 def _facts(stored: StoredChannel) -> dict[str, Any]:
-    """For the audit log: secret settings are not among them."""
+    """For the audit log, without secrets."""
     return settings_of(stored).model_dump(mode="json")
 
 
@@ -71,16 +75,16 @@ def _info(stored: StoredChannel, vault: Vault) -> ChannelInfo:
     )
 
 
-@router.get("", operation_id="list_channels", summary="All channels")
+@router.get("", operation_id="list_channels", summary="List channels")
 async def channels(services: ServicesDep, user: Admin) -> Channels:
-    """By name."""
-    found = await services.database.read(load_channels)
-    return Channels(channels=[_info(stored, services.vault) for stored in found])
+    """Lists channels by name."""
+    stored_channels = await services.database.read(load_channels)
+    return Channels(channels=[_info(stored, services.vault) for stored in stored_channels])
 
 
-@router.post("", operation_id="create_channel", summary="Make a channel", status_code=201)
+@router.post("", operation_id="create_channel", summary="Create a channel", status_code=201)
 async def create(services: ServicesDep, user: Admin, channel: ChannelSettings) -> ChannelInfo:
-    """Secret settings are stored encrypted and never come back."""
+    """Secret settings are stored encrypted and never returned."""
     document, secrets = encode(channel, check_config(channel), services.vault)
     now_ms = services.clock.now_ms()
 
@@ -92,28 +96,28 @@ async def create(services: ServicesDep, user: Admin, channel: ChannelSettings) -
     return _info(await services.database.write(store), services.vault)
 
 
-@router.get("/{id}", operation_id="get_channel", summary="One channel")
-async def one(services: ServicesDep, user: Admin, id: RowId) -> ChannelInfo:
-    """Without its secrets."""
+@router.get("/{id}", operation_id="get_channel", summary="Get a channel")
+async def get(services: ServicesDep, user: Admin, id: RowId) -> ChannelInfo:
+    """Returns the channel without its secrets."""
     return _info(await services.database.read(lambda connection: find_channel(connection, id)), services.vault)
 
 
 @router.put("/{id}", operation_id="change_channel", summary="Change a channel")
 async def change(services: ServicesDep, user: Admin, id: RowId, channel: ChannelSettings) -> ChannelInfo:
-    """The whole of it, but secret settings that are left out stay as they are."""
+    """Replaces the channel. Secret settings that are omitted do not change."""
     now_ms = services.clock.now_ms()
 
     def store(connection: Connection) -> StoredChannel:
-        old = find_channel(connection, id)
+        before = find_channel(connection, id)
         kept: dict[str, str] = {}
-        if old.type == channel.type:
+        if before.type == channel.type:
             try:
-                kept = secrets_of(old, services.vault)
+                kept = secrets_of(before, services.vault)
             except WrongSecret:
-                kept = {}  # They are lost; the new ones must be complete.
+                kept = {}  # They cannot be read any more; the request must contain all of them.
         document, secrets = encode(channel, check_config(channel, kept), services.vault)
         stored = store_channel(connection, id, channel.name, channel.type, document, secrets, now_ms)
-        record(connection, now_ms, user, "channel.update", f"channel {id}", before=_facts(old), after=_facts(stored))
+        record(connection, now_ms, user, "channel.update", f"channel {id}", before=_facts(before), after=_facts(stored))
         return stored
 
     return _info(await services.database.write(store), services.vault)
@@ -121,7 +125,7 @@ async def change(services: ServicesDep, user: Admin, id: RowId, channel: Channel
 
 @router.delete("/{id}", operation_id="delete_channel", summary="Delete a channel", status_code=204)
 async def delete(services: ServicesDep, user: Admin, id: RowId) -> None:
-    """What still waits for it is dropped, and says so."""
+    """Notifications that are waiting for the channel are dropped."""
     now_ms = services.clock.now_ms()
 
     def store(connection: Connection) -> None:
@@ -134,10 +138,10 @@ async def delete(services: ServicesDep, user: Admin, id: RowId) -> None:
 
 @router.post("/{id}/test", operation_id="test_channel", summary="Send a test message")
 async def test(services: ServicesDep, user: Admin, id: RowId) -> TestResult:
-    """At once, and once: the answer is what the channel's service said."""
+    """Sends a test message now, without retries, and returns what the service answered."""
     stored = await services.database.read(lambda connection: find_channel(connection, id))
     settings = settings_of(stored)
-    message = message_of_test(
+    message = build_test(
         settings.name, settings.language, settings.timezone, services.clock.now_ms(), services.settings.public_url
     )
     async with httpx.AsyncClient() as http:

@@ -1,13 +1,13 @@
-"""/api/alerts/notifications: what was sent, waits, or was given up."""
+"""/api/alerts/notifications: notifications that were sent, are waiting, or are dead letters."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from bongsu.alerts.alert import Event
-from bongsu.server.alerts.queries.notifications import list_notifications, send_again
+from bongsu.server.alerts.queries.notifications import StoredNotification, list_notifications, send_again
 from bongsu.server.api.access import Operator, Viewer
 from bongsu.server.api.dependencies import PageCursor, RowId, ServicesDep
 from bongsu.server.auth.audit import record
@@ -18,15 +18,15 @@ NotificationState = Literal["queued", "sending", "sent", "dead", "dropped"]
 
 
 class Attempt(BaseModel):
-    """One try to send."""
+    """An attempt to send a notification."""
 
     time_ms: int
     outcome: str
-    detail: str = Field(description="What the channel's service answered.")
+    detail: str = Field(description="What the service answered.")
 
 
 class NotificationInfo(BaseModel):
-    """A message to a channel."""
+    """A notification: a message to a channel."""
 
     id: int
     channel_id: int
@@ -38,50 +38,55 @@ class NotificationInfo(BaseModel):
     due_ms: int
     sent_ms: int | None
     attempts: int
-    possibly_repeated: bool = Field(description="A worker ended while it sent it: it may have arrived twice.")
+    possibly_repeated: bool = Field(description="A worker died while sending it, so it may have been sent twice.")
     log: list[Attempt]
 
 
 class Notifications(BaseModel):
-    """A page of notifications, the newest first."""
+    """A page of notifications, newest first."""
 
     notifications: list[NotificationInfo]
-    next: str | None
+    next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last page.")
 
 
-def notification_info(one: Any) -> NotificationInfo:
-    values = {name: getattr(one, name) for name in NotificationInfo.model_fields if name != "possibly_repeated"}
-    return NotificationInfo(**values, possibly_repeated=one.repeated)
+def notification_info(stored: StoredNotification) -> NotificationInfo:
+    values = {name: getattr(stored, name) for name in NotificationInfo.model_fields if name != "possibly_repeated"}
+    return NotificationInfo(**values, possibly_repeated=stored.repeated)
 
 
-@router.get("", operation_id="list_alert_notifications", summary="What was sent, waits, or was given up")
+@router.get("", operation_id="list_alert_notifications", summary="List notifications")
 async def notifications(
     services: ServicesDep,
     user: Viewer,
-    state: Annotated[list[NotificationState], Query(description="dead: given up.")] = [],
-    channel: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    state: Annotated[
+        list[NotificationState],
+        Query(description="If omitted, all. dead: a dead letter, given up after failed attempts."),
+    ] = [],
+    channel: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="The id of a channel.")] = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     cursor: PageCursor = None,
 ) -> Notifications:
-    """With what each attempt came to."""
+    """Lists notifications with the outcome of each attempt, newest first."""
     user.check_sees_all()
-    found = await services.database.read(
+    matches = await services.database.read(
         lambda connection: list_notifications(
             connection, states=state, channel_id=channel, before_id=cursor, limit=limit + 1
         )
     )
-    page = found[:limit]
-    following = str(page[-1].id) if len(found) > limit else None
-    return Notifications(notifications=[notification_info(one) for one in page], next=following)
+    page = matches[:limit]
+    return Notifications(
+        notifications=[notification_info(notification) for notification in page],
+        next=str(page[-1].id) if len(matches) > limit else None,
+    )
 
 
 @router.post("/{id}/send-again", operation_id="send_alert_notification_again", summary="Send a dead letter again")
-async def again(services: ServicesDep, user: Operator, id: RowId) -> NotificationInfo:
-    """Back into the queue, with all attempts before it."""
+async def retry(services: ServicesDep, user: Operator, id: RowId) -> NotificationInfo:
+    """Queues the notification again, with a full number of attempts."""
     user.check_sees_all()
     now_ms = services.clock.now_ms()
 
-    def store(connection: Connection) -> Any:
+    def store(connection: Connection) -> StoredNotification:
         record(connection, now_ms, user, "notification.send_again", f"notification {id}")
         return send_again(connection, id, now_ms)
 

@@ -1,4 +1,4 @@
-"""/api/alerts/rules."""
+"""/api/alerts/rules: alert rules, their export and preview."""
 
 from typing import Annotated, Any
 
@@ -9,8 +9,8 @@ from starlette.responses import PlainTextResponse
 
 from bongsu.alerts.checks import check_rule
 from bongsu.alerts.fleet import WatchedServer
-from bongsu.alerts.rulebook import dump_rules
 from bongsu.alerts.rules import Rule
+from bongsu.alerts.rules_file import dump_rules
 from bongsu.server.alerts.preview import Preview, run_preview
 from bongsu.server.alerts.queries.channels import load_channels
 from bongsu.server.alerts.queries.rules import StoredRule, add_rule, change_rule, delete_rule, find_rule, load_rules
@@ -24,15 +24,15 @@ router = APIRouter(prefix="/api/alerts/rules", tags=["alerts"])
 
 
 class RuleInfo(BaseModel):
-    """A rule as stored."""
+    """A stored rule."""
 
     id: int
     rule: Rule
-    from_file: bool = Field(description="It came from the rules file.")
-    edited: bool = Field(description="It came from the file and was changed since; the file leaves it alone.")
+    from_file: bool = Field(description="It was imported from a rules file.")
+    edited: bool = Field(description="It was imported and then changed by a person; imports no longer change it.")
     created_ms: int
     updated_ms: int
-    warnings: list[str] = Field(description="What may keep it from working as meant.")
+    warnings: list[str] = Field(description="Likely mistakes in the rule.")
 
 
 class Rules(BaseModel):
@@ -42,21 +42,22 @@ class Rules(BaseModel):
 
 
 class PreviewRequest(BaseModel):
-    """A rule that need not be stored, and the time to look back at."""
+    """A rule, which need not be stored, and the range to run it over."""
 
     rule: Rule
     start: str = Field("-24h", description="Unix ms, ISO 8601, or relative: -6h, -7d.")
-    end: str = "now"
+    end: str = Field("now", description="As `start`; not included in the range.")
 
 
 async def _warnings(services: Services, rule: Rule, before: Rule | None = None) -> list[str]:
-    """Raises InvalidInput where the rule cannot work."""
+    """Raises InvalidInput if the rule cannot work."""
     states = services.registry.by_id.values()
     servers = [
-        WatchedServer(one.record.id, one.record.agent.name, one.record.tags, one.interval_ms, 0, 0) for one in states
+        WatchedServer(state.record.id, state.record.agent.name, state.record.tags, state.interval_ms, 0, 0)
+        for state in states
     ]
-    layouts = {one.record.id: list(one.layouts.values()) for one in states}
-    channels = {one.name for one in await services.database.read(load_channels)}
+    layouts = {state.record.id: list(state.layouts.values()) for state in states}
+    channels = {stored.name for stored in await services.database.read(load_channels)}
     return check_rule(rule, servers, layouts, channels, before=before)
 
 
@@ -76,29 +77,29 @@ def _info(stored: StoredRule, warnings: list[str]) -> RuleInfo:
     )
 
 
-@router.get("", operation_id="list_alert_rules", summary="All rules")
+@router.get("", operation_id="list_alert_rules", summary="List rules")
 async def rules(services: ServicesDep, user: Viewer) -> Rules:
-    """By name. `warnings` are given when a rule is stored, not here."""
+    """Lists rules by name. `warnings` are empty here; they are returned when a rule is created or changed."""
     return Rules(rules=[_info(stored, []) for stored in await services.database.read(load_rules)])
 
 
 @router.get(
     "/export",
     operation_id="export_alert_rules",
-    summary="All rules as YAML",
+    summary="Export rules as YAML",
     response_class=PlainTextResponse,
     responses={200: {"content": {"application/yaml": {}}}},
 )
 async def export(services: ServicesDep, user: Viewer) -> PlainTextResponse:
-    """In the form of `config/alerts.yml`: what is exported is what `bongsu rules import` reads."""
-    found = await services.database.read(load_rules)
-    text = dump_rules([stored.rule for stored in found])
+    """Exports all rules in the format of `config/alerts.yml`, which `bongsu rules import` reads."""
+    stored_rules = await services.database.read(load_rules)
+    text = dump_rules([stored.rule for stored in stored_rules])
     return PlainTextResponse(text, media_type="application/yaml")
 
 
-@router.post("", operation_id="create_alert_rule", summary="Make a rule", status_code=201)
+@router.post("", operation_id="create_alert_rule", summary="Create a rule", status_code=201)
 async def create(services: ServicesDep, user: Operator, rule: Rule) -> RuleInfo:
-    """Refused when the name is taken, or when it cannot work: an unknown metric, more than 10,000 series."""
+    """Refuses a name that is taken and a rule that cannot work: an unknown metric, more than 10,000 series."""
     user.check_sees_all()
     warnings = await _warnings(services, rule)
     now_ms = services.clock.now_ms()
@@ -111,25 +112,26 @@ async def create(services: ServicesDep, user: Operator, rule: Rule) -> RuleInfo:
     return _info(await services.database.write(add), warnings)
 
 
-@router.post("/preview", operation_id="preview_alert_rule", summary="When would this rule have fired?")
+@router.post("/preview", operation_id="preview_alert_rule", summary="Preview a rule")
 async def preview(services: ServicesDep, user: Operator, request: Annotated[PreviewRequest, Body()]) -> Preview:
-    """Runs the rule over stored history with the same engine, before it is stored. At most 31 days and 1,500 looks, so
-    over a long range it looks less often than in life."""
+    """Runs a rule over stored history with the engine of the worker, and returns the alerts that it would have fired.
+    The rule need not be stored. A preview covers at most 31 days with 1,500 evaluations, so over a long range it
+    evaluates less often than the worker."""
     user.check_sees_all()
     warnings = await _warnings(services, request.rule)
     start_ms, end_ms = parse_range(request.start, request.end, services.clock.now_ms())
     return await run_preview(services.history, services.registry, request.rule, start_ms, end_ms, warnings)
 
 
-@router.get("/{id}", operation_id="get_alert_rule", summary="One rule")
-async def one(services: ServicesDep, user: Viewer, id: RowId) -> RuleInfo:
-    """As stored."""
+@router.get("/{id}", operation_id="get_alert_rule", summary="Get a rule")
+async def get(services: ServicesDep, user: Viewer, id: RowId) -> RuleInfo:
+    """`warnings` are empty here; they are returned when a rule is created or changed."""
     return _info(await services.database.read(lambda connection: find_rule(connection, id)), [])
 
 
 @router.put("/{id}", operation_id="change_alert_rule", summary="Change a rule")
 async def change(services: ServicesDep, user: Operator, id: RowId, rule: Rule) -> RuleInfo:
-    """The whole rule. Alerts of series that it no longer covers end; the others go on."""
+    """Replaces the rule. Alerts of series that it no longer covers end; other alerts continue."""
     user.check_sees_all()
     before = await services.database.read(lambda connection: find_rule(connection, id))
     warnings = await _warnings(services, rule, before.rule)
@@ -146,7 +148,7 @@ async def change(services: ServicesDep, user: Operator, id: RowId, rule: Rule) -
 
 @router.delete("/{id}", operation_id="delete_alert_rule", summary="Delete a rule", status_code=204)
 async def delete(services: ServicesDep, user: Operator, id: RowId) -> None:
-    """Its alerts end. A rule of the rules file stays deleted over restarts."""
+    """Ends its alerts. A rule that was imported from a file stays deleted after a restart."""
     user.check_sees_all()
     now_ms = services.clock.now_ms()
 

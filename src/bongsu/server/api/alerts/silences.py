@@ -24,17 +24,17 @@ router = APIRouter(prefix="/api/alerts/silences", tags=["alerts"])
 
 
 class SilenceInfo(BaseModel):
-    """A silence as stored."""
+    """A stored silence."""
 
     id: int
     silence: Silence
-    active_until_ms: int | None = Field(description="When it ends, if it is in force now; null when it is not.")
+    active_until_ms: int | None = Field(description="When it ends, if it is active now; null: it is not.")
     created_by: str
     created_ms: int
 
 
 class Silences(BaseModel):
-    """Silences, the newest first."""
+    """Silences, newest first."""
 
     silences: list[SilenceInfo]
 
@@ -55,24 +55,26 @@ def _facts(silence: Silence) -> dict[str, Any]:
 
 def _check(silence: Silence, now_ms: int) -> None:
     if silence.ends_ms is not None and silence.ends_ms <= now_ms:
-        raise InvalidInput("ends_ms is over already.", field="ends_ms")
+        raise InvalidInput("ends_ms is in the past.", field="ends_ms")
 
 
-@router.get("", operation_id="list_silences", summary="Silences and maintenance windows")
+@router.get("", operation_id="list_silences", summary="List silences")
 async def silences(
     services: ServicesDep,
     user: Viewer,
-    over: Annotated[bool, Query(description="Those that are over as well.")] = False,
+    over: Annotated[bool, Query(description="Include silences that have ended.")] = False,
 ) -> Silences:
-    """Those that are in force or will be."""
+    """Lists silences and maintenance windows that are active or will be, newest first."""
     now_ms = services.clock.now_ms()
-    found = await services.database.read(lambda connection: load_silences(connection, None if over else now_ms))
-    return Silences(silences=[_info(stored, now_ms) for stored in found])
+    stored_silences = await services.database.read(
+        lambda connection: load_silences(connection, None if over else now_ms)
+    )
+    return Silences(silences=[_info(stored, now_ms) for stored in stored_silences])
 
 
-@router.post("", operation_id="create_silence", summary="Silence alerts for some time", status_code=201)
+@router.post("", operation_id="create_silence", summary="Create a silence", status_code=201)
 async def create(services: ServicesDep, user: Operator, silence: Silence) -> SilenceInfo:
-    """Alerts go on, and are recorded; nobody is told. What still fires at the end is told then."""
+    """Alerts still fire and are recorded, but nobody is notified. Alerts that still fire at the end are sent then."""
     user.check_sees_all()
     now_ms = services.clock.now_ms()
     _check(silence, now_ms)
@@ -85,16 +87,15 @@ async def create(services: ServicesDep, user: Operator, silence: Silence) -> Sil
     return _info(await services.database.write(store), now_ms)
 
 
-@router.get("/{id}", operation_id="get_silence", summary="One silence")
-async def one(services: ServicesDep, user: Viewer, id: RowId) -> SilenceInfo:
-    """As stored."""
+@router.get("/{id}", operation_id="get_silence", summary="Get a silence")
+async def get(services: ServicesDep, user: Viewer, id: RowId) -> SilenceInfo:
     stored = await services.database.read(lambda connection: find_silence(connection, id))
     return _info(stored, services.clock.now_ms())
 
 
 @router.put("/{id}", operation_id="change_silence", summary="Change a silence")
 async def change(services: ServicesDep, user: Operator, id: RowId, silence: Silence) -> SilenceInfo:
-    """The whole of it."""
+    """Replaces the silence."""
     user.check_sees_all()
     now_ms = services.clock.now_ms()
     _check(silence, now_ms)
@@ -109,9 +110,9 @@ async def change(services: ServicesDep, user: Operator, id: RowId, silence: Sile
     return _info(await services.database.write(store), now_ms)
 
 
-@router.delete("/{id}", operation_id="delete_silence", summary="End a silence", status_code=204)
+@router.delete("/{id}", operation_id="delete_silence", summary="Delete a silence", status_code=204)
 async def delete(services: ServicesDep, user: Operator, id: RowId) -> None:
-    """At once: what still fires is told at the next look."""
+    """Takes effect at once: alerts that still fire are sent after the next evaluation."""
     user.check_sees_all()
     now_ms = services.clock.now_ms()
 

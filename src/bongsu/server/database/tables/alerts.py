@@ -1,4 +1,4 @@
-"""Rules, alerts, the decisions about them, notifications, silences and channels."""
+"""Tables of alerts: rules, alerts, decisions, notifications, silences and channels."""
 
 from sqlalchemy import (
     BigInteger,
@@ -23,10 +23,10 @@ alert_rules = Table(
     Column("name", String(100), nullable=False, unique=True),
     # JSON, as in the API and in config/alerts.yml.
     Column("document", Text, nullable=False),
-    # Hash of the document as it last came from a file; empty: made by a person. The document differs from it where a
-    # person changed the rule, and then no file changes it again.
+    # Hash of the document when it was last imported from a file; empty: a person created the rule. If the document has
+    # another hash, a person changed the rule, and no import changes it again.
     Column("imported", String(64), nullable=False),
-    # A rule from a file that a person deleted stays deleted; the row remembers it.
+    # Marks a rule from a file that a person deleted, so that no import adds it again.
     Column("deleted", Boolean, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
@@ -42,7 +42,7 @@ alerts = Table(
     Column("priority", Integer, nullable=False),
     Column("server_id", Integer, nullable=False),
     Column("server_name", String(255), nullable=False),
-    # As text; empty for the server as a whole. A label's value may be long.
+    # As text; empty for the server as a whole. Label values may be long.
     Column("series", Text, nullable=False),
     # pending, firing or resolved.
     Column("state", String(16), nullable=False),
@@ -50,7 +50,7 @@ alerts = Table(
     Column("since_ms", BigInteger, nullable=False),
     Column("fired_ms", BigInteger),
     Column("resolved_ms", BigInteger),
-    # When it last changed state or was told; null: none.
+    # At the last change of state or notification; null: no value.
     Column("value", Float),
     Column("threshold", Float),
     Column("no_data", Boolean, nullable=False),
@@ -58,16 +58,16 @@ alerts = Table(
     Column("acknowledged_ms", BigInteger),
     Column("acknowledged_by", String(255), nullable=False),
     Column("acknowledged_comment", Text, nullable=False),
-    # When a notification was last queued, and how many steps of the escalation were.
+    # When a notification was last queued, and how many escalation steps have been taken.
     Column("notified_ms", BigInteger),
     Column("escalated", Integer, nullable=False),
-    # Resolved, and those who were told of it have yet to be told that it is over.
+    # Resolved, but those who were notified have not been told yet.
     Column("owes", Boolean, nullable=False),
-    # The last decision, so that each is recorded once and not at every cycle.
+    # The last decision, so that each decision is recorded once, not in every cycle.
     Column("decided", String(200), nullable=False),
 )
-# What is pending or firing is a small part of the table. Without the series, which may be longer than an index entry
-# can be; that there is one alert of a series at a time is kept by the lease of its server's shard.
+# Pending and firing alerts are a small part of the table. The series is not indexed because it may be longer than an
+# index entry can be. The lease of the server's shard ensures that a series has at most one active alert per rule.
 Index(
     "ix_alerts_active",
     alerts.c.rule_id,
@@ -105,9 +105,9 @@ alert_notifications = Table(
     Column("due_ms", BigInteger, nullable=False),
     Column("sent_ms", BigInteger),
     Column("attempts", Integer, nullable=False),
-    # JSON list of what each attempt came to.
+    # JSON list of the attempts and their outcomes.
     Column("log", Text, nullable=False),
-    # A worker ended between sending and recording: it may have arrived before.
+    # A worker died between sending and recording: it may have been sent before.
     Column("repeated", Boolean, nullable=False),
     Column("claimed_by", String(64), nullable=False),
 )
@@ -125,9 +125,9 @@ alert_silences = Table(
     "alert_silences",
     metadata,
     Column("id", Integer, primary_key=True),
-    # JSON: what is silenced and when.
+    # JSON: what to silence and when.
     Column("document", Text, nullable=False),
-    # After this it is history; null: without an end.
+    # When it ends; null: never.
     Column("ends_ms", BigInteger),
     Column("created_by", String(255), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
@@ -139,9 +139,9 @@ alert_channels = Table(
     Column("id", Integer, primary_key=True),
     Column("name", String(100), nullable=False, unique=True),
     Column("type", String(32), nullable=False),
-    # JSON: what everybody may see.
+    # JSON of the settings that are not secret.
     Column("document", Text, nullable=False),
-    # JSON of what nobody may see, encrypted (vault, purpose "channels").
+    # JSON of the secret settings, encrypted (vault, purpose "channels").
     Column("secrets", LargeBinary, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),

@@ -5,19 +5,19 @@ import pytest
 from bongsu.agent.collectors import COLLECTORS
 from bongsu.alerts.checks import check_rule
 from bongsu.alerts.conditions import CLOCK_SKEW
-from bongsu.alerts.cycle import number
+from bongsu.alerts.cycle import finite_or_none
 from bongsu.alerts.engine import Policy, advance
 from bongsu.alerts.fleet import Fleet, WatchedServer
 from bongsu.alerts.measure import measure
-from bongsu.alerts.rulebook import load_rules
 from bongsu.alerts.rules import Rule
+from bongsu.alerts.rules_file import parse_rules
 from bongsu.alerts.state import Move, Table
 from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Kind, Layout, Series
 from tests.support.repository import REPOSITORY
 
 TEXT = (REPOSITORY / "config/alerts.yml").read_text()
-RULES = {rule.name: rule for rule in load_rules(TEXT)}
+RULES = {rule.name: rule for rule in parse_rules(TEXT)}
 NOW = 1_750_000_000_000
 
 ROOT = (("device", "/dev/sda1"), ("fstype", "ext4"), ("mountpoint", "/"))
@@ -70,7 +70,7 @@ def minutes_until_it_fires(
         levels = WELL | {name: level + growth * minute / 60 for name, (level, growth) in sick.items()}
         if silent_after is None or minute < silent_after:
             frame = Frame(LAYOUT.id, now_ms + round(skew * 1000), pack([levels[name] for name in SERIES]))
-            fleet.take([(1, frame)], now_ms)
+            fleet.add_frames([(1, frame)], now_ms)
         table, moves = advance(policy, table, measure(fleet, 1, now_ms), now_ms)
         fired += [float(minute) for move in moves if move.move is Move.FIRED]
     return fired
@@ -107,4 +107,4 @@ def test_a_sick_machine_is_not(name: str, sick: dict, first: float, last: float)
 
 
 def test_numbers_that_are_none_are_not_stored() -> None:
-    assert [number(value) for value in (1.5, float("inf"), float("nan"))] == [1.5, None, None]
+    assert [finite_or_none(value) for value in (1.5, float("inf"), float("nan"))] == [1.5, None, None]
