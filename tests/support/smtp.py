@@ -1,4 +1,4 @@
-"""A real SMTP server on loopback, with or without TLS and login, that keeps what it was sent."""
+"""An SMTP server on loopback, with or without TLS and login, that keeps the mails it receives."""
 
 import contextlib
 import datetime as dt
@@ -22,7 +22,7 @@ from tests.support.processes import free_port
 
 
 class Mailbox:
-    """What arrived; ``answers``: what is said to the next mails instead."""
+    """The mails that arrived. ``answers``: replies that refuse the next mails. ``refused``: recipients and replies."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -59,7 +59,7 @@ def certificate(folder: Path, name: str = "localhost") -> Path:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
     names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -74,7 +74,7 @@ def certificate(folder: Path, name: str = "localhost") -> Path:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    file.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
     return file
 
 
@@ -82,13 +82,13 @@ def certificate(folder: Path, name: str = "localhost") -> Path:
 def mail_server(
     *, tls: Path | None = None, starttls: Path | None = None, login: tuple[str, str] | None = None
 ) -> Iterator[Mailbox]:
-    """Listens until the end."""
+    """Listens until the context exits."""
     box = Mailbox()
 
     def context(file: Path) -> ssl.SSLContext:
-        made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        made.load_cert_chain(file)
-        return made
+        tls_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls_context.load_cert_chain(file)
+        return tls_context
 
     def check(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         assert login is not None
