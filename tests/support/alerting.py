@@ -1,4 +1,4 @@
-"""The alerting of a worker without its loop: tests decide when a cycle runs."""
+"""A worker's evaluation and delivery without their loops: tests call them."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ CPU_RULE = {
 
 @dataclass
 class Watcher:
-    """One worker: its shares, its cycle and its deliveries."""
+    """A worker with its own leases, state and delivery."""
 
     app: RunningApp
     database: Database
@@ -37,8 +37,8 @@ class Watcher:
     cycle: Cycle
     delivery: Delivery
 
-    async def look(self) -> Changes:
-        """Runs one cycle and sends what it queued."""
+    async def evaluate(self) -> Changes:
+        """Runs one cycle, and sends what it queued."""
         await self.shares.renew()
         changes = await self.cycle.run(self.shares.shards, self.app.clock.now_ms())
         await self.deliver()
@@ -51,13 +51,13 @@ class Watcher:
 
 @contextlib.asynccontextmanager
 async def watching(app: RunningApp, folder: Path, **settings: Any) -> AsyncIterator[Watcher]:
-    """A worker beside the API server, with database connections of its own."""
-    chosen = Settings(data_dir=folder, public_url="https://monitor.example", **settings)
-    database = open_database(chosen.effective_database_url)
+    """A worker beside the API server, with its own database connections."""
+    worker_settings = Settings(data_dir=folder, public_url="https://monitor.example", **settings)
+    database = open_database(worker_settings.effective_database_url)
     shares = Shares("alerts", database, app.clock)
-    cycle = Cycle(DatabaseStore(database, shares), DatabaseSource(database, chosen.limits))
+    cycle = Cycle(DatabaseStore(database, shares), DatabaseSource(database, worker_settings.limits))
     async with httpx.AsyncClient() as http:
-        delivery = Delivery(chosen, database, app.clock, open_vault(folder), http)
+        delivery = Delivery(worker_settings, database, app.clock, open_vault(folder), http)
         try:
             yield Watcher(app, database, shares, cycle, delivery)
         finally:
@@ -66,7 +66,7 @@ async def watching(app: RunningApp, folder: Path, **settings: Any) -> AsyncItera
 
 
 async def send_cpu(app: RunningApp, value: float, *, name: str = "web-1", behind: float = 0) -> None:
-    """Sends one frame, ``behind`` seconds old."""
+    """Sends one frame that was sampled ``behind`` seconds ago."""
     frame = a_frame(app.clock.now_ms() - round(behind * 1000), (value, 1024.0, 100.0))
     push: Push = a_push([frame], name=name)
     push.process_lists = [
@@ -78,12 +78,11 @@ async def send_cpu(app: RunningApp, value: float, *, name: str = "web-1", behind
 
 
 async def make(app: RunningApp, path: str, document: dict[str, Any]) -> dict[str, Any]:
-    """POST, which must succeed."""
+    """POSTs a rule, channel or silence, which must succeed."""
     response = await app.client.post(f"/api/alerts/{path}", json=document)
     assert response.status_code == 201, response.text
-    document = response.json()
-    assert isinstance(document, dict)
-    return document
+    created: dict[str, Any] = response.json()
+    return created
 
 
 async def a_rule(app: RunningApp, **changes: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Real HTTP endpoints on loopback that behave like the services that receive notifications."""
+"""HTTP endpoints on loopback in place of the services that receive notifications."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ Answer = tuple[int, dict[str, str], str]
 
 @dataclass
 class Received:
-    """A received request."""
+    """A request that arrived."""
 
     method: str
     path: str
@@ -27,7 +27,8 @@ class Received:
 
 @dataclass
 class Endpoint:
-    """Received requests. Each gets the next of ``answers``, or ``usual`` if there is none left."""
+    """The requests that arrived, and the answers: the next of ``answers``, then ``usual``. ``before``: called before each
+    answer."""
 
     url: str = ""
     received: list[Received] = field(default_factory=list)
@@ -38,19 +39,19 @@ class Endpoint:
 
 @contextlib.contextmanager
 def endpoint() -> Iterator[Endpoint]:
-    """Runs the endpoint until the ``with`` ends."""
-    state = Endpoint()
+    """Listens until the context exits."""
+    service = Endpoint()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def _take(self) -> None:
+        def _answer(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            state.received.append(Received(self.command, self.path, headers, self.rfile.read(length)))
-            if state.before is not None:
-                state.before()
-            status, extra, text = state.answers.pop(0) if state.answers else state.usual
+            service.received.append(Received(self.command, self.path, headers, self.rfile.read(length)))
+            if service.before is not None:
+                service.before()
+            status, extra, text = service.answers.pop(0) if service.answers else service.usual
             body = text.encode()
             self.send_response(status)
             for name, value in (extra | {"Content-Length": str(len(body))}).items():
@@ -59,17 +60,17 @@ def endpoint() -> Iterator[Endpoint]:
             with contextlib.suppress(OSError):
                 self.wfile.write(body)
 
-        do_GET = do_POST = _take  # noqa: N815
+        do_GET = do_POST = _answer  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             """Writes nothing to standard error."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
+    service.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield state
+        yield service
     finally:
         server.shutdown()
         server.server_close()

@@ -1,4 +1,4 @@
-"""A real SMTP server on loopback, with or without TLS and login, that keeps the mails it receives."""
+"""An SMTP server on loopback, with or without TLS and login, that keeps the mails it receives."""
 
 import contextlib
 import datetime as dt
@@ -22,7 +22,7 @@ from tests.support.processes import free_port
 
 
 class Mailbox:
-    """The received mails. ``answers``: responses to the next mails instead of accepting them."""
+    """The mails that arrived. ``answers``: replies that refuse the next mails. ``refused``: recipients and replies."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -82,13 +82,13 @@ def certificate(folder: Path, name: str = "localhost") -> Path:
 def mail_server(
     *, tls: Path | None = None, starttls: Path | None = None, login: tuple[str, str] | None = None
 ) -> Iterator[Mailbox]:
-    """Runs the server until the ``with`` ends."""
+    """Listens until the context exits."""
     box = Mailbox()
 
     def context(file: Path) -> ssl.SSLContext:
-        server_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        server_context.load_cert_chain(file)
-        return server_context
+        tls_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls_context.load_cert_chain(file)
+        return tls_context
 
     def check(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         assert login is not None

@@ -1,4 +1,4 @@
-"""The rules that come with Bongsu: quiet on a healthy machine, loud on a sick one; and everything they ask for exists."""
+"""The built-in rules: quiet on a healthy server, and they fire on one with the problem."""
 
 import pytest
 
@@ -32,34 +32,43 @@ SERIES = {
     "errors": Series("network_receive_errors_total", (("interface", "eth0"),), "", Kind.COUNTER),
 }
 LAYOUT = Layout.of(tuple(SERIES.values()))
-WELL = {"cpu": 0.3, "load": 1.0, "memory": 0.6, "swap": 0.1, "swap_in": 0.0, "disk": 0.5, "inodes": 0.2, "errors": 0.0}
+HEALTHY = {
+    "cpu": 0.3,
+    "load": 1.0,
+    "memory": 0.6,
+    "swap": 0.1,
+    "swap_in": 0.0,
+    "disk": 0.5,
+    "inodes": 0.2,
+    "errors": 0.0,
+}
 
 
-def test_what_comes_with_the_package_is_the_example() -> None:
+def test_the_built_in_rules_equal_the_example() -> None:
     assert (REPOSITORY / "src/bongsu/alerts/rules.yml").read_text() == TEXT
 
 
-def test_every_rule_is_justified_in_the_documentation() -> None:
+def test_every_rule_is_documented() -> None:
     documentation = (REPOSITORY / "docs/alerts.md").read_text()
     assert [name for name in RULES if f"| {name} |" not in documentation] == []
 
 
-def test_every_metric_is_one_that_agents_send() -> None:
+def test_agents_send_every_metric() -> None:
     sent = {metric.name for collector in COLLECTORS for metric in collector.metrics} | {CLOCK_SKEW}
-    asked = {rule.series_condition.metric for rule in RULES.values() if rule.series_condition}
-    assert asked <= sent
+    watched = {rule.series_condition.metric for rule in RULES.values() if rule.series_condition}
+    assert watched <= sent
 
 
-def test_no_rule_is_warned_of() -> None:
+def test_no_rule_has_warnings() -> None:
     server = WatchedServer(1, "web-1", {}, 10_000, 0, NOW)
     for rule in RULES.values():
         assert check_rule(rule, [server], {1: [LAYOUT]}, set()) == []
 
 
-def minutes_until_it_fires(
+def minutes_fired(
     rule: Rule, hours: float, *, skew: float = 0.0, silent_after: float | None = None, **sick: tuple[float, float]
 ) -> list[float]:
-    """Minutes at which the rule fires, of a machine that is well but for ``name=(level, growth an hour)``."""
+    """The minutes at which the rule fires on a server that is healthy but for ``name=(level, growth per hour)``."""
     fleet = Fleet()
     fleet.set_servers([WatchedServer(1, "web-1", {}, 60_000, 0, NOW)], {1: [LAYOUT]})
     fleet.set_rules({1: rule})
@@ -67,18 +76,18 @@ def minutes_until_it_fires(
     policy, table, fired = Policy.of(rule), Table.of(fleet.watches[1].keys, NOW), []
     for minute in range(round(hours * 60)):
         now_ms = NOW + minute * 60_000
-        levels = WELL | {name: level + growth * minute / 60 for name, (level, growth) in sick.items()}
+        levels = HEALTHY | {name: level + growth * minute / 60 for name, (level, growth) in sick.items()}
         if silent_after is None or minute < silent_after:
             frame = Frame(LAYOUT.id, now_ms + round(skew * 1000), pack([levels[name] for name in SERIES]))
             fleet.add_frames([(1, frame)], now_ms)
-        table, moves = advance(policy, table, measure(fleet, 1, now_ms), now_ms)
-        fired += [float(minute) for move in moves if move.move is Move.FIRED]
+        table, transitions = advance(policy, table, measure(fleet, 1, now_ms), now_ms)
+        fired += [float(minute) for transition in transitions if transition.move is Move.FIRED]
     return fired
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_healthy_day_is_quiet(name: str) -> None:
-    assert minutes_until_it_fires(RULES[name], 24, disk=(0.5, 0.001), errors=(0, 20), swap_in=(0, 50e6)) == []
+def test_no_rule_fires_on_a_healthy_day(name: str) -> None:
+    assert minutes_fired(RULES[name], 24, disk=(0.5, 0.001), errors=(0, 20), swap_in=(0, 50e6)) == []
 
 
 @pytest.mark.parametrize(
@@ -93,18 +102,18 @@ def test_a_healthy_day_is_quiet(name: str) -> None:
         pytest.param("Disk space low", {"disk": (0.92, 0)}, 10, 11, id="disk"),
         pytest.param("Disk space nearly gone", {"disk": (0.98, 0)}, 2, 3, id="disk nearly gone"),
         pytest.param("Inodes low", {"inodes": (0.95, 0)}, 10, 11, id="inodes"),
-        # 0.7 + 0.02 an hour: 13.6 hours are left when half of the history, 6 hours, has been seen.
+        # 0.7 + 0.02 per hour: after 6 hours, half of the history, 9 hours are left.
         pytest.param("Disk full within a day", {"disk": (0.7, 0.02)}, 360, 420, id="forecast"),
         pytest.param("Network errors", {"errors": (0, 3600 * 5)}, 10, 22, id="5 errors a second"),
         pytest.param("Clock ahead", {"skew": 20.0}, 10, 21, id="20 s ahead"),
         pytest.param("Clock behind", {"skew": -90.0}, 10, 21, id="90 s behind"),
     ],
 )  # fmt: skip
-def test_a_sick_machine_is_not(name: str, sick: dict, first: float, last: float) -> None:
-    fired = minutes_until_it_fires(RULES[name], 10, **sick)
+def test_each_rule_fires_once_for_its_problem(name: str, sick: dict, first: float, last: float) -> None:
+    fired = minutes_fired(RULES[name], 10, **sick)
     assert len(fired) == 1
     assert first <= fired[0] <= last
 
 
-def test_numbers_that_are_none_are_not_stored() -> None:
+def test_nan_and_infinity_are_not_stored() -> None:
     assert [finite_or_none(value) for value in (1.5, float("inf"), float("nan"))] == [1.5, None, None]

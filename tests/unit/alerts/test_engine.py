@@ -1,4 +1,4 @@
-"""The life of an alert, second by second, on a clock that stands in the table."""
+"""The states of an alert, second by second."""
 
 import math
 
@@ -11,8 +11,8 @@ from bongsu.alerts.state import Readings, SeriesKey, State, StoredState, Table
 
 NOW = 1_750_000_000_000
 KEY = SeriesKey(1, "cpu_usage_ratio")
-OLD = "old"  # a sample came, but with an old time: a backlog
-DARK = "dark"  # the server is silent, or its window is still being filled
+OLD = "old"  # a sample with an old time, from a backlog
+DARK = "dark"  # the server is silent, or the window is still being filled
 NONE = math.nan
 
 
@@ -22,9 +22,9 @@ def a_policy(**changes: object) -> Policy:
 
 
 def reading(value: object) -> Readings:
-    number = 99.0 if value in (OLD, DARK) else value
+    sample = 99.0 if value in (OLD, DARK) else value
     return Readings(
-        np.array([number], float),
+        np.array([sample], float),
         np.array([value != OLD]),
         np.array([value != DARK]),
         np.array([90.0]),
@@ -32,17 +32,18 @@ def reading(value: object) -> Readings:
     )
 
 
-def life(policy: Policy, steps: list[tuple[int, object]], table: Table | None = None) -> list[str]:
-    """``12 fired`` for each change, in seconds."""
+def run(policy: Policy, steps: list[tuple[int, object]], table: Table | None = None) -> list[str]:
+    """The transitions, each as ``12 fired``: the second and the move."""
     table = table or Table.of([KEY], NOW)
-    said = []
+    lines = []
     for second, value in steps:
-        table, moves = advance(policy, table, reading(value), NOW + second * 1000)
-        said += [
-            f"{second} {move.move}" + ("" if move.reason in ("breach", "recovered") else f" {move.reason}")
-            for move in moves
+        table, transitions = advance(policy, table, reading(value), NOW + second * 1000)
+        lines += [
+            f"{second} {transition.move}"
+            + ("" if transition.reason in ("breach", "recovered") else f" {transition.reason}")
+            for transition in transitions
         ]
-    return said
+    return lines
 
 
 def every(step: int, *values: object) -> list[tuple[int, object]]:
@@ -51,61 +52,63 @@ def every(step: int, *values: object) -> list[tuple[int, object]]:
 
 LONG = {"for": "30s"}
 TABLE = [
-    pytest.param({}, every(10, 50, 95, 96, 50), ["10 fired", "30 resolved"], id="without for it fires at once"),
-    pytest.param({}, every(10, 90, 90.1), ["10 fired"], id="the threshold itself is not over it"),
+    pytest.param({}, every(10, 50, 95, 96, 50), ["10 fired", "30 resolved"], id="without `for` it fires at once"),
+    pytest.param({}, every(10, 90, 90.1), ["10 fired"], id="a value at the threshold is no breach"),
     pytest.param(LONG, every(10, 95, 95, 95, 95, 95), ["0 pending", "30 fired"], id="pending for 30 s, firing at 30 s, not at 20 s"),
-    pytest.param(LONG, every(10, 95, 95, 50, 95, 95, 95, 95), ["0 pending", "20 withdrawn", "30 pending", "60 fired"], id="one good look starts `for` again"),
-    pytest.param(LONG, every(10, 95, 95, 85, 95), ["0 pending", "20 withdrawn", "30 pending"], id="pending asks for a breach, not for a recovery"),
-    pytest.param({}, every(10, 95, 85, 81, 80.5, 80), ["0 fired", "40 resolved"], id="between the thresholds it stays (hysteresis); 80 is on the good side of 80"),
-    pytest.param({"recover_for": "20s"}, every(10, 95, 70, 70, 70), ["0 fired", "30 resolved"], id="well for 20 s: from 10 s to 30 s"),
-    pytest.param({"recover_for": "20s"}, every(10, 95, 70, 85, 70, 70, 70), ["0 fired", "50 resolved"], id="the strip between starts the calm anew: from 30 s to 50 s"),
+    pytest.param(LONG, every(10, 95, 95, 50, 95, 95, 95, 95), ["0 pending", "20 withdrawn", "30 pending", "60 fired"], id="one evaluation without a breach starts `for` again"),
+    pytest.param(LONG, every(10, 95, 95, 85, 95), ["0 pending", "20 withdrawn", "30 pending"], id="pending ends without a breach, even above the recovery threshold"),
+    pytest.param({}, every(10, 95, 85, 81, 80.5, 80), ["0 fired", "40 resolved"], id="between the thresholds it keeps firing (hysteresis); 80 is a recovery"),
+    pytest.param({"recover_for": "20s"}, every(10, 95, 70, 70, 70), ["0 fired", "30 resolved"], id="recovered for 20 s: from 10 s to 30 s"),
+    pytest.param({"recover_for": "20s"}, every(10, 95, 70, 85, 70, 70, 70), ["0 fired", "50 resolved"], id="a value between the thresholds starts `recover_for` again: from 30 s to 50 s"),
     pytest.param({}, every(10, 95, NONE, NONE, 95, 70), ["0 fired", "40 resolved"], id="a gap changes nothing"),
-    pytest.param(LONG, every(10, 95, NONE, NONE, 95), ["0 pending", "30 fired"], id="a gap within pending is bridged, but fires only with a sample"),
+    pytest.param(LONG, every(10, 95, NONE, NONE, 95), ["0 pending", "30 fired"], id="a gap does not end pending, but it fires only with a sample"),
     pytest.param(LONG, every(10, 95, NONE, NONE, NONE, NONE), ["0 pending"], id="nothing fires without a sample"),
-    pytest.param({}, [(0, 95), (10, NONE), (599, NONE), (600, NONE)], ["0 fired", "600 resolved data_stopped"], id="resolve: data stopped ends it after 10 m"),
-    pytest.param({"no_data": {"policy": "keep"}}, [(0, 95), (600, NONE), (6000, NONE), (6010, 70)], ["0 fired", "6010 resolved"], id="keep: for ever"),
-    pytest.param({"no_data": {"policy": "alert", "after": "1m"}}, [(0, 50), (10, NONE), (59, NONE), (60, NONE), (70, 50)], ["60 fired no_data", "70 resolved"], id="alert: silence fires after its grace, data ends it"),
-    pytest.param({"no_data": {"policy": "alert", "after": "1m"}}, [(0, 50), (60, NONE), (70, 95), (80, 50)], ["60 fired no_data", "80 resolved"], id="data that breaches keeps the same alert"),
-    pytest.param({"no_data": {"policy": "alert", "after": "1m"}}, [(0, 95), (60, NONE), (120, NONE)], ["0 fired"], id="an alert that fires already does not fire again for silence"),
-    pytest.param(LONG, [(0, 95), (10, NONE), (600, NONE)], ["0 pending", "600 withdrawn data_stopped"], id="pending ends with its data"),
+    pytest.param({}, [(0, 95), (10, NONE), (599, NONE), (600, NONE)], ["0 fired", "600 resolved data_stopped"], id="resolve: it resolves after 10 m without data"),
+    pytest.param({"no_data": {"policy": "keep"}}, [(0, 95), (600, NONE), (6000, NONE), (6010, 70)], ["0 fired", "6010 resolved"], id="keep: it fires until there is data"),
+    pytest.param({"no_data": {"policy": "alert", "after": "1m"}}, [(0, 50), (10, NONE), (59, NONE), (60, NONE), (70, 50)], ["60 fired no_data", "70 resolved"], id="alert: it fires after the grace time, and data resolves it"),
+    pytest.param({"no_data": {"policy": "alert", "after": "1m"}}, [(0, 50), (60, NONE), (70, 95), (80, 50)], ["60 fired no_data", "80 resolved"], id="alert: data that breaches keeps the same alert firing"),
+    pytest.param({"no_data": {"policy": "alert", "after": "1m"}}, [(0, 95), (60, NONE), (120, NONE)], ["0 fired"], id="alert: a firing alert does not fire again for missing data"),
+    pytest.param(LONG, [(0, 95), (10, NONE), (600, NONE)], ["0 pending", "600 withdrawn data_stopped"], id="pending ends when the data stops"),
     pytest.param({}, every(10, OLD, OLD, OLD), [], id="a replayed backlog fires nothing"),
-    pytest.param(LONG, every(10, 95, OLD, OLD, OLD, OLD), ["0 pending"], id="nor does it make pending fire"),
-    pytest.param({}, [(0, 95), (10, DARK), (5000, DARK), (5010, 70)], ["0 fired", "5010 resolved"], id="a silent server's alerts stay what they are"),
-    pytest.param({}, [(0, DARK), (5000, DARK), (5010, NONE), (5600, NONE)], [], id="grace begins when the server is back"),
+    pytest.param(LONG, every(10, 95, OLD, OLD, OLD, OLD), ["0 pending"], id="a replayed backlog does not make pending fire"),
+    pytest.param({}, [(0, 95), (10, DARK), (5000, DARK), (5010, 70)], ["0 fired", "5010 resolved"], id="the alerts of a silent server keep their state"),
+    pytest.param({}, [(0, DARK), (5000, DARK), (5010, NONE), (5600, NONE)], [], id="the grace time begins when the server is back"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("changes", "steps", "expected"), TABLE)
-def test_life(changes: dict, steps: list, expected: list[str]) -> None:
-    assert life(a_policy(**changes), steps) == expected
+def test_transitions(changes: dict, steps: list, expected: list[str]) -> None:
+    assert run(a_policy(**changes), steps) == expected
 
 
-def test_the_operators_other_side() -> None:
+def test_an_alert_below_a_threshold() -> None:
     rule = {"condition": {"type": "threshold", "metric": "m", "operator": "<", "value": 10, "recovery": 20}}
     policy = a_policy(**rule)
     table = Table.of([KEY], NOW)
-    said = []
+    lines = []
     for second, value in every(10, 10, 9.9, 15, 20):
-        one = Readings(np.array([value], float), np.array([True]), np.array([True]), np.array([10.0]), np.array([20.0]))
-        table, moves = advance(policy, table, one, NOW + second * 1000)
-        said += [f"{second} {move.move}" for move in moves]
-    assert said == ["10 fired", "30 resolved"]
+        readings = Readings(
+            np.array([value], float), np.array([True]), np.array([True]), np.array([10.0]), np.array([20.0])
+        )
+        table, transitions = advance(policy, table, readings, NOW + second * 1000)
+        lines += [f"{second} {transition.move}" for transition in transitions]
+    assert lines == ["10 fired", "30 resolved"]
 
 
-def test_an_alert_that_comes_again_and_again_stays_until_it_has_been_quiet() -> None:
+def test_a_flapping_alert_resolves_only_after_a_time_without_breaches() -> None:
     policy = a_policy()
     waves = every(60, *[95, 50] * FLAP_COUNT)
-    said = life(policy, waves)
-    # Fires at 0, 120, 240 and 360 s: the fourth is flapping, and its 50 at 420 s does not end it.
-    assert said == ["0 fired", "60 resolved", "120 fired", "180 resolved", "240 fired", "300 resolved", "360 fired"]
-    quiet = 420 + FLAP_CALM_MS // 1000
-    assert life(policy, [*waves, (quiet - 1, 50), (quiet, 50)])[-1] == f"{quiet} resolved"
-    assert life(policy, [*waves, (600, 95), (660, 50), (quiet, 50)]) == said, "a breach starts the calm anew"
+    lines = run(policy, waves)
+    # Fires at 0, 120, 240 and 360 s. The fourth time it is flapping, so 50 at 420 s does not resolve it.
+    assert lines == ["0 fired", "60 resolved", "120 fired", "180 resolved", "240 fired", "300 resolved", "360 fired"]
+    calm_end = 420 + FLAP_CALM_MS // 1000
+    assert run(policy, [*waves, (calm_end - 1, 50), (calm_end, 50)])[-1] == f"{calm_end} resolved"
+    assert run(policy, [*waves, (600, 95), (660, 50), (calm_end, 50)]) == lines, "a breach starts the time again"
 
 
-def test_four_times_in_more_than_an_hour_is_no_flapping() -> None:
+def test_four_firings_in_more_than_an_hour_are_not_flapping() -> None:
     steps = [(1300 * index + offset, value) for index in range(5) for offset, value in ((0, 95), (60, 50))]
-    assert [line for line in life(a_policy(), steps) if "resolved" in line] == [
+    assert [line for line in run(a_policy(), steps) if "resolved" in line] == [
         f"{1300 * index + 60} resolved" for index in range(5)
     ]
 
@@ -113,28 +116,28 @@ def test_four_times_in_more_than_an_hour_is_no_flapping() -> None:
 @pytest.mark.parametrize(
     ("stored", "steps", "expected"),
     [
-        pytest.param(StoredState(State.FIRING, NOW - 50_000, NOW - 20_000), [(5, 95), (10, 50)], ["10 resolved"], id="firing is not repeated"),
-        pytest.param(StoredState(State.PENDING, NOW - 25_000), [(4, 95), (5, 95)], ["5 fired"], id="pending goes on from when it began"),
-        pytest.param(StoredState(State.PENDING, NOW - 25_000), [(4, 50)], ["4 withdrawn"], id="pending that passed meanwhile"),
-        pytest.param(StoredState(State.FIRING, NOW, NOW, flapping=True), [(5, 50), (100, 50), (5 + 900, 50)], ["905 resolved"], id="flapping is remembered"),
-        pytest.param(StoredState(State.FIRING, NOW, NOW), [(0, DARK), (10, DARK), (20, NONE), (30, 95)], [], id="windows that are still empty end nothing"),
+        pytest.param(StoredState(State.FIRING, NOW - 50_000, NOW - 20_000), [(5, 95), (10, 50)], ["10 resolved"], id="firing does not fire again"),
+        pytest.param(StoredState(State.PENDING, NOW - 25_000), [(4, 95), (5, 95)], ["5 fired"], id="pending keeps its start"),
+        pytest.param(StoredState(State.PENDING, NOW - 25_000), [(4, 50)], ["4 withdrawn"], id="pending that has ended meanwhile"),
+        pytest.param(StoredState(State.FIRING, NOW, NOW, flapping=True), [(5, 50), (100, 50), (5 + 900, 50)], ["905 resolved"], id="flapping stays flapping"),
+        pytest.param(StoredState(State.FIRING, NOW, NOW), [(0, DARK), (10, DARK), (20, NONE), (30, 95)], [], id="empty windows resolve nothing"),
     ],
 )  # fmt: skip
-def test_restart_neither_loses_nor_repeats(stored: StoredState, steps: list, expected: list[str]) -> None:
+def test_a_restart_neither_loses_nor_repeats(stored: StoredState, steps: list, expected: list[str]) -> None:
     table = Table.of([KEY], NOW)
     table.restore({KEY: stored})
-    assert life(a_policy(**LONG), steps, table) == expected
+    assert run(a_policy(**LONG), steps, table) == expected
 
 
 def test_states_stay_with_their_keys_when_series_come_and_go() -> None:
     table, _ = advance(a_policy(), Table.of([KEY], NOW), reading(95.0), NOW)
     other = SeriesKey(2, "m")
-    moved = table.rearranged([other, KEY], NOW)
-    assert moved.state.tolist() == [State.OK, State.FIRING]
-    assert moved.rearranged([other], NOW).state.tolist() == [State.OK]
+    rearranged = table.rearranged([other, KEY], NOW)
+    assert rearranged.state.tolist() == [State.OK, State.FIRING]
+    assert rearranged.rearranged([other], NOW).state.tolist() == [State.OK]
 
 
-def test_evaluation_is_pure() -> None:
+def test_advance_does_not_change_its_input() -> None:
     table = Table.of([KEY], NOW)
     first = advance(a_policy(), table, reading(95.0), NOW)
     again = advance(a_policy(), table, reading(95.0), NOW)

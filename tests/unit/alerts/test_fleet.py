@@ -1,4 +1,4 @@
-"""What rules measure of frames."""
+"""From frames to the readings of rules."""
 
 import numpy as np
 import pytest
@@ -23,8 +23,8 @@ def a_rule(condition: dict, **more: object) -> Rule:
 
 def a_fleet(*rules: Rule, count: int = 2, layouts: tuple[Layout, ...] = (LAYOUT,)) -> Fleet:
     fleet = Fleet()
-    machines = [WatchedServer(number, f"web-{number}", {}, 10_000, 0, NOW) for number in range(1, count + 1)]
-    fleet.set_servers(machines, {machine.id: list(layouts) for machine in machines})
+    servers = [WatchedServer(server_id, f"web-{server_id}", {}, 10_000, 0, NOW) for server_id in range(1, count + 1)]
+    fleet.set_servers(servers, {server.id: list(layouts) for server in servers})
     fleet.set_rules(dict(enumerate(rules)))
     for server_id in list(fleet.unfilled()):
         fleet.fill(server_id, {})
@@ -40,12 +40,12 @@ def test_a_threshold_over_all_series_of_all_servers() -> None:
     fleet = a_fleet(a_rule({"type": "threshold", "metric": "filesystem_usage_ratio", "value": 0.9, "function": "max"}))
     for second in (0, 10):
         fleet.add_frames(
-            [(number, Frame(LAYOUT.id, NOW + second * 1000, pack((0.1, 0.5 + number / 10, second, 0.0)))) for number in (1, 2)],
+            [(server_id, Frame(LAYOUT.id, NOW + second * 1000, pack((0.1, 0.5 + server_id / 10, second, 0.0)))) for server_id in (1, 2)],
             NOW,
         )  # fmt: skip
     readings = measure(fleet, 0, NOW + 10_000)
-    said = dict(zip(fleet.watches[0].keys, readings.values.tolist(), strict=True))
-    assert said == {
+    values = dict(zip(fleet.watches[0].keys, readings.values.tolist(), strict=True))
+    assert values == {
         (1, 'filesystem_usage_ratio{mountpoint="/"}'): 0.6,
         (1, 'filesystem_usage_ratio{mountpoint="/data"}'): 10.0,
         (2, 'filesystem_usage_ratio{mountpoint="/"}'): 0.7,
@@ -55,7 +55,7 @@ def test_a_threshold_over_all_series_of_all_servers() -> None:
     assert not measure(fleet, 0, NOW + 46_000).fresh.any(), "three intervals and 5 s later the samples are old"
 
 
-def test_several_frames_of_one_cycle_are_taken_in_order() -> None:
+def test_several_frames_of_one_cycle_are_added_in_order() -> None:
     fleet = a_fleet(
         a_rule({"type": "threshold", "metric": "network_transmit_errors_total", "value": 1, "function": "increase"})
     )
@@ -66,7 +66,7 @@ def test_several_frames_of_one_cycle_are_taken_in_order() -> None:
     assert measure(fleet, 0, NOW + 3000).values.tolist()[:1] == [3 + 2 + 1]
 
 
-def test_a_series_that_moves_to_another_layout_goes_on() -> None:
+def test_a_series_that_moves_to_another_layout_keeps_its_samples() -> None:
     other = Layout.of((DISKS[0], CPU))
     fleet = a_fleet(
         a_rule({"type": "threshold", "metric": "cpu_usage_ratio", "value": 1}), count=1, layouts=(LAYOUT, other)
@@ -77,7 +77,7 @@ def test_a_series_that_moves_to_another_layout_goes_on() -> None:
     assert [str(key.series) for key in fleet.watches[0].keys] == ["cpu_usage_ratio"]
 
 
-def test_change_is_against_the_window_before() -> None:
+def test_change_compares_with_an_earlier_window() -> None:
     condition = {"type": "change", "metric": "cpu_usage_ratio", "value": 1, "window": "20s", "over": "1m"}
     fleet = a_fleet(a_rule(condition), a_rule(condition | {"relative": True}), count=1)
     for step in range(8):
@@ -87,7 +87,7 @@ def test_change_is_against_the_window_before() -> None:
     assert measure(fleet, 1, NOW + 70_000).values == pytest.approx([4.0])
 
 
-def test_a_server_is_down_after_ten_intervals_and_the_grace() -> None:
+def test_a_server_is_down_after_ten_intervals_and_the_grace_time() -> None:
     fleet = a_fleet(a_rule({"type": "server_down", "grace": "30s"}))
     send(fleet, 1, 100, 0, 0, 0, 0)
     readings = measure(fleet, 0, NOW + 131_000)
@@ -96,7 +96,7 @@ def test_a_server_is_down_after_ten_intervals_and_the_grace() -> None:
     assert readings.recoveries.tolist() == [30.0, 30.0]
 
 
-def test_a_late_frame_is_a_sign_of_life_but_no_sample() -> None:
+def test_a_late_frame_shows_that_the_server_is_alive_but_adds_no_sample() -> None:
     fleet = a_fleet(
         a_rule({"type": "server_down"}), a_rule({"type": "threshold", "metric": "cpu_usage_ratio", "value": 1}), count=1
     )
@@ -105,17 +105,17 @@ def test_a_late_frame_is_a_sign_of_life_but_no_sample() -> None:
     assert not measure(fleet, 1, NOW + 500_000).fresh.any()
 
 
-def test_no_data_of_a_living_server() -> None:
+def test_no_data_while_the_server_is_up() -> None:
     fleet = a_fleet(a_rule({"type": "no_data", "metric": "filesystem_usage_ratio", "after": "1m"}), count=1)
     send(fleet, 1, 0, 0.1, 0.2, 0.3, 0)
     send(fleet, 1, 70, 0.1, 0.2, float("nan"), 0)
     readings = measure(fleet, 0, NOW + 70_000)
     assert readings.values.tolist() == [0.0, 70.0]
     assert readings.thresholds.tolist() == [60.0, 60.0]
-    assert not measure(fleet, 0, NOW + 500_000).known.any(), "a silent server is another rule's matter"
+    assert not measure(fleet, 0, NOW + 500_000).known.any(), "a silent server is for server_down"
 
 
-def test_clock_skew_is_the_frames_time_against_their_arrival() -> None:
+def test_clock_skew_is_the_time_of_frames_minus_their_arrival() -> None:
     fleet = a_fleet(
         a_rule({"type": "threshold", "metric": "server_clock_skew_seconds", "value": 30, "function": "last"}), count=1
     )
@@ -125,7 +125,7 @@ def test_clock_skew_is_the_frames_time_against_their_arrival() -> None:
     assert measure(fleet, 0, NOW + 20_000).values.tolist() == [45.0]
 
 
-def test_windows_wait_for_what_is_stored() -> None:
+def test_windows_are_not_evaluated_before_they_are_filled() -> None:
     fleet = Fleet()
     fleet.set_servers([WatchedServer(1, "a", {}, 10_000, 0, NOW)], {1: [LAYOUT]})
     fleet.set_rules({0: a_rule({"type": "threshold", "metric": "cpu_usage_ratio", "value": 1})})
@@ -137,7 +137,7 @@ def test_windows_wait_for_what_is_stored() -> None:
     assert fleet.spans_ms(1) == {0: 64 * 10_000}
 
 
-def test_what_no_rule_looks_at_is_forgotten() -> None:
+def test_rings_that_no_rule_uses_are_forgotten() -> None:
     rules = [
         a_rule({"type": "threshold", "metric": "cpu_usage_ratio", "value": 1, "window": window})
         for window in ("5m", "1h")
@@ -169,7 +169,7 @@ def grow(fleet: Fleet, minutes: int, start: float, per_minute: float, *, burst: 
 
 
 @pytest.mark.parametrize("fit", ["robust", "linear"])
-def test_full_within_hours(fit: str) -> None:
+def test_a_forecast_of_a_full_disk(fit: str) -> None:
     fleet = a_fleet(a_rule(FULL | {"fit": fit}), count=1)
     grow(fleet, 71, 0.2, 0.005)
     # 0.2 + 70 x 0.005 = 0.55 at the last sample; 0.45 / 0.005 = 90 minutes left.
@@ -178,7 +178,7 @@ def test_full_within_hours(fit: str) -> None:
     assert (readings.thresholds.tolist(), readings.recoveries.tolist()) == ([7200.0], [10800.0])
 
 
-def test_a_burst_does_not_turn_the_robust_line() -> None:
+def test_a_burst_does_not_change_the_robust_line() -> None:
     fleet = a_fleet(a_rule(FULL), a_rule(FULL | {"fit": "linear"}), count=1)
     grow(fleet, 71, 0.2, 0.001, burst=0.5)
     expected = (1.0 - 0.27) / 0.001 * 60
@@ -190,13 +190,13 @@ def test_a_burst_does_not_turn_the_robust_line() -> None:
     ("minutes", "start", "per_minute", "expected"),
     [
         pytest.param(71, 0.5, -0.001, np.inf, id="shrinking"),
-        pytest.param(71, 0.5, 0.0, np.inf, id="not moving"),
-        pytest.param(71, 1.2, 0.001, 0.0, id="there already"),
+        pytest.param(71, 0.5, 0.0, np.inf, id="constant"),
+        pytest.param(71, 1.2, 0.001, 0.0, id="reached already"),
         pytest.param(7, 0.5, 0.01, np.nan, id="too few points"),
         pytest.param(20, 0.5, 0.01, np.nan, id="less than half of the history"),
     ],
 )
-def test_forecasts_that_are_none(minutes: int, start: float, per_minute: float, expected: float) -> None:
+def test_forecasts_without_an_end_or_a_trend(minutes: int, start: float, per_minute: float, expected: float) -> None:
     fleet = a_fleet(a_rule(FULL), count=1)
     grow(fleet, minutes, start, per_minute)
     np.testing.assert_equal(measure(fleet, 0, NOW + 70 * 60_000).values, [expected])

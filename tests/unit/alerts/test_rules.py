@@ -1,4 +1,4 @@
-"""Rules: what is refused and why, and YAML that loses nothing."""
+"""Rules: what is refused and why, YAML without loss, scopes and label filters."""
 
 import pytest
 from hypothesis import given
@@ -15,27 +15,27 @@ CPU = {"type": "threshold", "metric": "cpu_usage_ratio", "value": 0.9}
 @pytest.mark.parametrize(
     ("change", "field", "message"),
     [
-        pytest.param({"name": ""}, "rule.name", "at least 1", id="no name"),
-        pytest.param({"name": "a\nb"}, "rule.name", "pattern", id="a name over two lines"),
-        pytest.param({"severty": "info"}, "rule.severty", "Extra", id="misspelt"),
+        pytest.param({"name": ""}, "rule.name", "at least 1", id="an empty name"),
+        pytest.param({"name": "a\nb"}, "rule.name", "pattern", id="a name with a line break"),
+        pytest.param({"severty": "info"}, "rule.severty", "Extra", id="a misspelled key"),
         pytest.param({"for": "5"}, "rule.for", "no unit", id="a duration without a unit"),
         pytest.param({"for": "2d"}, "rule", "longer than a day", id="for of two days"),
-        pytest.param({"repeat": "1m"}, "rule", "at least 5m", id="repeats each minute"),
-        pytest.param({"runbook": "javascript:alert(1)"}, "rule.runbook", "pattern", id="a runbook that is no page"),
-        pytest.param({"condition": CPU | {"window": "7h"}}, "rule.condition.threshold", "1s to 6h", id="window too long"),
-        pytest.param({"condition": CPU | {"window": "0s"}}, "rule.condition.threshold", "1s to 6h", id="no window"),
-        pytest.param({"condition": CPU | {"recovery": 0.95}}, "rule.condition.threshold", "above value", id="recovery on the wrong side"),
-        pytest.param({"condition": CPU | {"operator": "<", "recovery": 0.5}}, "rule.condition.threshold", "below value", id="recovery on the wrong side of under"),
+        pytest.param({"repeat": "1m"}, "rule", "at least 5m", id="a repeat interval of a minute"),
+        pytest.param({"runbook": "javascript:alert(1)"}, "rule.runbook", "pattern", id="a runbook that is not a web page"),
+        pytest.param({"condition": CPU | {"window": "7h"}}, "rule.condition.threshold", "1s to 6h", id="a window that is too long"),
+        pytest.param({"condition": CPU | {"window": "0s"}}, "rule.condition.threshold", "1s to 6h", id="an empty window"),
+        pytest.param({"condition": CPU | {"recovery": 0.95}}, "rule.condition.threshold", "above value", id="a recovery above the value"),
+        pytest.param({"condition": CPU | {"operator": "<", "recovery": 0.5}}, "rule.condition.threshold", "below value", id="a recovery below the value, for <"),
         pytest.param({"condition": CPU | {"value": float("nan")}}, "rule.condition.threshold.value", "finite", id="NaN"),
-        pytest.param({"condition": CPU | {"metric": "a b"}}, "rule.condition.threshold.metric", "pattern", id="no metric name"),
+        pytest.param({"condition": CPU | {"metric": "a b"}}, "rule.condition.threshold.metric", "pattern", id="an invalid metric name"),
         pytest.param({"condition": {"type": "change", "metric": "m", "value": 1, "window": "5m", "over": "1m"}}, "rule.condition.change", "overlap", id="windows that overlap"),
-        pytest.param({"condition": {"type": "forecast", "metric": "m", "value": 1, "history": "1m"}}, "rule.condition.forecast", "10m to 30d", id="history too short"),
-        pytest.param({"condition": {"type": "forecast", "metric": "m", "value": 1, "within": "24h", "recovery_within": "1h"}}, "rule.condition.forecast", "shorter", id="recovers before it fires"),
-        pytest.param({"condition": {"type": "sorcery"}}, "rule.condition", "does not match any", id="no such condition"),
-        pytest.param({"escalation": [{"after": "30m", "channels": ["a"]}, {"after": "10m", "channels": ["b"]}]}, "rule", "later", id="escalation backwards"),
+        pytest.param({"condition": {"type": "forecast", "metric": "m", "value": 1, "history": "1m"}}, "rule.condition.forecast", "10m to 30d", id="a history that is too short"),
+        pytest.param({"condition": {"type": "forecast", "metric": "m", "value": 1, "within": "24h", "recovery_within": "1h"}}, "rule.condition.forecast", "shorter", id="a recovery_within below within"),
+        pytest.param({"condition": {"type": "sorcery"}}, "rule.condition", "does not match any", id="an unknown condition"),
+        pytest.param({"escalation": [{"after": "30m", "channels": ["a"]}, {"after": "10m", "channels": ["b"]}]}, "rule", "later", id="escalation steps out of order"),
     ],
 )  # fmt: skip
-def test_what_is_refused(change: dict, field: str, message: str) -> None:
+def test_invalid_rules_are_refused(change: dict, field: str, message: str) -> None:
     with pytest.raises(InvalidInput, match=message) as error:
         parse_rule({"name": "r", "condition": CPU} | change)
     assert error.value.field == field
@@ -46,15 +46,15 @@ def test_what_is_refused(change: dict, field: str, message: str) -> None:
     [
         pytest.param("rules: [", "not YAML", id="not YAML"),
         pytest.param("- a", "one key", id="a list"),
-        pytest.param("rules: {}", "one key", id="no list"),
-        pytest.param("rules: []\nother: 1", "one key", id="another key"),
-        pytest.param("rules: [1]", r"rules\[0\]", id="no rule"),
+        pytest.param("rules: {}", "one key", id="rules is not a list"),
+        pytest.param("rules: []\nother: 1", "one key", id="an unknown key"),
+        pytest.param("rules: [1]", r"rules\[0\]", id="a number as a rule"),
         pytest.param("rules:\n- {name: a, condition: {type: server_down}}\n- {name: a, condition: {type: server_down}}", "two rules named", id="two rules with the same name"),
-        pytest.param("rules:\n- {name: a, condition: {type: server_down}, for: x}", r"rules\[0\] \(a\)\.for", id="the rule and field are named"),
-        pytest.param("rules: !!python/object/apply:os.system [ls]", "not YAML", id="no code is run"),
+        pytest.param("rules:\n- {name: a, condition: {type: server_down}, for: x}", r"rules\[0\] \(a\)\.for", id="the error names the rule and the key"),
+        pytest.param("rules: !!python/object/apply:os.system [ls]", "not YAML", id="a Python object"),
     ],
 )  # fmt: skip
-def test_a_bad_file_says_where(text: str, message: str) -> None:
+def test_an_invalid_file_is_refused(text: str, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         parse_rules(text)
 
@@ -100,22 +100,22 @@ documents = st.fixed_dictionaries(
 
 
 @given(st.lists(documents.map(parse_rule), max_size=4, unique_by=lambda rule: rule.name))
-def test_what_is_exported_is_what_is_imported(rules: list[Rule]) -> None:
+def test_an_export_can_be_imported_without_loss(rules: list[Rule]) -> None:
     assert parse_rules(dump_rules(rules)) == rules
 
 
 @pytest.mark.parametrize(
     ("scope", "covered"),
     [
-        pytest.param({}, True, id="empty: all"),
-        pytest.param({"servers": [7]}, True, id="by id"),
+        pytest.param({}, True, id="an empty scope"),
+        pytest.param({"servers": [7]}, True, id="the id"),
         pytest.param({"servers": [8]}, False, id="another id"),
-        pytest.param({"names": ["db-*", "WEB-*"]}, True, id="any pattern, in any case"),
-        pytest.param({"names": ["db-*"]}, False, id="no pattern"),
-        pytest.param({"names": ["*"], "without_names": ["web-1"]}, False, id="left out"),
-        pytest.param({"tags": {"env": "prod*"}}, True, id="a tag by pattern"),
-        pytest.param({"tags": {"env": "prod", "team": "*"}}, False, id="a tag that it has not"),
-        pytest.param({"servers": [7], "names": ["db-*"]}, False, id="all that is given must match"),
+        pytest.param({"names": ["db-*", "WEB-*"]}, True, id="one of the patterns, in another case"),
+        pytest.param({"names": ["db-*"]}, False, id="none of the patterns"),
+        pytest.param({"names": ["*"], "without_names": ["web-1"]}, False, id="excluded"),
+        pytest.param({"tags": {"env": "prod*"}}, True, id="a tag pattern"),
+        pytest.param({"tags": {"env": "prod", "team": "*"}}, False, id="a tag that the server does not have"),
+        pytest.param({"servers": [7], "names": ["db-*"]}, False, id="not all criteria match"),
     ],
 )  # fmt: skip
 def test_scope(scope: dict, covered: bool) -> None:
@@ -125,12 +125,12 @@ def test_scope(scope: dict, covered: bool) -> None:
 @pytest.mark.parametrize(
     ("filters", "selected"),
     [
-        pytest.param({}, True, id="every label"),
+        pytest.param({}, True, id="no filter"),
         pytest.param({"labels": {"mountpoint": "/data*"}}, True, id="a pattern"),
-        pytest.param({"labels": {"mountpoint": "/"}}, False, id="another"),
-        pytest.param({"labels": {"device": "*"}}, False, id="a label that it has not"),
-        pytest.param({"without_labels": {"fstype": "tmpfs"}}, True, id="not left out"),
-        pytest.param({"without_labels": {"mountpoint": "*"}}, False, id="left out"),
+        pytest.param({"labels": {"mountpoint": "/"}}, False, id="another value"),
+        pytest.param({"labels": {"device": "*"}}, False, id="a label that the series does not have"),
+        pytest.param({"without_labels": {"fstype": "tmpfs"}}, True, id="not excluded"),
+        pytest.param({"without_labels": {"mountpoint": "*"}}, False, id="excluded"),
     ],
 )
 def test_label_filters(filters: dict, selected: bool) -> None:

@@ -1,4 +1,4 @@
-"""When a silence is in force: once, weekly, over midnight, over changes of the clock."""
+"""When a silence is active: once, weekly, across midnight, and when the clocks change."""
 
 import datetime as dt
 from zoneinfo import ZoneInfo
@@ -24,17 +24,17 @@ SEOUL, BERLIN = "Asia/Seoul", "Europe/Berlin"
 @pytest.mark.parametrize(
     ("silence", "moment", "until"),
     [
-        pytest.param(Silence(starts_ms=1000, ends_ms=2000), 999, None, id="not yet"),
-        pytest.param(Silence(starts_ms=1000, ends_ms=2000), 1000, 2000, id="from its first moment"),
-        pytest.param(Silence(starts_ms=1000, ends_ms=2000), 2000, None, id="the end is not in it"),
+        pytest.param(Silence(starts_ms=1000, ends_ms=2000), 999, None, id="before its start"),
+        pytest.param(Silence(starts_ms=1000, ends_ms=2000), 1000, 2000, id="at its start"),
+        pytest.param(Silence(starts_ms=1000, ends_ms=2000), 2000, None, id="at its end"),
         pytest.param(weekly("02:00", "2h", ["sun"], SEOUL), at("2026-08-02 03:00", SEOUL), at("2026-08-02 04:00", SEOUL), id="Sunday 03:00 in Seoul, which is Saturday in UTC"),
-        pytest.param(weekly("02:00", "2h", ["sun"], SEOUL), at("2026-08-02 03:00"), None, id="Sunday 03:00 in UTC is not"),
-        pytest.param(weekly("23:00", "3h", ["sat"]), at("2026-08-02 01:30"), at("2026-08-02 02:00"), id="over midnight: Sunday 01:30 belongs to Saturday"),
-        pytest.param(weekly("23:00", "3h", ["sun"]), at("2026-08-02 01:30"), None, id="and not to Sunday"),
+        pytest.param(weekly("02:00", "2h", ["sun"], SEOUL), at("2026-08-02 03:00"), None, id="Sunday 03:00 in UTC, which is noon in Seoul"),
+        pytest.param(weekly("23:00", "3h", ["sat"]), at("2026-08-02 01:30"), at("2026-08-02 02:00"), id="across midnight: Sunday 01:30 is in the window of Saturday"),
+        pytest.param(weekly("23:00", "3h", ["sun"]), at("2026-08-02 01:30"), None, id="Sunday 01:30 is not in the window of Sunday"),
         pytest.param(weekly("12:00", "7d", ["mon"]), at("2026-08-09 11:59"), at("2026-08-10 12:00"), id="a week long"),
-        pytest.param(weekly("01:00", "3h", ["sun"], BERLIN), at("2026-03-29 03:30", BERLIN), at("2026-03-29 04:00", BERLIN), id="the clock leaps from 2 to 3: it ends at 4 on the wall"),
-        pytest.param(weekly("02:30", "1h", ["sun"], BERLIN), at("2026-03-29 03:15", BERLIN), None, id="02:30 does not exist that day; 03:15 is before the moment it is taken at, 03:30"),
-        pytest.param(weekly("01:00", "3h", ["sun"], BERLIN), at("2026-10-25 03:30", BERLIN), at("2026-10-25 04:00", BERLIN), id="the clock goes back from 3 to 2: four hours, to 4 on the wall"),
+        pytest.param(weekly("01:00", "3h", ["sun"], BERLIN), at("2026-03-29 03:30", BERLIN), at("2026-03-29 04:00", BERLIN), id="the clocks go from 2 to 3: it ends at 4 local time"),
+        pytest.param(weekly("02:30", "1h", ["sun"], BERLIN), at("2026-03-29 03:15", BERLIN), None, id="02:30 does not exist that day: it starts at 03:30, so not at 03:15"),
+        pytest.param(weekly("01:00", "3h", ["sun"], BERLIN), at("2026-10-25 03:30", BERLIN), at("2026-10-25 04:00", BERLIN), id="the clocks go back from 3 to 2: it lasts four hours, until 4 local time"),
         pytest.param(weekly("00:00", "24h", ["fri"], ends_ms=at("2026-08-01 00:00")), at("2026-08-07 10:00"), None, id="weekly until August"),
         pytest.param(weekly("00:00", "24h", ["fri"], ends_ms=at("2026-07-31 12:00")), at("2026-07-31 10:00"), at("2026-07-31 12:00"), id="the end comes first"),
     ],

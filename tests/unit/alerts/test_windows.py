@@ -1,4 +1,4 @@
-"""Windows in memory, and the same over stored history."""
+"""Functions over windows, in memory and over stored history."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ START = 1_750_000_000_000
 
 
 def a_ring(samples: list[tuple[int, float]], slots: int = 16, spacing_ms: int = 0) -> Ring:
-    """One track with these (seconds, value)."""
+    """A ring with one track of these (second, value) samples."""
     ring = Ring(slots, spacing_ms)
     track = np.array([ring.add(10_000)])
     for second, value in samples:
@@ -35,12 +35,12 @@ FIVE = [(0, 3.0), (10, 5.0), (20, 1.0), (30, 2.0), (40, 4.0)]
         pytest.param("max", 4.0, id="max"),
         pytest.param("last", 4.0, id="last"),
         pytest.param("sum", 7.0, id="sum"),
-        pytest.param("increase", 1 + 1 + 2, id="5 to 1 is a reset, grown by 1; then 1 and 2"),
+        pytest.param("increase", 1 + 1 + 2, id="from 5 to 1 is a reset, so it grew by 1; then by 1 and 2"),
         pytest.param("rate", 4 / 30, id="4 in 30 s"),
     ],
 )  # fmt: skip
 def test_functions(function: str, expected: float) -> None:
-    # (10, 40]: the sample at 10 s is not in the window, but growth is counted from it.
+    # (10, 40]: the sample at 10 s is not in the window, but increase and rate count from it.
     assert reduced(a_ring(FIVE), Function(function), 30, 40) == pytest.approx(expected)
 
 
@@ -50,11 +50,11 @@ def test_an_empty_window_has_no_value(function: Function) -> None:
     assert np.isnan(reduced(a_ring([]), function, 30, 100))
 
 
-def test_growth_needs_two_samples() -> None:
+def test_rate_needs_two_samples() -> None:
     assert np.isnan(reduced(a_ring([(0, 5.0)]), Function.RATE, 30, 0))
 
 
-def test_late_and_missing_samples_change_nothing() -> None:
+def test_late_and_missing_samples_are_ignored() -> None:
     ring = a_ring(FIVE)
     for second, value in ((20, 100.0), (40, 100.0), (50, float("nan"))):
         ring.push(np.array([0]), np.array([START + second * 1000]), np.array([value]))
@@ -62,7 +62,7 @@ def test_late_and_missing_samples_change_nothing() -> None:
     assert ring.newest[0] == START + 40_000
 
 
-def test_what_is_stored_goes_before_what_came_since() -> None:
+def test_stored_samples_are_put_before_newer_ones() -> None:
     ring = a_ring([(40, 4.0), (50, 6.0)])
     times = np.array([START + 1000 * second for second in (0, 10, 20, 30, 40)])
     ring.fill(0, times, np.array([3.0, 5.0, float("nan"), 2.0, 99.0]))
@@ -72,7 +72,7 @@ def test_what_is_stored_goes_before_what_came_since() -> None:
     assert reduced(ring, Function.LAST, 1000, 60) == 1.0
 
 
-def test_more_history_than_slots_keeps_the_newest() -> None:
+def test_a_ring_keeps_the_newest_samples_of_the_history() -> None:
     ring = a_ring([], slots=8)
     times = START + 1000 * np.arange(100)
     ring.fill(0, times, np.arange(100.0))
@@ -81,7 +81,7 @@ def test_more_history_than_slots_keeps_the_newest() -> None:
     assert reduced(ring, Function.SUM, 1000, 100) == sum(range(93, 100)) + 1
 
 
-def test_a_thinned_ring_keeps_one_sample_a_spacing() -> None:
+def test_a_ring_with_a_spacing_keeps_one_sample_per_spacing() -> None:
     ring = a_ring([(second, second) for second in range(0, 600, 10)], spacing_ms=60_000)
     times, values = ring.in_order(np.array([0]))
     assert values[times > 0].tolist() == [0.0, 60.0, 120.0, 180.0, 240.0, 300.0, 360.0, 420.0, 480.0, 540.0]
@@ -91,7 +91,7 @@ samples = st.lists(st.tuples(st.integers(1, 30), st.floats(0, 1e6)), max_size=40
 
 
 @given(samples, st.sampled_from(Function), st.integers(1, 200), st.integers(0, 100))
-def test_a_look_back_says_what_a_live_look_said(
+def test_rolling_over_history_equals_the_ring(
     steps: list[tuple[int, float]], function: Function, window: int, first_end: int
 ) -> None:
     seconds = np.cumsum([step for step, _ in steps], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The queue of notifications: retries, slow channels, dead letters, and a worker that is killed while it sends."""
+"""Delivery: retries, slow channels, dead letters, and a worker that is killed while it sends."""
 
 import asyncio
 import os
@@ -23,16 +23,16 @@ from tests.support.repository import REPOSITORY
 from tests.support.smtp import mail_server
 
 
-async def test_what_a_busy_service_asks_for_is_honoured(tmp_path: Path) -> None:
+async def test_retry_after_is_respected(tmp_path: Path) -> None:
     with endpoint() as hook:
         async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
             hook.answers = [(429, {"Retry-After": "90"}, "slow down"), (500, {}, "oops")]
             await send_cpu(app, 0.95)
             await a_rule(app)
             await a_webhook(app, hook.url)
-            await watcher.look()
-            (one,) = (await app.get("/api/alerts/notifications", state="queued"))["notifications"]
-            assert one["due_ms"] == app.clock.now_ms() + 90_000
+            await watcher.evaluate()
+            (queued,) = (await app.get("/api/alerts/notifications", state="queued"))["notifications"]
+            assert queued["due_ms"] == app.clock.now_ms() + 90_000
             app.clock.advance(89)
             await watcher.deliver()
             assert len(hook.received) == 1
@@ -41,26 +41,26 @@ async def test_what_a_busy_service_asks_for_is_honoured(tmp_path: Path) -> None:
             assert len(hook.received) == 2
             app.clock.advance(LONGEST_WAIT_SECONDS)
             await watcher.deliver()
-            (one,) = (await app.get("/api/alerts/notifications"))["notifications"]
-            assert (one["state"], one["attempts"]) == ("sent", 3)
-            assert [entry["outcome"] for entry in one["log"]] == ["failed", "failed", "sent"]
-            assert "429: slow down" in one["log"][0]["detail"]
-            assert len({request.json["id"] for request in hook.received}) == 1, "a receiver can tell a repetition"
+            (sent,) = (await app.get("/api/alerts/notifications"))["notifications"]
+            assert (sent["state"], sent["attempts"]) == ("sent", 3)
+            assert [entry["outcome"] for entry in sent["log"]] == ["failed", "failed", "sent"]
+            assert "429: slow down" in sent["log"][0]["detail"]
+            assert len({request.json["id"] for request in hook.received}) == 1, "a receiver can recognise a repeat"
 
 
 @pytest.mark.parametrize(
-    ("attempts", "asked", "expected"),
+    ("attempts", "retry_after", "expected"),
     [
         pytest.param(1, None, FIRST_WAIT_SECONDS, id="15 s"),
         pytest.param(2, None, 30.0, id="30 s"),
         pytest.param(5, None, 240.0, id="4 m"),
         pytest.param(11, None, LONGEST_WAIT_SECONDS, id="half an hour at most"),
-        pytest.param(1, timedelta(minutes=5), 300.0, id="the vendor's wish, if it is longer"),
-        pytest.param(5, timedelta(seconds=1), 240.0, id="ours, if it is longer"),
+        pytest.param(1, timedelta(minutes=5), 300.0, id="retry_after, if it is longer"),
+        pytest.param(5, timedelta(seconds=1), 240.0, id="the backoff, if it is longer"),
     ],
 )
-def test_backoff(attempts: int, asked: timedelta | None, expected: float) -> None:
-    assert backoff(attempts, asked, 0.5) == pytest.approx(expected)
+def test_backoff(attempts: int, retry_after: timedelta | None, expected: float) -> None:
+    assert backoff(attempts, retry_after, 0.5) == pytest.approx(expected)
 
 
 async def test_dead_letters_are_kept_and_can_be_sent_again(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ async def test_dead_letters_are_kept_and_can_be_sent_again(tmp_path: Path) -> No
             await send_cpu(app, 0.95)
             await a_rule(app)
             await a_webhook(app, hook.url)
-            await watcher.look()
+            await watcher.evaluate()
             for _ in range(MOST_ATTEMPTS + 3):
                 app.clock.advance(LONGEST_WAIT_SECONDS * 1.2)
                 await watcher.deliver()
@@ -87,23 +87,23 @@ async def test_dead_letters_are_kept_and_can_be_sent_again(tmp_path: Path) -> No
             assert (await app.client.post("/api/alerts/notifications/99/send-again")).status_code == 404
 
 
-async def test_what_will_never_work_is_given_up_at_once(tmp_path: Path) -> None:
+async def test_a_permanent_failure_is_not_retried(tmp_path: Path) -> None:
     with endpoint() as hook:
         async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
             hook.usual = (404, {}, "no such hook")
             await send_cpu(app, 0.95)
             await a_rule(app)
             await a_webhook(app, hook.url)
-            await watcher.look()
+            await watcher.evaluate()
             (dead,) = (await app.get("/api/alerts/notifications", state="dead"))["notifications"]
             assert dead["attempts"] == 1
 
 
-async def test_a_slow_channel_delays_no_other(tmp_path: Path) -> None:
-    let_go = threading.Event()
+async def test_a_slow_channel_does_not_delay_others(tmp_path: Path) -> None:
+    released = threading.Event()
     with endpoint() as slow, mail_server() as box:
         async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
-            slow.before = let_go.wait  # type: ignore[assignment]
+            slow.before = released.wait  # type: ignore[assignment]
             await send_cpu(app, 0.95)
             await a_rule(app)
             await a_webhook(app, slow.url)
@@ -133,11 +133,11 @@ async def test_a_slow_channel_delays_no_other(tmp_path: Path) -> None:
                 while not box.mails:
                     await asyncio.sleep(0.01)
             states = {
-                one["channel_name"]: one["state"]
-                for one in (await app.get("/api/alerts/notifications"))["notifications"]
+                notification["channel_name"]: notification["state"]
+                for notification in (await app.get("/api/alerts/notifications"))["notifications"]
             }
             assert states["hook"] == "sending"
-            let_go.set()
+            released.set()
             await watcher.delivery.settle()
             assert box.mails[0]["Subject"] == "[경보] CPU: web-1"
             assert len(slow.received) == 1
@@ -167,7 +167,7 @@ asyncio.run(main())
 """
 
 
-async def test_kill_9_between_sending_and_recording_sends_again_and_says_so(tmp_path: Path) -> None:
+async def test_after_kill_9_while_sending_it_is_sent_again_as_a_possible_repeat(tmp_path: Path) -> None:
     with endpoint() as hook:
         async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
             arrived, never = threading.Event(), threading.Event()
@@ -186,23 +186,23 @@ async def test_kill_9_between_sending_and_recording_sends_again_and_says_so(tmp_
             assert await asyncio.to_thread(process.wait) == -signal.SIGKILL
             hook.before = None
             never.set()
-            (one,) = (await app.get("/api/alerts/notifications"))["notifications"]
-            assert (one["state"], one["log"]) == ("sending", [])
+            (notification,) = (await app.get("/api/alerts/notifications"))["notifications"]
+            assert (notification["state"], notification["log"]) == ("sending", [])
             await watcher.deliver()
-            assert len(hook.received) == 1, "the lease of the one that died is still in force"
+            assert len(hook.received) == 1, "the lease of the killed process is still valid"
             app.clock.advance(30)
             await watcher.deliver()
             assert [request.json["possibly_repeated"] for request in hook.received] == [False, True]
             assert hook.received[0].json["id"] == hook.received[1].json["id"]
-            (one,) = (await app.get("/api/alerts/notifications"))["notifications"]
-            assert (one["state"], one["possibly_repeated"], one["log"][0]["outcome"]) == (
+            (notification,) = (await app.get("/api/alerts/notifications"))["notifications"]
+            assert (notification["state"], notification["possibly_repeated"], notification["log"][0]["outcome"]) == (
                 "sent",
                 True,
                 "sent, possibly a repeat",
             )
 
 
-async def test_a_cycle_that_fails_to_store_loses_nothing(tmp_path: Path) -> None:
+async def test_a_cycle_that_cannot_store_its_changes_loses_nothing(tmp_path: Path) -> None:
     with endpoint() as hook:
         async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
             await send_cpu(app, 0.95)
@@ -210,16 +210,16 @@ async def test_a_cycle_that_fails_to_store_loses_nothing(tmp_path: Path) -> None
             await a_webhook(app, hook.url)
             await watcher.shares.renew()
             await watcher.shares.give_up()
-            all_shards = frozenset(range(16))
-            watcher.shares.shards = all_shards
+            shards = frozenset(range(16))
+            watcher.shares.shards = shards
             with pytest.raises(Exception, match="has taken over"):
-                await watcher.cycle.run(all_shards, app.clock.now_ms())
+                await watcher.cycle.run(shards, app.clock.now_ms())
             assert (await app.get("/api/alerts/active"))["alerts"] == []
-            await watcher.look()
+            await watcher.evaluate()
             assert len(hook.received) == 1
 
 
-async def test_the_jobs_of_the_worker(tmp_path: Path) -> None:
+async def test_the_jobs_evaluate_deliver_and_delete(tmp_path: Path) -> None:
     with endpoint() as hook, endpoint() as beat:
         async with running_app(tmp_path) as app:
             settings = Settings(data_dir=tmp_path, alert_heartbeat_url=f"{beat.url}/ping/t0ken")
@@ -229,7 +229,7 @@ async def test_the_jobs_of_the_worker(tmp_path: Path) -> None:
             await send_cpu(app, 0.95)
             await a_webhook(app, hook.url)
             await evaluation.run(stopping)
-            names = [one["rule"]["name"] for one in (await app.get("/api/alerts/rules"))["rules"]]
+            names = [stored["rule"]["name"] for stored in (await app.get("/api/alerts/rules"))["rules"]]
             assert "Server down" in names
             await a_rule(app)
             app.clock.advance(10)
@@ -242,7 +242,7 @@ async def test_the_jobs_of_the_worker(tmp_path: Path) -> None:
                     await asyncio.sleep(0.01)
             await delivery.close()
             await evaluation.close()
-            assert [request.path for request in beat.received] == ["/ping/t0ken"], "once a minute, not at each cycle"
+            assert [request.path for request in beat.received] == ["/ping/t0ken"], "once a minute, not in every cycle"
             app.clock.advance(10)
             await send_cpu(app, 0.5)
             await evaluation.run(asyncio.Event())
@@ -252,7 +252,7 @@ async def test_the_jobs_of_the_worker(tmp_path: Path) -> None:
             await database.close()
 
 
-async def test_a_bad_rules_file_ends_no_alerts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_invalid_rules_file_ends_no_alerts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     bad = tmp_path / "alerts.yml"
     bad.write_text("rules:\n- {name: a, condition: {type: server_down}, fore: 1m}\n")
     async with running_app(tmp_path) as app:

@@ -1,4 +1,4 @@
-"""From a frame to what arrives at a channel, on a fake clock, over the real API and a real endpoint."""
+"""From a frame to the message at a channel, with a fake clock, the real API and a real endpoint."""
 
 import hashlib
 import hmac
@@ -13,19 +13,19 @@ from tests.support.endpoints import Endpoint, endpoint
 from tests.support.pushes import a_frame, a_push
 
 
-def told(hook: Endpoint) -> list[str]:
-    return [one.json["event"] for one in hook.received]
+def events(hook: Endpoint) -> list[str]:
+    return [request.json["event"] for request in hook.received]
 
 
 async def step(app: RunningApp, watcher, value: float | None, seconds: float = 10, **more: object) -> None:  # type: ignore[no-untyped-def]
-    """Some time passes, a frame comes or does not, the worker looks."""
+    """Some time passes, a frame arrives unless ``value`` is None, and the worker evaluates."""
     app.clock.advance(seconds)
     if value is not None:
         await send_cpu(app, value, **more)  # type: ignore[arg-type]
-    await watcher.look()
+    await watcher.evaluate()
 
 
-async def test_an_alert_from_its_first_sample_to_its_end(tmp_path: Path) -> None:
+async def test_an_alert_from_pending_to_resolved(tmp_path: Path) -> None:
     with endpoint() as hook:
         async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
             await send_cpu(app, 0.5)
@@ -34,7 +34,7 @@ async def test_an_alert_from_its_first_sample_to_its_end(tmp_path: Path) -> None
             )
             assert rule["warnings"] == []
             await a_webhook(app, hook.url)
-            await watcher.look()
+            await watcher.evaluate()
             await step(app, watcher, 0.95)
             (pending,) = (await app.get("/api/alerts/active"))["alerts"]
             assert (pending["state"], pending["fired_ms"], hook.received) == ("pending", None, [])
@@ -48,7 +48,7 @@ async def test_an_alert_from_its_first_sample_to_its_end(tmp_path: Path) -> None
             body = request.json
             assert body["title"] == "[ALERT] CPU: web-1"
             assert body["summary"] == "The latest value is 97.0 %, above the threshold of 90.0 %."
-            facts = {one["label"]: one["value"] for one in body["facts"]}
+            facts = {fact["label"]: fact["value"] for fact in body["facts"]}
             assert facts["Server"] == "web-1"
             assert facts["Metric"] == "cpu_usage_ratio"
             assert (facts["Value"], facts["Threshold"], facts["Duration"]) == ("97.0 %", "90.0 %", "20s")
@@ -60,18 +60,18 @@ async def test_an_alert_from_its_first_sample_to_its_end(tmp_path: Path) -> None
             digest = hmac.new(b"s3cret", stamp.encode() + b"." + request.body, hashlib.sha256).hexdigest()
             assert sent == f"sha256={digest}"
             await step(app, watcher, 0.5)
-            assert told(hook) == ["fired", "resolved"]
+            assert events(hook) == ["fired", "resolved"]
             assert (await app.get("/api/alerts/active"))["alerts"] == []
             record = await app.get(f"/api/alerts/{firing['id']}")
             assert record["alert"]["state"] == "resolved"
-            assert [(one["stage"], one["outcome"]) for one in record["decisions"]] == [
+            assert [(decision["stage"], decision["outcome"]) for decision in record["decisions"]] == [
                 ("send", "queued"),
                 ("record", "sent"),
                 ("send", "queued"),
                 ("record", "sent"),
             ]
             assert record["decisions"][1]["detail"] == "hook: 200 ok"
-            assert [one["state"] for one in record["notifications"]] == ["sent", "sent"]
+            assert [notification["state"] for notification in record["notifications"]] == ["sent", "sent"]
 
 
 async def test_repeat_and_acknowledge(tmp_path: Path) -> None:
@@ -83,19 +83,19 @@ async def test_repeat_and_acknowledge(tmp_path: Path) -> None:
             await step(app, watcher, 0.95)
             for _ in range(29):
                 await step(app, watcher, 0.95)
-            assert told(hook) == ["fired"]
+            assert events(hook) == ["fired"]
             await step(app, watcher, 0.99)
-            assert told(hook) == ["fired", "repeated"]
-            assert "99.0 %" in hook.received[1].json["summary"], "as it is now, not as it was when it fired"
+            assert events(hook) == ["fired", "repeated"]
+            assert "99.0 %" in hook.received[1].json["summary"], "the value of now, not of when the alert fired"
             (alert,) = (await app.get("/api/alerts/active"))["alerts"]
             page = hook.received[0].json["acknowledge_url"].removeprefix("https://monitor.example")
             shown = await app.client.get(page)
             assert "<form" in shown.text
             assert (await app.get("/api/alerts/active"))["alerts"][0]["acknowledged_ms"] is None, (
-                "looking changes nothing"
+                "opening the page changes nothing"
             )
-            done = await app.client.post(f"/api/alerts/{alert['id']}/acknowledge", json={"comment": "on it"})
-            assert (done.json()["acknowledged_comment"], done.json()["acknowledged_by"]) == (
+            acknowledged = await app.client.post(f"/api/alerts/{alert['id']}/acknowledge", json={"comment": "on it"})
+            assert (acknowledged.json()["acknowledged_comment"], acknowledged.json()["acknowledged_by"]) == (
                 "on it",
                 "tests (admin@bongsu.test)",
             )
@@ -103,9 +103,9 @@ async def test_repeat_and_acknowledge(tmp_path: Path) -> None:
             assert (await app.client.post(page + "0")).status_code == 400
             for _ in range(40):
                 await step(app, watcher, 0.95)
-            assert told(hook) == ["fired", "repeated"], "nobody is told again of what somebody looks after"
+            assert events(hook) == ["fired", "repeated"], "an acknowledged alert is not repeated"
             await step(app, watcher, 0.5)
-            assert told(hook)[-1] == "resolved"
+            assert events(hook)[-1] == "resolved"
             late = await app.client.post(f"/api/alerts/{alert['id']}/acknowledge", json={})
             assert (late.status_code, late.json()["error"]["code"]) == (409, "alert_resolved")
 
@@ -120,20 +120,20 @@ async def test_escalation_until_somebody_acknowledges(tmp_path: Path) -> None:
             await a_rule(app, escalation=steps)
             for _ in range(7):
                 await step(app, watcher, 0.95)
-            assert (told(hook), told(boss)) == (["fired"], ["escalated"])
+            assert (events(hook), events(boss)) == (["fired"], ["escalated"])
             (alert,) = (await app.get("/api/alerts/active"))["alerts"]
             database = app.application.api.state.services.database
             await database.write(lambda connection: acknowledge(connection, alert["id"], "kim", "", app.clock.now_ms()))
             for _ in range(20):
                 await step(app, watcher, 0.95)
-            assert told(boss) == ["escalated"]
+            assert events(boss) == ["escalated"]
             await step(app, watcher, 0.5)
-            assert (told(hook), told(boss)) == (["fired", "resolved"], ["escalated", "resolved"]), (
-                "all who were told hear the end"
+            assert (events(hook), events(boss)) == (["fired", "resolved"], ["escalated", "resolved"]), (
+                "every channel that was notified is told"
             )
 
 
-async def test_the_same_within_five_minutes_is_told_once(tmp_path: Path) -> None:
+async def test_an_alert_that_fires_again_within_five_minutes_is_sent_once(tmp_path: Path) -> None:
     with endpoint() as hook:
         async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
             await send_cpu(app, 0.5)
@@ -141,16 +141,18 @@ async def test_the_same_within_five_minutes_is_told_once(tmp_path: Path) -> None
             await a_webhook(app, hook.url)
             for value in (0.95, 0.5, 0.95, 0.5, 0.95):
                 await step(app, watcher, value)
-            assert told(hook) == ["fired", "resolved"]
+            assert events(hook) == ["fired", "resolved"]
             (alert,) = (await app.get("/api/alerts/active"))["alerts"]
             record = await app.get(f"/api/alerts/{alert['id']}")
-            assert [(one["stage"], one["outcome"]) for one in record["decisions"]] == [("dedupe", "held back")]
+            assert [(decision["stage"], decision["outcome"]) for decision in record["decisions"]] == [
+                ("dedupe", "held back")
+            ]
             for _ in range(26):
                 await step(app, watcher, 0.95)
-            assert told(hook) == ["fired", "resolved", "fired"], "it still fires when the window is over"
+            assert events(hook) == ["fired", "resolved", "fired"], "it still fires when the window has passed"
 
 
-async def test_a_server_that_is_down_silences_its_children(tmp_path: Path) -> None:
+async def test_a_server_that_is_down_inhibits_its_other_alerts(tmp_path: Path) -> None:
     with endpoint() as hook:
         async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
             await send_cpu(app, 0.5)
@@ -165,24 +167,26 @@ async def test_a_server_that_is_down_silences_its_children(tmp_path: Path) -> No
             await make(
                 app, "rules", {"name": "Child", "condition": silent, "no_data": {"policy": "keep"}, "repeat": "5m"}
             )
-            await watcher.look()
+            await watcher.evaluate()
             await step(app, watcher, None, 131)
-            listed = (await app.get("/api/alerts/active", state="firing"))["alerts"]
-            assert [one["rule_name"] for one in listed] == ["Down", "Child"]
+            firing = (await app.get("/api/alerts/active", state="firing"))["alerts"]
+            assert [alert["rule_name"] for alert in firing] == ["Down", "Child"]
             await a_webhook(app, hook.url)
             await step(app, watcher, None)
             (down,) = hook.received
             assert down.json["title"] == "[ALERT] Down: web-1"
             assert down.json["summary"] == "The server has not sent anything for 2m 21s (down after 2m 10s)."
-            record = await app.get(f"/api/alerts/{listed[1]['id']}")
+            record = await app.get(f"/api/alerts/{firing[1]['id']}")
             assert record["decisions"][-1]["stage"] == "inhibit"
-            assert record["decisions"][-1]["detail"] == f"the server is down: alert {listed[0]['id']} (Down)"
+            assert record["decisions"][-1]["detail"] == f"the server is down: alert {firing[0]['id']} (Down)"
             await step(app, watcher, 0.5)
             titles = sorted(request.json["title"] for request in hook.received[1:])
-            assert titles == ["[ALERT] Child: web-1", "[RESOLVED] Down: web-1"], "it is back, and the child still fires"
+            assert titles == ["[ALERT] Child: web-1", "[RESOLVED] Down: web-1"], (
+                "the server is back, and the other alert still fires"
+            )
 
 
-async def test_silences_and_maintenance(tmp_path: Path) -> None:
+async def test_a_silence_holds_alerts_back_until_it_ends(tmp_path: Path) -> None:
     with endpoint() as hook:
         async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
             await send_cpu(app, 0.5)
@@ -203,21 +207,21 @@ async def test_silences_and_maintenance(tmp_path: Path) -> None:
             assert decision["stage"] == "silence"
             assert decision["detail"] == "silence 1 until 2025-06-15T15:07:40Z: moving racks"
             await step(app, watcher, 0.95)
-            assert told(hook) == ["fired"], "what still fires at the end is told"
+            assert events(hook) == ["fired"], "an alert that still fires at the end is sent"
 
 
 async def test_alerts_of_one_rule_come_in_one_message(tmp_path: Path) -> None:
     with endpoint() as hook:
         async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
-            for number in range(12):
-                await send_cpu(app, 0.5, name=f"web-{number}")
+            for index in range(12):
+                await send_cpu(app, 0.5, name=f"web-{index}")
             await a_rule(app)
             await a_webhook(app, hook.url)
-            await watcher.look()
+            await watcher.evaluate()
             app.clock.advance(10)
-            for number in range(12):
-                await send_cpu(app, 0.95, name=f"web-{number}")
-            await watcher.look()
+            for index in range(12):
+                await send_cpu(app, 0.95, name=f"web-{index}")
+            await watcher.evaluate()
             (request,) = hook.received
             assert request.json["title"] == "[ALERT] CPU: web-0 and 11 more"
             assert request.json["others"][0] == "web-1: 95.0 %"
@@ -237,13 +241,13 @@ async def test_a_restart_neither_loses_nor_repeats(tmp_path: Path) -> None:
             async with watching(app, tmp_path) as watcher:
                 await step(app, watcher, 0.95)
                 await step(app, watcher, 0.95)
-                assert told(hook) == ["fired"], "pending since before the restart"
+                assert events(hook) == ["fired"], "pending since before the restart"
                 await watcher.shares.give_up()
             async with watching(app, tmp_path) as watcher:
                 await step(app, watcher, 0.95)
-                assert told(hook) == ["fired"]
+                assert events(hook) == ["fired"]
                 await step(app, watcher, 0.5)
-                assert told(hook) == ["fired", "resolved"]
+                assert events(hook) == ["fired", "resolved"]
 
 
 async def test_a_replayed_backlog_never_fires(tmp_path: Path) -> None:
@@ -252,27 +256,27 @@ async def test_a_replayed_backlog_never_fires(tmp_path: Path) -> None:
             await send_cpu(app, 0.5)
             await a_rule(app)
             await a_webhook(app, hook.url)
-            await watcher.look()
+            await watcher.evaluate()
             app.clock.advance(3_600)
             await send_cpu(app, 0.5)
             frames = [a_frame(app.clock.now_ms() - 1_000 * second, (0.99, 0, 0)) for second in range(3_590, 10, -10)]
             await app.push(a_push(frames))
-            await watcher.look()
+            await watcher.evaluate()
             await step(app, watcher, 0.5)
             assert hook.received == []
             assert (await app.get("/api/alerts/history"))["alerts"] == []
 
 
-async def test_a_dead_workers_shards_are_taken_over_within_30_seconds(tmp_path: Path) -> None:
+async def test_the_shards_of_a_dead_worker_are_taken_over_within_30_seconds(tmp_path: Path) -> None:
     with endpoint() as hook:
         async with running_app(tmp_path) as app, watching(app, tmp_path) as first, watching(app, tmp_path) as second:
             await send_cpu(app, 0.5)
             await a_rule(app)
             await a_webhook(app, hook.url)
-            await first.look()
-            await second.look()
-            await first.look()
-            await second.look()
+            await first.evaluate()
+            await second.evaluate()
+            await first.evaluate()
+            await second.evaluate()
             assert len(first.shares.shards) == len(second.shares.shards) == 8
             assert not first.shares.shards & second.shares.shards
             alive, dead = (first, second) if 1 not in first.shares.shards else (second, first)
@@ -283,15 +287,15 @@ async def test_a_dead_workers_shards_are_taken_over_within_30_seconds(tmp_path: 
                 waited += 10
             assert waited <= 30
             await step(app, alive, 0.95)
-            assert told(hook) == ["fired"]
-            # The one that was only held up finds out when it wants to write.
+            assert events(hook) == ["fired"]
+            # A worker that was only delayed notices when it writes.
             with pytest.raises(Exception, match="has taken over"):
                 await dead.cycle.run(dead.shares.shards, app.clock.now_ms())
-            assert told(hook) == ["fired"]
+            assert events(hook) == ["fired"]
             assert len((await app.get("/api/alerts/active"))["alerts"]) == 1
 
 
-async def test_a_rule_that_is_deleted_ends_its_alerts(tmp_path: Path) -> None:
+async def test_deleting_a_rule_ends_its_alerts(tmp_path: Path) -> None:
     with endpoint() as hook:
         async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
             await send_cpu(app, 0.5)

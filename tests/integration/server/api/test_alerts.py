@@ -1,4 +1,4 @@
-"""The alerts API: what is refused and why, what is kept secret, and what a rule would have done."""
+"""The alerts API: rules, channels, silences, previews, history, and the command line for rules."""
 
 import json
 import logging
@@ -22,20 +22,20 @@ from tests.support.repository import REPOSITORY
 NOW = 1_750_000_000_000
 
 
-async def test_rules_are_made_changed_and_deleted(tmp_path: Path) -> None:
+async def test_rules_are_created_changed_and_deleted(tmp_path: Path) -> None:
     async with running_app(tmp_path) as app:
         await send_cpu(app, 0.5)
-        made = await a_rule(app, **{"for": "1m"})
-        assert (made["rule"]["for"], made["from_file"], made["edited"]) == ("1m", False, False)
+        created = await a_rule(app, **{"for": "1m"})
+        assert (created["rule"]["for"], created["from_file"], created["edited"]) == ("1m", False, False)
         again = await app.client.post("/api/alerts/rules", json=CPU_RULE)
         assert (again.status_code, again.json()["error"]["code"]) == (409, "rule_exists")
         other = await a_rule(app, name="Other")
         taken = await app.client.put(f"/api/alerts/rules/{other['id']}", json=CPU_RULE)
         assert taken.status_code == 409
-        changed = await app.client.put(f"/api/alerts/rules/{made['id']}", json=CPU_RULE | {"severity": "critical"})
+        changed = await app.client.put(f"/api/alerts/rules/{created['id']}", json=CPU_RULE | {"severity": "critical"})
         assert (changed.status_code, changed.json()["rule"]["severity"]) == (200, "critical")
         assert (await app.client.delete(f"/api/alerts/rules/{other['id']}")).status_code == 204
-        assert [one["rule"]["name"] for one in (await app.get("/api/alerts/rules"))["rules"]] == ["CPU"]
+        assert [stored["rule"]["name"] for stored in (await app.get("/api/alerts/rules"))["rules"]] == ["CPU"]
         assert (await app.client.get(f"/api/alerts/rules/{other['id']}")).status_code == 404
         assert (await app.client.delete("/api/alerts/rules/99")).status_code == 404
 
@@ -43,9 +43,9 @@ async def test_rules_are_made_changed_and_deleted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "status", "code", "field"),
     [
-        pytest.param({"condition": {"type": "threshold", "metric": "cpu_usgae_ratio", "value": 1}}, 400, "unknown_metric", "condition.metric", id="a metric that nobody sends"),
+        pytest.param({"condition": {"type": "threshold", "metric": "cpu_usgae_ratio", "value": 1}}, 400, "unknown_metric", "condition.metric", id="a metric that no server sends"),
         pytest.param({"condition": {"type": "threshold", "metric": "cpu_usage_ratio", "value": 1, "window": "9h"}}, 422, "invalid_input", "condition.threshold", id="a window of nine hours"),
-        pytest.param({"for": "soon"}, 422, "invalid_input", "for", id="no duration"),
+        pytest.param({"for": "soon"}, 422, "invalid_input", "for", id="an invalid duration"),
         pytest.param({"name": "x" * 101}, 422, "invalid_input", "name", id="a long name"),
     ],
 )  # fmt: skip
@@ -62,13 +62,13 @@ async def test_a_rule_that_cannot_work_is_refused(
         )
 
 
-async def test_a_rule_whose_metric_is_not_sent_here_can_still_be_changed(tmp_path: Path) -> None:
+async def test_a_rule_whose_metric_no_server_sends_can_still_be_changed(tmp_path: Path) -> None:
     swap = {"name": "Swap", "condition": {"type": "threshold", "metric": "swap_usage_ratio", "value": 0.9}}
     async with running_app(tmp_path) as app:
-        made = await make(app, "rules", swap)
-        assert made["warnings"] == ["The scope covers no server at the moment."], "no server is known yet"
+        created = await make(app, "rules", swap)
+        assert created["warnings"] == ["The scope covers no server at the moment."], "no server is known yet"
         await send_cpu(app, 0.5)
-        off = await app.client.put(f"/api/alerts/rules/{made['id']}", json=swap | {"enabled": False})
+        off = await app.client.put(f"/api/alerts/rules/{created['id']}", json=swap | {"enabled": False})
         assert (off.status_code, off.json()["warnings"]) == (200, ["No server in the scope sends a matching series."])
         assert (await app.client.post("/api/alerts/rules", json=swap | {"name": "Other"})).status_code == 400
 
@@ -111,13 +111,13 @@ async def test_more_than_10_000_series_are_refused(tmp_path: Path) -> None:
         pytest.param({"condition": {"type": "threshold", "metric": "cpu_usage_ratio", "labels": {"core": "*"}, "value": 1}}, "No server in the scope sends a matching series.", id="a label that no series has"),
     ],
 )  # fmt: skip
-async def test_a_rule_that_may_not_be_meant_so_is_warned_of(tmp_path: Path, change: dict, warning: str) -> None:
+async def test_likely_mistakes_in_a_rule_are_warnings(tmp_path: Path, change: dict, warning: str) -> None:
     async with running_app(tmp_path) as app:
         await send_cpu(app, 0.5)
         assert (await a_rule(app, **change))["warnings"] == [warning]
 
 
-async def test_export_is_what_import_reads(tmp_path: Path) -> None:
+async def test_an_export_can_be_imported(tmp_path: Path) -> None:
     async with running_app(tmp_path) as app:
         await send_cpu(app, 0.5)
         await a_rule(app, scope={"tags": {"env": "prod"}}, **{"for": "5m"})
@@ -126,7 +126,7 @@ async def test_export_is_what_import_reads(tmp_path: Path) -> None:
         assert rule.document() == CPU_RULE | {"scope": {"tags": {"env": "prod"}}, "for": "5m"}
 
 
-async def test_a_file_never_overrides_what_people_did(tmp_path: Path) -> None:
+async def test_an_import_does_not_change_what_people_changed_or_deleted(tmp_path: Path) -> None:
     def rules(value: float) -> list[Any]:
         names = ("edited", "deleted", "untouched")
         condition = CPU_RULE["condition"] | {"value": value}  # type: ignore[operator]
@@ -136,19 +136,19 @@ async def test_a_file_never_overrides_what_people_did(tmp_path: Path) -> None:
         await send_cpu(app, 0.5)
         database = app.application.api.state.services.database
 
-        async def bring(value: float) -> Any:
+        async def import_with(value: float) -> Any:
             return await database.write(lambda connection: import_rules(connection, rules(value), NOW))
 
-        assert (await bring(0.9)).created == ["edited", "deleted", "untouched"]
-        listed = {one["rule"]["name"]: one for one in (await app.get("/api/alerts/rules"))["rules"]}
+        assert (await import_with(0.9)).created == ["edited", "deleted", "untouched"]
+        listed = {stored["rule"]["name"]: stored for stored in (await app.get("/api/alerts/rules"))["rules"]}
         by_hand = listed["edited"]["rule"] | {"severity": "critical"}
         edited = await app.client.put(f"/api/alerts/rules/{listed['edited']['id']}", json=by_hand)
         assert (edited.json()["from_file"], edited.json()["edited"]) == (True, True)
         await app.client.delete(f"/api/alerts/rules/{listed['deleted']['id']}")
-        done = await bring(0.8)
-        assert (done.created, done.updated, done.kept) == ([], ["untouched"], ["edited", "deleted"])
-        assert (await bring(0.8)).unchanged == ["untouched"]
-        after = {one["rule"]["name"]: one["rule"] for one in (await app.get("/api/alerts/rules"))["rules"]}
+        imported = await import_with(0.8)
+        assert (imported.created, imported.updated, imported.kept) == ([], ["untouched"], ["edited", "deleted"])
+        assert (await import_with(0.8)).unchanged == ["untouched"]
+        after = {stored["rule"]["name"]: stored["rule"] for stored in (await app.get("/api/alerts/rules"))["rules"]}
         assert {name: rule["condition"]["value"] for name, rule in after.items()} == {"edited": 0.9, "untouched": 0.8}
 
 
@@ -168,34 +168,36 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "rules[0] (a).fore" in capsys.readouterr().err
 
 
-async def test_secrets_never_come_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_secrets_are_never_returned_logged_or_stored_in_the_clear(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     secret = "xoxb-very-secret"
     with endpoint() as hook:
         async with running_app(tmp_path) as app:
             config = {"url": f"{hook.url}/{secret}", "secret": secret}
-            made = await make(app, "channels", {"name": "hook", "type": "webhook", "config": config})
-            assert (made["secrets"], made["channel"]["config"]) == (["secret", "url"], {})
+            created = await make(app, "channels", {"name": "hook", "type": "webhook", "config": config})
+            assert (created["secrets"], created["channel"]["config"]) == (["secret", "url"], {})
             wrong = await app.client.post(
                 "/api/alerts/channels", json={"name": "x", "type": "webhook", "config": config | {"nope": secret}}
             )
             assert (wrong.status_code, wrong.json()["error"]["field"]) == (400, "config.nope")
             hook.usual = (500, {}, "no")
-            test = await app.client.post(f"/api/alerts/channels/{made['id']}/test")
+            test = await app.client.post(f"/api/alerts/channels/{created['id']}/test")
             assert test.json() == {"sent": False, "answer": "The webhook answered 500: no", "retryable": True}
             changed = await app.client.put(
-                f"/api/alerts/channels/{made['id']}", json={"name": "renamed", "type": "webhook"}
+                f"/api/alerts/channels/{created['id']}", json={"name": "renamed", "type": "webhook"}
             )
             assert (changed.status_code, changed.json()["secrets"]) == (200, ["secret", "url"])
             hook.usual = (200, {}, "ok")
-            assert (await app.client.post(f"/api/alerts/channels/{made['id']}/test")).json()["sent"]
+            assert (await app.client.post(f"/api/alerts/channels/{created['id']}/test")).json()["sent"]
             assert hook.received[-1].path == f"/{secret}"
             assert hook.received[-1].json["event"] == "test"
-            seen = "".join(answer.text for answer in (wrong, test, changed))
-            seen += json.dumps(await app.get("/api/alerts/channels")) + json.dumps(made)
-            assert secret not in seen
-    ours = "".join(record.getMessage() for record in caplog.records if record.name.startswith("bongsu"))
-    assert secret not in ours
+            returned = "".join(answer.text for answer in (wrong, test, changed))
+            returned += json.dumps(await app.get("/api/alerts/channels")) + json.dumps(created)
+            assert secret not in returned
+    log = "".join(record.getMessage() for record in caplog.records if record.name.startswith("bongsu"))
+    assert secret not in log
     stored = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
     assert secret.encode() not in stored
 
@@ -203,64 +205,66 @@ async def test_secrets_never_come_back(tmp_path: Path, caplog: pytest.LogCapture
 @pytest.mark.parametrize(
     ("document", "code"),
     [
-        pytest.param({"type": "pigeon"}, "unknown_channel_type", id="no such kind"),
-        pytest.param({"type": "slack"}, "invalid_channel", id="without an address"),
-        pytest.param({"type": "email", "config": {"host": "h", "sender": "nobody", "to": ["a@b"]}}, "invalid_channel", id="a sender that is no address"),
-        pytest.param({"type": "email", "config": {"host": "h", "sender": "a@b", "to": ["a@b\r\nBcc: c@d"]}}, "invalid_channel", id="a header in an address"),
+        pytest.param({"type": "pigeon"}, "unknown_channel_type", id="an unknown type"),
+        pytest.param({"type": "slack"}, "invalid_channel", id="no webhook URL"),
+        pytest.param({"type": "email", "config": {"host": "h", "sender": "nobody", "to": ["a@b"]}}, "invalid_channel", id="a sender that is not an address"),
+        pytest.param({"type": "email", "config": {"host": "h", "sender": "a@b", "to": ["a@b\r\nBcc: c@d"]}}, "invalid_channel", id="a line break in an address"),
         pytest.param({"type": "email", "config": {"host": "h", "sender": "a@b", "to": ["a@b"], "security": "none", "password": "x"}}, "invalid_channel", id="a password without TLS"),
     ],
 )  # fmt: skip
-async def test_channels_that_are_refused(tmp_path: Path, document: dict, code: str) -> None:
+async def test_invalid_channels_are_refused(tmp_path: Path, document: dict, code: str) -> None:
     async with running_app(tmp_path) as app:
         answer = await app.client.post("/api/alerts/channels", json={"name": "c"} | document)
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
 
 
-async def test_what_waits_for_a_deleted_channel_is_dropped(tmp_path: Path) -> None:
+async def test_waiting_notifications_of_a_deleted_channel_are_dropped(tmp_path: Path) -> None:
     with endpoint() as hook:
         async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
             hook.usual = (503, {}, "later")
             await send_cpu(app, 0.95)
             await a_rule(app)
             channel = await a_webhook(app, hook.url)
-            await watcher.look()
-            assert [one["state"] for one in (await app.get("/api/alerts/notifications"))["notifications"]] == ["queued"]
+            await watcher.evaluate()
+            assert [
+                notification["state"] for notification in (await app.get("/api/alerts/notifications"))["notifications"]
+            ] == ["queued"]
             assert (await app.client.delete(f"/api/alerts/channels/{channel['id']}")).status_code == 204
-            assert [one["state"] for one in (await app.get("/api/alerts/notifications"))["notifications"]] == [
-                "dropped"
-            ]
+            assert [
+                notification["state"] for notification in (await app.get("/api/alerts/notifications"))["notifications"]
+            ] == ["dropped"]
 
 
 @pytest.mark.parametrize(
     ("document", "field"),
     [
-        pytest.param({"starts_ms": 1}, "body", id="without an end"),
-        pytest.param({"ends_ms": NOW - 1}, "ends_ms", id="over already"),
-        pytest.param({"weekly": {"start": "25:00", "duration": "1h"}}, "weekly.start", id="no time of day"),
-        pytest.param({"weekly": {"start": "02:00", "duration": "1h", "timezone": "Mars/Olympus"}}, "weekly.timezone", id="no time zone"),
+        pytest.param({"starts_ms": 1}, "body", id="no end"),
+        pytest.param({"ends_ms": NOW - 1}, "ends_ms", id="an end in the past"),
+        pytest.param({"weekly": {"start": "25:00", "duration": "1h"}}, "weekly.start", id="an invalid time of day"),
+        pytest.param({"weekly": {"start": "02:00", "duration": "1h", "timezone": "Mars/Olympus"}}, "weekly.timezone", id="an unknown time zone"),
         pytest.param({"weekly": {"start": "02:00", "duration": "8d"}}, "weekly", id="longer than a week"),
     ],
 )  # fmt: skip
-async def test_silences_that_are_refused(tmp_path: Path, document: dict, field: str) -> None:
+async def test_invalid_silences_are_refused(tmp_path: Path, document: dict, field: str) -> None:
     async with running_app(tmp_path) as app:
         answer = await app.client.post("/api/alerts/silences", json=document)
         assert answer.status_code in (400, 422)
         assert answer.json()["error"]["field"] == field
 
 
-async def test_silences_are_changed_and_ended(tmp_path: Path) -> None:
+async def test_silences_are_changed_and_deleted(tmp_path: Path) -> None:
     async with running_app(tmp_path) as app:
         weekly = {"weekly": {"days": ["sun"], "start": "15:00", "duration": "1h"}, "kind": "maintenance"}
-        made = await make(app, "silences", weekly)
-        assert made["active_until_ms"] == 1_750_003_200_000, "15:06:40 UTC on a Sunday, until 16:00"
-        moved = await app.client.put(
-            f"/api/alerts/silences/{made['id']}",
+        created = await make(app, "silences", weekly)
+        assert created["active_until_ms"] == 1_750_003_200_000, "15:06:40 UTC on a Sunday, until 16:00"
+        changed = await app.client.put(
+            f"/api/alerts/silences/{created['id']}",
             json=weekly | {"weekly": {"days": ["mon"], "start": "15:00", "duration": "1h"}},
         )
-        assert moved.json()["active_until_ms"] is None
+        assert changed.json()["active_until_ms"] is None
         assert len((await app.get("/api/alerts/silences"))["silences"]) == 1
-        assert (await app.client.delete(f"/api/alerts/silences/{made['id']}")).status_code == 204
-        assert (await app.client.get(f"/api/alerts/silences/{made['id']}")).status_code == 404
+        assert (await app.client.delete(f"/api/alerts/silences/{created['id']}")).status_code == 204
+        assert (await app.client.get(f"/api/alerts/silences/{created['id']}")).status_code == 404
 
 
 async def preview(app: Any, condition: dict, start: str = "-2h", **rule: Any) -> Any:
@@ -271,9 +275,9 @@ async def preview(app: Any, condition: dict, start: str = "-2h", **rule: Any) ->
     return answer.json()
 
 
-async def test_a_preview_says_what_the_rule_would_have_done(tmp_path: Path) -> None:
+async def test_a_preview_returns_the_alerts_that_a_rule_would_have_fired(tmp_path: Path) -> None:
     async with running_app(tmp_path) as app:
-        # 0.5 + 0.4 sin(i / 10): over 0.85 from i = 10.7 to 20.7, and again every 62.8 frames.
+        # 0.5 + 0.4 sin(i / 10): above 0.85 from i = 10.7 to 20.7, and again every 62.8 frames.
         await app.push(a_push(a_ramp(NOW - 7_200_000, 720)))
         condition = {
             "type": "threshold",
@@ -282,16 +286,16 @@ async def test_a_preview_says_what_the_rule_would_have_done(tmp_path: Path) -> N
             "window": "10s",
             "value": 0.85,
         }
-        found = await preview(app, condition)
-        assert (found["series"], found["step_ms"], found["count"]) == (1, 10_000, 4), (
-            "the fourth is flapping, and stays"
+        result = await preview(app, condition)
+        assert (result["series"], result["step_ms"], result["count"]) == (1, 10_000, 4), (
+            "the fourth is flapping and does not resolve"
         )
-        first = found["firings"][0]
+        first = result["firings"][0]
         assert first["fired_ms"] == NOW - 7_200_000 + 11 * 10_000
         assert first["resolved_ms"] == NOW - 7_200_000 + 21 * 10_000
         assert first["value"] == pytest.approx(0.5 + 0.4 * math.sin(1.1))
         assert first["since_ms"] == first["fired_ms"]
-        assert (await preview(app, condition, **{"for": "2m"}))["count"] == 0, "it is over 0.85 for 90 s only"
+        assert (await preview(app, condition, **{"for": "2m"}))["count"] == 0, "it is above 0.85 for only 90 s"
         assert (await app.get("/api/alerts/rules"))["rules"] == [], "nothing is stored"
 
 
@@ -306,16 +310,16 @@ async def test_a_preview_of_a_server_that_was_down(tmp_path: Path) -> None:
             if not 200 <= index < 300
         ]
         await app.push(a_push(frames, layouts=[uptime]))
-        found = await preview(app, {"type": "server_down", "grace": "30s"})
-        (firing,) = found["firings"]
-        assert firing["fired_ms"] == NOW - 7_200_000 + 199 * 10_000 + 140_000, "the look after 130 s of silence"
+        result = await preview(app, {"type": "server_down", "grace": "30s"})
+        (firing,) = result["firings"]
+        assert firing["fired_ms"] == NOW - 7_200_000 + 199 * 10_000 + 140_000, "the evaluation after 130 s of silence"
         assert firing["resolved_ms"] == NOW - 7_200_000 + 300 * 10_000
 
 
 async def test_a_preview_of_a_forecast(tmp_path: Path) -> None:
     async with running_app(tmp_path) as app:
         await app.push(a_push(a_ramp(NOW - 7_200_000, 720)))
-        # Memory rises by 1 KiB every 10 s: 2 MiB are reached 2,048 frames after the start, 1,328 after the last.
+        # Memory rises by 1 KiB every 10 s: it reaches 2 MiB 2,048 frames after the first, 1,328 after the last.
         condition = {
             "type": "forecast",
             "metric": "memory_used_bytes",
@@ -323,8 +327,8 @@ async def test_a_preview_of_a_forecast(tmp_path: Path) -> None:
             "value": 2 << 20,
             "within": "4h",
         }
-        found = await preview(app, condition)
-        (firing,) = found["firings"]
+        result = await preview(app, condition)
+        (firing,) = result["firings"]
         left = (2048 - (firing["fired_ms"] - (NOW - 7_200_000)) / 10_000) * 10
         assert firing["value"] == pytest.approx(left, abs=120)
         assert 4 * 3600 - 120 < left <= 4 * 3600 + 60 or firing["fired_ms"] <= NOW - 3_600_000
@@ -343,7 +347,7 @@ async def test_history_has_filters_and_pages(tmp_path: Path) -> None:
             await send_cpu(app, 0.95, name=name)
         await a_rule(app)
         await a_rule(app, name="Database", severity="critical", scope={"names": ["db-*"]})
-        await watcher.look()
+        await watcher.evaluate()
         app.clock.advance(1)
         listed = await app.get("/api/alerts/history", limit=3)
         rest = await app.get("/api/alerts/history", limit=3, cursor=listed["next"])
@@ -353,7 +357,7 @@ async def test_history_has_filters_and_pages(tmp_path: Path) -> None:
         assert len((await app.get("/api/alerts/history", server=[1, 2]))["alerts"]) == 2
         assert (await app.get("/api/alerts/history", state="resolved"))["alerts"] == []
         assert (await app.get("/api/alerts/history", start="-2h", end="-1h"))["alerts"] == []
-        assert [one["severity"] for one in (await app.get("/api/alerts/active"))["alerts"]] == ["critical"] + 3 * [
+        assert [alert["severity"] for alert in (await app.get("/api/alerts/active"))["alerts"]] == ["critical"] + 3 * [
             "warning"
         ]
         record = await app.get(f"/api/alerts/{listed['alerts'][0]['id']}", language="ko")
