@@ -1,9 +1,9 @@
-"""Evaluating rules: 1,000 servers x 150 series x 50 rules, a frame of each server between two cycles.
+"""Evaluates 50 rules for 1,000 servers with 150 series each, with one frame of each server between two cycles.
 
-Frames are written as ingest writes them, into a SQLite file; a cycle then reads what is new, evaluates every rule and
-stores what changed. Half of the rules look at one series a server, half at several; all have windows of 5 to 15
-minutes; one in a hundred of the samples breaches. ``until_post``: from the commit of a crossing sample to the channel's
-POST, over a real worker process with its interval of 10 s.
+Frames are written to a SQLite file as ingest writes them. A cycle then reads the new frames, evaluates every rule and
+stores what changed. The rules have windows of 5 to 15 minutes; one of them covers 32 series of each server and breaches
+on one server in a hundred. ``until_post`` is the time from the commit of a sample that crosses a threshold to the POST
+to a channel, with a real worker process and its interval of 10 s.
 """
 
 import asyncio
@@ -42,8 +42,8 @@ INTERVAL_MS = 10_000
 FUNCTIONS = ("avg", "min", "max", "last", "sum", "rate", "increase")
 
 
-class TurnedClock:
-    """Ten seconds a cycle, however long that takes."""
+class SteppedClock:
+    """A clock that moves by one interval per cycle, however long the cycle takes."""
 
     def __init__(self, now_ms: int) -> None:
         self._now_ms = now_ms
@@ -54,12 +54,12 @@ class TurnedClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
-    def turn(self) -> None:
+    def step(self) -> None:
         self._now_ms += INTERVAL_MS
 
 
 def the_layout() -> Layout:
-    """The capture's 150 series; 32 of them are one metric with labels, as cores and mounts are."""
+    """The 150 series of the capture, with 32 of them replaced by one metric with labels, as for cores and mounts."""
     series = list(capture.layout().series)
     for index in range(32):
         series[100 + index] = Series("bench_core_ratio", (("core", str(index)),), "ratio")
@@ -67,14 +67,14 @@ def the_layout() -> Layout:
 
 
 async def fill(database: Database, servers: int, rules: int, now_ms: int) -> None:
-    """Servers, their layout and history, and rules."""
+    """Adds servers with a layout and history, and rules."""
     await database.write(upgrade)
     layout = the_layout()
     values = capture.rows(40)
     values[:, 100:132] = 0.5
-    for number in range(servers):
-        agent = AgentIdentity(f"bench-{number:06d}", f"bench-{number}", "1", INTERVAL_MS)
-        frames = [Frame(layout.id, now_ms - INTERVAL_MS * (40 - index), values[index].tobytes()) for index in range(40)]
+    for index in range(servers):
+        agent = AgentIdentity(f"bench-{index:06d}", f"bench-{index}", "1", INTERVAL_MS)
+        frames = [Frame(layout.id, now_ms - INTERVAL_MS * (40 - row), values[row].tobytes()) for row in range(40)]
 
         def write(connection, agent=agent, frames=frames) -> None:
             record = add_server(connection, agent, HostFacts(), now_ms)
@@ -82,42 +82,42 @@ async def fill(database: Database, servers: int, rules: int, now_ms: int) -> Non
 
         await database.write(write)
     names = [series.metric for series in layout.series[:100]]
-    for number in range(rules):
-        metric = "bench_core_ratio" if number % 10 == 9 else names[number * 2 % 100]
-        labels = {"core": f"{number % 4}"} if metric == "bench_core_ratio" else {}
-        condition = {"type": "threshold", "metric": metric, "labels": labels, "function": FUNCTIONS[number % 7]}
-        condition |= {"window": ("5m", "10m", "15m")[number % 3], "value": 1e300}
-        rule = parse_rule({"name": f"rule {number}", "condition": condition, "for": "30s"})
+    for index in range(rules):
+        metric = "bench_core_ratio" if index % 10 == 9 else names[index * 2 % 100]
+        labels = {"core": f"{index % 4}"} if metric == "bench_core_ratio" else {}
+        condition = {"type": "threshold", "metric": metric, "labels": labels, "function": FUNCTIONS[index % 7]}
+        condition |= {"window": ("5m", "10m", "15m")[index % 3], "value": 1e300}
+        rule = parse_rule({"name": f"rule {index}", "condition": condition, "for": "30s"})
         await database.write(lambda connection, rule=rule: add_rule(connection, rule, now_ms))
-    for kind in ({"type": "server_down"}, {"type": "threshold", "metric": "bench_core_ratio", "value": 2.0}):
-        rule = parse_rule({"name": str(kind), "condition": kind})
+    for condition in ({"type": "server_down"}, {"type": "threshold", "metric": "bench_core_ratio", "value": 2.0}):
+        rule = parse_rule({"name": str(condition), "condition": condition})
         await database.write(lambda connection, rule=rule: add_rule(connection, rule, now_ms))
 
 
 async def cycles(servers: int, rules: int, count: int) -> dict[str, float]:
-    """Milliseconds of a cycle."""
+    """Measures how long a cycle takes."""
     with tempfile.TemporaryDirectory() as folder:
-        clock = TurnedClock(int(time.time() * 1000) // INTERVAL_MS * INTERVAL_MS)
+        clock = SteppedClock(int(time.time() * 1000) // INTERVAL_MS * INTERVAL_MS)
         database = SqliteDatabase(Path(folder) / "bongsu.db")
         await fill(database, servers, rules - 2, clock.now_ms())
         shares = Shares("alerts", database, clock)
         cycle = Cycle(DatabaseStore(database, shares), DatabaseSource(database, Limits()))
         began = time.perf_counter()
-        starting = 0
-        while cycle.fleet.unfilled() or not starting:
+        first_cycles = 0
+        while cycle.fleet.unfilled() or not first_cycles:
             await shares.renew()
             await cycle.run(shares.mine, clock.now_ms())
-            starting += 1
+            first_cycles += 1
         ready = time.perf_counter() - began
         layout, took, cpu = the_layout(), [], []
-        for turn in range(count):
-            clock.turn()
-            values = capture.rows(1, start=40 + turn)[0]
+        for cycle_index in range(count):
+            clock.step()
+            values = capture.rows(1, start=40 + cycle_index)[0]
             batches = []
-            for number in range(1, servers + 1):
-                mine = values.copy()
-                mine[100:132] = 3.0 if number % 100 == turn % 100 else 0.5
-                batches.append(Batch(number, [Frame(layout.id, clock.now_ms(), mine.tobytes())]))
+            for server_id in range(1, servers + 1):
+                row = values.copy()
+                row[100:132] = 3.0 if server_id % 100 == cycle_index % 100 else 0.5
+                batches.append(Batch(server_id, [Frame(layout.id, clock.now_ms(), row.tobytes())]))
             await database.write(lambda connection, batches=batches: store(connection, batches))
             began, used = time.perf_counter(), time.process_time()
             await shares.renew()
@@ -139,7 +139,7 @@ async def cycles(servers: int, rules: int, count: int) -> dict[str, float]:
 
 
 async def until_post(rounds: int) -> dict[str, float]:
-    """Seconds from the commit of a crossing sample to the POST, with a real worker."""
+    """Measures the seconds from the commit of a sample that crosses a threshold to the POST, with a real worker."""
     layout = Layout.of((Series("bench_ratio", (), "ratio"),))
     waited = []
     with tempfile.TemporaryDirectory() as folder, endpoint() as hook:
@@ -153,11 +153,11 @@ async def until_post(rounds: int) -> dict[str, float]:
 
         def prepare(connection) -> None:
             store_channel(connection, None, "hook", "webhook", document, secrets, 0)
-            for number in range(rounds):
-                agent = AgentIdentity(f"bench-{number:06d}", f"bench-{number}", "1", INTERVAL_MS)
+            for index in range(rounds):
+                agent = AgentIdentity(f"bench-{index:06d}", f"bench-{index}", "1", INTERVAL_MS)
                 add_server(connection, agent, HostFacts(), clock.now_ms())
                 frame = Frame(layout.id, clock.now_ms(), pack([0.5]))
-                store(connection, [Batch(number + 1, [frame], [layout])])
+                store(connection, [Batch(index + 1, [frame], [layout])])
             add_rule(connection, parse_rule({"name": "r", "group_by": "series", "condition": condition}), 0)
 
         await database.write(prepare)
@@ -166,12 +166,12 @@ async def until_post(rounds: int) -> dict[str, float]:
         worker = subprocess.Popen(command, env=environment)
         try:
             await asyncio.sleep(15)
-            for number in range(rounds):
-                # At another moment of the interval each time.
-                await asyncio.sleep(1 + number * 3.7 % 10)
+            for index in range(rounds):
+                # At a different point of the interval each time.
+                await asyncio.sleep(1 + index * 3.7 % 10)
                 arrived = len(hook.received)
                 frame = Frame(layout.id, clock.now_ms(), pack([0.95]))
-                batch = Batch(number + 1, [frame])
+                batch = Batch(index + 1, [frame])
                 await database.write(lambda connection, batch=batch: store(connection, [batch]))
                 began = time.perf_counter()
                 while len(hook.received) == arrived and time.perf_counter() - began < 60:
@@ -189,7 +189,7 @@ def main() -> None:
     options.add_argument("--servers", type=int, default=1_000)
     options.add_argument("--rules", type=int, default=50)
     options.add_argument("--cycles", type=int, default=30)
-    options.add_argument("--rounds", type=int, default=12, help="of until_post, 12 s each; 0: none")
+    options.add_argument("--rounds", type=int, default=12, help="rounds of until_post, 12 s each; 0: skip it")
     chosen = options.parse_args()
     results = asyncio.run(cycles(chosen.servers, chosen.rules, chosen.cycles))
     if chosen.rounds:

@@ -38,7 +38,9 @@ class SmsConfig(ChannelConfig):
         description="A number, a name of up to 11 letters, or a messaging service (MG...).",
     )
     to: list[str] = Field(min_length=1, max_length=10, description="Phone numbers, for example +821012345678.")
-    parts: int = Field(2, ge=1, le=6, description="The most parts of one SMS; the service charges for each.")
+    parts: int = Field(
+        2, ge=1, le=6, description="The largest number of parts of one SMS; the service charges for each."
+    )
     api_url: str = Field("https://api.twilio.com", pattern=r"^https?://\S+$")
 
 
@@ -57,7 +59,7 @@ def parts_of(text: str) -> int:
 
 
 def shorten(text: str, link: str, parts: int) -> str:
-    """The text, cut so that it and its link shorten into ``parts``. One Hangul syllable makes the whole SMS UCS-2."""
+    """The text, cut so that it and its link fit into ``parts``. One Hangul syllable makes the whole SMS UCS-2."""
     whole = f"{text} {link}".strip()
     if parts_of(whole) <= parts:
         return whole
