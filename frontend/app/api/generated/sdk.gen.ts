@@ -504,9 +504,9 @@ export const getCompleteness = <ThrowOnError extends boolean = false>(options?: 
 });
 
 /**
- * All rules
+ * List rules
  *
- * By name. `warnings` are given when a rule is stored, not here.
+ * Lists rules by name. `warnings` are empty here; they are returned when a rule is created or changed.
  */
 export const listAlertRules = <ThrowOnError extends boolean = false>(options?: Options<ListAlertRulesData, ThrowOnError>): RequestResult<ListAlertRulesResponses, ListAlertRulesErrors, ThrowOnError> => (options?.client ?? client).get<ListAlertRulesResponses, ListAlertRulesErrors, ThrowOnError>({
     responseType: 'json',
@@ -516,9 +516,9 @@ export const listAlertRules = <ThrowOnError extends boolean = false>(options?: O
 });
 
 /**
- * Make a rule
+ * Create a rule
  *
- * Refused when the name is taken, or when it cannot work: an unknown metric, more than 10,000 series.
+ * Refuses a name that is taken and a rule that cannot work: an unknown metric, more than 10,000 series.
  */
 export const createAlertRule = <ThrowOnError extends boolean = false>(options: Options<CreateAlertRuleData, ThrowOnError>): RequestResult<CreateAlertRuleResponses, CreateAlertRuleErrors, ThrowOnError> => (options.client ?? client).post<CreateAlertRuleResponses, CreateAlertRuleErrors, ThrowOnError>({
     responseType: 'json',
@@ -532,9 +532,9 @@ export const createAlertRule = <ThrowOnError extends boolean = false>(options: O
 });
 
 /**
- * All rules as YAML
+ * Export rules as YAML
  *
- * In the form of `config/alerts.yml`: what is exported is what `bongsu rules import` reads.
+ * Exports all rules in the format of `config/alerts.yml`, which `bongsu rules import` reads.
  */
 export const exportAlertRules = <ThrowOnError extends boolean = false>(options?: Options<ExportAlertRulesData, ThrowOnError>): RequestResult<ExportAlertRulesResponses, ExportAlertRulesErrors, ThrowOnError> => (options?.client ?? client).get<ExportAlertRulesResponses, ExportAlertRulesErrors, ThrowOnError>({
     responseType: 'text',
@@ -544,10 +544,11 @@ export const exportAlertRules = <ThrowOnError extends boolean = false>(options?:
 });
 
 /**
- * When would this rule have fired?
+ * Preview a rule
  *
- * Runs the rule over stored history with the same engine, before it is stored. At most 31 days and 1,500 looks, so
- * over a long range it looks less often than in life.
+ * Runs a rule over stored history with the engine of the worker, and returns the alerts that it would have fired.
+ * The rule need not be stored. A preview covers at most 31 days with 1,500 evaluations, so over a long range it
+ * evaluates less often than the worker.
  */
 export const previewAlertRule = <ThrowOnError extends boolean = false>(options: Options<PreviewAlertRuleData, ThrowOnError>): RequestResult<PreviewAlertRuleResponses, PreviewAlertRuleErrors, ThrowOnError> => (options.client ?? client).post<PreviewAlertRuleResponses, PreviewAlertRuleErrors, ThrowOnError>({
     responseType: 'json',
@@ -563,7 +564,7 @@ export const previewAlertRule = <ThrowOnError extends boolean = false>(options: 
 /**
  * Delete a rule
  *
- * Its alerts end. A rule of the rules file stays deleted over restarts.
+ * Ends its alerts. A rule that was imported from a file stays deleted after a restart.
  */
 export const deleteAlertRule = <ThrowOnError extends boolean = false>(options: Options<DeleteAlertRuleData, ThrowOnError>): RequestResult<DeleteAlertRuleResponses, DeleteAlertRuleErrors, ThrowOnError> => (options.client ?? client).delete<DeleteAlertRuleResponses, DeleteAlertRuleErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -572,9 +573,9 @@ export const deleteAlertRule = <ThrowOnError extends boolean = false>(options: O
 });
 
 /**
- * One rule
+ * Get a rule
  *
- * As stored.
+ * `warnings` are empty here; they are returned when a rule is created or changed.
  */
 export const getAlertRule = <ThrowOnError extends boolean = false>(options: Options<GetAlertRuleData, ThrowOnError>): RequestResult<GetAlertRuleResponses, GetAlertRuleErrors, ThrowOnError> => (options.client ?? client).get<GetAlertRuleResponses, GetAlertRuleErrors, ThrowOnError>({
     responseType: 'json',
@@ -586,7 +587,7 @@ export const getAlertRule = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * Change a rule
  *
- * The whole rule. Alerts of series that it no longer covers end; the others go on.
+ * Replaces the rule. Alerts of series that it no longer covers end; other alerts continue.
  */
 export const changeAlertRule = <ThrowOnError extends boolean = false>(options: Options<ChangeAlertRuleData, ThrowOnError>): RequestResult<ChangeAlertRuleResponses, ChangeAlertRuleErrors, ThrowOnError> => (options.client ?? client).put<ChangeAlertRuleResponses, ChangeAlertRuleErrors, ThrowOnError>({
     responseType: 'json',
@@ -600,9 +601,9 @@ export const changeAlertRule = <ThrowOnError extends boolean = false>(options: O
 });
 
 /**
- * Silences and maintenance windows
+ * List silences
  *
- * Those that are in force or will be.
+ * Lists silences and maintenance windows that are active or will be, newest first.
  */
 export const listSilences = <ThrowOnError extends boolean = false>(options?: Options<ListSilencesData, ThrowOnError>): RequestResult<ListSilencesResponses, ListSilencesErrors, ThrowOnError> => (options?.client ?? client).get<ListSilencesResponses, ListSilencesErrors, ThrowOnError>({
     responseType: 'json',
@@ -612,9 +613,9 @@ export const listSilences = <ThrowOnError extends boolean = false>(options?: Opt
 });
 
 /**
- * Silence alerts for some time
+ * Create a silence
  *
- * Alerts go on, and are recorded; nobody is told. What still fires at the end is told then.
+ * Alerts still fire and are recorded, but nobody is notified. Alerts that still fire at the end are sent then.
  */
 export const createSilence = <ThrowOnError extends boolean = false>(options: Options<CreateSilenceData, ThrowOnError>): RequestResult<CreateSilenceResponses, CreateSilenceErrors, ThrowOnError> => (options.client ?? client).post<CreateSilenceResponses, CreateSilenceErrors, ThrowOnError>({
     responseType: 'json',
@@ -628,9 +629,9 @@ export const createSilence = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * End a silence
+ * Delete a silence
  *
- * At once: what still fires is told at the next look.
+ * Takes effect at once: alerts that still fire are sent after the next evaluation.
  */
 export const deleteSilence = <ThrowOnError extends boolean = false>(options: Options<DeleteSilenceData, ThrowOnError>): RequestResult<DeleteSilenceResponses, DeleteSilenceErrors, ThrowOnError> => (options.client ?? client).delete<DeleteSilenceResponses, DeleteSilenceErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -639,9 +640,7 @@ export const deleteSilence = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * One silence
- *
- * As stored.
+ * Get a silence
  */
 export const getSilence = <ThrowOnError extends boolean = false>(options: Options<GetSilenceData, ThrowOnError>): RequestResult<GetSilenceResponses, GetSilenceErrors, ThrowOnError> => (options.client ?? client).get<GetSilenceResponses, GetSilenceErrors, ThrowOnError>({
     responseType: 'json',
@@ -653,7 +652,7 @@ export const getSilence = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Change a silence
  *
- * The whole of it.
+ * Replaces the silence.
  */
 export const changeSilence = <ThrowOnError extends boolean = false>(options: Options<ChangeSilenceData, ThrowOnError>): RequestResult<ChangeSilenceResponses, ChangeSilenceErrors, ThrowOnError> => (options.client ?? client).put<ChangeSilenceResponses, ChangeSilenceErrors, ThrowOnError>({
     responseType: 'json',
@@ -667,9 +666,9 @@ export const changeSilence = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * All channels
+ * List channels
  *
- * By name.
+ * Lists channels by name.
  */
 export const listChannels = <ThrowOnError extends boolean = false>(options?: Options<ListChannelsData, ThrowOnError>): RequestResult<ListChannelsResponses, ListChannelsErrors, ThrowOnError> => (options?.client ?? client).get<ListChannelsResponses, ListChannelsErrors, ThrowOnError>({
     responseType: 'json',
@@ -679,9 +678,9 @@ export const listChannels = <ThrowOnError extends boolean = false>(options?: Opt
 });
 
 /**
- * Make a channel
+ * Create a channel
  *
- * Secret settings are stored encrypted and never come back.
+ * Secret settings are stored encrypted and never returned.
  */
 export const createChannel = <ThrowOnError extends boolean = false>(options: Options<CreateChannelData, ThrowOnError>): RequestResult<CreateChannelResponses, CreateChannelErrors, ThrowOnError> => (options.client ?? client).post<CreateChannelResponses, CreateChannelErrors, ThrowOnError>({
     responseType: 'json',
@@ -697,7 +696,7 @@ export const createChannel = <ThrowOnError extends boolean = false>(options: Opt
 /**
  * Delete a channel
  *
- * What still waits for it is dropped, and says so.
+ * Notifications that are waiting for the channel are dropped.
  */
 export const deleteChannel = <ThrowOnError extends boolean = false>(options: Options<DeleteChannelData, ThrowOnError>): RequestResult<DeleteChannelResponses, DeleteChannelErrors, ThrowOnError> => (options.client ?? client).delete<DeleteChannelResponses, DeleteChannelErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -706,9 +705,9 @@ export const deleteChannel = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * One channel
+ * Get a channel
  *
- * Without its secrets.
+ * Returns the channel without its secrets.
  */
 export const getChannel = <ThrowOnError extends boolean = false>(options: Options<GetChannelData, ThrowOnError>): RequestResult<GetChannelResponses, GetChannelErrors, ThrowOnError> => (options.client ?? client).get<GetChannelResponses, GetChannelErrors, ThrowOnError>({
     responseType: 'json',
@@ -720,7 +719,7 @@ export const getChannel = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Change a channel
  *
- * The whole of it, but secret settings that are left out stay as they are.
+ * Replaces the channel. Secret settings that are omitted do not change.
  */
 export const changeChannel = <ThrowOnError extends boolean = false>(options: Options<ChangeChannelData, ThrowOnError>): RequestResult<ChangeChannelResponses, ChangeChannelErrors, ThrowOnError> => (options.client ?? client).put<ChangeChannelResponses, ChangeChannelErrors, ThrowOnError>({
     responseType: 'json',
@@ -736,7 +735,7 @@ export const changeChannel = <ThrowOnError extends boolean = false>(options: Opt
 /**
  * Send a test message
  *
- * At once, and once: the answer is what the channel's service said.
+ * Sends a test message now, without retries, and returns what the service answered.
  */
 export const testChannel = <ThrowOnError extends boolean = false>(options: Options<TestChannelData, ThrowOnError>): RequestResult<TestChannelResponses, TestChannelErrors, ThrowOnError> => (options.client ?? client).post<TestChannelResponses, TestChannelErrors, ThrowOnError>({
     responseType: 'json',
@@ -746,9 +745,9 @@ export const testChannel = <ThrowOnError extends boolean = false>(options: Optio
 });
 
 /**
- * What was sent, waits, or was given up
+ * List notifications
  *
- * With what each attempt came to.
+ * Lists notifications with the outcome of each attempt, newest first.
  */
 export const listAlertNotifications = <ThrowOnError extends boolean = false>(options?: Options<ListAlertNotificationsData, ThrowOnError>): RequestResult<ListAlertNotificationsResponses, ListAlertNotificationsErrors, ThrowOnError> => (options?.client ?? client).get<ListAlertNotificationsResponses, ListAlertNotificationsErrors, ThrowOnError>({
     responseType: 'json',
@@ -760,7 +759,7 @@ export const listAlertNotifications = <ThrowOnError extends boolean = false>(opt
 /**
  * Send a dead letter again
  *
- * Back into the queue, with all attempts before it.
+ * Queues the notification again, with a full number of attempts.
  */
 export const sendAlertNotificationAgain = <ThrowOnError extends boolean = false>(options: Options<SendAlertNotificationAgainData, ThrowOnError>): RequestResult<SendAlertNotificationAgainResponses, SendAlertNotificationAgainErrors, ThrowOnError> => (options.client ?? client).post<SendAlertNotificationAgainResponses, SendAlertNotificationAgainErrors, ThrowOnError>({
     responseType: 'json',
@@ -770,9 +769,9 @@ export const sendAlertNotificationAgain = <ThrowOnError extends boolean = false>
 });
 
 /**
- * The page behind a message's link
+ * Show the page to acknowledge an alert
  *
- * Changes nothing: scanners of mail follow links.
+ * Changes nothing, because mail scanners follow links. The page has a button that acknowledges the alert.
  */
 export const showAcknowledge = <ThrowOnError extends boolean = false>(options: Options<ShowAcknowledgeData, ThrowOnError>): RequestResult<ShowAcknowledgeResponses, ShowAcknowledgeErrors, ThrowOnError> => (options.client ?? client).get<ShowAcknowledgeResponses, ShowAcknowledgeErrors, ThrowOnError>({
     responseType: 'text',
@@ -781,9 +780,9 @@ export const showAcknowledge = <ThrowOnError extends boolean = false>(options: O
 });
 
 /**
- * Acknowledge by link
+ * Acknowledge an alert by its link
  *
- * The button of the page.
+ * Called by the button of the page. Ends repeats and escalation of the alert.
  */
 export const acknowledgeByLink = <ThrowOnError extends boolean = false>(options: Options<AcknowledgeByLinkData, ThrowOnError>): RequestResult<AcknowledgeByLinkResponses, AcknowledgeByLinkErrors, ThrowOnError> => (options.client ?? client).post<AcknowledgeByLinkResponses, AcknowledgeByLinkErrors, ThrowOnError>({
     responseType: 'text',
@@ -792,9 +791,9 @@ export const acknowledgeByLink = <ThrowOnError extends boolean = false>(options:
 });
 
 /**
- * What fires, or is about to
+ * List active alerts
  *
- * The most urgent first.
+ * Lists pending and firing alerts, most urgent first.
  */
 export const listActiveAlerts = <ThrowOnError extends boolean = false>(options?: Options<ListActiveAlertsData, ThrowOnError>): RequestResult<ListActiveAlertsResponses, ListActiveAlertsErrors, ThrowOnError> => (options?.client ?? client).get<ListActiveAlertsResponses, ListActiveAlertsErrors, ThrowOnError>({
     responseType: 'json',
@@ -804,9 +803,9 @@ export const listActiveAlerts = <ThrowOnError extends boolean = false>(options?:
 });
 
 /**
- * What fired
+ * List the history of alerts
  *
- * Alerts that began in the range, the newest first, those that still fire as well.
+ * Lists alerts that began in the range, newest first, including those that are still active.
  */
 export const listAlertHistory = <ThrowOnError extends boolean = false>(options?: Options<ListAlertHistoryData, ThrowOnError>): RequestResult<ListAlertHistoryResponses, ListAlertHistoryErrors, ThrowOnError> => (options?.client ?? client).get<ListAlertHistoryResponses, ListAlertHistoryErrors, ThrowOnError>({
     responseType: 'json',
@@ -816,9 +815,9 @@ export const listAlertHistory = <ThrowOnError extends boolean = false>(options?:
 });
 
 /**
- * All about one alert
+ * Get an alert
  *
- * Why it fires, what ran at that moment, who was told and what their service answered, or why nobody was.
+ * Returns the alert with its cause, the top processes at that moment, and all notifications and decisions.
  */
 export const getAlert = <ThrowOnError extends boolean = false>(options: Options<GetAlertData, ThrowOnError>): RequestResult<GetAlertResponses, GetAlertErrors, ThrowOnError> => (options.client ?? client).get<GetAlertResponses, GetAlertErrors, ThrowOnError>({
     responseType: 'json',
@@ -828,9 +827,9 @@ export const getAlert = <ThrowOnError extends boolean = false>(options: Options<
 });
 
 /**
- * Say that you look after it
+ * Acknowledge an alert
  *
- * It is not repeated and does not escalate any more. The first one to say so is recorded.
+ * Ends repeats and escalation. If the alert is already acknowledged, the first acknowledgement stays.
  */
 export const acknowledgeAlert = <ThrowOnError extends boolean = false>(options: Options<AcknowledgeAlertData, ThrowOnError>): RequestResult<AcknowledgeAlertResponses, AcknowledgeAlertErrors, ThrowOnError> => (options.client ?? client).post<AcknowledgeAlertResponses, AcknowledgeAlertErrors, ThrowOnError>({
     responseType: 'json',

@@ -19,7 +19,7 @@ export type AccountSessions = {
 /**
  * Acknowledge
  *
- * Who looks after it may say so.
+ * An acknowledgement.
  */
 export type Acknowledge = {
     /**
@@ -50,7 +50,7 @@ export type Aggregation = 'avg' | 'min' | 'max' | 'sum' | 'last' | 'count' | 'ra
 /**
  * AlertInfo
  *
- * An alert: one rule, one series, from pending to resolved.
+ * An alert: one series that breaches one rule, from pending to firing to resolved.
  */
 export type AlertInfo = {
     /**
@@ -69,7 +69,7 @@ export type AlertInfo = {
     /**
      * Priority
      *
-     * 1 goes first.
+     * 1 is the most urgent.
      */
     priority: number;
     /**
@@ -99,7 +99,7 @@ export type AlertInfo = {
     /**
      * Since Ms
      *
-     * When the condition began to hold.
+     * When the breach began.
      */
     since_ms: number;
     /**
@@ -113,7 +113,7 @@ export type AlertInfo = {
     /**
      * Value
      *
-     * When it last changed state, or was told.
+     * The value at the last change of state or notification.
      */
     value: number | null;
     /**
@@ -129,7 +129,7 @@ export type AlertInfo = {
     /**
      * Flapping
      *
-     * It came and went; it ends after 15 minutes of quiet.
+     * It fired several times within an hour; it resolves after 15 minutes without a breach.
      */
     flapping: boolean;
     /**
@@ -147,7 +147,7 @@ export type AlertInfo = {
     /**
      * Notified Ms
      *
-     * When a notification was last queued; null: nobody was told.
+     * When a notification was last queued; null: never.
      */
     notified_ms: number | null;
 };
@@ -155,14 +155,14 @@ export type AlertInfo = {
 /**
  * AlertRecord
  *
- * All about one alert.
+ * An alert with everything that is known about it.
  */
 export type AlertRecord = {
     alert: AlertInfo;
     /**
      * Summary
      *
-     * One sentence, in the language asked for.
+     * One sentence in the requested language.
      */
     summary: string;
     /**
@@ -172,7 +172,7 @@ export type AlertRecord = {
     /**
      * Trend Per Hour
      *
-     * Change of the metric in an hour.
+     * Change of the metric per hour; null: unknown.
      */
     trend_per_hour: number | null;
     /**
@@ -186,7 +186,7 @@ export type AlertRecord = {
     /**
      * Decisions
      *
-     * Each stage's decisions, oldest first.
+     * The decisions of all stages, oldest first.
      */
     decisions: Array<DecisionInfo>;
     /**
@@ -208,7 +208,7 @@ export type Alerts = {
     /**
      * Next
      *
-     * Pass it as `cursor` for the next page; null on the last.
+     * Pass it as `cursor` for the next page; null on the last page.
      */
     next: string | null;
 };
@@ -271,7 +271,7 @@ export type ApiTokens = {
 /**
  * Attempt
  *
- * One try to send.
+ * An attempt to send a notification.
  */
 export type Attempt = {
     /**
@@ -285,7 +285,7 @@ export type Attempt = {
     /**
      * Detail
      *
-     * What the channel's service answered.
+     * What the service answered.
      */
     detail: string;
 };
@@ -418,7 +418,7 @@ export type CatalogMetric = {
 /**
  * Change
  *
- * How much the function's value differs from what it was some time ago.
+ * The difference between a function's value now and some time ago.
  */
 export type Change = {
     /**
@@ -428,7 +428,7 @@ export type Change = {
     /**
      * Labels
      *
-     * Label name to a pattern as in a shell (`/data*`); all must match.
+     * Label names and shell patterns (`/data*`); all must match.
      */
     labels?: {
         [key: string]: string;
@@ -436,7 +436,7 @@ export type Change = {
     /**
      * Without Labels
      *
-     * Series that match any of these are left out.
+     * Label names and shell patterns; series that match any are excluded.
      */
     without_labels?: {
         [key: string]: string;
@@ -453,13 +453,13 @@ export type Change = {
     /**
      * Over
      *
-     * Compared with the window that ended so long ago.
+     * How long ago the window ended that the value is compared with.
      */
     over?: string;
     /**
      * Relative
      *
-     * As a share of the earlier value: 0.5 is half as much again.
+     * Compare the ratio to the earlier value: 0.5 is a rise by half.
      */
     relative?: boolean;
     operator?: Operator;
@@ -476,7 +476,7 @@ export type Change = {
 /**
  * ChannelInfo
  *
- * A channel as stored, without its secrets.
+ * A channel, without its secrets.
  */
 export type ChannelInfo = {
     /**
@@ -487,13 +487,13 @@ export type ChannelInfo = {
     /**
      * Secrets
      *
-     * Names of the secret settings that are set; their values are never shown.
+     * The names of the secret settings that are set; their values are never shown.
      */
     secrets: Array<string>;
     /**
      * Problem
      *
-     * Why it cannot be used, such as another secret key than it was made with.
+     * Why it cannot be used, for example because the secret key has changed; null: it can.
      */
     problem: string | null;
     /**
@@ -509,7 +509,7 @@ export type ChannelInfo = {
 /**
  * ChannelSettings
  *
- * What everybody may see of a channel, beside its kind's own settings.
+ * A channel: the settings that all types share, and `config` with those of its type.
  */
 export type ChannelSettings = {
     /**
@@ -529,7 +529,7 @@ export type ChannelSettings = {
     /**
      * Default
      *
-     * Told of every rule that names no channels.
+     * Gets the alerts of rules that name no channel.
      */
     default?: boolean;
     /**
@@ -548,7 +548,7 @@ export type ChannelSettings = {
     /**
      * Config
      *
-     * Settings of this kind of channel; see docs/alerts.md.
+     * Settings of this type of channel; see docs/alerts.md.
      */
     config?: {
         [key: string]: unknown;
@@ -815,7 +815,7 @@ export type CurrentServer = {
 /**
  * DecisionInfo
  *
- * What a stage did with the alert, and why.
+ * What a stage of the notification pipeline did with the alert, and why.
  */
 export type DecisionInfo = {
     /**
@@ -961,13 +961,13 @@ export type ErrorDetail = {
 /**
  * Escalation
  *
- * Who else is told when nobody acknowledges.
+ * Whom else to notify when nobody acknowledges.
  */
 export type Escalation = {
     /**
      * After
      *
-     * So long after the alert fired.
+     * Time since the alert fired.
      */
     after: string;
     /**
@@ -986,7 +986,7 @@ export type Event = 'fired' | 'repeated' | 'escalated' | 'resolved' | 'test';
 /**
  * Firing
  *
- * An alert that there would have been.
+ * An alert that the rule would have fired.
  */
 export type Firing = {
     /**
@@ -1014,13 +1014,13 @@ export type Firing = {
     /**
      * Resolved Ms
      *
-     * null: it would still fire at the end.
+     * null: it would still be firing at the end.
      */
     resolved_ms: number | null;
     /**
      * Value
      *
-     * When it fired.
+     * The value when it fired.
      */
     value: number | null;
 };
@@ -1054,7 +1054,7 @@ export type FirstAccount = {
 /**
  * Forecast
  *
- * When a line through the past reaches a value: "full within 24 h".
+ * Extrapolates the trend and alerts when it reaches a value soon, for example "disk full within 24 h".
  */
 export type Forecast = {
     /**
@@ -1064,7 +1064,7 @@ export type Forecast = {
     /**
      * Labels
      *
-     * Label name to a pattern as in a shell (`/data*`); all must match.
+     * Label names and shell patterns (`/data*`); all must match.
      */
     labels?: {
         [key: string]: string;
@@ -1072,7 +1072,7 @@ export type Forecast = {
     /**
      * Without Labels
      *
-     * Series that match any of these are left out.
+     * Label names and shell patterns; series that match any are excluded.
      */
     without_labels?: {
         [key: string]: string;
@@ -1084,7 +1084,7 @@ export type Forecast = {
     /**
      * History
      *
-     * How far back the line looks; at most 72 points of it.
+     * The line is fitted to at most 72 points of this time.
      */
     history?: string;
     /**
@@ -1097,25 +1097,25 @@ export type Forecast = {
     /**
      * Value
      *
-     * The value that must not be reached.
+     * The limit, for example a usage of 1.0.
      */
     value: number;
     /**
      * Within
      *
-     * Alert when it will be reached so soon.
+     * Alert when the limit will be reached within this time.
      */
     within?: string;
     /**
      * Recovery Within
      *
-     * End when it is further away; 1.5 x within by default.
+     * Resolve when the limit is further away; 1.5 x within by default.
      */
     recovery_within?: string | null;
     /**
      * Only From
      *
-     * Only while the value is past this already.
+     * Alert only while the value is past this.
      */
     only_from?: number | null;
 };
@@ -1130,7 +1130,7 @@ export type Format = 'json' | 'csv' | 'arrow' | 'parquet';
 /**
  * Function
  *
- * What a window of samples becomes.
+ * How a window of samples becomes one value.
  */
 export type Function = 'avg' | 'min' | 'max' | 'last' | 'sum' | 'increase' | 'rate';
 
@@ -1574,7 +1574,7 @@ export type NewUser = {
 /**
  * NoData
  *
- * A series of a living server has had no sample for some time.
+ * A series has had no sample for some time while its server is up.
  */
 export type NoData = {
     /**
@@ -1584,7 +1584,7 @@ export type NoData = {
     /**
      * Labels
      *
-     * Label name to a pattern as in a shell (`/data*`); all must match.
+     * Label names and shell patterns (`/data*`); all must match.
      */
     labels?: {
         [key: string]: string;
@@ -1592,7 +1592,7 @@ export type NoData = {
     /**
      * Without Labels
      *
-     * Series that match any of these are left out.
+     * Label names and shell patterns; series that match any are excluded.
      */
     without_labels?: {
         [key: string]: string;
@@ -1610,19 +1610,19 @@ export type NoData = {
 /**
  * NoDataPolicy
  *
- * What becomes of an alert whose series has no samples any more, while its server lives.
+ * What happens to an alert when its series has no samples while its server is up.
  */
 export type NoDataPolicy = {
     /**
      * Policy
      *
-     * keep: it stays what it is; resolve: it ends; alert: it begins, also without a breach.
+     * keep: the alert keeps its state; resolve: it resolves; alert: it fires, even without a breach.
      */
     policy?: 'keep' | 'resolve' | 'alert';
     /**
      * After
      *
-     * The grace time.
+     * The grace time without samples.
      */
     after?: string;
 };
@@ -1630,7 +1630,7 @@ export type NoDataPolicy = {
 /**
  * NotificationInfo
  *
- * A message to a channel.
+ * A notification: a message to a channel.
  */
 export type NotificationInfo = {
     /**
@@ -1673,7 +1673,7 @@ export type NotificationInfo = {
     /**
      * Possibly Repeated
      *
-     * A worker ended while it sent it: it may have arrived twice.
+     * A worker died while sending it, so it may have been sent twice.
      */
     possibly_repeated: boolean;
     /**
@@ -1685,7 +1685,7 @@ export type NotificationInfo = {
 /**
  * Notifications
  *
- * A page of notifications, the newest first.
+ * A page of notifications, newest first.
  */
 export type Notifications = {
     /**
@@ -1694,6 +1694,8 @@ export type Notifications = {
     notifications: Array<NotificationInfo>;
     /**
      * Next
+     *
+     * Pass it as `cursor` for the next page; null on the last page.
      */
     next: string | null;
 };
@@ -1720,7 +1722,7 @@ export type Password = {
 /**
  * Preview
  *
- * What a rule would have done.
+ * The alerts that a rule would have fired.
  */
 export type Preview = {
     /**
@@ -1734,25 +1736,25 @@ export type Preview = {
     /**
      * Step Ms
      *
-     * How often it looked.
+     * The time between evaluations.
      */
     step_ms: number;
     /**
      * Series
      *
-     * How many series it looked at.
+     * The number of series that the rule covers.
      */
     series: number;
     /**
      * Firings
      *
-     * By time, at most 1,000.
+     * In the order of time; at most 1,000.
      */
     firings: Array<Firing>;
     /**
      * Count
      *
-     * All of them.
+     * The number of all firings.
      */
     count: number;
     /**
@@ -1764,7 +1766,7 @@ export type Preview = {
 /**
  * PreviewRequest
  *
- * A rule that need not be stored, and the time to look back at.
+ * A rule, which need not be stored, and the range to run it over.
  */
 export type PreviewRequest = {
     rule: Rule;
@@ -1776,6 +1778,8 @@ export type PreviewRequest = {
     start?: string;
     /**
      * End
+     *
+     * As `start`; not included in the range.
      */
     end?: string;
 };
@@ -1908,7 +1912,7 @@ export type Role = 'viewer' | 'operator' | 'admin';
 /**
  * Rule
  *
- * One rule.
+ * A rule.
  */
 export type Rule = {
     /**
@@ -1927,7 +1931,7 @@ export type Rule = {
     /**
      * Priority
      *
-     * 1 goes first; by severity (1, 3, 5) when left out.
+     * 1 is the most urgent. By default critical 1, warning 3, info 5.
      */
     priority?: number | null;
     scope?: Scope;
@@ -1948,32 +1952,32 @@ export type Rule = {
     /**
      * For
      *
-     * The condition must hold so long before the alert fires.
+     * How long the condition must hold before the alert fires.
      */
     for?: string;
     /**
      * Recover For
      *
-     * It must be well so long before the alert ends.
+     * How long the value must be past the recovery threshold before the alert resolves.
      */
     recover_for?: string;
     no_data?: NoDataPolicy;
     /**
      * Channels
      *
-     * Names of channels; empty: those marked as default.
+     * Names of channels; empty: the default channels.
      */
     channels?: Array<string>;
     /**
      * Repeat
      *
-     * Told again so often while nobody acknowledges; 0s: never.
+     * Repeat interval while nobody acknowledges; 0s: never.
      */
     repeat?: string;
     /**
      * Group By
      *
-     * Alerts of one cycle that share it come in one message.
+     * Alerts of one evaluation that share this come in one message.
      */
     group_by?: 'rule' | 'server' | 'series';
     /**
@@ -1983,7 +1987,7 @@ export type Rule = {
     /**
      * Runbook
      *
-     * Where it says what to do.
+     * URL of a page that says what to do.
      */
     runbook?: string;
 };
@@ -1991,7 +1995,7 @@ export type Rule = {
 /**
  * RuleInfo
  *
- * A rule as stored.
+ * A stored rule.
  */
 export type RuleInfo = {
     /**
@@ -2002,13 +2006,13 @@ export type RuleInfo = {
     /**
      * From File
      *
-     * It came from the rules file.
+     * It was imported from a rules file.
      */
     from_file: boolean;
     /**
      * Edited
      *
-     * It came from the file and was changed since; the file leaves it alone.
+     * It was imported and then changed by a person; imports no longer change it.
      */
     edited: boolean;
     /**
@@ -2022,7 +2026,7 @@ export type RuleInfo = {
     /**
      * Warnings
      *
-     * What may keep it from working as meant.
+     * Likely mistakes in the rule.
      */
     warnings: Array<string>;
 };
@@ -2042,7 +2046,7 @@ export type Rules = {
 /**
  * Scope
  *
- * Which servers. Empty: all. What is given must all match.
+ * Which servers a rule or silence covers. Empty: all servers. All criteria that are set must match.
  */
 export type Scope = {
     /**
@@ -2054,13 +2058,13 @@ export type Scope = {
     /**
      * Names
      *
-     * Patterns of server names as in a shell; any may match.
+     * Shell patterns of server names; one must match.
      */
     names?: Array<string>;
     /**
      * Tags
      *
-     * Tag name to a pattern; all must match.
+     * Tag names and shell patterns; all must match.
      */
     tags?: {
         [key: string]: string;
@@ -2068,7 +2072,7 @@ export type Scope = {
     /**
      * Without Names
      *
-     * Patterns of names that are left out.
+     * Shell patterns of server names to exclude.
      */
     without_names?: Array<string>;
 };
@@ -2195,7 +2199,7 @@ export type ServerCompleteness = {
 /**
  * ServerDown
  *
- * A server has sent nothing for ten of its intervals and the grace time.
+ * A server has sent nothing for ten of its intervals plus the grace time.
  */
 export type ServerDown = {
     /**
@@ -2297,14 +2301,14 @@ export type SetupState = {
 /**
  * Severity
  *
- * How bad it is.
+ * How bad an alert is.
  */
 export type Severity = 'info' | 'warning' | 'critical';
 
 /**
  * Silence
  *
- * What is silenced and when: between two moments, weekly, or weekly between two moments.
+ * What to silence and when: between two moments, weekly, or weekly between two moments.
  */
 export type Silence = {
     /**
@@ -2319,7 +2323,7 @@ export type Silence = {
     /**
      * Rules
      *
-     * Patterns of rule names; empty: every rule.
+     * Shell patterns of rule names; empty: every rule.
      */
     rules?: Array<string>;
     /**
@@ -2331,7 +2335,7 @@ export type Silence = {
     /**
      * Series
      *
-     * A pattern of the series as text; empty: every series.
+     * Shell pattern of the series as text; empty: every series.
      */
     series?: string;
     /**
@@ -2341,7 +2345,7 @@ export type Silence = {
     /**
      * Ends Ms
      *
-     * null: without an end; weekly windows only.
+     * null: no end; only with weekly windows.
      */
     ends_ms?: number | null;
     weekly?: Weekly | null;
@@ -2350,7 +2354,7 @@ export type Silence = {
 /**
  * SilenceInfo
  *
- * A silence as stored.
+ * A stored silence.
  */
 export type SilenceInfo = {
     /**
@@ -2361,7 +2365,7 @@ export type SilenceInfo = {
     /**
      * Active Until Ms
      *
-     * When it ends, if it is in force now; null when it is not.
+     * When it ends, if it is active now; null: it is not.
      */
     active_until_ms: number | null;
     /**
@@ -2377,7 +2381,7 @@ export type SilenceInfo = {
 /**
  * Silences
  *
- * Silences, the newest first.
+ * Silences, newest first.
  */
 export type Silences = {
     /**
@@ -2389,7 +2393,7 @@ export type Silences = {
 /**
  * TestResult
  *
- * What a test message came to.
+ * The outcome of a test message.
  */
 export type TestResult = {
     /**
@@ -2399,13 +2403,13 @@ export type TestResult = {
     /**
      * Answer
      *
-     * What the channel's service said, or why it could not be sent.
+     * What the service answered, or why the message could not be sent.
      */
     answer: string;
     /**
      * Retryable
      *
-     * Whether a notification would be tried again; null when it was sent.
+     * Whether a notification would be retried; null if the message was sent.
      */
     retryable: boolean | null;
 };
@@ -2423,7 +2427,7 @@ export type Threshold = {
     /**
      * Labels
      *
-     * Label name to a pattern as in a shell (`/data*`); all must match.
+     * Label names and shell patterns (`/data*`); all must match.
      */
     labels?: {
         [key: string]: string;
@@ -2431,7 +2435,7 @@ export type Threshold = {
     /**
      * Without Labels
      *
-     * Series that match any of these are left out.
+     * Label names and shell patterns; series that match any are excluded.
      */
     without_labels?: {
         [key: string]: string;
@@ -2444,7 +2448,7 @@ export type Threshold = {
     /**
      * Window
      *
-     * How far back samples count.
+     * How far back the function looks.
      */
     window?: string;
     operator?: Operator;
@@ -2455,7 +2459,7 @@ export type Threshold = {
     /**
      * Recovery
      *
-     * The alert ends on the good side of this; as `value` when left out (hysteresis).
+     * The alert resolves when the value is back at this threshold; `value` if omitted (hysteresis).
      */
     recovery?: number | null;
 };
@@ -2463,7 +2467,7 @@ export type Threshold = {
 /**
  * TopProcess
  *
- * A process that took much at that moment.
+ * A process that used much CPU or memory at that moment.
  */
 export type TopProcess = {
     /**
@@ -2593,10 +2597,10 @@ export type Users = {
 /**
  * Weekly
  *
- * Every week on these days, by the clock on the wall.
+ * A window on some days of each week, in local time.
  *
- * The length is that of the wall clock: over a change to daylight saving time the window ends when the clock says so.
- * A start that the clock leaps over is taken at the moment it leaps.
+ * The duration is local time too: when the clocks change within a window, it still ends at the local time that start
+ * and duration imply. A start that the clocks skip is shifted by as much as the clocks are.
  */
 export type Weekly = {
     /**
@@ -4277,7 +4281,7 @@ export type ListSilencesData = {
         /**
          * Over
          *
-         * Those that are over as well.
+         * Include silences that have ended.
          */
         over?: boolean;
     };
@@ -4638,11 +4642,13 @@ export type ListAlertNotificationsData = {
         /**
          * State
          *
-         * dead: given up.
+         * If omitted, all. dead: a dead letter, given up after failed attempts.
          */
         state?: Array<'queued' | 'sending' | 'sent' | 'dead' | 'dropped'>;
         /**
          * Channel
+         *
+         * The id of a channel.
          */
         channel?: number | null;
         /**
@@ -4722,7 +4728,7 @@ export type ShowAcknowledgeData = {
         /**
          * Token
          *
-         * As in the link.
+         * The token of the link.
          */
         token: string;
     };
@@ -4758,7 +4764,7 @@ export type AcknowledgeByLinkData = {
         /**
          * Token
          *
-         * As in the link.
+         * The token of the link.
          */
         token: string;
     };
@@ -4794,13 +4800,13 @@ export type ListActiveAlertsData = {
         /**
          * State
          *
-         * Both when left out.
+         * If omitted, both.
          */
         state?: 'pending' | 'firing' | null;
         /**
          * Server
          *
-         * Server ids.
+         * Server ids; all servers if omitted.
          */
         server?: Array<number>;
         /**
@@ -4846,19 +4852,19 @@ export type ListAlertHistoryData = {
         /**
          * End
          *
-         * As `start`; not included.
+         * As `start`; not included in the range.
          */
         end?: string;
         /**
          * Rule
          *
-         * Name of a rule.
+         * The name of a rule.
          */
         rule?: string | null;
         /**
          * Server
          *
-         * Server ids.
+         * Server ids; all servers if omitted.
          */
         server?: Array<number>;
         /**
@@ -4917,7 +4923,7 @@ export type GetAlertData = {
         /**
          * Language
          *
-         * Of `summary`.
+         * The language of `summary`.
          */
         language?: 'ko' | 'en';
     };
