@@ -106,11 +106,7 @@ async def cycles(servers: int, rules: int, count: int) -> dict[str, float]:
         first_cycles = 0
         while cycle.fleet.unfilled() or not first_cycles:
             await shares.renew()
-<<<<<<< HEAD
             await cycle.run(shares.shards, clock.now_ms())
-=======
-            await cycle.run(shares.mine, clock.now_ms())
->>>>>>> alerts-house
             first_cycles += 1
         ready = time.perf_counter() - began
         layout, took, cpu = the_layout(), [], []
