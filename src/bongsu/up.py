@@ -66,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
         if settings.port == 0:
             settings = settings.model_copy(update={"port": free_port(settings.host)})
         check_port(settings.host, settings.port)
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     except BongsuError as error:
         print(f"bongsu up: {error.message}", file=sys.stderr)
         return 2

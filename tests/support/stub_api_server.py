@@ -24,6 +24,10 @@ class ApiServer:
         self.requests: list[dict[str, str]] = []
         self.answers: deque[tuple[int, dict[str, str], bytes]] = deque()
         self.reject_times: set[int] = set()
+        # time stamps after this are refused as being in the future
+        self.newest_accepted_ms: int | None = None
+        # like a proxy's limit: larger bodies get a 413 that is not Bongsu's
+        self.max_body_bytes: int | None = None
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -36,6 +40,8 @@ class ApiServer:
                     body = gzip.decompress(body)
                 with api.lock:
                     api.requests.append({**self.headers, "path": self.path})
+                    if api.max_body_bytes is not None and len(body) > api.max_body_bytes:
+                        api.answers.append((413, {}, b"<html>413 Request Entity Too Large</html>"))
                     status, headers, answer = api.answers.popleft() if api.answers else api.answer(decode_push(body))
                 self.send_response(status)
                 for name, value in headers.items():
@@ -64,8 +70,12 @@ class ApiServer:
             return (
                 400,
                 {},
-                encode_result(PushResult(error=PushError("time_too_far_ahead", "A frame is too far ahead."))),
+                encode_result(PushResult(error=PushError("wrong_frame_length", "A frame has the wrong length."))),
             )
+        newest_ms = self.newest_accepted_ms
+        if newest_ms is not None and any(frame.time_ms > newest_ms for frame in push.frames):
+            error = PushError("time_ahead", "A frame is in the future.", limit=300)
+            return 400, {}, encode_result(PushResult(server_time_ms=newest_ms - 300_000, error=error))
         keys = [(frame.layout_id, frame.time_ms) for frame in push.frames]
         duplicates = sum(key in self.stored for key in keys)
         self.stored.update(keys)

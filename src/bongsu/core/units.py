@@ -8,6 +8,9 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
+# Every integer up to this is exact as a double, also in JavaScript.
+MAX_VALUE = 2**53
+
 _DURATION_MS = {
     "ms": 1,
     "s": 1_000,
@@ -30,7 +33,10 @@ def _parse(text: str, units: dict[str, int], what: str, example: str, field: str
     factor = units.get(match[2].lower()) if match else None
     if match is None or factor is None:
         raise InvalidInput(f"{text!r} is not {what}: write it like {example}.", field=field)
-    return round(float(match[1]) * factor)
+    value = float(match[1]) * factor
+    if value > MAX_VALUE:
+        raise InvalidInput(f"{text[:40]!r} is too large.", field=field, limit=MAX_VALUE)
+    return round(value)
 
 
 def parse_duration_ms(text: str, *, field: str | None = None) -> int:

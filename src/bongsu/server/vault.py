@@ -66,7 +66,7 @@ def open_vault(data_dir: Path, secret_key: str = "") -> Vault:
         return Vault(_decoded(secret_key, "secret_key"))
     file = data_dir / FILE_NAME
     if not file.exists():
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         _create(file, base64.b64encode(os.urandom(SECRET_BYTES)) + b"\n")
     return Vault(_decoded(file.read_text(), str(file)))
 

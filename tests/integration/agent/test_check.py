@@ -23,7 +23,10 @@ def test_every_check_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("status_code", "message"),
     [
-        (401, "refuses this agent: HTTP status 401. Run 'bongsu agent enrol', or set the token."),
+        (
+            401,
+            "refuses this agent: HTTP status 401, but not from a Bongsu API server. Run 'bongsu agent enrol', or set the token.",
+        ),
         (404, "answers, but is not a Bongsu server"),
         (500, "answers with an error: HTTP status 500"),
     ],

@@ -192,11 +192,112 @@ def test_a_rejected_frame_is_never_sent_again_and_loses_no_other(api: ApiServer,
     wait_for(lambda: agent.stats.queue_frames == 0)
     assert NOW_MS + 3 not in api.times()
     assert agent.stats.rejected_frames == 1
-    assert agent.log.lines == ["The server rejects some frames: A frame is too far ahead."]
+    assert agent.log.lines == ["The server rejects some frames: A frame has the wrong length."]
     requests = len(api.pushes)
     agent.put(NOW_MS + 9)
     wait_for(lambda: len(api.times()) == 8)
     assert len(api.pushes) == requests + 1
+
+
+@pytest.mark.parametrize(
+    ("status", "page"),
+    [
+        (200, b"<html>Accept the terms of the hotel</html>"),
+        (200, b""),
+        (204, b""),
+        (301, b""),
+        (302, b"<html>"),
+        (400, b"<html>"),
+        (403, b"<html>"),
+        (404, b"<html>"),
+        (405, b"{}"),
+        (409, b"<html>"),
+        (413, b"<html>"),
+    ],
+)
+def test_no_answer_of_a_proxy_loses_a_frame(api: ApiServer, sending, status: int, page: bytes) -> None:
+    api.answers.extend([(status, {}, page)] * 3)
+    agent = sending(api.url)
+    agent.put(NOW_MS, NOW_MS + 1)
+    wait_for(lambda: api.times() == [NOW_MS, NOW_MS + 1])
+    wait_for(lambda: agent.stats.queue_frames == 0)
+    assert agent.stats.rejected_frames == agent.stats.dropped_frames == 0
+    assert agent.stats.sent_frames >= 2
+
+
+def test_a_proxy_that_limits_bodies_gets_smaller_ones(api: ApiServer, sending) -> None:
+    agent = sending(api.url, delay_seconds=0.2)
+    agent.put(NOW_MS)
+    wait_for(lambda: api.times())
+    api.max_body_bytes = 200
+    agent.put(*range(NOW_MS + 1, NOW_MS + 20))
+    wait_for(lambda: len(api.times()) == 20)
+    assert agent.stats.rejected_frames == 0
+    assert set(api.stored.values()) == {1}
+
+
+def test_frames_whose_time_has_not_come_wait_and_hold_up_no_others(api: ApiServer, sending) -> None:
+    ahead = NOW_MS + 3_600_000
+    api.newest_accepted_ms = NOW_MS + 1_000
+    agent = sending(api.url, delay_seconds=0.2)
+    agent.put(NOW_MS, ahead, NOW_MS + 1, ahead + 1)
+    wait_for(lambda: api.times() == [NOW_MS, NOW_MS + 1])
+    agent.put(NOW_MS + 2)
+    wait_for(lambda: api.times() == [NOW_MS, NOW_MS + 1, NOW_MS + 2])
+    wait_for(lambda: len(agent.backlog) == 2)
+    assert agent.stats.server_up
+    assert agent.stats.rejected_frames == agent.stats.dropped_frames == 0
+    assert "Frames wait until the server accepts their time: A frame is in the future." in agent.log.lines
+    # nothing else is left: the server is not asked again and again
+    requests = len(api.requests)
+    assert agent.sender._replay_at - agent.sender._monotonic() > 30
+    assert len(api.requests) == requests
+    with agent.sender._changed:
+        api.newest_accepted_ms = None
+        agent.sender._replay_at = 0.0
+        agent.sender._changed.notify_all()
+    wait_for(lambda: len(api.times()) == 5)
+    assert set(api.stored.values()) == {1}
+
+
+def test_frames_behind_those_in_the_future_are_reached(api: ApiServer, sending) -> None:
+    api.answers.append((503, {}, b""))
+    agent = sending(api.url, share=1.0)
+    agent.put(NOW_MS)
+    wait_for(lambda: agent.stats.failed_requests == 1)
+    agent.put(*range(NOW_MS + 3_600_000, NOW_MS + 3_600_600))
+    agent.put(*range(NOW_MS + 1, NOW_MS + 10))
+    api.newest_accepted_ms = NOW_MS + 1_000
+    wait_for(lambda: len(api.times()) == 10)
+    wait_for(lambda: len(agent.backlog) == 600)
+    assert agent.stats.dropped_frames == 0
+
+
+@pytest.mark.parametrize("error", [UnicodeError("label too long"), RuntimeError("a bug"), MemoryError()], ids=repr)
+def test_no_error_ends_the_sender(api: ApiServer, sending, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    agent = sending(api.url)
+    send, failures = agent.transport.send, [error, error]
+
+    def fail_twice(push: Push):
+        if failures:
+            raise failures.pop()
+        return send(push)
+
+    monkeypatch.setattr(agent.transport, "send", fail_twice)
+    agent.put(NOW_MS)
+    wait_for(lambda: agent.stats.failed_requests == 1)
+    agent.put(NOW_MS + 1)
+    wait_for(lambda: api.times() == [NOW_MS, NOW_MS + 1])
+    assert type(error).__name__ in agent.log.lines[0]
+    assert agent.stats.failed_requests == 2
+
+
+def test_a_host_name_that_cannot_exist_is_an_outage(sending) -> None:
+    agent = sending(f"http://{'a' * 70}.example")
+    agent.put(NOW_MS)
+    wait_for(lambda: agent.stats.failed_requests >= 1)
+    assert "the host name is not valid" in agent.log.lines[0]
+    assert len(agent.backlog) == 1
 
 
 def test_a_refused_agent_keeps_its_frames(api: ApiServer, sending) -> None:

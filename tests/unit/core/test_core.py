@@ -66,6 +66,13 @@ def test_what_is_no_duration_says_how_to_write_one(text: str) -> None:
     assert error.value.field == "step"
 
 
+@pytest.mark.parametrize("text", ["9" * 400 + "y", "9999999999y", "9007199254740994ms"])
+def test_a_duration_that_no_number_holds_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="is too large") as error:
+        parse_duration_ms(text, field="step")
+    assert (error.value.field, error.value.limit) == ("step", 2**53)
+
+
 @pytest.mark.parametrize(("text", "size"), [("1024", 1024), ("512MB", 512 << 20), ("2 GiB", 2 << 30), ("1.5k", 1536)])
 def test_sizes(text: str, size: int) -> None:
     assert parse_size_bytes(text) == size

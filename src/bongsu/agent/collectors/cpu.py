@@ -13,6 +13,10 @@ _IDLE = ("idle", "iowait")
 # The kernel counts a guest's time in user and nice as well. Subtract it there, so that the modes add up to the elapsed
 # time.
 _COUNTED_TWICE = (("user", "guest"), ("nice", "guest_nice"))
+# The time of a mode can fall by a few ticks: iowait by itself (proc_stat(5)), and user without guest because the kernel
+# adds to one of them before the other. A counter must not fall, so it keeps its highest value. A larger fall is a new
+# start.
+_LARGEST_FALL_SECONDS = 60.0
 
 
 class CpuCollector(Collector):
@@ -40,6 +44,7 @@ class CpuCollector(Collector):
     def __init__(self, ps: Ps, options: Options | None = None) -> None:
         super().__init__(ps, options)
         self._before: list[tuple[float, float]] = []
+        self._highest: dict[str, float] = {}
         self._core_labels: list[Labels] = []
         self._mode_labels: dict[str, Labels] = {}
         # Parsing /proc/cpuinfo for this takes 1 ms or more on a large machine, and the number does not change.
@@ -54,7 +59,7 @@ class CpuCollector(Collector):
         self._before = busy_idle
         for mode, seconds in seconds_by_mode.items():
             labels = self._mode_labels.setdefault(mode, (("mode", mode),))
-            yield Reading("cpu_time_seconds_total", seconds, labels)
+            yield Reading("cpu_time_seconds_total", self._rising(mode, seconds), labels)
         yield Reading("cpu_cores", len(cores))
         if self._physical_cores:
             yield Reading("cpu_physical_cores", self._physical_cores)
@@ -69,6 +74,13 @@ class CpuCollector(Collector):
         limit = cpu_limit(self._options.sys)
         if limit is not None:
             yield Reading("cpu_limit_cores", limit)
+
+    def _rising(self, mode: str, seconds: float) -> float:
+        highest = self._highest.get(mode, 0.0)
+        if seconds < highest - _LARGEST_FALL_SECONDS:
+            highest = 0.0
+        self._highest[mode] = max(seconds, highest)
+        return self._highest[mode]
 
     def _usage(self, now: list[tuple[float, float]]) -> Iterable[Reading]:
         while len(self._core_labels) < len(now):

@@ -5,6 +5,7 @@ Understands counters, gauges, timers and sets, with sample rates and tags: ``nam
 
 import socket
 import threading
+import time
 from typing import Any
 
 from bongsu.agent.collectors.base import Labels, SeriesKey
@@ -54,7 +55,11 @@ class StatsD:
 
     def _receive(self) -> None:
         while not self._closing:
-            packet = self._socket.recv(65_536)
+            try:
+                packet = self._socket.recv(65_536)
+            except OSError:  # out of memory, for example; never the end of the thread
+                time.sleep(1.0)
+                continue
             with self._lock:
                 for line in packet.decode(errors="replace").splitlines():
                     self._add(line)
@@ -75,7 +80,7 @@ class StatsD:
                     labels = _labels(part[1:])
             if 0 < rate <= 1 and len(self._values) + len(self._sets) <= MAX_CUSTOM_SERIES:
                 self._add_value(custom_name(name), labels, parts[0], value, rate)
-        except ValueError:
+        except (ValueError, ArithmeticError):
             return
 
     def _add_value(self, name: str, labels: Labels, metric_type: str, value: str, rate: float) -> None:

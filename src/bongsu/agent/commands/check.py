@@ -11,7 +11,7 @@ from bongsu.agent.commands.once import COLLECTOR_TIMEOUT_SECONDS
 from bongsu.agent.config import Config, load
 from bongsu.agent.data_dir import make_data_dir
 from bongsu.agent.delivery.http import Url
-from bongsu.agent.delivery.outcome import MAX_CLOCK_SKEW_MS, explain, outcome_of
+from bongsu.agent.delivery.outcome import MAX_CLOCK_SKEW_MS, Verdict, explain, outcome_of
 from bongsu.agent.delivery.transport import METRICS_PATH
 from bongsu.agent.identity import load_identity, machine_id
 from bongsu.agent.sampling.runner import CollectorRunner, RunningCollector
@@ -122,18 +122,20 @@ def _check_server(config: Config, server: str, report: Report) -> None:
         connection = make_connection(config, url)
         response = connection.post(url.path.rstrip("/") + METRICS_PATH, headers, body)
         connection.close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         report(False, f"{server}: {explain(error)}. Is the server running? Does a firewall block port {url.port}?")
         return
-    outcome = outcome_of(response)
+    outcome = outcome_of(response, frames=0)
     if response.status in (401, 403):
         report(False, f"{server}: refuses this agent: {outcome.reason}. Run 'bongsu agent enrol', or set the token.")
     elif response.status == 404:
         report(False, f"{server}: answers, but is not a Bongsu server (404 for {METRICS_PATH}).")
     elif response.status >= 500:
         report(False, f"{server}: answers with an error: {outcome.reason}")
-    else:
+    elif outcome.verdict is Verdict.STORED:
         report(True, f"{server}: answers")
+    else:
+        report(False, f"{server}: {outcome.reason}")
     server_ms = outcome.result.server_time_ms
     skew_seconds = time.time() - server_ms / 1000
     if server_ms and abs(skew_seconds) * 1000 > MAX_CLOCK_SKEW_MS:

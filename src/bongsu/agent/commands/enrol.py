@@ -40,7 +40,8 @@ def enrol(file: str, flags: Mapping[str, str]) -> int:
 
 
 def rotate(file: str, flags: Mapping[str, str]) -> int:
-    """Replaces the token. The old one stays valid for ten minutes."""
+    """Replaces the token. The old one stays valid for ten seconds; the running agent takes the new one when the server
+    refuses the old one."""
     config = load(file=file, flags=flags)
     credentials = _load_credentials(config)
     if not credentials.token or credentials.is_configured:
@@ -67,7 +68,7 @@ def _get_token(config: Config, credentials: Credentials, path: str, bearer: str,
         connection = make_connection(config, url)
         response = connection.post(url.path.rstrip("/") + path, headers, json.dumps(body).encode())
         connection.close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise ConfigError(f"{config.servers[0]}: {explain(error)}.") from None
     token = token_in_response(response.body) if response.status == 200 else ""
     if not token:

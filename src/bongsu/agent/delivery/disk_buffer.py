@@ -6,11 +6,13 @@
   ``SYNC_SECONDS``.
 * When the agent starts, it cuts off a record that a crash left incomplete.
 * Over ``max_bytes``, the oldest segment is deleted. So is a segment whose newest payload is older than ``max_age_ms``.
-  Dropped payloads are counted.
-* The file ``cursor`` holds the reading position. If it is stale after a crash, payloads are sent twice, and the API
-  server keeps one.
+  Dropped payloads are counted, once each.
+* The file ``cursor`` holds the reading position in one segment. It is deleted with that segment, and no later segment
+  gets the same number, so a cursor that outlives its segment never skips frames. If it is missing or stale after a
+  crash, payloads are sent twice, and the API server keeps one.
 """
 
+import contextlib
 import os
 import struct
 import zlib
@@ -33,7 +35,9 @@ from bongsu.core.series import Layout
 
 SEGMENT_BYTES = 1_048_576
 SYNC_SECONDS = 30.0
-_CURSOR = struct.Struct("<QQI")
+# Version, segment number, position, CRC-32 of the rest. Version 1 had no version field, and could outlive its segment.
+_CURSOR = struct.Struct("<IQQI")
+_CURSOR_VERSION = 2
 _SUFFIX = ".segment"
 
 
@@ -54,6 +58,7 @@ class DiskBuffer:
         self, folder: str, *, max_bytes: int, max_age_ms: int, clock: Clock, segment_bytes: int = SEGMENT_BYTES
     ) -> None:
         self._folder = folder
+        self._cursor_path = os.path.join(folder, "cursor")
         self._max_bytes = max_bytes
         self._max_age_ms = max_age_ms
         self._clock = clock
@@ -113,8 +118,8 @@ class DiskBuffer:
             batch = self._from_segment(self._segments[0], max_payloads, max_bytes)
             if batch.payloads:
                 return batch
-            # the rest of the segment is read, or damaged
-            self._delete_oldest(dropped=max(0, self._segments[0].payloads - batch.consumed))
+            # What is left of the segment is too old, or damaged since the agent started.
+            self._delete_oldest(dropped=self._segments[0].payloads)
         return BufferedBatch()
 
     def remove(self, batch: BufferedBatch) -> None:
@@ -123,8 +128,9 @@ class DiskBuffer:
             return  # deleted in the meantime to make room
         segment = self._segments[0]
         segment.payloads -= batch.consumed
+        self.dropped += batch.skipped
         if batch.end >= segment.size_bytes:
-            self._delete_oldest(dropped=0)
+            self._delete_oldest(dropped=segment.payloads)
             return
         self._read_position = batch.end
         self._save_cursor()
@@ -189,7 +195,7 @@ class DiskBuffer:
                 batch.consumed += 1
                 layout = self._layout_of(payload, data)
                 if payload.time_ms < oldest_allowed_ms or (layout is None and isinstance(payload, Frame)):
-                    self.dropped += 1
+                    batch.skipped += 1
                 else:
                     batch.payloads.append(QueuedPayload(payload, layout))
                     size += size_of(payload)
@@ -213,7 +219,10 @@ class DiskBuffer:
         self.size_bytes -= segment.size_bytes
         self._read_position = 0
         self._layouts = {}
+        # the cursor last: without a cursor, the segment would be sent again from its start
         os.unlink(segment.path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._cursor_path)
 
     def _shrink(self) -> None:
         oldest_allowed_ms = self._clock.now_ms() - self._max_age_ms
@@ -228,19 +237,19 @@ class DiskBuffer:
         self._unsynced_since = None
 
     def _save_cursor(self) -> None:
-        content = struct.pack("<QQ", self._segments[0].number, self._read_position)
-        with open(os.path.join(self._folder, "cursor"), "wb") as file:
+        content = _CURSOR.pack(_CURSOR_VERSION, self._segments[0].number, self._read_position, 0)[:-4]
+        with open(self._cursor_path, "wb") as file:
             file.write(content + zlib.crc32(content).to_bytes(4, "little"))
 
     def _load_cursor(self) -> None:
         try:
-            number, position, checksum = _CURSOR.unpack(_read(os.path.join(self._folder, "cursor")))
+            content = _read(self._cursor_path)
+            version, number, position, checksum = _CURSOR.unpack(content)
         except (OSError, struct.error):
             return
-        if checksum != zlib.crc32(struct.pack("<QQ", number, position)):
+        if version != _CURSOR_VERSION or checksum != zlib.crc32(content[:-4]):
             return
-        while self._segments and self._segments[0].number < number:
-            self._delete_oldest(dropped=0)  # sent, but not deleted before the crash
+        self._next_number = max(self._next_number, number + 1)
         if self._segments and self._segments[0].number == number:
             segment = self._segments[0]
             self._read_position = min(position, segment.size_bytes)

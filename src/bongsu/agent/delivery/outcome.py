@@ -1,9 +1,14 @@
 """What a response of the API server means.
 
-* 2xx: stored.
-* 408, 425, 429, 5xx and network errors: retry later.
+Only an answer of Bongsu itself counts: a proxy or a captive portal answers with a page of its own, whatever the status.
+
+* 2xx with a PushResponse that accounts for every frame: stored.
 * 401, 403, 407: the server refuses the agent, not the frames. They are kept until it accepts the agent.
-* Any other 4xx: never send this push again. (The transport first repeats a push whose layouts are unknown.)
+* 4xx with the error code ``time_ahead``: the server refuses frames whose time has not come on its clock. They wait.
+* 4xx with any other error code: never send this push again. (The transport first repeats a push whose layouts are
+  unknown.)
+* 413 from somebody else: smaller pushes may pass.
+* Everything else, and network errors: retry later.
 """
 
 import enum
@@ -26,6 +31,10 @@ class Verdict(enum.Enum):
     REFUSED = "refused"
     # the server will never take this push
     REJECTED = "rejected"
+    # a proxy limits the size of a request
+    TOO_LARGE = "too_large"
+    # some time stamps are too far in the future of the server
+    AHEAD = "ahead"
 
 
 @dataclass(slots=True)
@@ -39,23 +48,39 @@ class Outcome:
     retry_after_seconds: float | None = None
     sent_bytes: int = 0
 
+    @property
+    def newest_accepted_ms(self) -> int:
+        """With ``AHEAD``: the server accepts time stamps up to this."""
+        limit_seconds = (self.result.error.limit if self.result.error else None) or 0.0
+        return self.result.server_time_ms + round(limit_seconds * 1000)
 
-def outcome_of(response: Response) -> Outcome:
+
+def outcome_of(response: Response, frames: int) -> Outcome:
+    """The outcome of a push of so many frames."""
     status = response.status
     try:
         result = decode_result(response.body)
-    except BongsuError:  # the error page of a proxy
+    except BongsuError:  # the page of a proxy
         result = PushResult()
+    code = result.error.code if result.error else ""
     reason = result.error.message if result.error else f"HTTP status {status}"
-    if 200 <= status < 300:
+    if not code and status < 500:
+        reason = f"HTTP status {status}, but not from a Bongsu API server"
+    retry_after = _retry_after(response.headers.get("retry-after", ""))
+    if 200 <= status < 300 and not code and result.server_time_ms and result.accepted + result.duplicates == frames:
         return Outcome(Verdict.STORED, result, status)
-    if status in (408, 425, 429) or status >= 500:
-        return Outcome(
-            Verdict.RETRY_LATER, result, status, reason, _retry_after(response.headers.get("retry-after", ""))
-        )
     if status in (401, 403, 407):
-        return Outcome(Verdict.REFUSED, result, status, reason, _retry_after(response.headers.get("retry-after", "")))
-    return Outcome(Verdict.REJECTED, result, status, reason)
+        return Outcome(Verdict.REFUSED, result, status, reason, retry_after)
+    if status == 413 and not code:
+        return Outcome(Verdict.TOO_LARGE, result, status, reason, retry_after)
+    if 400 <= status < 500 and code and not is_temporary(status):
+        return Outcome(Verdict.AHEAD if code == "time_ahead" else Verdict.REJECTED, result, status, reason)
+    return Outcome(Verdict.RETRY_LATER, result, status, reason, retry_after)
+
+
+def is_temporary(status: int) -> bool:
+    """Whether a later request with the same content may succeed."""
+    return status in (408, 425, 429) or status >= 500
 
 
 def _retry_after(text: str) -> float | None:
@@ -72,8 +97,10 @@ def _retry_after(text: str) -> float | None:
         return None
 
 
-def explain(error: OSError) -> str:
+def explain(error: OSError | UnicodeError) -> str:
     """Why a connection failed, for the log."""
+    if isinstance(error, UnicodeError):  # https://docs.python.org/3/library/codecs.html#module-encodings.idna
+        return "the host name is not valid"
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     if isinstance(error, TimeoutError):
@@ -83,4 +110,4 @@ def explain(error: OSError) -> str:
         return "the host name cannot be resolved"
     if name == "SSLCertVerificationError":
         return f"its certificate is not trusted ({getattr(error, 'verify_message', '')})"
-    return error.strerror or str(error) or name
+    return getattr(error, "strerror", "") or str(error) or name

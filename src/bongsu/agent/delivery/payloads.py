@@ -23,13 +23,14 @@ class BufferedBatch:
     """The oldest payloads of a buffer.
 
     ``segment`` is the number of the disk segment, or 0 for memory. ``end`` is the position after the last payload.
-    ``consumed`` counts the payloads up to there, including those that were skipped.
+    ``consumed`` counts the payloads up to there, including the ``skipped`` ones, which are too old or damaged.
     """
 
     payloads: list[QueuedPayload] = field(default_factory=list)
     segment: int = 0
     end: int = 0
     consumed: int = 0
+    skipped: int = 0
 
 
 def size_of(payload: Payload) -> int:

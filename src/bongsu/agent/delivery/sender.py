@@ -31,7 +31,11 @@ BATCH_PAYLOADS = MAX_FRAMES // 4
 BATCH_BYTES = MAX_BODY_BYTES // 4
 FIRST_RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 30.0
+# After an error that nobody expected, so that a lasting one does not keep the CPU busy.
+ERROR_PAUSE_SECONDS = 1.0
 REFUSED_RETRY_SECONDS = 60.0
+# How long frames wait whose time has not come on the server's clock, if the backlog has no others.
+AHEAD_RETRY_SECONDS = 60.0
 # Duplicates in this many pushes in a row mean that two agents share an identity: their ticks coincide, so they collide
 # on almost every frame. A lost response makes a duplicate only once.
 CLONE_PUSHES = 3
@@ -76,6 +80,8 @@ class Sender:
         self._replay_at = 0.0
         self._failures = 0
         self._pushes_with_duplicates = 0
+        # payloads in a row that the server refused as being in the future
+        self._ahead = 0
         self._stopping = False
         self._thread = threading.Thread(target=self._loop, name="bongsu-send", daemon=True)
 
@@ -119,22 +125,29 @@ class Sender:
 
     def _loop(self) -> None:
         while True:
-            with self._changed:
-                while not self._is_due():
-                    if self._stopping:
+            live: list[QueuedPayload] = []
+            try:
+                with self._changed:
+                    while not self._is_due():
+                        if self._stopping:
+                            return
+                        self._changed.wait(self._seconds_until_due())
+                    if self._stopping and self._failures:
                         return
-                    self._changed.wait(self._seconds_until_due())
-                if self._stopping and self._failures:
-                    return
-                live = [self._live.popleft() for _ in range(min(len(self._live), BATCH_PAYLOADS))]
-            if live:
-                self._send_live(live)
-            else:
-                self._send_backlog()
-            with self._changed:
-                self._update_stats()
-                if self._stopping and not self._live:
-                    return
+                    live = [self._live.popleft() for _ in range(min(len(self._live), BATCH_PAYLOADS))]
+                if live:
+                    self._send_live(live)
+                else:
+                    self._send_backlog()
+                with self._changed:
+                    self._update_stats()
+                    if self._stopping and not self._live:
+                        return
+            except Exception as error:  # whatever it is, the thread goes on; what it held may be sent twice
+                with self._changed:
+                    self._after_failure(Outcome(Verdict.RETRY_LATER, reason=f"{type(error).__name__}: {error}"))
+                    self._add_to_backlog(live)
+                    self._changed.wait(ERROR_PAUSE_SECONDS)
 
     def _is_due(self) -> bool:
         now = self._monotonic()
@@ -157,16 +170,15 @@ class Sender:
     def _send_live(self, live: list[QueuedPayload]) -> None:
         was_failing = bool(self._failures)
         outcome = self._push(live)
-        if outcome.verdict in (Verdict.RETRY_LATER, Verdict.REFUSED):
+        if outcome.verdict is Verdict.STORED:
+            if not was_failing:
+                self._check_for_clone(outcome)
+            return
+        self._settle(live, outcome)
+        if self._failures:
             with self._changed:
-                self._after_failure(outcome)
-                self._add_to_backlog(live)
                 self._add_to_backlog(self._live)
                 self._live.clear()
-        elif outcome.verdict is Verdict.REJECTED:
-            self._bisect(live, outcome)
-        elif not was_failing:
-            self._check_for_clone(outcome)
 
     def _send_backlog(self) -> None:
         with self._changed:
@@ -177,30 +189,53 @@ class Sender:
                 with self._changed:
                     self._after_failure(outcome)
                 return
-            if outcome.verdict is Verdict.REJECTED:
-                self._bisect(batch.payloads, outcome)
+            self._settle(batch.payloads, outcome)
         with self._changed:
             self._backlog.remove(batch)
             self._replay_at = self._monotonic() + len(batch.payloads) / self._replay_rate
+            if self._ahead and self._ahead >= len(self._backlog):  # nothing else is left
+                self._ahead = 0
+                self._replay_at = self._monotonic() + AHEAD_RETRY_SECONDS
 
-    def _bisect(self, payloads: list[QueuedPayload], outcome: Outcome) -> None:
-        """Halves a rejected push until the rejected payloads are found, because the server stores all of a push or
-        nothing."""
-        code = outcome.result.error.code if outcome.result.error else str(outcome.status)
-        self._log.problem(f"rejected {code}", f"The server rejects some frames: {outcome.reason}")
-        self._stats.last_error = outcome.reason
-        if len(payloads) == 1:
-            self._stats.rejected_frames += 1
+    def _settle(self, payloads: list[QueuedPayload], outcome: Outcome) -> None:
+        """Does what the outcome of a push demands. Afterwards each payload is stored, in the backlog or counted as
+        rejected.
+
+        The server stores all of a push or nothing, so a rejected push is halved until the rejected payloads are found.
+        """
+        if outcome.verdict is Verdict.STORED:
             return
-        middle = len(payloads) // 2
-        for half in (payloads[:middle], payloads[middle:]):
-            half_outcome = self._push(half)
-            if half_outcome.verdict in (Verdict.RETRY_LATER, Verdict.REFUSED):
-                with self._changed:
-                    self._after_failure(half_outcome)
-                    self._add_to_backlog(half)
-            elif half_outcome.verdict is Verdict.REJECTED:
-                self._bisect(half, half_outcome)
+        if outcome.verdict in (Verdict.RETRY_LATER, Verdict.REFUSED):
+            self._keep(payloads, outcome)
+            return
+        self._stats.last_error = outcome.reason
+        if outcome.verdict is Verdict.AHEAD:
+            self._log.problem("ahead", f"Frames wait until the server accepts their time: {outcome.reason}")
+            newest_ms = outcome.newest_accepted_ms
+            ahead = [queued for queued in payloads if queued.payload.time_ms > newest_ms] or payloads
+            ready = [queued for queued in payloads if queued.payload.time_ms <= newest_ms and ahead is not payloads]
+            with self._changed:
+                self._ahead += len(ahead)
+                self._add_to_backlog(ahead)
+            if ready:
+                self._settle(ready, self._push(ready))
+            return
+        if outcome.verdict is Verdict.REJECTED:
+            code = outcome.result.error.code if outcome.result.error else str(outcome.status)
+            self._log.problem(f"rejected {code}", f"The server rejects some frames: {outcome.reason}")
+        if len(payloads) > 1:
+            middle = len(payloads) // 2
+            for half in (payloads[:middle], payloads[middle:]):
+                self._settle(half, self._push(half))
+        elif outcome.verdict is Verdict.REJECTED:
+            self._stats.rejected_frames += 1
+        else:
+            self._keep(payloads, outcome)
+
+    def _keep(self, payloads: list[QueuedPayload], outcome: Outcome) -> None:
+        with self._changed:
+            self._after_failure(outcome)
+            self._add_to_backlog(payloads)
 
     def _push(self, payloads: list[QueuedPayload]) -> Outcome:
         layouts = {queued.layout.id: queued.layout for queued in payloads if queued.layout is not None}
@@ -213,10 +248,12 @@ class Sender:
         if outcome.verdict is Verdict.STORED:
             self._stats.sent_frames += len(frames)
             self._stats.duplicate_frames += outcome.result.duplicates
-            self._after_success(outcome)
+            self._ahead = 0
+        if outcome.verdict in (Verdict.STORED, Verdict.REJECTED, Verdict.AHEAD):
+            self._after_answer(outcome)
         return outcome
 
-    def _after_success(self, outcome: Outcome) -> None:
+    def _after_answer(self, outcome: Outcome) -> None:
         with self._changed:
             self._failures = 0
             self._stats.server_up = True

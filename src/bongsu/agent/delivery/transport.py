@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bongsu.agent.defaults import TIMEOUT_MS
 from bongsu.agent.delivery.credentials import ENROL_PATH, Credentials, reason_in_response, token_in_response
 from bongsu.agent.delivery.http import Connection, Response, Url, tls_context
-from bongsu.agent.delivery.outcome import Outcome, Verdict, explain, outcome_of
+from bongsu.agent.delivery.outcome import Outcome, Verdict, explain, is_temporary, outcome_of
 from bongsu.core.clock import SystemClock
 from bongsu.core.errors import BongsuError, ConfigError
 from bongsu.core.samples import HostFacts, Push
@@ -87,7 +87,7 @@ class Transport:
         if outcome.verdict is Verdict.STORED:
             self._sent_layouts.update(layout.id for layout in push.layouts)
             self._sent_host = push.host
-        elif outcome.verdict is not Verdict.REJECTED:
+        elif outcome.verdict in (Verdict.RETRY_LATER, Verdict.REFUSED):
             self._switch_to_next_url()
         return outcome
 
@@ -127,16 +127,16 @@ class Transport:
                 return None
         except BongsuError as error:
             return Outcome(Verdict.REFUSED, status=401, reason=error.message)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             self._on_connection_error(error)
             return Outcome(Verdict.RETRY_LATER, reason=explain(error))
-        outcome = outcome_of(response)
-        if outcome.verdict is not Verdict.RETRY_LATER:
-            reason = reason_in_response(response.body) or f"HTTP status {response.status}"
-            outcome = Outcome(Verdict.REFUSED, status=response.status, reason=f"it cannot enrol: {reason}")
-        return outcome
+        reason = reason_in_response(response.body)
+        if is_temporary(response.status) or not reason:
+            reason = reason or f"HTTP status {response.status}, but not from a Bongsu API server"
+            return Outcome(Verdict.RETRY_LATER, status=response.status, reason=f"it cannot enrol: {reason}")
+        return Outcome(Verdict.REFUSED, status=response.status, reason=f"it cannot enrol: {reason}")
 
-    def _on_connection_error(self, error: OSError) -> None:
+    def _on_connection_error(self, error: OSError | UnicodeError) -> None:
         self.close()
         if type(error).__name__ == "SSLCertVerificationError":
             self._tls = None  # read the CA file again at the next try; it may have been replaced
@@ -172,10 +172,10 @@ class Transport:
                 headers = {**headers, "Content-Encoding": "gzip"}
         try:
             response = self._post(METRICS_PATH, headers, body)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             self._on_connection_error(error)
             return Outcome(Verdict.RETRY_LATER, reason=explain(error), sent_bytes=len(body))
-        outcome = outcome_of(response)
+        outcome = outcome_of(response, len(push.frames))
         outcome.sent_bytes = len(body)
         return outcome
 

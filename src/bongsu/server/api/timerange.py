@@ -21,9 +21,9 @@ def parse_time_ms(text: str, now_ms: int, *, field: str) -> int:
     if text.startswith("-") and text[1:2].isdigit():
         return now_ms - parse_duration_ms(text[1:], field=field)
     if text.isdecimal():
-        time_ms = int(text)
+        time_ms = int(text[:20])
         if not _SMALLEST_MS <= time_ms < 2**53:
-            raise InvalidInput(f"{field}: {text} is not Unix time in milliseconds; is it in seconds?", field=field)
+            raise InvalidInput(f"{field}: {text[:20]} is not Unix time in milliseconds; is it in seconds?", field=field)
         return time_ms
     try:
         moment = dt.datetime.fromisoformat(text)

@@ -22,7 +22,7 @@ from bongsu.server.auth.tokens import Prefix, digest, new_token
 from bongsu.server.fleet.names import check_agent_id
 
 # How long a token remains valid after rotation: the agent uses it until the new one is on its disk.
-ROTATED_MS = 600_000
+ROTATED_MS = 10_000
 LOCAL_NAME = "this machine (bongsu up)"
 LOCAL_MS = DAY_MS
 
@@ -106,11 +106,17 @@ class Enrolment:
         return agent_token
 
     async def rotate(self, token: str, address: str) -> str:
-        """A new token for the agent that holds ``token``, which remains valid for ROTATED_MS."""
+        """A new token for the agent that holds ``token``, which remains valid for ROTATED_MS.
+
+        A token that was rotated cannot be rotated again, so a stolen old token gives no new one.
+
+        Raises:
+            Unauthenticated: the token is unknown, revoked or already rotated.
+        """
         grant = self._directory.agents.get(digest(token))
         now_ms = self._clock.now_ms()
-        if grant is None or (grant.expires_ms and grant.expires_ms <= now_ms):
-            raise Unauthenticated("The agent's token is not valid or was revoked.", code="invalid_token")
+        if grant is None or grant.expires_ms:
+            raise Unauthenticated("The agent's token is not valid, or was revoked or replaced.", code="invalid_token")
         agent_token = new_token(Prefix.AGENT)
 
         def store(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bongsu.core.errors import BongsuError
 from bongsu.server.database.copy import Progress, copy_database
-from bongsu.server.database.database import Database, SqliteDatabase, open_database
+from bongsu.server.database.database import Database, SqliteDatabase, make_private, open_database
 from bongsu.server.database.in_use import using
 from bongsu.server.database.migrations import revisions
 
@@ -94,6 +94,7 @@ async def _restore_rows(file: Path, target: Database, progress: Progress) -> Non
 
 def _copy_file(source: Path, target: Path) -> None:
     """SQLite's own consistent copy; writers can go on meanwhile."""
+    make_private(target)
     with (
         contextlib.closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=60)) as origin,
         contextlib.closing(sqlite3.connect(target)) as copy,

@@ -5,6 +5,8 @@ PostgreSQL they run on the event loop over asyncpg (SQLAlchemy's ``run_sync``). 
 """
 
 import asyncio
+import contextlib
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -83,6 +85,20 @@ def open_database(url: str) -> Database:
     raise ConfigError(f"{backend} is not supported: use sqlite or postgresql.", field="database_url")
 
 
+def make_private(path: Path) -> None:
+    """Makes sure that the file exists and that only its owner can read it: it holds hashes of passwords and tokens.
+
+    SQLite gives its other files the mode of the database.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        # Never open the database itself here: closing it would drop the locks that SQLite holds in this process.
+        with contextlib.suppress(OSError):  # owned by somebody else, who decides
+            if path.stat().st_mode & 0o077:
+                path.chmod(0o600)
+
+
 def sqlite_engine(path: Path, *, writer: bool) -> Engine:
     """An engine on a SQLite file. A writer takes the write lock when a transaction begins, not at its first write."""
     engine = create_engine(
@@ -92,6 +108,10 @@ def sqlite_engine(path: Path, *, writer: bool) -> Engine:
         max_overflow=0,
         connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False},
     )
+
+    @event.listens_for(engine, "do_connect")
+    def _protect(*_: object) -> None:
+        make_private(path)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:
@@ -164,7 +184,7 @@ class SqliteDatabase:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._writer = sqlite_engine(path, writer=True)
         self._reader = sqlite_engine(path, writer=False)
         self._write_thread = ThreadPoolExecutor(1, "bongsu-write")

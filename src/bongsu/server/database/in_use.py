@@ -39,7 +39,7 @@ def using(database: Path, *, alone: bool = False) -> Iterator[None]:
     if fcntl is None:
         yield
         return
-    database.parent.mkdir(parents=True, exist_ok=True)
+    database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(database.with_name(database.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:

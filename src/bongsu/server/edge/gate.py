@@ -1,4 +1,5 @@
-"""The entrance for everything except pushes: addresses, headers and rates; before setup, only the setup page passes."""
+"""The entrance for everything except pushes: addresses, headers, rates and the size of bodies. Before setup, only the
+setup page passes."""
 
 import re
 from collections import Counter
@@ -9,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bongsu.core.errors import BongsuError, Forbidden
 from bongsu.server.auth.directory import Directory
 from bongsu.server.edge.addresses import Forwarded, rate_key
+from bongsu.server.edge.bodies import read_body
 from bongsu.server.edge.headers import with_headers
 from bongsu.server.edge.rates import RateLimiter
 from bongsu.server.errors import error_body, retry_after, status_of
@@ -40,6 +42,8 @@ class Gate:
         send = with_headers(scope, send)
         try:
             await self._check(scope)
+            if scope["type"] == "http":
+                receive = await read_body(scope, receive)
         except BongsuError as error:
             self._refused[error.code] += 1
             if scope["type"] == "websocket":

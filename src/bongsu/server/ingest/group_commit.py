@@ -113,7 +113,10 @@ class GroupCommit:
             self._failed(None)
             _fail(group, error)
         else:
-            self._committed(batches, counts)
+            try:
+                self._committed(batches, counts)
+            except Exception:  # the frames are stored: the agents need not know, and the next group must be written
+                logger.exception("%d requests were stored but not counted", len(group))
             for (_, future), count in zip(group, counts, strict=True):
                 if not future.done():  # cancelled: nobody is waiting
                     future.set_result(count)

@@ -111,6 +111,15 @@ async def test_what_cannot_be_answered_says_why(
         assert (error["code"], error["field"]) == (code, field)
 
 
+@pytest.mark.parametrize("path", ["/api/metrics/history", "/api/metrics/completeness"])
+@pytest.mark.parametrize("start", ["-9999999999y", "-" + "9" * 400 + "d", "9" * 5_000, "-280000y", "0001-01-01"])
+async def test_a_start_before_all_time_is_no_bug(tmp_path: Path, path: str, start: str) -> None:
+    async with running_app(tmp_path) as app:
+        assert (await app.push(a_push([a_frame(app.clock.now_ms())]))).status_code == 200
+        answer = await app.client.get(path, params={"metric": "cpu_usage_ratio", "server": 1, "start": start})
+        assert answer.status_code in (200, 400, 422)
+
+
 async def test_series_of_many_servers_are_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_app(tmp_path, clock=FakeClock(LATER)) as app:
         for name in ("web-1", "web-2", "web-3"):

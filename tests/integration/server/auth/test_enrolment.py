@@ -72,8 +72,19 @@ async def test_a_token_is_rotated_without_a_gap(tmp_path: Path) -> None:
         headers = {"Authorization": f"Bearer {old}"}
         new = (await app.client.post("/api/agents/rotate", headers=headers)).json()["token"]
         assert [await push(app, old), await push(app, new)] == [(200, ""), (200, "")]
-        app.clock.advance(601)
+        app.clock.advance(11)
         assert [await push(app, old), await push(app, new)] == [(401, "expired_token"), (200, "")]
+
+
+async def test_a_token_that_was_rotated_gives_no_other(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        stolen = await app.agent_token("agent-web-1")
+        headers = {"Authorization": f"Bearer {stolen}"}
+        new = (await app.client.post("/api/agents/rotate", headers=headers)).json()["token"]
+        again = await app.client.post("/api/agents/rotate", headers=headers)
+        assert (again.status_code, again.json()["error"]["code"]) == (401, "invalid_token")
+        app.clock.advance(11)
+        assert [await push(app, stolen), await push(app, new)] == [(401, "expired_token"), (200, "")]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,17 @@ async def test_stats_tell_what_there_is(database_url: str, tmp_path: Path, capsy
     text = capsys.readouterr().out
     assert "6,000" in text
     assert "2025-06-15 12:00" in text
+
+
+def test_the_database_and_its_backups_are_private(tmp_path: Path, database_url: str) -> None:
+    file, backup = tmp_path / "bongsu.db", tmp_path / "backup.db"
+    assert main(["upgrade", "--data-dir", str(tmp_path)]) == 0
+    if database_url.startswith("sqlite"):
+        file.chmod(0o644)
+        assert main(["upgrade", "--data-dir", str(tmp_path)]) == 0
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert main(["backup", str(backup), "--data-dir", str(tmp_path)]) == 0
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
 
 
 async def test_check_finds_nothing_where_nothing_is_wrong(

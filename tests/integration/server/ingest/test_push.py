@@ -10,8 +10,11 @@ import pytest
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Push, pack
 from bongsu.core.series import Layout, Series
 from bongsu.server.config import Limits
+from bongsu.server.database.tables import frames
+from bongsu.server.fleet.registry import ServerState
 from bongsu.wire import json_form, protobuf
 from tests.support.app import running_app
+from tests.support.jobs import count, database_of
 from tests.support.pushes import CPU, LAYOUT, a_frame, a_push, an_agent
 
 NOW = 1_750_000_000_000
@@ -36,6 +39,19 @@ async def test_a_retry_beside_new_frames_of_others_is_counted_for_the_right_requ
         )
         results = [protobuf.decode_result(answer.content) for answer in answers]
         assert [(result.accepted, result.duplicates) for result in results] == [(0, 1), (1, 0), (1, 0)]
+
+
+async def test_an_error_after_the_commit_does_not_end_ingest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    async with running_app(tmp_path) as app:
+        assert (await app.push(a_push([a_frame(NOW)]))).status_code == 200
+        with monkeypatch.context() as patch:
+            patch.setattr(ServerState, "saw", fail)
+            assert (await app.push(a_push([a_frame(NOW + 1)]))).status_code == 200
+        assert (await app.push(a_push([a_frame(NOW + 2)]))).status_code == 200
+        assert await count(database_of(app), frames) == 3
 
 
 async def test_layouts_are_remembered_over_a_restart(tmp_path: Path) -> None:

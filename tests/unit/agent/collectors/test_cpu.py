@@ -56,6 +56,29 @@ def test_iowait_that_goes_backwards_makes_no_negative_usage() -> None:
     assert by_series(collector.collect())["cpu_usage_ratio"] == 1.0
 
 
+def test_time_of_a_mode_never_falls() -> None:
+    """On a host of virtual machines, user without guest falls when the kernel adds to guest first."""
+    times = [CpuTimes(100, 0, 0, 100, 50, 0, 0, 0, 60, 0)]
+    collector = CpuCollector(cpu_ps(times))
+    list(collector.collect())
+    times[0] = CpuTimes(100.02, 0, 0, 100, 49.97, 0, 0, 0, 60.05, 0)
+    seen = by_series(collector.collect())
+    assert seen["cpu_time_seconds_total[user]"] == 40
+    assert seen["cpu_time_seconds_total[iowait]"] == 50
+    times[0] = CpuTimes(101, 0, 0, 100, 50.5, 0, 0, 0, 60.05, 0)
+    seen = by_series(collector.collect())
+    assert seen["cpu_time_seconds_total[user]"] == pytest.approx(40.95)
+    assert seen["cpu_time_seconds_total[iowait]"] == 50.5
+
+
+def test_time_that_starts_again_is_a_reset() -> None:
+    times = [CpuTimes(1000, 0, 0, 100, 50, 0, 0, 0, 0, 0)]
+    collector = CpuCollector(cpu_ps(times))
+    list(collector.collect())
+    times[0] = CpuTimes(5, 0, 0, 100, 50, 0, 0, 0, 0, 0)
+    assert by_series(collector.collect())["cpu_time_seconds_total[user]"] == 5
+
+
 def test_a_new_core_costs_one_reading_of_usage() -> None:
     times = [CpuTimes(*[1] * 10)]
     collector = CpuCollector(cpu_ps(times))

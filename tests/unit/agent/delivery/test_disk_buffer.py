@@ -1,5 +1,7 @@
 """The disk buffer loses nothing, invents nothing, and stays within its limits."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,43 @@ def test_a_restarted_agent_continues_at_the_same_frame(tmp_path: Path, clock: Fa
     assert drain(reopened) == list(range(70, 305))
 
 
+def test_a_cursor_never_outlives_its_segment(tmp_path: Path, clock: FakeClock) -> None:
+    buffer = open_buffer(tmp_path, clock)
+    fill(buffer, clock, 20)
+    buffer.remove(buffer.oldest(10, 10_000))
+    assert drain(buffer) == list(range(10, 20))
+    for _ in range(3):
+        buffer = open_buffer(tmp_path, clock)
+        fill(buffer, clock, 10)
+        buffer = open_buffer(tmp_path, clock)
+        assert len(buffer) == 10
+        assert len(drain(buffer)) == 10
+        assert buffer.dropped == 0
+
+
+def test_a_cursor_that_a_crash_left_behind_skips_nothing(tmp_path: Path, clock: FakeClock) -> None:
+    buffer = open_buffer(tmp_path, clock)
+    fill(buffer, clock, 20)
+    buffer.remove(buffer.oldest(10, 10_000))
+    cursor = (tmp_path / "cursor").read_bytes()
+    drain(buffer)
+    (tmp_path / "cursor").write_bytes(cursor)
+    buffer = open_buffer(tmp_path, clock)
+    fill(buffer, clock, 15)
+    buffer = open_buffer(tmp_path, clock)
+    fill(buffer, clock, 1)
+    assert drain(buffer) == list(range(20, 36))
+
+
+def test_a_cursor_of_the_first_version_is_ignored(tmp_path: Path, clock: FakeClock) -> None:
+    """It could outlive its segment, whose number was then used again."""
+    buffer = open_buffer(tmp_path, clock)
+    fill(buffer, clock, 20)
+    content = struct.pack("<QQ", 1, buffer.oldest(5, 10_000).end)
+    (tmp_path / "cursor").write_bytes(content + zlib.crc32(content).to_bytes(4, "little"))
+    assert drain(open_buffer(tmp_path, clock)) == list(range(20))
+
+
 def test_a_stale_cursor_repeats_frames_but_loses_none(tmp_path: Path, clock: FakeClock) -> None:
     buffer = open_buffer(tmp_path, clock)
     fill(buffer, clock, 20)
@@ -138,6 +177,19 @@ def test_frames_over_the_maximum_age_are_dropped_and_counted(tmp_path: Path, clo
     fill(buffer, clock, 1)
     assert drain(buffer) == [6, 7, 8, 9, 105]  # now is 106 s
     assert buffer.dropped == 6
+
+
+def test_frames_over_the_maximum_age_are_counted_once_however_often_they_are_read(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    buffer = open_buffer(tmp_path, clock, max_age_ms=100_000)
+    fill(buffer, clock, 10)
+    clock.advance(95)
+    for _ in range(5):
+        batch = buffer.oldest(100, 10_000)
+    assert (len(batch.payloads), buffer.dropped) == (5, 0)
+    buffer.remove(batch)
+    assert (len(buffer), buffer.dropped) == (0, 5)
 
 
 def test_a_segment_may_be_dropped_while_it_is_being_sent(tmp_path: Path, clock: FakeClock) -> None:
