@@ -52,5 +52,5 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Browser, running_bongsu: s
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
 def test_the_documentation_renders_with_no_network(page: Page, running_bongsu: str, path: str) -> None:
     page.goto(running_bongsu + path)
-    operation = page.get_by_text("Samples of a time range").locator("visible=true").first
+    operation = page.get_by_text("Get the history of series").locator("visible=true").first
     expect(operation).to_be_visible(timeout=SLOW_MS)
