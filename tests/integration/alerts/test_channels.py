@@ -190,7 +190,7 @@ async def test_apprise(http: httpx.AsyncClient) -> None:
                 await channel.send(a_message())
             assert error.value.retryable is retryable
             assert "t0ken" not in error.value.message
-    for url in ("nothing://x", "syslog://", "slack://"):
+    for url in ("nothing://x", "syslog://", " syslog://", "\tSYSLOG://", "slack://"):
         with pytest.raises(ChannelError, match="does not know") as error:
             await a_channel("apprise", http, url=url).send(a_message())
         assert not error.value.retryable

@@ -59,7 +59,7 @@ class AppriseChannel(Channel):
         import apprise
 
         url = self._config.url.get_secret_value()
-        service = apprise.Apprise.instantiate(url) if url.partition(":")[0].lower() not in LOCAL else None
+        service = apprise.Apprise.instantiate(url) if url.partition(":")[0].strip().lower() not in LOCAL else None
         if service is None:
             raise ChannelError("Apprise does not know this kind of URL, or the URL is incomplete.", retryable=False)
         kinds = {"info": apprise.NotifyType.INFO, "warning": apprise.NotifyType.WARNING}
