@@ -156,6 +156,8 @@ def test_a_day_without_a_server_and_a_kill_lose_nothing(api: ApiServer, tmp_path
     first.kill()
     sampled += [int(line) for line in first.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
     first.communicate()
+    # the kill may have come after a frame was buffered and before it was printed; the second process samples it again
+    next_ms = sampled[-1] + 10_000
     second = agent(sampled[-1])
     for line in second.stdout:
         if line == "day over\n":
@@ -166,9 +168,9 @@ def test_a_day_without_a_server_and_a_kill_lose_nothing(api: ApiServer, tmp_path
     try:
         # 20 s at the default rate, longer on a slow machine
         wait_for(lambda: set(again.times()) >= set(sampled), 240)
-        # the process may have appended one more frame that it did not print
-        assert len(again.times()) <= len(set(sampled)) + 1
-        assert set(again.stored.values()) == {1}
+        assert set(again.times()) <= {*sampled, next_ms}
+        assert {time_ms for (_, time_ms), sent in again.stored.items() if sent > 1} <= {next_ms}
+        assert again.stored.total() <= len(set(sampled)) + 1
     finally:
         second.communicate(timeout=90)
         again.close()
