@@ -158,12 +158,13 @@ def run_node_exporter(seconds: float) -> dict[str, float] | None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen([program, f"--web.listen-address=127.0.0.1:{port}"], stderr=subprocess.DEVNULL)
-    stop = threading.Event()
+    stop, scraped = threading.Event(), threading.Event()
 
     def scrape() -> None:
         while not stop.is_set():
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read()
+                scraped.set()
                 stop.wait(10)
             except OSError:  # not up yet
                 stop.wait(0.2)
@@ -171,7 +172,9 @@ def run_node_exporter(seconds: float) -> dict[str, float] | None:
     scraper = threading.Thread(target=scrape)
     scraper.start()
     try:
-        time.sleep(12)
+        if not scraped.wait(60):
+            raise SystemExit("node_exporter answers no scrape")
+        time.sleep(2)  # the first scrape costs more than later ones
         share, rss = measure(process.pid, seconds)
         return {"cpu_percent": round(share, 4), "rss_mb": round(rss, 2)}
     finally:
@@ -261,6 +264,8 @@ def run_soak(folder: Path) -> dict[str, float]:
             server = StubServer(None, port)
             while server.frames < 8640 and time.monotonic() - started < 300:
                 time.sleep(0.05)
+            if server.frames < 8640:
+                raise SystemExit(f"only {server.frames} frames were replayed in 300 s")
             results["replay_day_seconds"] = round(time.monotonic() - started, 1)
             results["replay_frames"] = server.frames
         else:

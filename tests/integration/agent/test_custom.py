@@ -86,7 +86,7 @@ def test_scripts_do_not_see_the_agents_secrets(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_command_beside_the_running_agent_leaves_it_the_port() -> None:
-    statsd = StatsD("127.0.0.1:0")
+    statsd = StatsD("127.0.0.1:0", lambda topic, problem: None)
     config = Config(collectors={"custom": CollectorConfig(settings={"statsd": f"127.0.0.1:{statsd.port}"})})
     problems: list[str] = []
     try:

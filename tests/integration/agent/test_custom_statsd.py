@@ -9,9 +9,13 @@ from bongsu.core.errors import ConfigError
 from tests.support.agent_fakes import wait_for
 
 
+def ignore(topic: str, problem: str) -> None:
+    return
+
+
 @pytest.fixture
 def statsd():
-    server = StatsD("127.0.0.1:0")
+    server = StatsD("127.0.0.1:0", ignore)
     yield server
     server.close()
 
@@ -72,9 +76,32 @@ def test_statsd_sets_count_distinct_members(statsd: StatsD) -> None:
 )
 def test_statsd_listens_on_loopback_only(address: str) -> None:
     with pytest.raises(ConfigError, match="StatsD address"):
-        StatsD(address)
+        StatsD(address, ignore)
 
 
 def test_a_port_in_use_is_reported(statsd: StatsD) -> None:
     with pytest.raises(ConfigError, match="cannot be used"):
-        StatsD(f"127.0.0.1:{statsd.port}")
+        StatsD(f"127.0.0.1:{statsd.port}", ignore)
+
+
+def test_an_error_loses_one_packet_and_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    problems: list[tuple[str, str]] = []
+    monkeypatch.setattr("bongsu.agent.collectors.custom_statsd.ERROR_PAUSE_SECONDS", 0.0)
+    statsd = StatsD("127.0.0.1:0", lambda topic, problem: problems.append((topic, problem)))
+    add, broken = statsd._add, [OSError(12, "Cannot allocate memory"), RuntimeError("a bug")]
+
+    def fail_twice(line: str) -> None:
+        if broken:
+            raise broken.pop(0)
+        add(line)
+
+    monkeypatch.setattr(statsd, "_add", fail_twice)
+    try:
+        for _ in range(2):
+            send(statsd.port, "lost:1|c")
+        assert taken(statsd, "kept:1|c") == {"custom_kept_total": (1.0, True)}
+    finally:
+        statsd.close()
+    assert [topic for topic, _ in problems] == ["statsd", "statsd"]
+    assert "Cannot allocate memory" in problems[0][1]
+    assert "RuntimeError: a bug" in problems[1][1]

@@ -341,7 +341,7 @@ export const enrolAgent = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Replace an agent's token
  *
- * For agents, with their present token, which remains valid for ten more minutes.
+ * For agents, with their present token, which remains valid for ten more seconds and cannot be replaced again.
  */
 export const rotateAgentToken = <ThrowOnError extends boolean = false>(options?: Options<RotateAgentTokenData, ThrowOnError>): RequestResult<RotateAgentTokenResponses, RotateAgentTokenErrors, ThrowOnError> => (options?.client ?? client).post<RotateAgentTokenResponses, RotateAgentTokenErrors, ThrowOnError>({
     responseType: 'json',

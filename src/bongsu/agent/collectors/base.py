@@ -8,6 +8,7 @@ scheduler does. It raises an exception if it can read nothing at all. If it can 
 import fnmatch
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -135,7 +136,7 @@ class Options:
         return configured if configured is not None and (configured.include or configured.exclude) else default
 
 
-class Collector:
+class Collector(ABC):
     """Base class of all collectors. A subclass sets ``name`` and overrides ``collect``; everything else has a default.
 
     To add a collector, write one file here and add one line to ``collectors/__init__.py``.
@@ -163,9 +164,9 @@ class Collector:
         # Processes listed by the latest ``collect``. They are sent as a list, not as series.
         self.processes: list[Process] = []
 
+    @abstractmethod
     def collect(self) -> Iterable[Reading]:
         """Reads everything once. May block; the scheduler stops waiting after a timeout."""
-        raise NotImplementedError
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Releases sockets and child processes. Called once, when the agent stops."""

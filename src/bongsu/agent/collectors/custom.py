@@ -37,7 +37,7 @@ class CustomCollector(Collector):
         scripts: dict[str, str] = settings.get("scripts", {})
         self._scripts = [Script(name, command, timeout_seconds, monotonic) for name, command in scripts.items()]
         address: str = settings.get("statsd", "")
-        self._statsd = StatsD(address) if address and self._options.may_listen else None
+        self._statsd = StatsD(address, self._options.report_problem) if address and self._options.may_listen else None
 
     def collect(self) -> Iterable[Reading]:
         values: CustomValues = {}

@@ -8,15 +8,22 @@ import threading
 import time
 from typing import Any
 
-from bongsu.agent.collectors.base import Labels, SeriesKey
+from bongsu.agent.collectors.base import Labels, ProblemReporter, SeriesKey
 from bongsu.agent.collectors.custom_metrics import MAX_CUSTOM_SERIES, CustomValue, CustomValues, custom_name, snake_case
 from bongsu.core.errors import ConfigError
 
+ERROR_PAUSE_SECONDS = 1.0
+
 
 class StatsD:
-    """A UDP socket and a thread that adds up what it receives. Raises ConfigError."""
+    """A UDP socket and a thread that adds up what it receives. ``report_problem`` is called in that thread.
 
-    def __init__(self, address: str) -> None:
+    Raises:
+        ConfigError: the address is not on the loopback interface, or cannot be used.
+    """
+
+    def __init__(self, address: str, report_problem: ProblemReporter) -> None:
+        self._report_problem = report_problem
         host, _, port = address.rpartition(":")
         host = host.strip("[]") or "127.0.0.1"
         if host not in ("127.0.0.1", "::1", "localhost") or not port.isdecimal():
@@ -56,13 +63,18 @@ class StatsD:
     def _receive(self) -> None:
         while not self._closing:
             try:
-                packet = self._socket.recv(65_536)
-            except OSError:  # out of memory, for example; never the end of the thread
-                time.sleep(1.0)
-                continue
-            with self._lock:
-                for line in packet.decode(errors="replace").splitlines():
-                    self._add(line)
+                self._receive_packet()
+            except Exception as error:  # whatever it is, the thread goes on with the next packet
+                if not self._closing:
+                    self._report_problem("statsd", f"a StatsD packet was lost: {type(error).__name__}: {error}")
+                    # a lasting error must not keep the CPU busy
+                    time.sleep(ERROR_PAUSE_SECONDS)
+
+    def _receive_packet(self) -> None:
+        packet = self._socket.recv(65_536)
+        with self._lock:
+            for line in packet.decode(errors="replace").splitlines():
+                self._add(line)
 
     def _add(self, line: str) -> None:
         """Adds ``name:value|type|@rate|#tag:x,tag``. Ignores lines that are not valid."""

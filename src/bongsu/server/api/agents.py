@@ -90,7 +90,7 @@ async def enrol(services: ServicesDep, request: Request, body: Enrol) -> AgentTo
     "/agents/rotate", operation_id="rotate_agent_token", summary="Replace an agent's token", dependencies=[LoginRate]
 )
 async def rotate(services: ServicesDep, request: Request) -> AgentToken:
-    """For agents, with their present token, which remains valid for ten more minutes."""
+    """For agents, with their present token, which remains valid for ten more seconds and cannot be replaced again."""
     return AgentToken(token=await services.auth.enrolment.rotate(_bearer(request), address_of(request)))
 
 

@@ -38,6 +38,14 @@ def test_filters_are_whole_names_with_shell_patterns() -> None:
     assert not Filter(exclude=("a*",))("abc")
 
 
+def test_a_collector_without_collect_cannot_be_made() -> None:
+    class Nothing(Collector):
+        name = "nothing"
+
+    with pytest.raises(TypeError, match="collect"):
+        Nothing(fake_ps())  # type: ignore[abstract]
+
+
 def test_a_collector_needs_only_a_name_and_collect() -> None:
     class Minimal(Collector):
         name = "minimal"

@@ -12,12 +12,19 @@ from bongsu.core.series import Kind
 from tests.support.agent_fakes import fake_ps
 
 
-class Disk(Collector):
+class Declared(Collector):
+    """Only declares metrics; the tests supply the readings."""
+
+    def collect(self) -> list[Reading]:
+        return []
+
+
+class Disk(Declared):
     name = "disk"
     metrics = (Gauge("disk_used_bytes", "Used."), Counter("disk_reads_total", "Reads."))
 
 
-class Load(Collector):
+class Load(Declared):
     name = "load"
     metrics = (Gauge("load_1m", "Load."),)
 
