@@ -17,6 +17,9 @@ export default defineConfig({
           environment: 'nuxt',
           environmentOptions: { nuxt: { domEnvironment: 'happy-dom' } },
           setupFiles: ['tests/nuxt/setup.ts'],
+          // Both only end what hangs: the first mount compiles the app, which takes a busy machine more than 10 s.
+          hookTimeout: 120_000,
+          testTimeout: 120_000,
         },
       }),
     ],

@@ -1,5 +1,5 @@
 import { mountSuspended } from '@nuxt/test-utils/runtime'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { current, servers } from '../../mock/metrics'
 import type { CurrentMetrics } from '~/api/metrics'
 import type { ServerPage } from '~/api/servers'
@@ -8,7 +8,7 @@ import { buildModel } from '~/utils/chart/model'
 import { findingsOf } from '~/utils/findings'
 import { makeSnapshot, readSnapshot } from '~/utils/readings'
 import { VIEWS } from '~/utils/views'
-import { violations } from './helpers'
+import { eventually, violations } from './helpers'
 
 const NOW = Date.now()
 const list = (servers(NOW) as ServerPage).servers
@@ -100,7 +100,7 @@ describe('the chooser', () => {
     await input.setValue('결제')
     expect(chooser.findAll('[role=option]')).toHaveLength(1)
     await input.trigger('keydown', { key: 'Enter' })
-    await vi.waitFor(() => expect(useRoute().path).toBe('/servers/4'))
+    await eventually(() => expect(useRoute().path).toBe('/servers/4'))
     expect(chooser.find('[role=listbox]').exists()).toBe(false)
     chooser.unmount()
   })

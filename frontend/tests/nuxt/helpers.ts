@@ -1,4 +1,5 @@
 import axe from 'axe-core'
+import { vi } from 'vitest'
 import { answer } from '../../mock/api'
 import { client } from '~/api/generated/client.gen'
 
@@ -17,6 +18,11 @@ export function serveApi(answer: Answer): void {
       return { data, status: 200, statusText: 'OK', headers: {}, config }
     },
   })
+}
+
+/** Waits until `check` no longer throws. A busy machine takes seconds to mount a page. */
+export function eventually(check: () => void): Promise<void> {
+  return vi.waitFor(check, { timeout: 60_000 })
 }
 
 /** Accessibility violations that axe finds. Contrast and page structure need a real browser. */

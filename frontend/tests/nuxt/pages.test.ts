@@ -1,8 +1,8 @@
 import { mountSuspended } from '@nuxt/test-utils/runtime'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import App from '~/app.vue'
 import type { Answer } from './helpers'
-import { serveApi, simulated, violations } from './helpers'
+import { eventually, serveApi, simulated, violations } from './helpers'
 
 type Mounted = Awaited<ReturnType<typeof mountSuspended<typeof App>>>
 let app: Mounted | undefined
@@ -23,14 +23,14 @@ async function open(path: string, answer: Answer): Promise<Mounted> {
 
 it('opens a server that is up, and puts its id into the URL', async () => {
   const page = await open('/', simulated)
-  await vi.waitFor(() => expect(useRoute().path).toMatch(/^\/servers\/\d+$/))
-  await vi.waitFor(() => expect(page.find('[data-testid=cpu-value]').text()).toMatch(/%$/))
+  await eventually(() => expect(useRoute().path).toMatch(/^\/servers\/\d+$/))
+  await eventually(() => expect(page.find('[data-testid=cpu-value]').text()).toMatch(/%$/))
 })
 
 it('shows the cards, the history and the chooser of a server', async () => {
   const page = await open('/servers/3?family=disk', simulated)
-  await vi.waitFor(() => expect(page.find('[data-testid=cpu-value]').exists()).toBe(true))
-  await vi.waitFor(() => expect(page.find('[data-testid=history-chart] [role=application]').exists()).toBe(true))
+  await eventually(() => expect(page.find('[data-testid=cpu-value]').exists()).toBe(true))
+  await eventually(() => expect(page.find('[data-testid=history-chart] [role=application]').exists()).toBe(true))
   expect(page.findAll('article')).toHaveLength(4)
   expect(page.get('[data-testid=server-chooser]').text()).toContain('storage-12')
   expect(await violations(page.element)).toEqual([])
@@ -38,18 +38,18 @@ it('shows the cards, the history and the chooser of a server', async () => {
 
 it('waits for the first server', async () => {
   const page = await open('/', (url, method) => (url.pathname === '/api/servers' ? { servers: [], next: null } : simulated(url, method)))
-  await vi.waitFor(() => expect(page.text()).toContain('bongsu agent run'))
+  await eventually(() => expect(page.text()).toContain('bongsu agent run'))
   expect(await violations(page.element)).toEqual([])
 })
 
 it('says that a server does not exist', async () => {
   const page = await open('/servers/999', simulated)
-  await vi.waitFor(() => expect(page.text()).toContain('999'))
+  await eventually(() => expect(page.text()).toContain('999'))
 })
 
 it('says that the API server is unreachable', async () => {
   const page = await open('/servers/1', () => 'unreachable')
-  await vi.waitFor(() => expect(page.find('[role=alert]').exists()).toBe(true))
+  await eventually(() => expect(page.find('[role=alert]').exists()).toBe(true))
   expect(await violations(page.element)).toEqual([])
 })
 
@@ -63,18 +63,18 @@ describe('the settings pages', () => {
   ]
   it.each(rows)('list at /%s all %d rows', async (path, count, text) => {
     const page = await open(`/${path}`, simulated)
-    await vi.waitFor(() => expect(page.findAll('main li')).toHaveLength(count))
+    await eventually(() => expect(page.findAll('main li')).toHaveLength(count))
     expect(page.get('main').text()).toContain(text)
     expect(await violations(page.element)).toEqual([])
   })
 
   it('explain tags that cannot be parsed', async () => {
     const page = await open('/users', simulated)
-    await vi.waitFor(() => expect(page.findAll('main li')).toHaveLength(4))
+    await eventually(() => expect(page.findAll('main li')).toHaveLength(4))
     await page.get('[data-testid=add-user]').trigger('click')
     await page.get('[placeholder="team=web, site=seoul"]').setValue('web')
     await page.get('dialog form').trigger('submit')
-    await vi.waitFor(() => expect(page.get('dialog [role=alert]').text()).toContain('team=web'))
+    await eventually(() => expect(page.get('dialog [role=alert]').text()).toContain('team=web'))
   })
 })
 
@@ -82,10 +82,10 @@ it('asks for a login and then opens the requested page', async () => {
   const session = useSessionStore()
   session.$patch({ state: 'logged-out', user: null })
   const page = await open('/tokens', simulated)
-  await vi.waitFor(() => expect(useRoute().fullPath).toBe('/login?next=/tokens'))
+  await eventually(() => expect(useRoute().fullPath).toBe('/login?next=/tokens'))
   const [email, password] = page.findAll('input')
   await email!.setValue('admin@example.com')
   await password!.setValue('beacon fire 77')
   await page.get('form').trigger('submit')
-  await vi.waitFor(() => expect(useRoute().path).toBe('/tokens'))
+  await eventually(() => expect(useRoute().path).toBe('/tokens'))
 })
