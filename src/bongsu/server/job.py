@@ -1,11 +1,76 @@
-"""The base class of background jobs."""
+"""The base class of background jobs, and what they do with an item that fails."""
 
 import asyncio
+import contextlib
+import logging
 from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 
 from bongsu.core.clock import Clock
+from bongsu.core.errors import Unavailable
+from bongsu.core.units import MINUTE_MS
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database
+
+logger = logging.getLogger(__name__)
+
+# A damaged row stays damaged: trying it at each run would fill the log and take the time of the others.
+RETRY_MS = 10 * MINUTE_MS
+
+
+@dataclass(slots=True)
+class Failure:
+    """An item that a job could not process."""
+
+    what: str
+    reason: str
+    since_ms: int
+    retry_ms: int
+
+
+class Failures:
+    """The items of a job that failed. Each waits for RETRY_MS before it is tried again; the other items go on."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._failed: dict[Hashable, Failure] = {}
+
+    def waits(self, item: Hashable) -> bool:
+        """Whether the item failed and is not due again yet."""
+        failure = self._failed.get(item)
+        return failure is not None and failure.retry_ms > self._clock.now_ms()
+
+    @contextlib.contextmanager
+    def isolated(self, item: Hashable, what: str) -> Iterator[None]:
+        """Keeps a failure of this item from the others. ``what``: how to name it to people.
+
+        Raises:
+            Unavailable: the whole database fails, not only this item.
+        """
+        try:
+            yield
+        except Unavailable:
+            raise
+        except Exception as error:
+            now_ms = self._clock.now_ms()
+            known = self._failed.get(item)
+            if known is None:
+                logger.exception("%s failed; trying it again every %d minutes", what, RETRY_MS // MINUTE_MS)
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            self._failed[item] = Failure(what, reason, known.since_ms if known else now_ms, now_ms + RETRY_MS)
+        else:
+            if self._failed.pop(item, None):
+                logger.info("%s works again", what)
+
+    def forget_older(self) -> None:
+        """Forgets items that nobody has tried for long: they are gone."""
+        before_ms = self._clock.now_ms() - 6 * RETRY_MS
+        self._failed = {item: failure for item, failure in self._failed.items() if failure.retry_ms > before_ms}
+
+    def oldest_first(self) -> list[Failure]:
+        """The present failures."""
+        return sorted(self._failed.values(), key=lambda failure: failure.since_ms)
 
 
 class Job(ABC):
@@ -21,6 +86,7 @@ class Job(ABC):
         self.settings = settings
         self.database = database
         self.clock = clock
+        self.failures = Failures(clock)
 
     @abstractmethod
     async def run(self, stopping: asyncio.Event) -> None:

@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+from dataclasses import dataclass
 
 from bongsu.core.clock import Clock, SystemClock
+from bongsu.core.units import HOUR_MS
 from bongsu.server.alerts.jobs import AlertDelivery, AlertEvaluation, AlertRetention
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database, open_database
 from bongsu.server.database.in_use import using_database
+from bongsu.server.database.job_runs import TELL_SECONDS, JobRun, store_job_runs
 from bongsu.server.database.migrations import upgrade
 from bongsu.server.job import Job
 from bongsu.server.storage.compactor import Compactor
@@ -18,6 +21,28 @@ logger = logging.getLogger(__name__)
 
 # A new job is a file beside its subject and an entry here.
 JOBS: tuple[type[Job], ...] = (Sealer, Compactor, Retention, AlertEvaluation, AlertDelivery, AlertRetention)
+
+
+# A run that takes longer than this has lost its way; the longest are compactions after weeks without a worker.
+LONGEST_RUN_MS = HOUR_MS
+EXAMPLES = 3
+
+
+@dataclass(slots=True)
+class Running:
+    """A job, and how it fares."""
+
+    job: Job
+    good_ms: int = 0
+    due_ms: int = 0
+    error: str = ""
+
+    def run(self, now_ms: int) -> JobRun:
+        """What the API server shows of it."""
+        failures = self.job.failures.oldest_first()
+        examples = "; ".join(f"{failure.what}: {failure.reason}" for failure in failures[:EXAMPLES])
+        since_ms = failures[0].since_ms if failures else 0
+        return JobRun(self.job.name, now_ms, self.good_ms, self.due_ms, self.error, len(failures), since_ms, examples)
 
 
 class Worker:
@@ -40,27 +65,45 @@ class Worker:
 
     async def _work(self, database: Database) -> None:
         await database.write(upgrade)
-        jobs = [job(self._settings, database, self._clock) for job in JOBS]
+        jobs = [Running(job(self._settings, database, self._clock)) for job in JOBS]
+        telling = asyncio.create_task(self._tell(jobs, database), name="job runs")
         try:
-            await asyncio.gather(*(self._repeat(job, database) for job in jobs))
+            await asyncio.gather(*(self._repeat(running) for running in jobs))
         finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
             await database.close()
 
-    async def _repeat(self, job: Job, database: Database) -> None:
-        failing = False
+    async def _repeat(self, running: Running) -> None:
+        job = running.job
         while not self._stopping.is_set():
+            running.due_ms = self._clock.now_ms() + LONGEST_RUN_MS
             try:
                 await job.run(self._stopping)
-                if failing:
+                if running.error:
                     logger.info("%s works again", job.name)
-                failing = False
-            except Exception:
+                running.error = ""
+                running.good_ms = self._clock.now_ms()
+            except Exception as error:
                 # Logged once, not at every try: a full disk stays full for hours.
-                if not failing:
+                if not running.error:
                     logger.exception("%s failed; trying again every %s s", job.name, job.every_seconds)
-                failing = True
+                running.error = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            running.due_ms = self._clock.now_ms() + round(job.every_seconds * 1000) + LONGEST_RUN_MS
+            job.failures.forget_older()
             await wait(self._stopping, job.every_seconds)
         await job.close()
+
+    async def _tell(self, jobs: list[Running], database: Database) -> None:
+        """Writes how the jobs fare, until cancelled."""
+        while True:
+            await asyncio.sleep(TELL_SECONDS)
+            now_ms = self._clock.now_ms()
+            runs = [running.run(now_ms) for running in jobs]
+            try:
+                await database.write(lambda connection, runs=runs: store_job_runs(connection, runs))  # type: ignore[misc]
+            except Exception:  # the jobs tell the same; the API server shows that the worker is silent
+                logger.debug("job runs not stored", exc_info=True)
 
 
 async def wait(stopping: asyncio.Event, seconds: float) -> None:

@@ -21,7 +21,7 @@ async def test_a_full_disk_is_said_and_over_when_there_is_room(tmp_path: Path) -
         assert (await app.push(a_push([a_frame(NOW)]))).status_code == 200
         database = app.application.api.state.services.database
         await database.write(lambda connection: pages(connection, "1"))  # 1: no more than there are
-        app.clock.advance(1_000)
+        app.clock.advance(100)
         refused = await app.push(a_push(a_ramp(NOW + 1, 1_000, step_ms=1)))
         error = protobuf.decode_result(refused.content).error
         assert error is not None

@@ -1191,6 +1191,11 @@ export type Health = {
      */
     problems?: Array<Problem> | null;
     ingest?: IngestHealth | null;
+    storage?: StorageHealth | null;
+    /**
+     * Jobs
+     */
+    jobs?: Array<JobHealth> | null;
     /**
      * Refused Total
      *
@@ -1384,6 +1389,36 @@ export type IngestHealth = {
      * Bytes of values that wait for the disk.
      */
     queued_bytes: number;
+};
+
+/**
+ * JobHealth
+ *
+ * A job of the worker.
+ */
+export type JobHealth = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Good Ms
+     *
+     * End of its last run without an error; 0: none yet.
+     */
+    good_ms: number;
+    /**
+     * Error
+     *
+     * Why the whole job fails; empty: it works.
+     */
+    error: string;
+    /**
+     * Failing
+     *
+     * Items that fail, such as the layout of one server; the others go on.
+     */
+    failing: number;
 };
 
 /**
@@ -2388,6 +2423,32 @@ export type Silences = {
      * Silences
      */
     silences: Array<SilenceInfo>;
+};
+
+/**
+ * StorageHealth
+ *
+ * How far the worker is behind. Late frames may be older than the 40 minutes after which frames are sealed.
+ */
+export type StorageHealth = {
+    /**
+     * Unsealed Since Ms
+     *
+     * Time of the oldest frame that is not sealed.
+     */
+    unsealed_since_ms: number | null;
+    /**
+     * Unrolled Since Ms
+     *
+     * Time of the oldest block that is not part of the rollups.
+     */
+    unrolled_since_ms: number | null;
+    /**
+     * Quarantined Frames
+     *
+     * Damaged frames that were put aside: see `bongsu db check`.
+     */
+    quarantined_frames: number;
 };
 
 /**

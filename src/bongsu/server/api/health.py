@@ -1,5 +1,7 @@
 """GET /api/health."""
 
+import logging
+from dataclasses import asdict
 from typing import Literal
 
 from fastapi import APIRouter
@@ -8,6 +10,10 @@ from pydantic import BaseModel, Field
 from bongsu import __version__
 from bongsu.server.api.access import Anyone
 from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.database.job_runs import JobRun, job_problems, load_job_runs
+from bongsu.server.storage.backlog import Backlog, backlog
+
+logger = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/api", tags=["health"])
 
@@ -30,6 +36,23 @@ class IngestHealth(BaseModel):
     queued_bytes: int = Field(description="Bytes of values that wait for the disk.")
 
 
+class StorageHealth(BaseModel):
+    """How far the worker is behind. Late frames may be older than the 40 minutes after which frames are sealed."""
+
+    unsealed_since_ms: int | None = Field(description="Time of the oldest frame that is not sealed.")
+    unrolled_since_ms: int | None = Field(description="Time of the oldest block that is not part of the rollups.")
+    quarantined_frames: int = Field(description="Damaged frames that were put aside: see `bongsu db check`.")
+
+
+class JobHealth(BaseModel):
+    """A job of the worker."""
+
+    name: str = Field(examples=["sealer"])
+    good_ms: int = Field(description="End of its last run without an error; 0: none yet.")
+    error: str = Field(description="Why the whole job fails; empty: it works.")
+    failing: int = Field(description="Items that fail, such as the layout of one server; the others go on.")
+
+
 class Health(BaseModel):
     """The state of the API server. Fields that are null are shown only to callers who are logged in."""
 
@@ -40,6 +63,8 @@ class Health(BaseModel):
     servers: int | None = Field(None, description="Servers the caller may see.")
     problems: list[Problem] | None = None
     ingest: IngestHealth | None = None
+    storage: StorageHealth | None = None
+    jobs: list[JobHealth] | None = None
     refused_total: dict[str, int] | None = Field(
         None, description="Requests that were refused before they reached an endpoint, by error code."
     )
@@ -54,6 +79,19 @@ async def health(services: ServicesDep, user: Anyone) -> Health:
     if ingest.problem is not None:
         error, since_ms = ingest.problem
         problems.append(Problem(code=error.code, message=error.message, since_ms=since_ms))
+    runs: list[JobRun] = []
+    behind: Backlog | None = None
+    try:
+        runs = await services.database.read(load_job_runs)
+        behind = None if user is None else await services.database.read(backlog)
+        problems += [
+            Problem(code=problem.code, message=problem.message, since_ms=problem.since_ms)
+            for problem in job_problems(runs, now_ms, services.started_ms)
+        ]
+    except Exception as failure:  # whatever happens to the database, health answers
+        logger.debug("the database cannot be read", exc_info=True)
+        message = f"The database cannot be read: {type(failure).__name__}."
+        problems.append(Problem(code="database_unreadable", message=message, since_ms=now_ms))
     status: Literal["ok", "degraded"] = "degraded" if problems else "ok"
     if user is None:
         return Health(status=status, time_ms=now_ms)
@@ -71,5 +109,7 @@ async def health(services: ServicesDep, user: Anyone) -> Health:
             rejected_total=dict(ingest.counters.rejected),
             queued_bytes=ingest.queued_bytes,
         ),
+        storage=None if behind is None else StorageHealth(**asdict(behind)),
+        jobs=[JobHealth(name=run.name, good_ms=run.good_ms, error=run.error, failing=run.failing) for run in runs],
         refused_total=dict(services.refused),
     )

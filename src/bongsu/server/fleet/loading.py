@@ -31,6 +31,8 @@ def load_registry(connection: Connection) -> Registry:
             state.add_layout(layout)
             key = (record.id, layout.id)
             newest = newest_frames(connection, key) or _newest_sealed_frames(connection, key)
+            # A damaged row, which the sealer will put into quarantine, must not keep the API server from starting.
+            newest = [frame for frame in newest if len(frame.values) == state.sizes[layout.id]]
             if newest:
                 state.newest[layout.id] = Newest(*newest)
                 state.last_seen_ms = max(state.last_seen_ms, newest[0].time_ms)

@@ -83,6 +83,10 @@ def read_layout(
     part of the rollups yet are read raw: the last hours, and spans that late frames arrived in.
     """
     rows = LayoutRows(key, frame_columns(connection, key, start_ms, end_ms, positions))
+    if rows.frames is not None:
+        rows.missing.extend(Missing(key[0], time_ms, time_ms + 1) for time_ms in rows.frames.damaged)
+        if not len(rows.frames.times):
+            rows.frames = None
     if tier == RAW:
         _open_blocks(connection, rows, start_ms, end_ms, None)
     else:

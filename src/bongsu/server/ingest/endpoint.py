@@ -270,8 +270,8 @@ class Ingest:
             logger.warning("frames can be stored again")
             self.problem = None
 
-    def _failed(self, error: Unavailable | None) -> None:
-        if error is not None and self.problem is None:
+    def _failed(self, error: Unavailable) -> None:
+        if self.problem is None:
             logger.error("frames cannot be stored: %s Agents are asked to wait.", error.message)
             self.problem = (error, self._clock.now_ms())
 

@@ -33,7 +33,7 @@ class GroupCommit:
         *,
         queue_bytes: int,
         committed: Callable[[list[Batch], list[int]], None],
-        failed: Callable[[Unavailable | None], None],
+        failed: Callable[[Unavailable], None],
     ) -> None:
         self._database = database
         self._queue_limit = queue_bytes
@@ -105,12 +105,17 @@ class GroupCommit:
                 counts = await self._database.write(lambda connection: store(connection, batches))
             except SomeStoredAlready:
                 counts = await self._database.write(lambda connection: store(connection, batches, each=True))
-        except BongsuError as error:
-            self._failed(error if isinstance(error, Unavailable) else None)
+        except Unavailable as error:
+            self._failed(error)
             _fail(group, error)
         except Exception as error:
-            logger.exception("%d requests could not be stored", len(group))
-            self._failed(None)
+            if len(group) > 1:
+                # One of them is the cause; the others must not share its fate.
+                for single in group:
+                    await self._write([single])
+                return
+            if not isinstance(error, BongsuError):
+                logger.exception("a request of server %d could not be stored", batches[0].server_id)
             _fail(group, error)
         else:
             try:

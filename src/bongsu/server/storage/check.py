@@ -12,6 +12,7 @@ from bongsu.server.database.tables import blocks, layouts, rollups
 from bongsu.server.storage.blocks import CorruptBlock, Head
 from bongsu.server.storage.frames import frame_lengths
 from bongsu.server.storage.layouts import decode_series
+from bongsu.server.storage.quarantine import quarantined
 
 # Rows of blocks read at a time: some 20 MB.
 PAGE = 100
@@ -28,6 +29,8 @@ async def check_database(database: Database) -> AsyncIterator[str]:
         yield problem
     for problem in await database.read(lambda connection: _frames(connection, widths)):
         yield problem
+    for server_id, layout_id, count in await database.read(quarantined):
+        yield f"server {server_id}: {count} frames of layout {layout_id} are in quarantine"
     for table, what in ((blocks, "block"), (rollups, "rollup")):
         last: Row | None = None
         while rows := await database.read(partial(_page, table=table, last=last)):

@@ -112,7 +112,9 @@ class Compactor(Job):
         for key, span_ms in await self.database.read(not_rolled):
             if stopping.is_set():
                 break
-            if due_ms(key, span_ms) <= now_ms:
+            if due_ms(key, span_ms) > now_ms or self.failures.waits((key, span_ms)):
+                continue
+            with self.failures.isolated((key, span_ms), f"compacting layout {key[1]} of server {key[0]} at {span_ms}"):
                 await self.compact(key, span_ms)
 
     async def compact(self, key: LayoutKey, span_ms: int) -> None:

@@ -146,11 +146,15 @@ def columns_of(times: Sequence[int], packed: Sequence[bytes]) -> tuple[Times, Va
 
 @dataclass(frozen=True, slots=True)
 class FrameColumns:
-    """The columns from ``first`` on of the frames of one layout in a range. ``values``: (n, w)."""
+    """The columns from ``first`` on of the frames of one layout in a range. ``values``: (n, w).
+
+    ``damaged``: times of frames that are too short for their layout, and left out.
+    """
 
     times: Times
     values: Values
     first: int
+    damaged: tuple[int, ...] = ()
 
     def column(self, position: int) -> Values:
         """(n,) values of one series."""
@@ -187,9 +191,12 @@ def frame_columns(
         "length": 8 * width,
     }
     rows = connection.execute(_COLUMNS, bounds).all()
+    damaged = tuple(row[0] for row in rows if len(row[1]) != 8 * width)
+    if damaged:
+        rows = [row for row in rows if len(row[1]) == 8 * width]
     if not rows:
-        return None
-    return FrameColumns(*columns_of([row[0] for row in rows], [row[1] for row in rows]), first)
+        return FrameColumns(np.empty(0, np.int64), np.empty((0, width)), first, damaged) if damaged else None
+    return FrameColumns(*columns_of([row[0] for row in rows], [row[1] for row in rows]), first, damaged)
 
 
 _AFTER_SQLITE = (

@@ -1,14 +1,18 @@
 """Statements on the table ``layouts``. Equal series and layouts of many servers share one object in memory."""
 
 import json
+import logging
 import zlib
 from functools import lru_cache
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
+from bongsu.core.errors import Conflict
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.server.database.dialect import insert_or_ignore
 from bongsu.server.database.tables import layouts
+
+logger = logging.getLogger(__name__)
 
 LayoutKey = tuple[int, int]  # server id, layout id
 
@@ -42,9 +46,37 @@ def decode_series(stored: bytes) -> tuple[Series, ...]:
 
 
 def store_layout(connection: Connection, server_id: int, layout: Layout) -> None:
-    """Stores a layout; storing the same content again changes nothing."""
-    row = {"server_id": server_id, "layout_id": layout.id, "series": encode_series(layout.series)}
-    connection.execute(insert_or_ignore(connection, layouts).values(row))
+    """Stores a layout; storing the same content again changes nothing. Content that cannot be read is replaced.
+
+    Raises:
+        Conflict: another API server stored this id with different series.
+    """
+    packed = encode_series(layout.series)
+    row = {"server_id": server_id, "layout_id": layout.id, "series": packed}
+    if connection.execute(insert_or_ignore(connection, layouts).values(row)).rowcount == 1:
+        return
+    this = (layouts.c.server_id == server_id, layouts.c.layout_id == layout.id)
+    stored = connection.scalar(select(layouts.c.series).where(*this))
+    if stored is None or stored == packed:
+        return
+    series = _readable(server_id, layout.id, stored)
+    if series is None:
+        connection.execute(update(layouts).where(*this).values(series=packed))
+    elif series != layout.series:
+        raise Conflict(
+            f"Layout {layout.id} is stored with different series; different content needs a different id.",
+            code="layout_conflict",
+            field="layouts",
+        )
+
+
+def _readable(server_id: int, layout_id: int, stored: bytes) -> tuple[Series, ...] | None:
+    """The series of a stored layout; None, and a line in the log, if the row is damaged."""
+    try:
+        return decode_series(stored)
+    except Exception:
+        logger.error("server %d: layout %d cannot be read; its agent will send it again", server_id, layout_id)
+        return None
 
 
 def load_layout(connection: Connection, server_id: int, layout_id: int) -> Layout | None:
@@ -55,7 +87,7 @@ def load_layout(connection: Connection, server_id: int, layout_id: int) -> Layou
 
 
 def load_layouts(connection: Connection, server_id: int | None = None) -> dict[int, list[Layout]]:
-    """All layouts by server id, or those of one server."""
+    """All layouts by server id, or those of one server. Those that cannot be read are left out."""
     query = select(layouts.c.server_id, layouts.c.layout_id, layouts.c.series)
     if server_id is not None:
         query = query.where(layouts.c.server_id == server_id)
@@ -64,7 +96,10 @@ def load_layouts(connection: Connection, server_id: int | None = None) -> dict[i
     for owner, layout_id, stored in connection.execute(query):
         key = (layout_id, stored)
         if key not in decoded:
-            decoded[key] = intern_layout(Layout(layout_id, decode_series(stored)))
+            series = _readable(owner, layout_id, stored)
+            if series is None:
+                continue
+            decoded[key] = intern_layout(Layout(layout_id, series))
         by_server.setdefault(owner, []).append(decoded[key])
     return by_server
 

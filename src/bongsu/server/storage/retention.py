@@ -22,6 +22,7 @@ from bongsu.server.job import Job
 from bongsu.server.storage.archive import RAW, ROW_SPAN_MS, SPAN_MS, TIERS
 from bongsu.server.storage.layouts import LayoutKey
 from bongsu.server.storage.processes import delete_process_lists_before
+from bongsu.server.storage.quarantine import delete_quarantined_before
 
 logger = logging.getLogger(__name__)
 
@@ -140,6 +141,8 @@ class Retention(Job):
             PROCESS_LISTS_PER_TRANSACTION,
             stopping,
         )
+        raw_ms = now_ms - parse_duration_ms(settings.retention_raw)
+        await self.database.write(lambda connection: delete_quarantined_before(connection, raw_ms))
         if deleted or lists:
             logger.info("retention: %d blocks and rollups and %d process lists deleted", deleted, lists)
         if settings.storage_budget:

@@ -3,7 +3,8 @@
 The frames of a layout are sealed FRAMES_PER_BLOCK at a time, or when the oldest has waited MAX_AGE_MS (long intervals,
 servers that went away, late frames). The computation runs outside of transactions. Each block is written in one short
 transaction that inserts the block and deletes its frames, so a kill at any point leaves either the frames or the block.
-Frames that are in the archive already (sent again after they were sealed) are only deleted.
+Frames that are in the archive already (sent again after they were sealed) are only deleted. Frames that do not fit
+their layout go into quarantine, and whatever else fails for one layout leaves the others alone.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, delete, insert
 
 from bongsu.arrays import Times, Values
 from bongsu.core.clock import Clock
+from bongsu.core.errors import NotFound
 from bongsu.core.samples import Frame
 from bongsu.core.units import MINUTE_MS
 from bongsu.server.config import Settings
@@ -33,7 +35,8 @@ from bongsu.server.storage.archive import (
 )
 from bongsu.server.storage.blocks import CorruptBlock, Head, encode_block
 from bongsu.server.storage.frames import Unsealed, columns_of, delete_frames, oldest_frames, unsealed
-from bongsu.server.storage.layouts import LayoutKey
+from bongsu.server.storage.layouts import LayoutKey, load_layout
+from bongsu.server.storage.quarantine import quarantine_frames
 
 logger = logging.getLogger(__name__)
 
@@ -94,23 +97,35 @@ class Sealer(Job):
         super().__init__(settings, database, clock)
         # When each layout was last sealed because of the age of its frames.
         self._sealed_ms: dict[LayoutKey, int] = {}
+        # Length of a frame of each layout.
+        self._frame_bytes: dict[LayoutKey, int] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
-        for layout in await self.database.read(unsealed):
-            now_ms = self.clock.now_ms()
+        waiting = await self.database.read(unsealed)
+        for layout in waiting:
             key = (layout.server_id, layout.layout_id)
-            if not due(layout, now_ms, self._sealed_ms.get(key, -math.inf)):
+            if stopping.is_set() or self.failures.waits(key):
                 continue
-            waited = layout.oldest_ms < now_ms - MAX_AGE_MS
-            if waited:
-                self._sealed_ms[key] = now_ms
-            left = layout.count
-            while not stopping.is_set() and (left >= FRAMES_PER_BLOCK or (waited and left > 0)):
-                before_ms = now_ms - LEAVE_MS if left < FRAMES_PER_BLOCK else None
-                sealed = await self._seal(key, before_ms)
-                if not sealed:
-                    break
-                left -= sealed
+            with self.failures.isolated(key, f"sealing layout {key[1]} of server {key[0]}"):
+                await self._seal_due(key, layout, stopping)
+        present = {(layout.server_id, layout.layout_id) for layout in waiting}
+        self._sealed_ms = {key: sealed_ms for key, sealed_ms in self._sealed_ms.items() if key in present}
+        self._frame_bytes = {key: size for key, size in self._frame_bytes.items() if key in present}
+
+    async def _seal_due(self, key: LayoutKey, layout: Unsealed, stopping: asyncio.Event) -> None:
+        now_ms = self.clock.now_ms()
+        if not due(layout, now_ms, self._sealed_ms.get(key, -math.inf)):
+            return
+        waited = layout.oldest_ms < now_ms - MAX_AGE_MS
+        if waited:
+            self._sealed_ms[key] = now_ms
+        left = layout.count
+        while not stopping.is_set() and (left >= FRAMES_PER_BLOCK or (waited and left > 0)):
+            before_ms = now_ms - LEAVE_MS if left < FRAMES_PER_BLOCK else None
+            sealed = await self._seal(key, before_ms)
+            if not sealed:
+                break
+            left -= sealed
 
     async def _seal(self, key: LayoutKey, before_ms: int | None) -> int:
         """Seals the oldest frames of one layout. Returns the number of frames that are no longer rows."""
@@ -119,6 +134,13 @@ class Sealer(Job):
         )
         if not frames:
             return 0
+        size = await self._size_of_frames(key)
+        damaged = [frame for frame in frames if len(frame.values) != size]
+        if damaged:
+            found_ms = self.clock.now_ms()
+            await self.database.write(lambda connection: quarantine_frames(connection, key, damaged, found_ms))
+            logger.error("server %d: %d frames do not fit layout %d: put into quarantine", key[0], len(damaged), key[1])
+            return len(damaged)
         span_end_ms = frames[0].time_ms - frames[0].time_ms % SPAN_MS + SPAN_MS
         frames = [frame for frame in frames if frame.time_ms < span_end_ms]
         overlapping = await self.database.read(
@@ -131,6 +153,16 @@ class Sealer(Job):
             # A late frame arrived in the range; the next run seals it with the others.
             return 0
         return len(frames)
+
+    async def _size_of_frames(self, key: LayoutKey) -> int:
+        """The bytes of a frame of this layout."""
+        size = self._frame_bytes.get(key)
+        if size is None:
+            layout = await self.database.read(lambda connection: load_layout(connection, *key))
+            if layout is None:
+                raise NotFound(f"Layout {key[1]} is not stored.")
+            size = self._frame_bytes[key] = 8 * len(layout.series)
+        return size
 
 
 def _block_of_new(

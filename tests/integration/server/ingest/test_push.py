@@ -12,10 +12,11 @@ from bongsu.core.series import Layout, Series
 from bongsu.server.config import Limits
 from bongsu.server.database.tables import frames
 from bongsu.server.fleet.registry import ServerState
+from bongsu.server.storage.layouts import store_layout
 from bongsu.wire import json_form, protobuf
 from tests.support.app import running_app
 from tests.support.jobs import count, database_of
-from tests.support.pushes import CPU, LAYOUT, a_frame, a_push, an_agent
+from tests.support.pushes import CPU, LAYOUT, MEMORY, a_frame, a_push, an_agent
 
 NOW = 1_750_000_000_000
 
@@ -283,3 +284,23 @@ async def test_labels_without_end_are_refused_and_what_is_there_goes_on(tmp_path
         assert (error["limit"], "series" in error["message"]) == (1_000, True)
         assert (await app.push(a_push([a_frame(NOW + 50_000)]))).status_code == 200
         assert sum((await app.get("/api/health"))["ingest"]["rejected_total"].values()) == 19
+
+
+async def test_a_push_that_cannot_be_stored_does_not_take_others_with_it(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        now_ms = app.clock.now_ms()
+        assert (await app.push(a_push([a_frame(now_ms)], layouts=[LAYOUT]))).status_code == 200
+        # Another API server has stored a layout of this server that this one has not heard of.
+        theirs, ours = Layout(4711, (CPU,)), Layout(4711, (CPU, MEMORY))
+        database = database_of(app)
+        await database.write(lambda connection: store_layout(connection, 1, theirs))
+        pushes = [a_push([a_frame(now_ms + 1_000, (1, 2), ours)], layouts=[ours])]
+        pushes += [a_push([a_frame(now_ms)], name=f"web-{number}") for number in range(2, 20)]
+        for push in pushes:
+            await app.agent_token(push.agent.agent_id)
+            if push is not pushes[0]:
+                await app.push(a_push(name=push.agent.name))
+        answers = await asyncio.gather(*(app.push(push) for push in pushes))
+        assert [answer.status_code for answer in answers] == [409] + [200] * 18
+        assert protobuf.decode_result(answers[0].content).error.code == "layout_conflict"
+        assert await count(database, frames) == 19

@@ -21,7 +21,8 @@ from bongsu.server.database.tables.alerts import (
 from bongsu.server.database.tables.audit import audit_log
 from bongsu.server.database.tables.base import metadata
 from bongsu.server.database.tables.blocks import blocks, rollups, tiers
-from bongsu.server.database.tables.frames import frames, layouts
+from bongsu.server.database.tables.frames import frames, layouts, quarantined_frames
+from bongsu.server.database.tables.jobs import job_runs
 from bongsu.server.database.tables.leases import leases
 from bongsu.server.database.tables.processes import process_lists
 from bongsu.server.database.tables.servers import intervals, servers
@@ -42,11 +43,13 @@ __all__ = [
     "enrolment_tokens",
     "frames",
     "intervals",
+    "job_runs",
     "layouts",
     "leases",
     "login_failures",
     "metadata",
     "process_lists",
+    "quarantined_frames",
     "rollups",
     "servers",
     "sessions",

@@ -29,3 +29,15 @@ frames = Table(
     Column("values", LargeBinary, nullable=False),
     PrimaryKeyConstraint("server_id", "layout_id", "time_ms"),
 )
+
+# Frames that do not fit their layout, which only a damaged disk or database makes. Kept for a person to look at.
+quarantined_frames = Table(
+    "quarantined_frames",
+    metadata,
+    Column("server_id", Integer, nullable=False),
+    Column("layout_id", BigInteger, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("values", LargeBinary, nullable=False),
+    Column("found_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("server_id", "layout_id", "time_ms"),
+)
