@@ -15,7 +15,7 @@ from bongsu.server.fleet.registry import ServerState
 from bongsu.server.fleet.selection import Selection
 from bongsu.server.fleet.servers import load_intervals
 from bongsu.server.history.completeness import Completeness, Runs, judge, read_runs
-from bongsu.server.storage.retention import floors
+from bongsu.server.storage.floors import floors
 
 router = APIRouter(prefix="/api/metrics", tags=["metrics"])
 

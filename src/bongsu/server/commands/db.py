@@ -19,7 +19,7 @@ from bongsu.server.database.in_use import using_database
 from bongsu.server.database.migrations import upgrade
 from bongsu.server.database.space import file_bytes
 from bongsu.server.storage.check import check_database
-from bongsu.server.storage.retention import floors
+from bongsu.server.storage.floors import floors
 from bongsu.server.storage.stats import TierStats, tier_stats
 
 

@@ -29,8 +29,8 @@ from bongsu.server.history.rollups import needs_raw
 from bongsu.server.history.series import Rows, points_of
 from bongsu.server.history.sources import read_layout
 from bongsu.server.storage.archive import RAW
+from bongsu.server.storage.floors import floors
 from bongsu.server.storage.layouts import LayoutKey
-from bongsu.server.storage.retention import floors
 
 logger = logging.getLogger(__name__)
 

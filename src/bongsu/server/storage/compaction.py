@@ -44,17 +44,17 @@ def compact(
 ) -> Compacted:
     """Compacts the blocks ``stored``: all blocks of the span that starts at ``span_ms``.
 
-    As long as the span is above the raw floor (``floors``), its rollups are made from all its raw samples. Below the
-    floor the earlier samples are gone, so late frames are added to the existing rollups and then dropped as well. A
-    corrupt block stays as it is, for ``bongsu db check`` to find, and so do the rollups of its samples.
+    As long as its earlier samples are there, its rollups are made from all raw samples of the span. Once they are gone
+    (the span is below the raw floor, in ``floors``), late frames are added to the existing rollups and then dropped as
+    well. A corrupt block stays as it is, for ``bongsu db check`` to find, and so do the rollups of its samples.
     """
     counters = counters_of([series.kind for series in layout.series])
-    given_up = span_ms < floors[RAW]
+    given_up = span_ms < floors[RAW] and not any(block.info.rolled for block in stored)
     heads = [(block, _opened(block, layout)) for block in stored]
     result = Compacted(list(stored))
     if not given_up:
         result.blocks = [_as_rolled(block) for block, head in heads if head is None]
-    sources = [(block, head) for block, head in heads if head is not None and not (given_up and block.info.rolled)]
+    sources = [(block, head) for block, head in heads if head is not None]
     if not sources:
         return result
     times, order = _order([head.times for _, head in sources])
@@ -138,7 +138,7 @@ def _roll(
     coarse = coarser(fine, counters, HOUR_MS)
     old = _read(hours, counters)
     if old is not None:
-        coarse = more_complete(old, coarse) if kept else combined(old, coarse, counters)
+        coarse = combined(old, coarse, counters) if add and not kept else more_complete(old, coarse)
     result.rollups.append((_rollup_row(key, HOUR_MS, row_ms, coarse, counters), _checksum(hours)))
 
 

@@ -27,9 +27,9 @@ from bongsu.server.storage.archive import (
     same_block,
 )
 from bongsu.server.storage.compaction import Compacted, compact
+from bongsu.server.storage.floors import floors
 from bongsu.server.storage.frames import has_frames
 from bongsu.server.storage.layouts import LayoutKey, load_layout
-from bongsu.server.storage.retention import floors
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, select
 
 from bongsu.core.samples import Process, ProcessList
 from bongsu.server.database.dialect import insert_or_ignore
-from bongsu.server.database.tables import process_lists, servers
+from bongsu.server.database.tables import process_lists
 
 StoredList = tuple[int, bytes]  # time in ms, data
 
@@ -65,18 +65,25 @@ def processes_at(connection: Connection, server_id: int, at_ms: int) -> ListAt:
     return ListAt(ProcessList(row[0], decode_processes(row[1])), before_ms, after_ms)
 
 
-def delete_process_lists_before(connection: Connection, before_ms: int, limit: int) -> int:
-    """Deletes up to ``limit`` lists older than ``before_ms``. Returns how many."""
-    deleted = 0
-    # Server by server: each delete is a short range of the key.
-    for server_id in connection.scalars(select(servers.c.id)).all():
-        of_server = process_lists.c.server_id == server_id
-        time_ms = process_lists.c.time_ms
-        old = select(time_ms).where(of_server, time_ms < before_ms).order_by(time_ms).limit(limit - deleted)
-        times = connection.scalars(old).all()
-        if times:
-            connection.execute(delete(process_lists).where(of_server, time_ms <= times[-1]))
-            deleted += len(times)
-        if deleted >= limit:
-            break
-    return deleted
+def list_owners(connection: Connection) -> list[int]:
+    """The servers that have lists. A skip scan: one look into the index for each."""
+    owners: list[int] = []
+    query = select(process_lists.c.server_id).order_by(process_lists.c.server_id).limit(1)
+    last = -1
+    while (found := connection.scalar(query.where(process_lists.c.server_id > last))) is not None:
+        last = found
+        owners.append(found)
+    return owners
+
+
+def list_times_before(connection: Connection, server_id: int, before_ms: int, limit: int) -> list[int]:
+    """Times of the first ``limit`` lists of a server that are older than ``before_ms``."""
+    time_ms = process_lists.c.time_ms
+    query = select(time_ms).where(process_lists.c.server_id == server_id, time_ms < before_ms)
+    return list(connection.scalars(query.order_by(time_ms).limit(limit)))
+
+
+def delete_lists(connection: Connection, server_id: int, last_ms: int) -> int:
+    """Deletes the lists of a server up to ``last_ms``. Returns how many."""
+    old = (process_lists.c.server_id == server_id, process_lists.c.time_ms <= last_ms)
+    return connection.execute(delete(process_lists).where(*old)).rowcount

@@ -169,10 +169,16 @@ def more_complete(old: Rollup, new: Rollup) -> Rollup:
 def combined(old: Rollup, new: Rollup, counters: Flags) -> Rollup:
     """The buckets of both; where both have a bucket, one with the samples of both.
 
-    Exact, except for a counter whose old and new samples alternate within one bucket: it is no longer known whether it
-    was reset between them.
+    If the times of old and new samples overlap within a bucket, nobody can tell whether they are the same samples, or
+    whether a counter was reset between them: the bucket with more frames stays as it is.
     """
     both, in_old, in_new = np.intersect1d(old.times, new.times, return_indices=True)
+    overlap = (old.first_ms[in_old] <= new.last_ms[in_new]) & (new.first_ms[in_new] <= old.last_ms[in_old])
+    if overlap.any():
+        fewer = old.frames[in_old] < new.frames[in_new]
+        old = old.part(np.delete(np.arange(len(old.times)), in_old[overlap & fewer]))
+        new = new.part(np.delete(np.arange(len(new.times)), in_new[overlap & ~fewer]))
+        both, in_old, in_new = np.intersect1d(old.times, new.times, return_indices=True)
     if not len(both):
         return _sorted(old, new)
     left, right = old.part(in_old), new.part(in_new)

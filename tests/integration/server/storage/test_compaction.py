@@ -13,7 +13,8 @@ from bongsu.server.database.tables import blocks, frames, rollups
 from bongsu.server.storage.archive import SPAN_MS, blocks_between
 from bongsu.server.storage.compaction import compact
 from bongsu.server.storage.compactor import GRACE_MS, STAGGER_MS, Compactor, SpanChanged, replace_blocks
-from bongsu.server.storage.retention import Retention, floors, raise_floor
+from bongsu.server.storage.floors import floors, raise_floor
+from bongsu.server.storage.retention import Retention
 from bongsu.server.storage.sealer import Sealer
 from tests.support.app import RunningApp, running_app
 from tests.support.clock import FakeClock

@@ -23,8 +23,9 @@ from bongsu.server.storage.archive import RAW, SPAN_MS, StoredRollup
 from bongsu.server.storage.batches import Batch, store
 from bongsu.server.storage.blocks import Head
 from bongsu.server.storage.compactor import Compactor
+from bongsu.server.storage.floors import floors
 from bongsu.server.storage.processes import encode_lists
-from bongsu.server.storage.retention import Retention, floors
+from bongsu.server.storage.retention import Retention
 from bongsu.server.storage.rollup import FIRST, LAST, RESETS, Rollup, counters_of
 from bongsu.server.storage.rollup_blocks import decode_rollup
 from bongsu.server.storage.sealer import Sealer
