@@ -4,10 +4,8 @@ from collections.abc import Callable
 
 from bongsu.agent.defaults import SERVER_URL
 from bongsu.core.errors import ConfigError
+from bongsu.core.liveness import LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
 from bongsu.core.units import parse_duration_ms
-
-# At shorter intervals the agent would mostly measure itself.
-SHORTEST_INTERVAL_MS = 1_000
 
 
 def is_token(text: str) -> bool:
@@ -36,8 +34,8 @@ def parse_switch(text: str) -> bool:
 def parse_interval(text: str) -> int:
     """Milliseconds."""
     interval_ms = parse_duration_ms(text)
-    if interval_ms < SHORTEST_INTERVAL_MS or interval_ms % 1_000:
-        raise ConfigError(f"{text!r} is not a valid interval: use whole seconds, at least 1s")
+    if not SHORTEST_INTERVAL_MS <= interval_ms <= LONGEST_INTERVAL_MS or interval_ms % 1_000:
+        raise ConfigError(f"{text!r} is not a valid interval: use whole seconds, from 1s to 1h")
     return interval_ms
 
 

@@ -8,7 +8,7 @@ servers need not sample at the same time, and a series that moves to another lay
 import numpy as np
 
 from bongsu.alerts.conditions import Function
-from bongsu.arrays import Flags, Indices, Times, Values
+from bongsu.arrays import Flags, Indices, Times, Values, growth
 from bongsu.core.liveness import DEFAULT_INTERVAL_MS
 
 
@@ -90,11 +90,10 @@ class Ring:
         start = end - window_ms
         if function in (Function.INCREASE, Function.RATE):
             times, values = self.in_order(tracks)
-            steps = np.diff(values, axis=0)
-            # A counter that fell was reset to 0, so it has grown by its new value.
-            growth = np.where(steps < 0, values[1:], steps)
+            steps = growth(values[:-1], values[1:])
             counted = (times[1:] > start) & (times[1:] <= end) & (times[:-1] > 0)
-            grown = np.where(counted, growth, 0.0).sum(axis=0)
+            # Below 0 only by the tiny falls that are no resets.
+            grown = np.maximum(np.where(counted, steps, 0.0).sum(axis=0), 0.0)
             spans = np.where(counted, np.diff(times, axis=0), 0).sum(axis=0)
             some = spans > 0
             if function is Function.RATE:
@@ -136,9 +135,8 @@ def rolling(times: Times, values: Values, function: Function, window_ms: int, en
     growing = function in (Function.INCREASE, Function.RATE)
     if growing:
         spans = np.diff(times).astype(np.float64)
-        steps = np.diff(values)
-        values = np.where(steps < 0, values[1:], steps)
-        # steps[i] leads to sample i + 1.
+        values = growth(values[:-1], values[1:])
+        # values[i] leads to sample i + 1.
         first, last = np.maximum(first - 1, 0), np.maximum(last - 1, 0)
     some = last > first
     if not some.any():
@@ -164,4 +162,4 @@ def rolling(times: Times, values: Values, function: Function, window_ms: int, en
             results[some] = spread(np.add, values) / counts
         case Function.RATE:
             results[some] = spread(np.add, values) * 1000 / spread(np.add, spans)
-    return results
+    return np.maximum(results, 0.0) if growing else results

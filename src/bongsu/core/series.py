@@ -37,6 +37,10 @@ class Series:
         return self.metric + "{" + ",".join(f'{name}="{value}"' for name, value in self.labels) + "}"
 
 
+# Stands in a layout for a series beyond the limit of its server: its values are stored, but nothing can select them.
+UNNAMED = Series("")
+
+
 @dataclass(frozen=True)
 class Layout:
     """The ordered list of series one agent sends."""
@@ -45,9 +49,21 @@ class Layout:
     series: tuple[Series, ...]
 
     @cached_property
+    def named(self) -> tuple[int, ...]:
+        """The positions of the series that have a name: all, unless the server has too many series."""
+        return tuple(index for index, series in enumerate(self.series) if series.metric)
+
+    @cached_property
     def position(self) -> dict[Series, int]:
         """Series -> position of its value in a frame."""
         return {series: index for index, series in enumerate(self.series)}
+
+    def agrees_with(self, other: "Layout") -> bool:
+        """Whether both have the same series, apart from those that one of them does not name."""
+        return len(self.series) == len(other.series) and all(
+            mine == theirs or not mine.metric or not theirs.metric
+            for mine, theirs in zip(self.series, other.series, strict=True)
+        )
 
     @classmethod
     def of(cls, series: tuple[Series, ...]) -> "Layout":

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from bongsu import __version__
 from bongsu.core.clock import Clock, SystemClock
+from bongsu.core.units import parse_duration_ms
 from bongsu.server import errors
 from bongsu.server.api import ROUTERS, pages
 from bongsu.server.api.schemas import ErrorBody
@@ -140,6 +141,7 @@ class Application:
             running = [
                 asyncio.create_task(keep_last_seen(database, registry), name="last seen"),
                 asyncio.create_task(tags.poll(), name="tags"),
+                asyncio.create_task(ingest.follow_floor(), name="floor"),
             ]
             running += [asyncio.create_task(task(), name="background") for task in self.background]
             try:
@@ -170,6 +172,7 @@ class Application:
             self._settings.limits,
             self._clock,
             auth.directory,
+            retention_ms=parse_duration_ms(self._settings.retention_raw),
             pushed=rates.agent,
             refused=refused,
         )

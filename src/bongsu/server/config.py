@@ -56,7 +56,11 @@ class Limits(BaseModel):
     processes_per_list: int = Field(100, ge=1)
     process_name_bytes: int = Field(256, ge=1, description="Names of processes and of their users, in UTF-8.")
     series_per_layout: int = Field(5_000, ge=1)
-    series_per_server: int = Field(20_000, ge=1, description="Different series that one server may ever send.")
+    series_per_server: int = Field(
+        20_000,
+        ge=1,
+        description="Different series of one server within `retention_raw`; more are stored without a name.",
+    )
     labels_per_series: int = Field(16, ge=0)
     label_bytes: int = Field(256, ge=1, description="A label value in UTF-8.")
     ahead_seconds: int = Field(300, ge=0, description="How far in the future a time stamp may be.")

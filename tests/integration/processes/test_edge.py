@@ -17,15 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from bongsu.core.errors import ConfigError, TooMany
-from bongsu.core.series import Layout, Series
-from bongsu.server.config import Limits, RateLimits
+from bongsu.server.config import RateLimits
 from bongsu.server.edge.addresses import Forwarded, rate_key
 from bongsu.server.edge.bodies import MAX_BODY_BYTES
 from bongsu.server.edge.rates import RateLimiter
 from bongsu.server.edge.tls import Certificate
 from tests.support.app import running_app
 from tests.support.processes import answers, api_server, bongsu, free_port, wait_for
-from tests.support.pushes import a_push
 
 
 def write_pair(folder: Path, name: str) -> tuple[Path, Path]:
@@ -262,14 +260,3 @@ async def test_cors_is_closed_unless_it_is_opened(tmp_path: Path) -> None:
         assert "access-control-allow-credentials" not in answer.headers
         other = await app.client.options("/api/servers", headers=asked | {"Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in other.headers
-
-
-async def test_a_label_whose_values_never_end_is_stopped(tmp_path: Path) -> None:
-    async with running_app(tmp_path, limits=Limits(series_per_server=3_000)) as app:
-        statuses = []
-        for first in range(0, 10_000, 1_000):
-            values = [str(number) for number in range(first, first + 1_000)]
-            layout = Layout.of(tuple(Series("requests_total", (("id", value),)) for value in values))
-            statuses.append((await app.push(a_push(layouts=[layout]))).status_code)
-        assert statuses == [200] * 3 + [413] * 7
-        assert (await app.get("/api/health"))["ingest"]["rejected_total"] == {"too_many_series": 7}

@@ -1,12 +1,12 @@
 """GET /api/metrics/completeness."""
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
+from bongsu.core.units import HOUR_MS
 from bongsu.server.api.access import Viewer
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.servers import state_at
@@ -14,7 +14,7 @@ from bongsu.server.api.timerange import parse_range
 from bongsu.server.fleet.registry import ServerState
 from bongsu.server.fleet.selection import Selection
 from bongsu.server.fleet.servers import load_intervals
-from bongsu.server.history.completeness import Completeness, Runs, judge, read_runs
+from bongsu.server.history.completeness import Completeness, judge_streams, read_runs, streams
 from bongsu.server.storage.floors import floors
 
 router = APIRouter(prefix="/api/metrics", tags=["metrics"])
@@ -66,32 +66,20 @@ async def completeness(
         state for state in Selection(tuple(server)).servers(user.view(services.registry)) if state.record.id > cursor
     ]
     page = states[:limit]
-    ranges = {state.record.id: _watched(state, start_ms, end_ms, now_ms) for state in page}
+    servers = [(state.record.id, streams(list(state.layouts.values()))) for state in page]
 
-    def read(connection: Connection) -> tuple[dict[int, Runs], dict[int, list[tuple[int, int]]]]:
+    def read(connection: Connection) -> list[Completeness]:
         known = floors(connection)
-        runs = {
-            state.record.id: read_runs(
-                connection, [(state.record.id, layout) for layout in state.layouts], *ranges[state.record.id], known
-            )
-            for state in page
-        }
-        return runs, load_intervals(connection, list(runs))
+        intervals = load_intervals(connection, [state.record.id for state in page])
+        results = []
+        for state, (server_id, parts) in zip(page, servers, strict=True):
+            range_ms = _watched(state, start_ms, end_ms, now_ms, known[HOUR_MS])
+            runs = [read_runs(connection, [(server_id, layout) for layout in part], *range_ms, known) for part in parts]
+            expected = _intervals(intervals.get(server_id, []), state.interval_ms)
+            results.append(judge_streams(server_id, runs, *range_ms, expected))
+        return results
 
-    runs, intervals = await services.database.read(read)
-
-    def judge_all() -> list[Completeness]:
-        return [
-            judge(
-                state.record.id,
-                runs[state.record.id],
-                *ranges[state.record.id],
-                _intervals(intervals.get(state.record.id, []), state.interval_ms),
-            )
-            for state in page
-        ]
-
-    results = await asyncio.to_thread(judge_all)
+    results = await services.database.read(read)
     return CompletenessAnswer(
         start_ms=start_ms,
         end_ms=end_ms,
@@ -111,9 +99,9 @@ async def completeness(
     )
 
 
-def _watched(state: ServerState, start_ms: int, end_ms: int, now_ms: int) -> tuple[int, int]:
-    """The part of the range in which the server was watched."""
-    first_ms = max(start_ms, min(state.oldest_ms, end_ms))
+def _watched(state: ServerState, start_ms: int, end_ms: int, now_ms: int, floor_ms: int) -> tuple[int, int]:
+    """The part of the range in which the server was watched and of which something is kept."""
+    first_ms = max(start_ms, min(max(state.oldest_ms, floor_ms), end_ms))
     up = state_at(state.last_seen_ms, state.interval_ms, now_ms) == "up"
     last_ms = min(end_ms, state.last_seen_ms + 1 if up else now_ms)
     return first_ms, max(first_ms, last_ms)

@@ -79,6 +79,15 @@ async def health(services: ServicesDep, user: Anyone) -> Health:
     if ingest.problem is not None:
         error, since_ms = ingest.problem
         problems.append(Problem(code=error.code, message=error.message, since_ms=since_ms))
+    view = services.registry if user is None else user.view(services.registry)
+    limit = services.settings.limits.series_per_server
+    for state in view.by_id.values():
+        if state.unnamed_since_ms and state.unnamed:
+            message = (
+                f"{state.record.agent.name} sends more than {limit:,} series: {state.unnamed:,} are stored without a "
+                "name. Does a label have a new value each time?"
+            )
+            problems.append(Problem(code="too_many_series", message=message, since_ms=state.unnamed_since_ms))
     runs: list[JobRun] = []
     behind: Backlog | None = None
     try:

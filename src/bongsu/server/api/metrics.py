@@ -6,6 +6,7 @@ import orjson
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from bongsu.arrays import RESET_SHARE
 from bongsu.core.samples import unpack
 from bongsu.core.series import Kind, Series, family_of
 from bongsu.server.api.access import Viewer
@@ -56,6 +57,9 @@ def _finite(value: float) -> float | None:
 def _current(state: ServerState, selection: Selection) -> dict[str, object] | None:
     newest_of: dict[Series, tuple[int, dict[str, object]]] = {}
     for layout_id, newest in state.newest.items():
+        # A series of a layout that is no longer sent is not current. Others are sampled less often than most.
+        if not state.is_current(layout_id):
+            continue
         layout = state.layouts[layout_id]
         positions = selection.positions(layout)
         if not positions:
@@ -71,16 +75,13 @@ def _current(state: ServerState, selection: Selection) -> dict[str, object] | No
             value = values[position]
             rate = None
             if series.kind is Kind.COUNTER and before is not None:
-                grown = value - before[position]
-                rate = _finite((value if grown < 0 else grown) / seconds)
+                reset = value < before[position] * (1 - RESET_SHARE)
+                rate = _finite(max(value if reset else value - before[position], 0.0) / seconds)
             newest_of[series] = newest.frame.time_ms, series_info(series) | {"value": _finite(value), "rate": rate}
     if not newest_of:
         return None
     time_ms = max(time_ms for time_ms, _ in newest_of.values())
-    # A series that is no longer in the newest layout is not current.
-    oldest_ms = time_ms - 3 * state.interval_ms
-    series_list = [entry for at_ms, entry in newest_of.values() if at_ms >= oldest_ms]
-    return {"server_id": state.record.id, "time_ms": time_ms, "series": series_list}
+    return {"server_id": state.record.id, "time_ms": time_ms, "series": [entry for _, entry in newest_of.values()]}
 
 
 def json_response(document: object) -> Response:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -17,6 +18,8 @@ from bongsu.server.storage.layouts import LayoutKey, load_layouts
 logger = logging.getLogger(__name__)
 
 STORE_SECONDS = 60
+# Less than a millisecond of the write lock.
+SERVERS_PER_TRANSACTION = 100
 
 
 def load_registry(connection: Connection) -> Registry:
@@ -34,7 +37,7 @@ def load_registry(connection: Connection) -> Registry:
             # A damaged row, which the sealer will put into quarantine, must not keep the API server from starting.
             newest = [frame for frame in newest if len(frame.values) == state.sizes[layout.id]]
             if newest:
-                state.newest[layout.id] = Newest(*newest)
+                state.newest[layout.id] = Newest(newest[0], newest[1] if len(newest) > 1 else None)
                 state.last_seen_ms = max(state.last_seen_ms, newest[0].time_ms)
     return registry
 
@@ -61,7 +64,8 @@ async def store_last_seen(database: Database, registry: Registry) -> None:
         if state.last_seen_ms > state.record.last_seen_ms:
             state.record.last_seen_ms = state.last_seen_ms
             behind.append(state.record)
-    await database.write(lambda connection: touch_servers(connection, behind))
+    for first in range(0, len(behind), SERVERS_PER_TRANSACTION):
+        await database.write(partial(touch_servers, seen=behind[first : first + SERVERS_PER_TRANSACTION]))
 
 
 async def keep_last_seen(database: Database, registry: Registry) -> None:

@@ -3,18 +3,41 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bongsu.core.liveness import DEFAULT_INTERVAL_MS
+from bongsu.core.liveness import DEFAULT_INTERVAL_MS, LATE_AFTER, LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts
-from bongsu.core.series import Layout
+from bongsu.core.series import Layout, Series
 from bongsu.server.fleet.servers import ServerRecord
+
+# So many longer steps in a row are a new interval; fewer are frames that were late or lost.
+SLOWER_STEPS = 3
 
 
 @dataclass(slots=True)
 class Newest:
-    """The last two frames of one layout: the newest, and its predecessor, which rates need."""
+    """The last two frames of one layout: the newest, and its predecessor, which rates need; and what they teach."""
 
     frame: Frame
     before: Frame | None = None
+    # How often frames of this layout come, as seen; 0: not known yet.
+    interval_ms: int = 0
+    slower: int = 0
+
+    def __post_init__(self) -> None:
+        if self.before is not None:
+            self.interval_ms = max(self.frame.time_ms - self.before.time_ms, 1)
+
+    def follow(self, frame: Frame) -> None:
+        """Takes a newer frame."""
+        step_ms = frame.time_ms - self.frame.time_ms
+        self.before, self.frame = self.frame, frame
+        if not self.interval_ms or step_ms * 4 < self.interval_ms * 3:
+            self.interval_ms, self.slower = step_ms, 0
+        elif step_ms * 2 <= self.interval_ms * 3:
+            self.slower = 0
+        else:
+            self.slower += 1
+            if self.slower == SLOWER_STEPS:
+                self.interval_ms, self.slower = step_ms, 0
 
 
 # Under load a push takes a second or two to arrive; a clock that is set jumps by more than this.
@@ -34,16 +57,53 @@ class ServerState:
     clock_known: bool = False
     # Time of the server's oldest sample ever.
     oldest_ms: int = 0
+    # Since when some series have no name, because there are too many; 0: never.
+    unnamed_since_ms: int = 0
 
     @property
     def interval_ms(self) -> int:
         """How often frames are expected."""
         return self.record.agent.interval_ms or DEFAULT_INTERVAL_MS
 
-    def add_layout(self, layout: Layout) -> None:
-        """Accepts frames of this layout from now on."""
+    def interval_of(self, layout_id: int) -> int:
+        """How often frames of one layout are expected: as seen, or as the agent says if that is about the same."""
+        claimed_ms = self.interval_ms
+        newest = self.newest.get(layout_id)
+        if newest is None or not newest.interval_ms or abs(newest.interval_ms - claimed_ms) * 4 <= claimed_ms:
+            return claimed_ms
+        return min(max(newest.interval_ms, SHORTEST_INTERVAL_MS), LONGEST_INTERVAL_MS)
+
+    def is_current(self, layout_id: int) -> bool:
+        """Whether the newest frame of a layout still stands for now, measured by the newest of all its layouts."""
+        newest = self.newest.get(layout_id)
+        return newest is not None and (
+            newest.frame.time_ms >= self.last_seen_ms - LATE_AFTER * self.interval_of(layout_id)
+        )
+
+    def names_since(self, since_ms: int) -> set[Series]:
+        """The named series of the layouts that have a frame since then, or none at all yet."""
+        names: set[Series] = set()
+        for layout in self.layouts.values():
+            newest = self.newest.get(layout.id)
+            if newest is None or newest.frame.time_ms >= since_ms:
+                names.update(layout.series[position] for position in layout.named)
+        return names
+
+    @property
+    def unnamed(self) -> int:
+        """Series of the newest frames that are stored without a name, since the server has too many."""
+        return sum(
+            len(layout.series) - len(layout.named) for layout in self.layouts.values() if self.is_current(layout.id)
+        )
+
+    def add_layout(self, layout: Layout) -> bool:
+        """Accepts frames of this layout from now on. Returns whether it is the first with series without a name."""
         self.layouts[layout.id] = layout
         self.sizes[layout.id] = 8 * len(layout.series)
+        if self.unnamed_since_ms or len(layout.named) == len(layout.series):
+            return False
+        self.unnamed_since_ms = self.last_seen_ms
+        return True
 
     def heard_clock(self, sent_ms: int, now_ms: int) -> bool:
         """Compares the agent's clock with ours. Returns whether it has jumped since its last push."""
@@ -61,8 +121,7 @@ class ServerState:
         if newest is None:
             self.newest[frame.layout_id] = Newest(frame)
         elif frame.time_ms > newest.frame.time_ms:
-            newest.before = newest.frame
-            newest.frame = frame
+            newest.follow(frame)
         if frame.time_ms > self.last_seen_ms:
             self.last_seen_ms = frame.time_ms
         elif frame.time_ms < self.oldest_ms:

@@ -49,8 +49,8 @@ class Selection:
     def positions(self, layout: Layout) -> list[int]:
         """The positions of the selected series in a layout."""
         if not (self.metrics or self.families or self.labels):
-            return list(range(len(layout.series)))
-        return [position for position, series in enumerate(layout.series) if self.matches(series)]
+            return list(layout.named)
+        return [position for position in layout.named if self.matches(layout.series[position])]
 
     def servers(self, registry: Registry) -> Iterator[ServerState]:
         """The selected servers, ordered by id.

@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, case, select, update
 
+from bongsu.core.liveness import LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
 from bongsu.core.samples import AgentIdentity, HostFacts
 from bongsu.server.database.dialect import insert_or_ignore
 from bongsu.server.database.tables import intervals, servers
@@ -32,6 +33,11 @@ class ServerRecord:
         return self.agent.tags | self.own_tags
 
 
+def _sane_interval(interval_ms: int) -> int:
+    """An interval as agents may send it today; earlier versions stored any."""
+    return interval_ms and min(max(interval_ms, SHORTEST_INTERVAL_MS), LONGEST_INTERVAL_MS)
+
+
 def _record(row: Row[tuple[object, ...]]) -> ServerRecord:
     values = row._mapping
     return ServerRecord(
@@ -40,7 +46,7 @@ def _record(row: Row[tuple[object, ...]]) -> ServerRecord:
             values["agent_id"],
             values["name"],
             values["agent_version"],
-            values["interval_ms"],
+            _sane_interval(values["interval_ms"]),
             json.loads(values["agent_tags"]),
         ),
         HostFacts(**{name: values[name] for name in HostFacts.__slots__}),
@@ -117,11 +123,32 @@ def load_intervals(connection: Connection, server_ids: Sequence[int]) -> dict[in
     return by_server
 
 
+_TOUCH = (
+    update(servers)
+    .where(servers.c.id == bindparam("server"))
+    .values(
+        last_seen_ms=case(
+            (servers.c.last_seen_ms < bindparam("seen"), bindparam("seen", type_=BigInteger)),
+            else_=servers.c.last_seen_ms,
+        ),
+        clock_offset_ms=bindparam("offset"),
+        clock_jump_ms=bindparam("jump"),
+    )
+)
+
+
 def touch_servers(connection: Connection, seen: Sequence[ServerRecord]) -> None:
     """Stores when servers were last seen, and the state of their clocks; a time never goes back."""
-    for record in seen:
-        later = servers.c.last_seen_ms < record.last_seen_ms
-        clock = {"clock_offset_ms": record.clock_offset_ms, "clock_jump_ms": record.clock_jump_ms}
-        connection.execute(update(servers).where(servers.c.id == record.id).values(clock))
-        newer = {"last_seen_ms": record.last_seen_ms}
-        connection.execute(update(servers).where(servers.c.id == record.id, later).values(newer))
+    if seen:
+        connection.execute(
+            _TOUCH,
+            [
+                {
+                    "server": record.id,
+                    "seen": record.last_seen_ms,
+                    "offset": record.clock_offset_ms,
+                    "jump": record.clock_jump_ms,
+                }
+                for record in seen
+            ],
+        )

@@ -6,7 +6,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from bongsu.arrays import Times, Values
+from bongsu.arrays import Times, Values, growth
 
 
 class Aggregation(StrEnum):
@@ -49,9 +49,8 @@ def present(times: Times, values: Values) -> tuple[Times, Values]:
 
 
 def increases(values: Values) -> Values:
-    """(n - 1,) growth of a counter from each sample to the next. After a reset to 0 it is the new value."""
-    steps = np.diff(values)
-    return np.where(steps < 0, values[1:], steps)
+    """(n - 1,) growth of a counter from each sample to the next."""
+    return growth(values[:-1], values[1:])
 
 
 def aggregate(
@@ -81,6 +80,8 @@ def aggregate(
         inside = (times >= start_ms) & (times < end_ms)
     times, values = times[inside], values[inside]
     per_sample = values / spans if how is Aggregation.RATE and spans is not None else values
+    if counter and spans is not None:
+        per_sample = np.maximum(per_sample, 0.0)  # not the tiny falls that are no resets
     if step_ms is None or not len(times):
         return Points(times, np.ones(len(times)) if how is Aggregation.COUNT else per_sample)
     buckets = times - times % step_ms
@@ -106,6 +107,8 @@ def aggregate(
             points = counts.astype(np.float64)
         case _:
             points = _percentiles(values, first, counts, how.percentile or 0)
+    if counter and spans is not None:
+        points = np.maximum(points, 0.0)
     return Points(buckets[first], points, low, high)
 
 

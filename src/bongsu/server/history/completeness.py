@@ -13,6 +13,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from bongsu.arrays import Counts, Times
+from bongsu.core.series import Layout, Series
 from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.storage.archive import RAW, heads_between, rollup_heads_between
 from bongsu.server.storage.blocks import CorruptBlock, Head
@@ -23,6 +24,8 @@ from bongsu.server.storage.rollup_blocks import SHARED, decode_shared
 
 MAX_GAPS = 100
 EDGE_INTERVALS = 0.1
+# Fewer frames do not show an interval.
+FRAMES_TO_LEARN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,3 +180,59 @@ def judge(server_id: int, runs: Runs, start_ms: int, end_ms: int, intervals: Int
     return Completeness(
         server_id, start_ms, end_ms, int(runs.frames.sum()), missing, sorted(longest, key=lambda gap: gap.start_ms)
     )
+
+
+def streams(layouts: Sequence[Layout]) -> list[list[int]]:
+    """The ids of layouts that share a series, and so follow each other, such as before and after a disk was added.
+
+    Layouts without a common series are sampled beside each other, at intervals of their own.
+    """
+    found: list[tuple[set[Series], list[int]]] = []
+    for layout in layouts:
+        names, ids = set(layout.series), [layout.id]
+        apart = []
+        for stream in found:
+            if names.isdisjoint(stream[0]):
+                apart.append(stream)
+            else:
+                names |= stream[0]
+                ids = stream[1] + ids
+        found = [*apart, (names, ids)]
+    return [ids for _, ids in found]
+
+
+def judge_streams(
+    server_id: int, runs: Sequence[Runs], start_ms: int, end_ms: int, intervals: Intervals
+) -> Completeness:
+    """``judge`` for a server with several streams: the one with most frames, which the agent's interval is about, for
+    the whole time; each other one between its first and last frame, at the interval that it shows.
+    """
+    if not runs:
+        runs = [Runs(*(np.empty(0, np.int64) for _ in range(3)))]
+    ordered = sorted(runs, key=lambda stream: int(stream.frames.sum()), reverse=True)
+    results = [judge(server_id, ordered[0], start_ms, end_ms, intervals)]
+    for stream in ordered[1:]:
+        frames = int(stream.frames.sum())
+        first_ms, last_ms = (int(stream.first_ms[0]), int(stream.last_ms.max())) if frames else (0, 0)
+        if frames < FRAMES_TO_LEARN:
+            results.append(Completeness(server_id, first_ms, last_ms, frames, 0, []))
+            continue
+        interval_ms = _interval_of(stream)
+        results.append(judge(server_id, stream, first_ms, last_ms + 1, [(0, interval_ms)]))
+    gaps = [gap for result in results for gap in result.gaps]
+    longest = sorted(gaps, key=lambda gap: gap.missing, reverse=True)[:MAX_GAPS]
+    return Completeness(
+        server_id,
+        start_ms,
+        end_ms,
+        sum(result.stored for result in results),
+        sum(result.missing for result in results),
+        sorted(longest, key=lambda gap: gap.start_ms),
+    )
+
+
+def _interval_of(stream: Runs) -> int:
+    """The usual time between two frames, in ms."""
+    within = (stream.last_ms - stream.first_ms)[stream.frames > 1] / (stream.frames[stream.frames > 1] - 1)
+    between = np.diff(stream.first_ms)[stream.frames[:-1] == 1]
+    return max(1, int(np.median(np.concatenate([within, between]))))

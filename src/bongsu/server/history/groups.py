@@ -76,7 +76,8 @@ class Groups:
             values[row, place] = points.values
             low[row, place] = points.values if points.low is None else points.low
             high[row, place] = points.values if points.high is None else points.high
-        points = Points(times, self._across(values), np.nanmin(low, axis=0), np.nanmax(high, axis=0))
+        # Each way to combine rises with its members: the result of the lows is at most that of the values.
+        points = Points(times, self._across(values), self._across(low), self._across(high))
         return SeriesHistory(None, series, members[0].aggregation, points, len(members))
 
     def _across(self, values: Values) -> Values:

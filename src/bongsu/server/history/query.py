@@ -86,6 +86,18 @@ class SelectedSeries:
     def counter(self) -> bool:
         return self.series.kind is Kind.COUNTER
 
+    @property
+    def interval_ms(self) -> int:
+        """How often it is sampled: by its newest layout."""
+        newest = self.server.newest
+        layout = self.places[0][0]
+        for other, _ in self.places[1:]:
+            if other.id in newest and (
+                layout.id not in newest or newest[other.id].frame.time_ms > newest[layout.id].frame.time_ms
+            ):
+                layout = other
+        return self.server.interval_of(layout.id)
+
 
 @dataclass(frozen=True, slots=True)
 class SeriesHistory:

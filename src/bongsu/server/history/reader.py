@@ -11,6 +11,7 @@ from bongsu.core.buckets import nice_step
 from bongsu.core.errors import InvalidInput
 from bongsu.core.liveness import DEFAULT_INTERVAL_MS
 from bongsu.core.series import Layout, Series
+from bongsu.core.units import HOUR_MS
 from bongsu.server.config import Limits
 from bongsu.server.database.database import Database
 from bongsu.server.fleet.registry import Registry
@@ -27,7 +28,7 @@ from bongsu.server.history.query import (
 )
 from bongsu.server.history.rollups import needs_raw
 from bongsu.server.history.series import Rows, points_of
-from bongsu.server.history.sources import read_layout
+from bongsu.server.history.sources import LayoutRows, open_layout, read_columns
 from bongsu.server.storage.archive import RAW
 from bongsu.server.storage.floors import floors
 from bongsu.server.storage.layouts import LayoutKey
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 # Growth needs the sample before the range; it is within this many intervals unless the agent was away.
 LOOKBACK_INTERVALS = 3
+# At a coarser tier, the bucket in which the range begins, and the one before it, of at most an hour each.
+LOOKBACK_BUCKETS_MS = 2 * HOUR_MS
 # Samples read at a time, by estimate: some 10 MB of compressed columns. A query takes this much memory plus its answer,
 # however much it asks for.
 CHUNK_SAMPLES = 20_000_000
@@ -61,7 +64,8 @@ class HistoryReader:
             NotFound: an unknown server.
         """
         page, after = self._page(query, registry)
-        interval_ms = min((selected.server.interval_ms for selected in page), default=DEFAULT_INTERVAL_MS)
+        intervals = [selected.interval_ms for selected in page] or [DEFAULT_INTERVAL_MS]
+        interval_ms = min(intervals)
         earliest_ms = min((selected.server.oldest_ms for selected in page), default=query.start_ms)
         known_floors = await self._database.read(floors)
         raw_only = next(
@@ -72,7 +76,9 @@ class HistoryReader:
             ),
             None,
         )
-        plan = make_plan(query, earliest_ms, interval_ms, known_floors, raw_only=raw_only)
+        # A group takes a point from each of its members.
+        at_least_ms = interval_ms if query.grouping is None else max(intervals)
+        plan = make_plan(query, earliest_ms, interval_ms, at_least_ms, known_floors, raw_only=raw_only)
         length_ms = query.end_ms - max(query.start_ms, min(earliest_ms, query.end_ms))
         self._check_points(query, plan, len(page), length_ms, interval_ms)
         samples_each = length_ms // max(interval_ms, plan.tier) + 1
@@ -129,6 +135,10 @@ class HistoryReader:
                 continue
             places: dict[Series, list[tuple[Layout, int]]] = {}
             for layout in state.layouts.values():
+                newest = state.newest.get(layout.id)
+                back_ms = LOOKBACK_BUCKETS_MS + LOOKBACK_INTERVALS * state.interval_of(layout.id)
+                if newest is not None and newest.frame.time_ms < query.start_ms - back_ms:
+                    continue  # ended before the range: a server of a year has dozens of these
                 for position in query.selection.positions(layout):
                     places.setdefault(layout.series[position], []).append((layout, position))
             for series in sorted(places, key=str):
@@ -173,7 +183,7 @@ class HistoryReader:
         positions: dict[LayoutKey, list[int]] = {}
         back_ms = 0
         for selected in page:
-            back_ms = max(back_ms, selected.server.interval_ms * LOOKBACK_INTERVALS)
+            back_ms = max(back_ms, selected.interval_ms * LOOKBACK_INTERVALS)
             for layout, position in selected.places:
                 positions.setdefault((selected.server_id, layout.id), []).append(position)
         start_ms, end_ms = query.start_ms - back_ms, query.end_ms
@@ -183,10 +193,16 @@ class HistoryReader:
             end_ms = -(-end_ms // plan.tier) * plan.tier
 
         def fetch(connection: Connection) -> Rows:
-            return {
-                key: read_layout(connection, key, sorted(places), plan.tier, start_ms, end_ms, floor_ms)
-                for key, places in positions.items()
-            }
+            rows: dict[LayoutKey, LayoutRows] = {}
+            samples = 0
+            for key, places in positions.items():
+                layout = open_layout(connection, key, sorted(places), plan.tier, start_ms, end_ms, floor_ms)
+                # As many as there are, whatever interval the agent claims.
+                samples += layout.frames_stored * len(places)
+                self._check_samples(samples)
+                read_columns(connection, layout, sorted(places))
+                rows[key] = layout
+            return rows
 
         return await self._database.read(fetch)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bongsu.arrays import Counts, Times, Values
+from bongsu.arrays import Counts, Times, Values, growth
 from bongsu.server.history.aggregation import Aggregation, Points
 from bongsu.server.storage.rollup import FIRST, HIGH, LAST, LOW, RESETS, TOTAL, bucket_starts, of_frames
 
@@ -61,14 +61,14 @@ def aggregate_rollup(
     series = series.where(series.count > 0)
     spans = None
     if how in (Aggregation.RATE, Aggregation.INCREASE):
-        series, growth, spans = _growth(series, counter=counter)
+        series, grew, spans = _growth(series, counter=counter)
         inside = (series.times >= start_ms) & (series.times < end_ms)
-        growth, spans = growth[inside], spans[inside]
-        per_bucket = low = high = growth / spans if how is Aggregation.RATE else growth
+        grew, spans = grew[inside], spans[inside]
+        per_bucket = low = high = _rising(grew / spans if how is Aggregation.RATE else grew, counter=counter)
         series = series.where(inside)
     else:
         series = series.where((series.times >= start_ms) & (series.times < end_ms))
-        per_bucket = growth = series.stats[LAST]
+        per_bucket = grew = series.stats[LAST]
         low, high = (per_bucket, per_bucket) if counter else (series.stats[LOW], series.stats[HIGH])
     times = series.times
     if not len(times):
@@ -89,12 +89,17 @@ def aggregate_rollup(
             points = np.add.reduceat(series.count, first).astype(np.float64)
         case Aggregation.RATE:
             assert spans is not None
-            points = np.add.reduceat(growth, first) / np.add.reduceat(spans, first)
+            points = _rising(np.add.reduceat(grew, first) / np.add.reduceat(spans, first), counter=counter)
         case Aggregation.INCREASE:
-            points = np.add.reduceat(growth, first)
+            points = _rising(np.add.reduceat(grew, first), counter=counter)
         case _:
             raise ValueError(f"rollups do not keep the {how}")
     return Points(starts, points, np.minimum.reduceat(low, first), np.maximum.reduceat(high, first))
+
+
+def _rising(values: Values, *, counter: bool) -> Values:
+    """Without the tiny falls of counters that are no resets."""
+    return np.maximum(values, 0.0) if counter else values
 
 
 def _growth(series: SeriesRollup, *, counter: bool) -> tuple[SeriesRollup, Values, Values]:
@@ -104,14 +109,13 @@ def _growth(series: SeriesRollup, *, counter: bool) -> tuple[SeriesRollup, Value
     spans = np.diff(series.last_ms, prepend=series.first_ms[:1]) / 1000
     if counter:
         first = series.stats[FIRST]
-        between = first[1:] - last[:-1]
-        growth = last - first + series.stats[RESETS]
-        growth[1:] += np.where(between < 0, first[1:], between)
+        grew = last - first + series.stats[RESETS]
+        grew[1:] += growth(last[:-1], first[1:])
         grown = spans > 0
     else:
-        growth = np.diff(last, prepend=last[:1])
+        grew = np.diff(last, prepend=last[:1])
         grown = np.arange(len(last)) > 0
-    return series.where(grown), growth[grown], spans[grown]
+    return series.where(grown), grew[grown], spans[grown]
 
 
 # What the rollup of a counter does not keep.

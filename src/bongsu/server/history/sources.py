@@ -59,6 +59,12 @@ class LayoutRows:
     raw_spans: set[int] = field(default_factory=set)
     missing: list[Missing] = field(default_factory=list)
 
+    @property
+    def frames_stored(self) -> int:
+        """Frames of the blocks, buckets of the rollups, and frames that are not sealed."""
+        unsealed = 0 if self.frames is None else len(self.frames.times)
+        return unsealed + sum(len(source.head.times) for source in (*self.blocks, *self.rollups))
+
     def add_to(self, digest: "hashlib.blake2b") -> None:
         """Adds what identifies this content to a digest."""
         for source in (*self.blocks, *self.rollups):
@@ -68,7 +74,7 @@ class LayoutRows:
             digest.update(f"{self.key} {len(times)} {times[0]} {times[-1]};".encode())
 
 
-def read_layout(
+def open_layout(
     connection: Connection,
     key: LayoutKey,
     positions: Sequence[int],
@@ -77,7 +83,8 @@ def read_layout(
     end_ms: int,
     floor_ms: int,
 ) -> LayoutRows:
-    """The columns ``positions`` (ascending) of one layout in ``[start_ms, end_ms)``.
+    """What there is of one layout in ``[start_ms, end_ms)``: the columns ``positions`` (ascending) of its frames, and
+    its blocks and rollups, of which ``read_columns`` reads the columns.
 
     ``floor_ms``: raw samples before it are no longer kept. At a coarser tier than raw, spans with frames that are not
     part of the rollups yet are read raw: the last hours, and spans that late frames arrived in.
@@ -95,9 +102,13 @@ def read_layout(
         if pending:
             _open_blocks(connection, rows, min(pending), min(max(pending) + SPAN_MS, end_ms), pending)
         _open_rollups(connection, rows, tier, start_ms, end_ms)
+    return rows
+
+
+def read_columns(connection: Connection, rows: LayoutRows, positions: Sequence[int]) -> None:
+    """Reads the columns ``positions`` (ascending) of the blocks and rollups."""
     _read_columns(connection, rows.blocks, [*positions])
     _read_columns(connection, rows.rollups, [SHARED, *(position + 1 for position in positions)])
-    return rows
 
 
 def _pending(connection: Connection, rows: LayoutRows, start_ms: int, end_ms: int) -> set[int]:

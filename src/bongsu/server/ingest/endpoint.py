@@ -33,12 +33,16 @@ from bongsu.server.fleet.registry import Registry, ServerState, differs
 from bongsu.server.fleet.servers import add_server, update_server
 from bongsu.server.ingest.group_commit import GroupCommit
 from bongsu.server.ingest.validation import check_agent, check_frames, check_layouts, check_process_lists, check_sizes
+from bongsu.server.storage.archive import RAW
 from bongsu.server.storage.batches import Batch
+from bongsu.server.storage.floors import floors, oldest_accepted
 from bongsu.server.storage.layouts import intern_layout
 from bongsu.server.storage.processes import StoredList, encode_lists
 from bongsu.wire import json_form, protobuf
 
 logger = logging.getLogger(__name__)
+
+FLOOR_SECONDS = 60
 
 
 class Counters:
@@ -66,11 +70,14 @@ class Ingest:
         clock: Clock,
         directory: Directory,
         *,
+        retention_ms: int,
         pushed: Callable[[Grant], None],
         refused: Callable[[Scope], Awaitable[None]],
     ) -> None:
-        """``pushed`` counts the pushes of an agent, ``refused`` the requests without a valid token; both raise TooMany
-        above the rate limit."""
+        """``retention_ms``: of raw samples. ``pushed`` counts the pushes of an agent, ``refused`` the requests without
+        a valid token; both raise TooMany above the rate limit."""
+        # Of the raw samples; the budget for the database may have raised it.
+        self.raw_floor_ms = 0
         self.counters = Counters()
         # Why frames cannot be stored now, and since when.
         self.problem: tuple[Unavailable, int] | None = None
@@ -79,6 +86,7 @@ class Ingest:
         self._limits = limits
         self._clock = clock
         self._directory = directory
+        self._retention_ms = retention_ms
         self._pushed = pushed
         self._refused = refused
         self._commits = GroupCommit(
@@ -98,6 +106,15 @@ class Ingest:
     async def stop(self) -> None:
         """Writes what is queued and stops."""
         await self._commits.stop()
+
+    async def follow_floor(self) -> None:
+        """Reads the floor of the raw samples every FLOOR_SECONDS until cancelled."""
+        while True:
+            try:
+                self.raw_floor_ms = (await self._database.read(floors))[RAW]
+            except Exception:  # the retention alone says nearly the same
+                logger.debug("floor not read", exc_info=True)
+            await asyncio.sleep(FLOOR_SECONDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI endpoint."""
@@ -208,14 +225,15 @@ class Ingest:
         now_ms = self._clock.now_ms()
         state = self._registry.by_agent_id.get(push.agent.agent_id)
         check_sizes(push, self._limits)
-        layouts = check_layouts(push, state, self._limits) if push.layouts else []
+        oldest_ms = oldest_accepted(self.raw_floor_ms, self._retention_ms, now_ms)
+        layouts = check_layouts(push, state, self._limits, oldest_ms) if push.layouts else []
         sizes = state.sizes if state is not None else {}
         if layouts:
             sizes = sizes | {layout.id: 8 * len(layout.series) for layout in layouts}
-        size_bytes = check_frames(push.frames, sizes, self._limits, now_ms)
+        size_bytes = check_frames(push.frames, sizes, self._limits, now_ms, oldest_ms)
         processes: list[StoredList] = []
         if push.process_lists:
-            check_process_lists(push.process_lists, self._limits, now_ms)
+            check_process_lists(push.process_lists, self._limits, now_ms, oldest_ms)
             # 90 us each: too long for the event loop when an agent replays the lists of a long outage
             processes = await asyncio.to_thread(encode_lists, push.process_lists)
             size_bytes += sum(len(data) for _, data in processes)
@@ -257,7 +275,13 @@ class Ingest:
         for batch, count in zip(batches, counts, strict=True):
             state = self._registry.by_id[batch.server_id]
             for layout in batch.layouts:
-                state.add_layout(layout)
+                if state.add_layout(layout):
+                    logger.warning(
+                        "%s sends more than %d series; some are stored without a name. Does a label have a new value "
+                        "each time?",
+                        state.record.agent.name,
+                        self._limits.series_per_server,
+                    )
             values = 0
             for frame in batch.frames:
                 state.saw(frame)

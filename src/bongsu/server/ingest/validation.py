@@ -2,11 +2,11 @@
 
 import math
 import re
-from collections.abc import Iterable
 
 from bongsu.core.errors import Conflict, InvalidInput, TooLarge, UnknownLayouts
+from bongsu.core.liveness import LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, Push
-from bongsu.core.series import Layout, Series
+from bongsu.core.series import UNNAMED, Layout, Series
 from bongsu.core.units import DAY_MS
 from bongsu.server.config import Limits
 from bongsu.server.fleet.names import MAX_TAGS, TAG_NAME, check_agent_id
@@ -46,8 +46,12 @@ def check_agent(agent: AgentIdentity, host: HostFacts | None) -> None:
         texts[f"agent.tags.{name}"] = value
     if len(agent.version) > 64:
         raise InvalidInput("agent.version is longer than 64 characters.", field="agent.version", limit=64)
-    if agent.interval_ms > DAY_MS:
-        raise InvalidInput("agent.interval_ms is longer than a day.", field="agent.interval_ms", limit=DAY_MS)
+    if agent.interval_ms and not SHORTEST_INTERVAL_MS <= agent.interval_ms <= LONGEST_INTERVAL_MS:
+        raise InvalidInput(
+            f"agent.interval_ms must be 0 (unknown) or from {SHORTEST_INTERVAL_MS} to {LONGEST_INTERVAL_MS}.",
+            field="agent.interval_ms",
+            limit=LONGEST_INTERVAL_MS if agent.interval_ms > LONGEST_INTERVAL_MS else SHORTEST_INTERVAL_MS,
+        )
     for field, text in texts.items():
         if len(text.encode()) > _TEXT_BYTES:
             raise InvalidInput(f"{field} is longer than {_TEXT_BYTES} bytes.", field=field, limit=_TEXT_BYTES)
@@ -66,44 +70,51 @@ def check_sizes(push: Push, limits: Limits) -> None:
             raise TooLarge(f"{count} {field} in one request; the limit is {limit}.", field=field, limit=limit)
 
 
-def check_layouts(push: Push, state: ServerState | None, limits: Limits) -> list[Layout]:
-    """The layouts of the push that are new.
+def check_layouts(push: Push, state: ServerState | None, limits: Limits, live_since_ms: int) -> list[Layout]:
+    """The layouts of the push that are new. ``live_since_ms``: series without a frame since then count no more.
+
+    Beyond the limit on the series of a server, series lose their names (``UNNAMED``): a label with endless values, such
+    as request ids, must not fill memory and lists; and must not keep the other series of the layout out.
 
     Raises:
         InvalidInput: a layout or series cannot be stored.
         Conflict: a layout id belongs to different content.
     """
     new: dict[int, Layout] = {}
+    names: set[Series] | None = None
     for index, layout in enumerate(push.layouts):
         field = f"layouts[{index}]"
         known = new.get(layout.id) or (state.layouts.get(layout.id) if state else None)
         if known is not None:
-            if known.series != layout.series:
+            if not known.agrees_with(layout):
                 raise Conflict(
                     f"Layout {layout.id} is stored with different series; different content needs a different id.",
                     code="layout_conflict",
                     field=f"{field}.id",
                 )
-            continue
+            if len(known.named) == len(layout.series):
+                continue
         _check_layout(layout, field, limits)
-        new[layout.id] = layout
-    if new:
-        _check_series_of_server(new.values(), state, limits)
+        if names is None:
+            names = state.names_since(live_since_ms) if state is not None else set()
+        named = _within_limit(layout, names, limits.series_per_server)
+        if known is None or len(named.named) > len(known.named):
+            new[layout.id] = named
     return list(new.values())
 
 
-def _check_series_of_server(new: Iterable[Layout], state: ServerState | None, limits: Limits) -> None:
-    """Guards against labels with endless values, such as request ids: each makes a new layout and a new series."""
-    known = {series for layout in state.layouts.values() for series in layout.series} if state else set()
-    known.update(series for layout in new for series in layout.series)
-    if len(known) > limits.series_per_server:
-        raise TooLarge(
-            f"The server would have {len(known)} different series; the limit is {limits.series_per_server}. "
-            "Does a label have a new value each time?",
-            code="too_many_series",
-            field="layouts",
-            limit=limits.series_per_server,
-        )
+def _within_limit(layout: Layout, names: set[Series], limit: int) -> Layout:
+    """The layout with as many named series as fit. Adds them to ``names``."""
+    if len(names) + len(layout.series) <= limit:
+        names.update(layout.series)
+        return layout
+    series = []
+    for one in layout.series:
+        fits = one in names or len(names) < limit
+        if fits:
+            names.add(one)
+        series.append(one if fits else UNNAMED)
+    return Layout(layout.id, tuple(series))
 
 
 def _check_layout(layout: Layout, field: str, limits: Limits) -> None:
@@ -158,8 +169,10 @@ def _check_series(series: Series, place: str, limits: Limits) -> None:
             )
 
 
-def check_frames(frames: list[Frame], sizes: dict[int, int], limits: Limits, now_ms: int) -> int:
+def check_frames(frames: list[Frame], sizes: dict[int, int], limits: Limits, now_ms: int, oldest_ms: int) -> int:
     """Checks every frame against its layout (``sizes``: layout id -> bytes). Returns the total bytes of the values.
+
+    ``oldest_ms``: the earliest time that a frame may have.
 
     Raises:
         UnknownLayouts: the layout of a frame is unknown.
@@ -171,8 +184,8 @@ def check_frames(frames: list[Frame], sizes: dict[int, int], limits: Limits, now
         size = sizes.get(frame.layout_id)
         if size != len(frame.values):
             raise _wrong_frame(index, frame, size, frames, sizes)
-        if not 0 < frame.time_ms <= latest:
-            raise _wrong_time(f"frames[{index}].time_ms", frame.time_ms, limits, now_ms)
+        if not oldest_ms <= frame.time_ms <= latest:
+            raise _wrong_time(f"frames[{index}].time_ms", frame.time_ms, limits, now_ms, oldest_ms)
         total += size
     return total
 
@@ -193,13 +206,13 @@ def _wrong_frame(
     )
 
 
-def check_process_lists(lists: list[ProcessList], limits: Limits, now_ms: int) -> None:
+def check_process_lists(lists: list[ProcessList], limits: Limits, now_ms: int, oldest_ms: int) -> None:
     """Raises TooLarge or InvalidInput for a process list that cannot be stored."""
     latest = now_ms + limits.ahead_seconds * 1000
     for index, process_list in enumerate(lists):
         field = f"process_lists[{index}]"
-        if not 0 < process_list.time_ms <= latest:
-            raise _wrong_time(f"{field}.time_ms", process_list.time_ms, limits, now_ms)
+        if not oldest_ms <= process_list.time_ms <= latest:
+            raise _wrong_time(f"{field}.time_ms", process_list.time_ms, limits, now_ms, oldest_ms)
         if len(process_list.processes) > limits.processes_per_list:
             raise TooLarge(
                 f"{field} has {len(process_list.processes)} processes; the limit is {limits.processes_per_list}.",
@@ -222,9 +235,16 @@ def _check_process(process: Process, place: str, limits: Limits) -> None:
         raise InvalidInput(f"{place}.cpu_ratio must be a finite number of at least 0.", field=f"{place}.cpu_ratio")
 
 
-def _wrong_time(field: str, time_ms: int, limits: Limits, now_ms: int) -> InvalidInput:
+def _wrong_time(field: str, time_ms: int, limits: Limits, now_ms: int, oldest_ms: int) -> InvalidInput:
     if time_ms <= 0:
         return InvalidInput(f"{field} must be Unix milliseconds, not {time_ms}.", code="invalid_time", field=field)
+    if time_ms < oldest_ms:
+        return InvalidInput(
+            f"{field} is {(now_ms - time_ms) / DAY_MS:.1f} days old; raw samples are kept from {oldest_ms} on.",
+            code="too_old",
+            field=field,
+            limit=oldest_ms,
+        )
     return InvalidInput(
         f"{field} is {(time_ms - now_ms) / 1000:.0f} s in the future; the limit is {limits.ahead_seconds} s. "
         "Is the agent's clock right?",

@@ -46,7 +46,8 @@ def decode_series(stored: bytes) -> tuple[Series, ...]:
 
 
 def store_layout(connection: Connection, server_id: int, layout: Layout) -> None:
-    """Stores a layout; storing the same content again changes nothing. Content that cannot be read is replaced.
+    """Stores a layout; storing the same content again changes nothing. Content that cannot be read is replaced, and so
+    is a layout of which fewer series have a name.
 
     Raises:
         Conflict: another API server stored this id with different series.
@@ -60,9 +61,10 @@ def store_layout(connection: Connection, server_id: int, layout: Layout) -> None
     if stored is None or stored == packed:
         return
     series = _readable(server_id, layout.id, stored)
-    if series is None:
+    known = None if series is None else Layout(layout.id, series)
+    if known is None or (known.agrees_with(layout) and len(known.named) < len(layout.named)):
         connection.execute(update(layouts).where(*this).values(series=packed))
-    elif series != layout.series:
+    elif not known.agrees_with(layout):
         raise Conflict(
             f"Layout {layout.id} is stored with different series; different content needs a different id.",
             code="layout_conflict",

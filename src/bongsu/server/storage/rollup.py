@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bongsu.arrays import Counts, Flags, Times, Values
+from bongsu.arrays import Counts, Flags, Times, Values, was_reset
 from bongsu.core.series import Kind
 
 # Rows of ``Rollup.stats``.
@@ -102,9 +102,7 @@ def _resets(values: Values, first: Counts, present: Flags, *, full: bool) -> Val
     """(m, c) what counters lost at resets within each bucket."""
     lost = np.zeros(values.shape)
     if full:
-        before = values[:-1]
-        np.subtract(0, np.minimum(np.diff(values, axis=0), 0), out=lost[1:])
-        lost[1:] = np.where(lost[1:] > 0, before, 0.0)
+        lost[1:] = np.where(was_reset(values[:-1], values[1:]), values[:-1], 0.0)
         lost[first] = 0.0
         return np.add.reduceat(lost, first, axis=0)
     # The previous sample of a series need not be in the row above.
@@ -114,7 +112,7 @@ def _resets(values: Values, first: Counts, present: Flags, *, full: bool) -> Val
     for column in range(values.shape[1]):
         rows = np.flatnonzero(present[:, column])
         samples = values[rows, column]
-        fell = np.flatnonzero((np.diff(samples) < 0) & (np.diff(bucket[rows]) == 0))
+        fell = np.flatnonzero(was_reset(samples[:-1], samples[1:]) & (np.diff(bucket[rows]) == 0))
         lost[rows[fell + 1], column] = samples[fell]
     return np.add.reduceat(lost, first, axis=0)
 
@@ -141,7 +139,7 @@ def coarser(rollup: Rollup, counters: Flags, step_ms: int) -> Rollup:
         firsts, lasts = rollup.stats[FIRST][rows, column], rollup.stats[LAST][rows, column]
         lost[rows] = rollup.stats[RESETS][rows, column]
         hour = np.searchsorted(first, rows, side="right")
-        fell = np.flatnonzero((firsts[1:] < lasts[:-1]) & (np.diff(hour) == 0))
+        fell = np.flatnonzero(was_reset(lasts[:-1], firsts[1:]) & (np.diff(hour) == 0))
         lost[rows[fell + 1]] += lasts[fell]
         stats[RESETS][:, column] = np.where(count[:, column] > 0, np.add.reduceat(lost, first), np.nan)
     stats[FIRST][:, counters] = _taken(rollup.stats[FIRST], first_there, count)[:, counters]
@@ -189,7 +187,7 @@ def combined(old: Rollup, new: Rollup, counters: Flags) -> Rollup:
     sum_of = _joined(early, late, TOTAL, np.add)
     stats[LAST] = np.where(late.count > 0, late.stats[LAST], early.stats[LAST])
     stats[TOTAL] = np.where(counters, np.where(early.count > 0, early.stats[FIRST], late.stats[FIRST]), sum_of)
-    fell = (early.count > 0) & (late.count > 0) & (late.stats[FIRST] < early.stats[LAST])
+    fell = (early.count > 0) & (late.count > 0) & was_reset(early.stats[LAST], late.stats[FIRST])
     resets = _joined(early, late, RESETS, np.add) + np.where(fell, early.stats[LAST], 0.0)
     stats[LOW] = np.where(counters, resets, np.fmin(early.stats[LOW], late.stats[LOW]))
     stats[HIGH] = np.fmax(early.stats[HIGH], late.stats[HIGH])

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Push, pack
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts, ProcessList, Push, pack
 from bongsu.core.series import Layout, Series
 from bongsu.server.config import Limits
 from bongsu.server.database.tables import frames
 from bongsu.server.fleet.registry import ServerState
+from bongsu.server.storage.archive import RAW
+from bongsu.server.storage.floors import MARGIN_MS, floor_at, raise_floor
 from bongsu.server.storage.layouts import store_layout
 from bongsu.wire import json_form, protobuf
 from tests.support.app import running_app
@@ -268,22 +270,80 @@ async def test_values_that_are_not_numbers_are_null_in_json(tmp_path: Path) -> N
         assert [(series["metric"], series["values"]) for series in history["series"]] == [("memory_used_bytes", [None])]
 
 
-async def test_labels_without_end_are_refused_and_what_is_there_goes_on(tmp_path: Path) -> None:
+async def test_labels_without_end_lose_their_names_and_everything_else_goes_on(tmp_path: Path) -> None:
     """A label with a value for everything, such as a request's number: each push brings new series."""
     async with running_app(tmp_path, limits=Limits(series_per_server=1_000)) as app:
-        assert (await app.push(a_push([a_frame(NOW)]))).status_code == 200
-        statuses = []
         for turn in range(20):
-            series = [Series("requests_total", (("id", str(turn * 500 + number)),), "") for number in range(500)]
-            layout = Layout.of(tuple(series))
-            push = a_push([a_frame(NOW + turn, [1.0] * 500, layout)], layouts=[layout])
-            answer = await app.post(json_form.encode_push(push), "application/json")
-            statuses.append(answer.status_code)
-        error = answer.json()["error"]
-        assert statuses == [200] + [413] * 19, "10,000 values, of which 500 fit"
-        assert (error["limit"], "series" in error["message"]) == (1_000, True)
-        assert (await app.push(a_push([a_frame(NOW + 50_000)]))).status_code == 200
-        assert sum((await app.get("/api/health"))["ingest"]["rejected_total"].values()) == 19
+            series = [Series("requests_total", (("id", str(turn * 500 + number)),)) for number in range(500)]
+            # The steady series come with them, in one layout.
+            layout = Layout.of((*LAYOUT.series, *series))
+            now_ms = app.clock.now_ms()
+            push = a_push([a_frame(now_ms, [float(turn)] * len(layout.series), layout)], layouts=[layout])
+            assert (await app.post(json_form.encode_push(push), "application/json")).status_code == 200
+            app.clock.advance(5)
+        # 500 series of the first layout and 497 of the second have names, and nothing of the steady series is missing.
+        metrics = (await app.get("/api/metrics/catalog"))["metrics"]
+        assert {one["metric"]: one["series"] for one in metrics}["requests_total"] == 997
+        steady = await app.get("/api/metrics/history", metric="cpu_usage_ratio")
+        assert steady["series"][0]["values"] == [float(turn) for turn in range(20)]
+        (problem,) = (await app.get("/api/health"))["problems"]
+        assert problem["code"] == "too_many_series"
+        assert problem["message"].startswith("web-1 sends more than 1,000 series: 500 are stored without a name.")
+        # The same layout once more changes nothing.
+        assert (await app.post(json_form.encode_push(push), "application/json")).status_code == 200
+    # What has no name has none after a restart either, and the agent need not know.
+    async with running_app(tmp_path, limits=Limits(series_per_server=1_000), clock=app.clock) as app:
+        frame = a_frame(app.clock.now_ms(), [7.0] * len(layout.series), layout)
+        assert (await app.push(a_push([frame], layouts=[]))).status_code == 200
+        assert [problem["code"] for problem in (await app.get("/api/health"))["problems"]] == ["too_many_series"]
+        # What was not sent for the retention of raw samples counts no more: others get names in its place.
+        app.clock.advance(8 * 86_400)
+        frame = a_frame(app.clock.now_ms(), [8.0] * len(layout.series), layout)
+        assert (await app.push(a_push([frame], layouts=[layout]))).status_code == 200
+        now = await app.get("/api/metrics/current", metric="requests_total")
+        assert len(now["servers"][0]["series"]) == 500
+        codes = [problem["code"] for problem in (await app.get("/api/health"))["problems"]]
+        assert "too_many_series" not in codes
+
+
+@pytest.mark.parametrize("interval_ms", [1, 999, 3_600_001, 86_400_000])
+async def test_an_interval_that_makes_no_sense_is_refused(interval_ms: int, tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        answer = await app.push(a_push([a_frame(NOW)], interval_ms=interval_ms))
+        error = protobuf.decode_result(answer.content).error
+        assert error is not None
+        assert (answer.status_code, error.code, error.field) == (400, "invalid_input", "agent.interval_ms")
+        assert error.limit == (3_600_000 if interval_ms > 3_600_000 else 1_000)
+        assert (await app.push(a_push([a_frame(NOW)], interval_ms=1_000))).status_code == 200
+        again = await app.push(a_push([a_frame(NOW + 1)], interval_ms=interval_ms))
+        assert again.status_code == 400, "also of a known server"
+
+
+async def test_frames_below_the_floor_of_raw_samples_are_refused_with_a_reason(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        floor_ms = floor_at(RAW, 7 * 86_400_000, NOW + MARGIN_MS)
+        assert (await app.push(a_push([a_frame(floor_ms)]))).status_code == 200
+        for time_ms in (floor_ms - 1, 1):
+            answer = await app.push(a_push([a_frame(NOW), a_frame(time_ms)]))
+            error = protobuf.decode_result(answer.content).error
+            assert error is not None
+            assert (answer.status_code, error.code, error.field) == (400, "too_old", "frames[1].time_ms")
+            assert error.limit == floor_ms
+        answer = await app.push(Push(an_agent(), process_lists=[ProcessList(floor_ms - 1)]))
+        error = protobuf.decode_result(answer.content).error
+        assert error is not None
+        assert (error.code, error.field) == ("too_old", "process_lists[0].time_ms")
+        # The budget of the database may raise the floor further.
+        await database_of(app).write(lambda connection: raise_floor(connection, RAW, NOW - 1_000))
+        follow = asyncio.create_task(app.services.ingest.follow_floor())
+        async with asyncio.timeout(30):
+            while app.services.ingest.raw_floor_ms < NOW - 1_000:
+                await asyncio.sleep(0.01)
+        follow.cancel()
+        answer = await app.push(a_push([a_frame(NOW - 2_000)]))
+        error = protobuf.decode_result(answer.content).error
+        assert error is not None
+        assert error.code == "too_old"
 
 
 async def test_a_push_that_cannot_be_stored_does_not_take_others_with_it(tmp_path: Path) -> None:
