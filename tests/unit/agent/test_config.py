@@ -88,7 +88,7 @@ def test_several_servers_and_tags_from_the_environment() -> None:
     ("text", "message"),
     [
         ("interval: 10", "line 1: interval: '10' has no unit: write it like 10s, 5m, 6h or 7d."),
-        ("interval: 1500ms", "line 1: interval: '1500ms' is not a valid interval: use whole seconds, at least 1s."),
+        ("interval: 1500ms", "line 1: interval: '1500ms' is not a valid interval: use whole seconds, from 1s to 1h."),
         ("\nnaem: x", "line 2: naem: there is no key 'naem'; did you mean 'name'?."),
         ("server: example.org", "line 1: server: 'example.org' is not a URL"),
         ("server: []", "line 1: server: at least one URL is needed."),

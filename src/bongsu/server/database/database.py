@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from bongsu.core.errors import ConfigError, Unavailable
@@ -36,7 +37,12 @@ WAL_AUTOCHECKPOINT_PAGES = 8_000
 JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024
 READ_CACHE_KIB = 16_384
 READ_THREADS = 4
-POSTGRES_CONNECTIONS = 10
+# Reads and writes have connections of their own, so that no number of slow queries keeps frames from being stored.
+POSTGRES_READERS = 8
+POSTGRES_WRITERS = 4
+# How long a request waits for one of them, and a query for its answer: the largest allowed takes some seconds.
+POSTGRES_WAIT_SECONDS = 10
+POSTGRES_READ_MS = 60_000
 
 
 class Reader(Protocol):
@@ -154,8 +160,13 @@ def _as_unavailable(error: DBAPIError | sqlite3.Error) -> Unavailable | None:
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return Unavailable("The database is busy.", code="database_busy", retry_after_seconds=2)
         return None
-    if getattr(cause, "sqlstate", None) == "53100":
+    sqlstate = getattr(cause, "sqlstate", None)
+    if sqlstate == "53100":
         return Unavailable("The database server's disk is full.", code="disk_full", retry_after_seconds=30)
+    if sqlstate in ("40P01", "40001"):  # two transactions waited for each other, and this one was ended
+        return Unavailable("The database is busy.", code="database_busy", retry_after_seconds=2)
+    if sqlstate == "57014":
+        return Unavailable("The query takes too long.", code="query_timeout", retry_after_seconds=30)
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return Unavailable("The database cannot be reached.", code="database_away", retry_after_seconds=5)
     return None
@@ -235,32 +246,53 @@ class PostgresDatabase:
         # Imports the whole ORM, a fifth of the start-up time, which SQLite does not need.
         from sqlalchemy.ext.asyncio import create_async_engine
 
-        options: dict[str, Any] = {"pool_size": POSTGRES_CONNECTIONS, "max_overflow": 0, "pool_pre_ping": True}
-        self._engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), **options)
+        parsed = make_url(url).set(drivername="postgresql+asyncpg")
+        options: dict[str, Any] = {
+            "max_overflow": 0,
+            "pool_pre_ping": True,
+            "pool_timeout": POSTGRES_WAIT_SECONDS,
+        }
+        self._writer = create_async_engine(parsed, pool_size=POSTGRES_WRITERS, **options)
+        limits = {"server_settings": {"statement_timeout": str(POSTGRES_READ_MS)}}
+        self._reader = create_async_engine(parsed, pool_size=POSTGRES_READERS, connect_args=limits, **options)
 
     async def read(self, function: Callable[[Connection], T]) -> T:
-        async with self._engine.connect() as connection:
-            connection = await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            return await connection.run_sync(function)
+        with _unavailable():
+            async with self._reader.connect() as connection:
+                return await (await self._read_only(connection)).run_sync(function)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Reader]:
-        async with self._engine.connect() as connection:
-            connection = await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        # A backup or copy takes as long as it takes, and runs in a process of its own.
+        async with self._writer.connect() as connection:
+            connection = await self._read_only(connection)
             await connection.exec_driver_sql("SELECT 1")
             yield _AsyncSnapshot(connection)
 
     async def write(self, function: Callable[[Connection], T]) -> T:
-        try:
-            async with self._engine.begin() as connection:
+        with _unavailable():
+            async with self._writer.begin() as connection:
                 return await connection.run_sync(function)
-        except DBAPIError as error:
-            unavailable = _as_unavailable(error)
-            if unavailable is None:
-                raise
-            raise unavailable from error
-        except OSError as error:
-            raise Unavailable("The database cannot be reached.", code="database_away") from error
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        await self._writer.dispose()
+        await self._reader.dispose()
+
+    async def _read_only(self, connection: "AsyncConnection") -> "AsyncConnection":
+        return await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+@contextlib.contextmanager
+def _unavailable() -> Iterator[None]:
+    """Turns errors whose cause may pass into Unavailable."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise Unavailable("The database is busy.", code="database_busy", retry_after_seconds=2) from error
+    except DBAPIError as error:
+        unavailable = _as_unavailable(error)
+        if unavailable is None:
+            raise
+        raise unavailable from error
+    except OSError as error:
+        raise Unavailable("The database cannot be reached.", code="database_away") from error

@@ -19,6 +19,9 @@ _ACROSS: Mapping[Aggregation, Callable[[Values], Values]] = {
 }
 
 
+_ADDING = frozenset({Aggregation.SUM, Aggregation.COUNT})
+
+
 def parse_grouping(across: Aggregation | None, by: Sequence[str]) -> Grouping | None:
     """The grouping of a query; None without one.
 
@@ -76,8 +79,10 @@ class Groups:
             values[row, place] = points.values
             low[row, place] = points.values if points.low is None else points.low
             high[row, place] = points.values if points.high is None else points.high
-        # Each way to combine rises with its members: the result of the lows is at most that of the values.
-        points = Points(times, self._across(values), self._across(low), self._across(high))
+        if self._grouping.across in _ADDING:  # a sum lies between the sums of the extremes, far from any member's
+            points = Points(times, self._across(values), self._across(low), self._across(high))
+        else:
+            points = Points(times, self._across(values), np.nanmin(low, axis=0), np.nanmax(high, axis=0))
         return SeriesHistory(None, series, members[0].aggregation, points, len(members))
 
     def _across(self, values: Values) -> Values:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from sqlalchemy import Connection
 
@@ -32,7 +33,8 @@ def store(connection: Connection, batches: Sequence[Batch], *, each: bool = Fals
     Raises:
         SomeStoredAlready: not all frames are new, and ``each`` is False. The transaction must be rolled back.
     """
-    for batch in batches:
+    # In the order of the keys, so that two API servers never wait for each other.
+    for batch in sorted(batches, key=attrgetter("server_id")):
         for layout in batch.layouts:
             store_layout(connection, batch.server_id, layout)
         if batch.process_lists:

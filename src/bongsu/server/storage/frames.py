@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,8 @@ def insert_frames(connection: Connection, rows: Sequence[FrameRow]) -> int:
     if not rows:
         return 0
     if connection.dialect.name == "postgresql":
-        columns = tuple(list(column) for column in zip(*rows, strict=True))
+        # In the order of the key, so that two API servers never wait for each other.
+        columns = tuple(list(column) for column in zip(*sorted(rows, key=itemgetter(0, 1, 2)), strict=True))
         return connection.exec_driver_sql(_INSERT_POSTGRES, columns).rowcount
     # The driver's own cursor: SQLAlchemy's result handling costs more than the insert itself here.
     cursor = connection.connection.cursor()

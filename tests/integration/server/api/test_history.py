@@ -94,7 +94,6 @@ async def test_what_was_given_up_is_answered_from_what_is_left(tmp_path: Path) -
         pytest.param(
             {"aggregation": "p95", "resolution": "1h"}, "samples_given_up", "resolution", id="percentile of hours"
         ),
-        pytest.param({"resolution": "raw", "max_points": 100}, "too_many_samples", "start", id="too much to read"),
     ],
 )
 async def test_what_cannot_be_answered_says_why(
@@ -109,6 +108,24 @@ async def test_what_cannot_be_answered_says_why(
         assert refused.status_code == 400
         error = refused.json()["error"]
         assert (error["code"], error["field"]) == (code, field)
+
+
+@pytest.mark.parametrize("claimed_ms", [1_000, 3_600_000])
+async def test_too_much_to_read_is_refused_whatever_the_agent_claims(tmp_path: Path, claimed_ms: int) -> None:
+    async with running_app(tmp_path, clock=FakeClock(LATER), limits=Limits(samples_per_query=1_000_000)) as app:
+        wide = Layout.of(tuple(Series(f"wide_{number}", (), "") for number in range(1_000)))
+        frames = [a_frame(START + number * 10_000, [1.0] * 1_000, wide) for number in range(1_100)]
+        for first in range(0, 1_100, 400):
+            push = a_push(frames[first : first + 400], layouts=[wide], interval_ms=claimed_ms)
+            assert (await app.push(push)).status_code == 200
+        whole = {"type": "wide", "start": START, "end": START + 11_000_000, "resolution": "raw", "max_points": 100}
+        refused = await app.client.get("/api/metrics/history", params=whole | {"limit": 1_000})
+        assert refused.status_code == 400
+        error = refused.json()["error"]
+        assert (error["code"], error["field"], error["limit"]) == ("too_many_samples", "start", 1_000_000)
+        # 900 of the 1,000 series are within the limit.
+        answer = await app.client.get("/api/metrics/history", params=whole | {"limit": 900})
+        assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/api/metrics/history", "/api/metrics/completeness"])

@@ -1,0 +1,93 @@
+"""Reads that wait for long never keep frames from being stored, and a busy database is said to be busy."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from bongsu.core.errors import Unavailable
+from bongsu.server.database import database as module
+from bongsu.server.database.database import open_database
+from bongsu.server.database.migrations import upgrade
+from tests.support.app import running_app
+from tests.support.jobs import database_of
+from tests.support.pushes import a_frame, a_push
+
+
+def sleep(connection: Connection) -> None:
+    """A slow query."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_sleep(600)"))
+    else:
+        time.sleep(3)
+
+
+async def test_frames_are_stored_while_every_reader_is_busy(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        database = database_of(app)
+        assert (await app.push(a_push([a_frame(app.clock.now_ms())]))).status_code == 200
+        readers = [asyncio.create_task(database.read(sleep)) for _ in range(20)]
+        for number in range(1, 6):
+            answer = await app.push(a_push([a_frame(app.clock.now_ms() + number)]))
+            assert answer.status_code == 200
+            assert not any(reader.done() for reader in readers[:4]), "it did not wait for them"
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+
+
+async def test_a_query_that_takes_too_long_and_a_full_pool_are_unavailable(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not database_url.startswith("postgresql"):
+        return  # SQLite has threads instead, which wait for each other
+    monkeypatch.setattr(module, "POSTGRES_READ_MS", 300)
+    database = open_database(database_url)
+    with pytest.raises(Unavailable) as too_long:
+        await database.read(sleep)
+    assert too_long.value.code == "query_timeout"
+    await database.close()
+    monkeypatch.setattr(module, "POSTGRES_READ_MS", 60_000)
+    monkeypatch.setattr(module, "POSTGRES_WAIT_SECONDS", 0.3)
+    database = open_database(database_url)
+    readers = [asyncio.create_task(database.read(sleep)) for _ in range(module.POSTGRES_READERS)]
+    await asyncio.sleep(0)
+    codes: list[str] = []
+    async with asyncio.timeout(60):
+        while not codes:
+            try:
+                await database.read(lambda connection: connection.scalar(text("SELECT 1")))
+            except Unavailable as full:
+                codes.append(full.code)
+    assert codes == ["database_busy"]
+    for reader in readers:
+        reader.cancel()
+    await asyncio.gather(*readers, return_exceptions=True)
+    await database.close()
+
+
+async def test_transactions_that_wait_for_each_other_end_and_say_so(database_url: str) -> None:
+    if not database_url.startswith("postgresql"):
+        return  # SQLite has one writer
+    database = open_database(database_url)
+    await database.write(upgrade)
+    await database.write(lambda connection: connection.execute(text("CREATE TABLE pairs (id int PRIMARY KEY, n int)")))
+    await database.write(lambda connection: connection.execute(text("INSERT INTO pairs VALUES (1, 0), (2, 0)")))
+
+    def both(connection: Connection, first: int, second: int) -> None:
+        connection.execute(text(f"UPDATE pairs SET n = n + 1 WHERE id = {first}"))
+        connection.execute(text("SELECT pg_sleep(0.5)"))
+        connection.execute(text(f"UPDATE pairs SET n = n + 1 WHERE id = {second}"))
+
+    results = await asyncio.gather(
+        database.write(lambda connection: both(connection, 1, 2)),
+        database.write(lambda connection: both(connection, 2, 1)),
+        return_exceptions=True,
+    )
+    failed = [result for result in results if result is not None]
+    assert len(failed) == 1
+    assert isinstance(failed[0], Unavailable)
+    assert failed[0].code == "database_busy"
+    await database.close()
