@@ -13,6 +13,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Receive, Scope, Send
 
 from bongsu import __version__
+from bongsu.core.addresses import rate_key
 from bongsu.core.clock import Clock, SystemClock
 from bongsu.core.units import parse_duration_ms
 from bongsu.server import errors
@@ -23,7 +24,7 @@ from bongsu.server.config import Settings, local_url
 from bongsu.server.database.database import Database, open_database
 from bongsu.server.database.in_use import using_database
 from bongsu.server.database.migrations import upgrade
-from bongsu.server.edge.addresses import Forwarded, rate_key
+from bongsu.server.edge.addresses import Forwarded
 from bongsu.server.edge.gate import Gate
 from bongsu.server.edge.hosts import LOOPBACK_HOSTS, AllowedHosts
 from bongsu.server.edge.rates import RateLimiter

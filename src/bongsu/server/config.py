@@ -98,9 +98,9 @@ class Lockouts(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    account_and_address: int = Field(5, ge=1, description="For one account from one address.")
-    account: int = Field(30, ge=1, description="For one account from anywhere.")
-    address: int = Field(30, ge=1, description="For any account from one address.")
+    account_and_address: int = Field(5, ge=1, description="For one account from one address, or on one known device.")
+    account: int = Field(30, ge=1, description="For one account from all unknown devices.")
+    address: int = Field(30, ge=1, description="For any account from the unknown devices of one address.")
     longest_seconds: int = Field(900, ge=1, description="The longest lockout.")
 
 

@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from bongsu.core.addresses import rate_key
 from bongsu.core.errors import ConfigError, TooMany
 from bongsu.server.config import RateLimits
-from bongsu.server.edge.addresses import Forwarded, rate_key
+from bongsu.server.edge.addresses import Forwarded
 from bongsu.server.edge.bodies import MAX_BODY_BYTES
 from bongsu.server.edge.rates import RateLimiter
 from bongsu.server.edge.tls import Certificate

@@ -3,13 +3,12 @@
 from typing import Annotated
 
 import segno
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from bongsu.core.errors import Conflict, InvalidInput, NotFound
 from bongsu.server.api.access import Person, Viewer
-from bongsu.server.api.browser import LoginRate
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.people import Name, Secret, User, shown
 from bongsu.server.auth.audit import record
@@ -20,6 +19,15 @@ from bongsu.server.auth.queries.accounts import UserRecord
 from bongsu.server.services import Services
 
 router = APIRouter(prefix="/api/account", tags=["account"])
+
+
+async def limit_password_rate(services: ServicesDep, user: Person) -> None:
+    """A dependency of endpoints where a password or a code can be tried. By session: attempts of others at the same
+    address must not keep a person from changing the password. Raises TooMany."""
+    await services.rate_limiter.login(user.session_id)
+
+
+PasswordRate = Annotated[None, Depends(limit_password_rate)]
 
 
 class Profile(BaseModel):
@@ -93,12 +101,12 @@ async def update(services: ServicesDep, user: Person, body: Profile) -> User:
 
 
 @router.put("/password", operation_id="change_password", summary="Change your password", status_code=204)
-async def change_password(
-    services: ServicesDep, user: Person, body: NewPassword, _: Annotated[None, LoginRate]
-) -> None:
+async def change_password(services: ServicesDep, user: Person, body: NewPassword, _: PasswordRate) -> None:
     """Ends all other sessions."""
     own = _own(services, user)
-    await services.auth.login.check_password(own, body.current, user.address, field="current")
+    await services.auth.login.check_password(
+        own, body.current, address=user.address, session_id=user.session_id, field="current"
+    )
     services.auth.passwords.check(body.new, email=own.email, field="new")
     hashed = await services.auth.passwords.hash(body.new)
 
@@ -160,14 +168,12 @@ async def end_session(services: ServicesDep, user: Person, session_id: str) -> N
 
 
 @router.post("/second-factor", operation_id="begin_second_factor", summary="Begin to set up a second factor")
-async def begin_second_factor(
-    services: ServicesDep, user: Person, body: Password, _: Annotated[None, LoginRate]
-) -> NewSecondFactor:
+async def begin_second_factor(services: ServicesDep, user: Person, body: Password, _: PasswordRate) -> NewSecondFactor:
     """Returns a secret for an authenticator app. Nothing changes until a code confirms it."""
     own = _own(services, user)
     if own.totp_enabled:
         raise Conflict("There is a second factor already; turn it off first.", code="second_factor_exists")
-    await services.auth.login.check_password(own, body.password, user.address)
+    await services.auth.login.check_password(own, body.password, address=user.address, session_id=user.session_id)
     secret, encrypted = services.auth.second_factor.new()
     await services.auth.directory.change(
         PEOPLE, lambda connection: accounts.update_user(connection, user.id, totp_secret=encrypted)
@@ -180,7 +186,7 @@ async def begin_second_factor(
 @router.put(
     "/second-factor", operation_id="confirm_second_factor", summary="Turn the second factor on", status_code=204
 )
-async def confirm_second_factor(services: ServicesDep, user: Person, body: Code, _: Annotated[None, LoginRate]) -> None:
+async def confirm_second_factor(services: ServicesDep, user: Person, body: Code, _: PasswordRate) -> None:
     """From now on, logging in requires a code."""
     own = _own(services, user)
     if own.totp_secret is None or own.totp_enabled:
@@ -199,12 +205,10 @@ async def confirm_second_factor(services: ServicesDep, user: Person, body: Code,
 @router.delete(
     "/second-factor", operation_id="delete_second_factor", summary="Turn the second factor off", status_code=204
 )
-async def delete_second_factor(
-    services: ServicesDep, user: Person, body: Password, _: Annotated[None, LoginRate]
-) -> None:
+async def delete_second_factor(services: ServicesDep, user: Person, body: Password, _: PasswordRate) -> None:
     """From now on, the password is enough to log in."""
     own = _own(services, user)
-    await services.auth.login.check_password(own, body.password, user.address)
+    await services.auth.login.check_password(own, body.password, address=user.address, session_id=user.session_id)
 
     def store(connection: Connection) -> None:
         accounts.update_user(connection, user.id, totp_enabled=False, totp_secret=None)

@@ -3,8 +3,9 @@
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from bongsu.core.addresses import rate_key
 from bongsu.core.errors import Unauthenticated
-from bongsu.server.api.browser import ByScript, FromThisSite, LoginRate, cookie_of, delete_cookie, set_cookie
+from bongsu.server.api.browser import ByScript, FromThisSite, cookie_of, delete_login_cookies, set_cookies
 from bongsu.server.api.dependencies import ServicesDep, address_of
 from bongsu.server.api.people import LoggedIn, Secret, logged_in
 
@@ -19,20 +20,25 @@ class Credentials(BaseModel):
     code: str = Field("", max_length=16, description="From the authenticator app, if the account has a second factor.")
 
 
-@router.post("/login", operation_id="log_in", summary="Log in", dependencies=[FromThisSite, LoginRate])
+@router.post("/login", operation_id="log_in", summary="Log in", dependencies=[FromThisSite])
 async def log_in(services: ServicesDep, request: Request, response: Response, body: Credentials) -> LoggedIn:
     """Returns an access token and sets the refresh cookie. 401 `second_factor_required`: try again with `code`.
 
     A wrong password and an account that does not exist get the same answer after the same time.
     """
+    address = address_of(request)
+    device = services.auth.devices.known(body.email, request.cookies)
+    # By device where it is known: attempts of others at the same address must not keep its owner out.
+    await services.rate_limiter.login(device or rate_key(address))
     login = await services.auth.login.log_in(
         body.email,
         body.password,
         body.code,
-        address=address_of(request),
+        address=address,
+        device=device,
         user_agent=request.headers.get("user-agent", ""),
     )
-    set_cookie(request, response, login)
+    set_cookies(request, response, login)
     return logged_in(login)
 
 
@@ -43,7 +49,7 @@ async def refresh(services: ServicesDep, request: Request, response: Response) -
     if not token:
         raise Unauthenticated
     login = await services.auth.sessions.refresh(token, address_of(request))
-    set_cookie(request, response, login)
+    set_cookies(request, response, login)
     return logged_in(login)
 
 
@@ -51,4 +57,4 @@ async def refresh(services: ServicesDep, request: Request, response: Response) -
 async def logout(services: ServicesDep, request: Request, response: Response) -> None:
     """Ends the session of the cookie, and with it its access tokens."""
     await services.auth.sessions.end(cookie_of(request))
-    delete_cookie(request, response)
+    delete_login_cookies(request, response)

@@ -1,6 +1,7 @@
-"""The refresh cookie, and the protection against other sites that would use it.
+"""The cookies of a login: the refresh token and the known device; and the protection against other sites that would use
+them.
 
-The cookie is SameSite=Strict and is sent to /api/auth only. Requests that rely on it also need a header that no form
+They are SameSite=Strict and are sent to /api/auth only. Requests that rely on them also need a header that no form
 can send, and our Origin. Logging in needs our Origin too, or a page elsewhere could log visitors in to another account.
 """
 
@@ -9,10 +10,11 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Header, Request, Response
 
+from bongsu.core.addresses import rate_key
 from bongsu.core.errors import Forbidden
 from bongsu.server.api.dependencies import address_of, services_of
+from bongsu.server.auth.devices import LIFETIME_MS
 from bongsu.server.auth.sessions import Login
-from bongsu.server.edge.addresses import rate_key
 
 COOKIE_PATH = "/api/auth"
 HINT = "bongsu_logged_in"
@@ -49,8 +51,8 @@ ByScript = Depends(by_script)
 LoginRate = Depends(limit_login_rate)
 
 
-def set_cookie(request: Request, response: Response, login: Login) -> None:
-    """Sets the refresh cookie, if it has changed."""
+def set_cookies(request: Request, response: Response, login: Login) -> None:
+    """Sets the refresh cookie, if it has changed, and makes the browser a known device of the account."""
     if login.refresh_token is None:
         return
     response.set_cookie(
@@ -62,14 +64,24 @@ def set_cookie(request: Request, response: Response, login: Login) -> None:
         httponly=True,
         samesite="strict",
     )
+    devices = services_of(request).auth.devices
+    response.set_cookie(
+        devices.cookie(login.user.email),
+        devices.issue(login.user.email, login.session_id),
+        max_age=LIFETIME_MS // 1000,
+        path=COOKIE_PATH,
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
     # Tells pages only that there is a refresh cookie; a page without the hint need not ask.
     response.set_cookie(
         HINT, "1", max_age=login.refresh_seconds, secure=request.url.scheme == "https", samesite="strict"
     )
 
 
-def delete_cookie(request: Request, response: Response) -> None:
-    """Deletes the refresh cookie and the hint."""
+def delete_login_cookies(request: Request, response: Response) -> None:
+    """Deletes the refresh cookie and the hint. The device remains known."""
     response.delete_cookie(
         services_of(request).auth.sessions.cookie,
         path=COOKIE_PATH,

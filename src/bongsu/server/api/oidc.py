@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from bongsu.core.errors import NotFound
-from bongsu.server.api.browser import COOKIE_PATH, LoginRate, set_cookie
+from bongsu.server.api.browser import COOKIE_PATH, LoginRate, set_cookies
 from bongsu.server.api.dependencies import ServicesDep, address_of
 from bongsu.server.auth.oidc import COOKIE, COOKIE_SECONDS, OidcFailed, OpenId, local_path
 from bongsu.server.services import Services
@@ -56,7 +56,7 @@ async def finish(services: ServicesDep, request: Request, code: str = "", state:
         agent = request.headers.get("user-agent", "")
         login = await services.auth.sessions.begin(user, address_of(request), agent, how="oidc")
         response = RedirectResponse(next_path, 303)
-        set_cookie(request, response, login)
+        set_cookies(request, response, login)
     response.delete_cookie(COOKIE, path=COOKIE_PATH)
     return response
 

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from bongsu.server.api.browser import FromThisSite, LoginRate, set_cookie
+from bongsu.server.api.browser import FromThisSite, LoginRate, set_cookies
 from bongsu.server.api.dependencies import ServicesDep, address_of
 from bongsu.server.api.people import LoggedIn, Secret, Text, logged_in
 
@@ -41,5 +41,5 @@ async def finish(services: ServicesDep, request: Request, response: Response, bo
     address = address_of(request)
     user = await services.auth.setup.finish(body.token, body.email, body.name, body.password, address)
     login = await services.auth.sessions.begin(user, address, request.headers.get("user-agent", ""), how="setup")
-    set_cookie(request, response, login)
+    set_cookies(request, response, login)
     return logged_in(login)

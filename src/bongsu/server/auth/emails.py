@@ -20,3 +20,12 @@ def normal_email(text: str, *, field: str = "email") -> str:
     if not _ADDRESS.fullmatch(email):
         raise InvalidInput(f"{field} must be an email address.", field=field)
     return email
+
+
+def account_name(email: str) -> str:
+    """The name of the account that a login asks for. What cannot be anybody's (PostgreSQL takes no NUL) becomes a name
+    that nobody has."""
+    try:
+        return normal_email(email)
+    except InvalidInput:
+        return "nobody"

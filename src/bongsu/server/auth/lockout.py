@@ -1,7 +1,8 @@
 """Lockouts after failed logins, kept in the database so that they apply to all API servers and survive a restart.
 
-Failures count by account and address first, so that a person is not locked out by what others try elsewhere, and by
-account and by address alone with higher limits. An account that does not exist is locked out like one that does.
+On a known device (``devices.py``), failures count for that device alone. Elsewhere they count by account and address,
+and by account and by address alone with higher limits; IPv6 addresses count by /64 network. An account that does not
+exist is locked out like one that does.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from bongsu.core.addresses import rate_key
 from bongsu.core.clock import Clock
 from bongsu.core.errors import TooMany
 from bongsu.core.units import HOUR_MS
@@ -42,9 +44,9 @@ class Lockout:
         self._clock = clock
         self._limits = limits
 
-    async def check(self, email: str, address: str) -> None:
-        """Raises TooMany while the account or the address is locked out."""
-        subjects = self._subjects(email, address)
+    async def check(self, email: str, address: str, device: str) -> None:
+        """Raises TooMany while the known device, or else the account or the address, is locked out."""
+        subjects = self._subjects(email, address, device)
         now_ms = self._clock.now_ms()
         keys = [subject.key for subject in subjects]
         stored = await self._database.read(lambda connection: load_failures(connection, keys))
@@ -55,9 +57,9 @@ class Lockout:
                 f"Too many failed logins; try again in {seconds} s.", code="locked_out", retry_after_seconds=seconds
             )
 
-    async def failed(self, email: str, address: str) -> None:
+    async def failed(self, email: str, address: str, device: str) -> None:
         """Counts a failure, and locks out whoever has failed too often."""
-        subjects, now_ms = self._subjects(email, address), self._clock.now_ms()
+        subjects, now_ms = self._subjects(email, address, device), self._clock.now_ms()
 
         def count(connection: Connection) -> None:
             forget_old_failures(connection, now_ms - FORGET_MS)
@@ -74,15 +76,17 @@ class Lockout:
 
         await self._database.write(count)
 
-    async def succeeded(self, email: str, address: str) -> None:
+    async def succeeded(self, email: str, address: str, device: str) -> None:
         """Forgets the failures of the account, but not of the address: an attacker could reset them with an own
         account."""
-        keys = [subject.key for subject in self._subjects(email, address)[:2]]
+        keys = [subject.key for subject in self._subjects(email, address, device)[:2]]
         if await self._database.read(lambda connection: load_failures(connection, keys)):
             await self._database.write(lambda connection: forget_failures(connection, keys))
 
-    def _subjects(self, email: str, address: str) -> list[_Subject]:
-        limits = self._limits
+    def _subjects(self, email: str, address: str, device: str) -> list[_Subject]:
+        limits, address = self._limits, rate_key(address)
+        if device:
+            return [_Subject(_key("device", f"{email}\n{device}"), limits.account_and_address)]
         return [
             _Subject(_key("both", f"{email}\n{address}"), limits.account_and_address),
             _Subject(_key("account", email), limits.account),

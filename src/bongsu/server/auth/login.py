@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 from bongsu.core.clock import Clock
 from bongsu.core.errors import InvalidInput, Unauthenticated
 from bongsu.server.auth.directory import PEOPLE, Directory
-from bongsu.server.auth.emails import normal_email
+from bongsu.server.auth.emails import account_name
 from bongsu.server.auth.lockout import Lockout
 from bongsu.server.auth.passwords import Passwords
 from bongsu.server.auth.queries import accounts
@@ -37,42 +37,47 @@ class PasswordLogin:
         self._second_factor = second_factor
         self._sessions = sessions
 
-    async def log_in(self, email: str, password: str, code: str, *, address: str, user_agent: str) -> Login:
+    async def log_in(
+        self, email: str, password: str, code: str, *, address: str, device: str, user_agent: str
+    ) -> Login:
         """A new session. ``code``: from the authenticator app; empty where the account has no second factor.
+        ``device``: the known device; empty for an unknown one.
 
         A wrong password and an account that does not exist get the same error after the same time.
 
         Raises:
             Unauthenticated: wrong credentials, or ``second_factor_required``: try again with a code.
-            TooMany: the account or the address is locked out.
+            TooMany: the device, the account or the address is locked out.
         """
-        email = _account_name(email)
-        await self._lockout.check(email, address)
+        email = account_name(email)
+        await self._lockout.check(email, address, device)
         user = await self._database.read(lambda connection: accounts.user_by_email(connection, email))
         stored = user.password_hash if user is not None and not user.disabled else None
         if not await self._passwords.verify(stored, password) or user is None or stored is None:
-            await self._lockout.failed(email, address)
+            await self._lockout.failed(email, address, device)
             raise Unauthenticated("The email address or the password is wrong.", code="wrong_credentials")
         if user.totp_enabled:
-            await self._check_code(user, code.replace(" ", ""), address)
-        await self._lockout.succeeded(email, address)
+            await self._check_code(user, code.replace(" ", ""), address, device)
+        await self._lockout.succeeded(email, address, device)
         if self._passwords.outdated(stored):
             await self._store_new_hash(user.id, stored, password)
         return await self._sessions.begin(user, address, user_agent)
 
-    async def check_password(self, user: UserRecord, password: str, address: str, *, field: str = "password") -> None:
-        """Proves that it is the person, and not somebody at their open page.
+    async def check_password(
+        self, user: UserRecord, password: str, *, address: str, session_id: str, field: str = "password"
+    ) -> None:
+        """Proves that it is the person, and not somebody at their open page. The session counts as a known device.
 
         Raises:
             InvalidInput: the password is wrong. No 401, which would log the page out.
-            TooMany: the account or the address is locked out.
+            TooMany: there were too many wrong passwords in this session.
         """
-        await self._lockout.check(user.email, address)
+        await self._lockout.check(user.email, address, session_id)
         if not await self._passwords.verify(user.password_hash, password):
-            await self._lockout.failed(user.email, address)
+            await self._lockout.failed(user.email, address, session_id)
             raise InvalidInput("The password is wrong.", code="wrong_password", field=field)
 
-    async def _check_code(self, user: UserRecord, code: str, address: str) -> None:
+    async def _check_code(self, user: UserRecord, code: str, address: str, device: str) -> None:
         if not code:
             raise Unauthenticated(
                 "Enter the code from your authenticator app.", code="second_factor_required", field="code"
@@ -82,7 +87,7 @@ class PasswordLogin:
             lambda connection: accounts.take_totp_step(connection, user.id, step)
         )
         if not accepted:
-            await self._lockout.failed(user.email, address)
+            await self._lockout.failed(user.email, address, device)
             raise Unauthenticated("The code is wrong, or was used before.", code="wrong_code", field="code")
 
     async def _store_new_hash(self, user_id: int, old_hash: str, password: str) -> None:
@@ -94,11 +99,3 @@ class PasswordLogin:
                 accounts.update_user(connection, user_id, password_hash=new_hash)
 
         await self._directory.change(PEOPLE, store)
-
-
-def _account_name(email: str) -> str:
-    """The name of the account. What cannot be anybody's (PostgreSQL takes no NUL) becomes a name that nobody has."""
-    try:
-        return normal_email(email)
-    except InvalidInput:
-        return "nobody"

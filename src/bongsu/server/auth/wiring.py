@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bongsu.core.clock import Clock
 from bongsu.core.units import parse_duration_ms
 from bongsu.server.auth.authenticator import Authenticator
+from bongsu.server.auth.devices import Devices
 from bongsu.server.auth.directory import Directory
 from bongsu.server.auth.enrolment import Enrolment
 from bongsu.server.auth.lockout import Lockout
@@ -38,6 +39,7 @@ class Auth:
     authenticator: Authenticator
     passwords: Passwords
     sessions: Sessions
+    devices: Devices
     login: PasswordLogin
     setup: Setup
     enrolment: Enrolment
@@ -84,6 +86,7 @@ def make_auth(settings: Settings, database: Database, vault: Vault, clock: Clock
         authenticator=Authenticator(directory, clock.now_ms),
         passwords=passwords,
         sessions=sessions,
+        devices=Devices(vault, clock),
         login=PasswordLogin(
             database,
             clock,

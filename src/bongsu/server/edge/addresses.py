@@ -72,14 +72,3 @@ def _plain(hop: str) -> str | None:
         return str(ipaddress.ip_address(hop))
     except ValueError:
         return None
-
-
-def rate_key(address: str) -> str:
-    """The key to count rates by. IPv6 addresses count by /64 network, since one customer has 2^64 addresses."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None:
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)

@@ -7,9 +7,10 @@ from collections import Counter
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bongsu.core.addresses import rate_key
 from bongsu.core.errors import BongsuError, Forbidden
 from bongsu.server.auth.directory import Directory
-from bongsu.server.edge.addresses import Forwarded, rate_key
+from bongsu.server.edge.addresses import Forwarded
 from bongsu.server.edge.bodies import read_body
 from bongsu.server.edge.headers import with_headers
 from bongsu.server.edge.rates import RateLimiter
