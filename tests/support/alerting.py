@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
+from bongsu.alerts.channels.addresses import Addresses
+from bongsu.alerts.channels.http import guarded_client
 from bongsu.alerts.cycle import Cycle
 from bongsu.alerts.ports import Changes
 from bongsu.core.samples import Process, ProcessList, Push
@@ -56,7 +56,7 @@ async def watching(app: RunningApp, folder: Path, **settings: Any) -> AsyncItera
     database = open_database(worker_settings.effective_database_url)
     shares = Shares("alerts", database, app.clock)
     cycle = Cycle(DatabaseStore(database, shares), DatabaseSource(database, worker_settings.limits))
-    async with httpx.AsyncClient() as http:
+    async with guarded_client(Addresses(worker_settings.alert_allowed_addresses)) as http:
         delivery = Delivery(worker_settings, database, app.clock, open_vault(folder), http)
         try:
             yield Watcher(app, database, shares, cycle, delivery)

@@ -44,6 +44,17 @@ def _alert_interval(text: str) -> str:
 AlertInterval = Annotated[Duration, AfterValidator(_alert_interval)]
 
 
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("must be an address or a network such as 10.0.0.0/8") from None
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network)]
+
+
 class Limits(BaseModel):
     """Limits on what clients send. Beyond a limit, the request gets a clear error, which is counted."""
 
@@ -202,6 +213,11 @@ class Settings(BaseSettings):
     retention_alerts: Duration = Field("1y", description="How long resolved alerts and their history are kept.")
     alert_interval: AlertInterval = Field("10s", description="How often rules are evaluated, 1s to 1m.")
     alert_rules_file: str = Field("", description="Rules to import at start; empty: the rules that come with Bongsu.")
+    alert_allowed_addresses: list[Network] = Field(
+        default_factory=list,
+        description="Addresses or networks that channels may reach although they are link-local or belong to a cloud's "
+        "metadata service, such as 169.254.10.0/24.",
+    )
     alert_heartbeat_url: str = Field(
         "",
         repr=False,

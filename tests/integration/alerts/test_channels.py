@@ -12,6 +12,7 @@ from bongsu.alerts.alert import Event
 from bongsu.alerts.channels import CHANNELS, Channel, ChannelError
 from bongsu.alerts.channels import discord as discord_module
 from bongsu.alerts.channels import slack as slack_module
+from bongsu.alerts.channels.addresses import Addresses
 from bongsu.alerts.channels.sms import parts_of
 from tests.support.endpoints import endpoint
 from tests.support.messages import EVIL, a_message
@@ -19,7 +20,7 @@ from tests.support.messages import EVIL, a_message
 
 def a_channel(kind: str, http: httpx.AsyncClient, **config: Any) -> Channel:
     channel = CHANNELS[kind]
-    return channel(channel.Config.model_validate(config), http)
+    return channel(channel.Config.model_validate(config), http, Addresses())
 
 
 async def test_slack_blocks(http: httpx.AsyncClient) -> None:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from bongsu.alerts.channels import ChannelError
+from bongsu.alerts.channels.addresses import Addresses
 from bongsu.alerts.channels.email import EmailChannel, EmailConfig
 from bongsu.alerts.texts import TEXTS
 from tests.support.messages import a_message
@@ -25,7 +26,7 @@ def a_channel(http: httpx.AsyncClient, port: int, **config: Any) -> EmailChannel
         "sender": "Bongsu <bongsu@example.com>",
         "to": ["ops@example.com", "kim@example.com"],
     }
-    return EmailChannel(EmailConfig.model_validate(fixed | config), http)
+    return EmailChannel(EmailConfig.model_validate(fixed | config), http, Addresses())
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])

@@ -668,7 +668,7 @@ export const changeSilence = <ThrowOnError extends boolean = false>(options: Opt
 /**
  * List channels
  *
- * Lists channels by name.
+ * Lists channels by name. Admins with tags see only channels that notify of no other servers than theirs.
  */
 export const listChannels = <ThrowOnError extends boolean = false>(options?: Options<ListChannelsData, ThrowOnError>): RequestResult<ListChannelsResponses, ListChannelsErrors, ThrowOnError> => (options?.client ?? client).get<ListChannelsResponses, ListChannelsErrors, ThrowOnError>({
     responseType: 'json',
@@ -719,7 +719,8 @@ export const getChannel = <ThrowOnError extends boolean = false>(options: Option
 /**
  * Change a channel
  *
- * Replaces the channel. Secret settings that are omitted do not change.
+ * Replaces the channel. Secret settings that are omitted do not change. If they would go to another destination,
+ * the answer is 400 `secret_needed`, and the request must contain them.
  */
 export const changeChannel = <ThrowOnError extends boolean = false>(options: Options<ChangeChannelData, ThrowOnError>): RequestResult<ChangeChannelResponses, ChangeChannelErrors, ThrowOnError> => (options.client ?? client).put<ChangeChannelResponses, ChangeChannelErrors, ThrowOnError>({
     responseType: 'json',
@@ -735,7 +736,7 @@ export const changeChannel = <ThrowOnError extends boolean = false>(options: Opt
 /**
  * Send a test message
  *
- * Sends a test message now, without retries, and returns what the service answered.
+ * Sends a test message now, without retries, and returns the status that the service answered.
  */
 export const testChannel = <ThrowOnError extends boolean = false>(options: Options<TestChannelData, ThrowOnError>): RequestResult<TestChannelResponses, TestChannelErrors, ThrowOnError> => (options.client ?? client).post<TestChannelResponses, TestChannelErrors, ThrowOnError>({
     responseType: 'json',

@@ -2464,7 +2464,7 @@ export type TestResult = {
     /**
      * Answer
      *
-     * What the service answered, or why the message could not be sent.
+     * The status that the service answered, or why the message could not be sent.
      */
     answer: string;
     /**

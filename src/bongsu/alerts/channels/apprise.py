@@ -5,15 +5,20 @@ Apprise's log; only the status is kept, because the rest may contain the URL wit
 """
 
 import asyncio
+import contextlib
 import logging
 import re
 import threading
+from typing import TYPE_CHECKING
 
 from pydantic import Field, SecretStr
 
 from bongsu.alerts.alert import Event
 from bongsu.alerts.channels.base import SEND_TIMEOUT_SECONDS, Channel, ChannelConfig, ChannelError
 from bongsu.alerts.message import Message
+
+if TYPE_CHECKING:
+    import apprise
 
 # Services that act on Bongsu's own machine are not allowed.
 LOCAL = frozenset({"dbus", "qt", "kde", "glib", "gnome", "macosx", "windows", "syslog", "exec", "file"})
@@ -50,11 +55,16 @@ class AppriseChannel(Channel):
         try:
             # More than Apprise's own timeouts (4 s each).
             async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
-                return await asyncio.to_thread(self._send, message)
+                service = await asyncio.to_thread(self._service)
+                for host in filter(None, (getattr(service, name, None) for name in ("host", "smtp_host"))):
+                    # Many services have a token in its place, which is no host.
+                    with contextlib.suppress(OSError, UnicodeError):
+                        await self._addresses.resolve(str(host).strip("[]"), 443)
+                return await asyncio.to_thread(self._notify, service, message)
         except TimeoutError:
             raise ChannelError(f"No answer within {SEND_TIMEOUT_SECONDS:g} s.", retryable=True) from None
 
-    def _send(self, message: Message) -> str:
+    def _service(self) -> "apprise.NotifyBase":
         # Imported late: it loads its hundred services.
         import apprise
 
@@ -62,6 +72,13 @@ class AppriseChannel(Channel):
         service = apprise.Apprise.instantiate(url) if url.partition(":")[0].strip().lower() not in LOCAL else None
         if service is None:
             raise ChannelError("Apprise does not know this kind of URL, or the URL is incomplete.", retryable=False)
+        # They could lead to an address that is refused; httpx does not follow them either.
+        service.redirects = False
+        return service
+
+    def _notify(self, service: "apprise.NotifyBase", message: Message) -> str:
+        import apprise
+
         kinds = {"info": apprise.NotifyType.INFO, "warning": apprise.NotifyType.WARNING}
         kind = kinds.get(message.severity.value, apprise.NotifyType.FAILURE)
         if message.event is Event.RESOLVED:

@@ -2,13 +2,16 @@
 
 from abc import ABC, abstractmethod
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from bongsu.alerts.message import Message
 from bongsu.core.errors import BongsuError
+
+if TYPE_CHECKING:
+    from bongsu.alerts.channels.addresses import Addresses
 
 SEND_TIMEOUT_SECONDS = 15.0
 
@@ -25,7 +28,12 @@ class ChannelError(BongsuError):
 
 
 class ChannelConfig(BaseModel):
-    """Settings of a channel. ``SecretStr`` fields are stored encrypted and never shown."""
+    """Settings of a channel. ``SecretStr`` fields are stored encrypted and never shown.
+
+    ``destination``: the fields that decide who receives the secrets.
+    """
+
+    destination: ClassVar[tuple[str, ...]] = ()
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,9 +64,10 @@ class Channel(ABC):
     pause_seconds: ClassVar[float] = 0.0
     wants_chart: ClassVar[bool] = False
 
-    def __init__(self, config: Any, http: httpx.AsyncClient) -> None:
+    def __init__(self, config: Any, http: httpx.AsyncClient, addresses: "Addresses") -> None:
         self._config = config
         self._http = http
+        self._addresses = addresses
 
     @abstractmethod
     async def send(self, message: Message) -> str:

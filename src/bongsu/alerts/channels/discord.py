@@ -11,8 +11,8 @@ from pydantic import Field, SecretStr
 
 from bongsu.alerts.alert import Event
 from bongsu.alerts.channels.base import Channel, ChannelConfig
-from bongsu.alerts.channels.http import post
-from bongsu.alerts.channels.text import clean, cut
+from bongsu.alerts.channels.http import json_field, post
+from bongsu.alerts.channels.text import cut
 from bongsu.alerts.message import Message
 
 # https://docs.discord.com/developers/topics/rate-limits: each answer tells its limits; in practice 5 messages
@@ -79,6 +79,12 @@ def payload(message: Message, username: str) -> dict[str, object]:
     return {"username": username, "allowed_mentions": {"parse": []}, "embeds": [embed]}
 
 
+def error_code(text: str) -> str:
+    """Discord's code, such as 10015, an unknown webhook."""
+    code = json_field(text, "code")
+    return f"error {code}" if isinstance(code, int) else ""
+
+
 class DiscordChannel(Channel):
     """Posts to a webhook."""
 
@@ -89,8 +95,7 @@ class DiscordChannel(Channel):
     async def send(self, message: Message) -> str:
         url = self._config.webhook_url.get_secret_value()
         body = payload(message, self._config.username)
-        response = await post(self._http, url, vendor="Discord", params={"wait": "true"}, json=body)
-        try:
-            return f"{response.status_code}, message {clean(str(response.json()['id']))}"
-        except (ValueError, KeyError, TypeError):
-            return f"{response.status_code}"
+        answer = await post(self._http, url, vendor="Discord", explain=error_code, params={"wait": "true"}, json=body)
+        message_id = str(json_field(answer.text, "id"))
+        known = message_id.isascii() and message_id.isdigit()
+        return f"{answer.status}, message {message_id}" if known else f"{answer.status}"

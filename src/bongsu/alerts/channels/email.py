@@ -1,5 +1,6 @@
 """Email: HTML and text, with a chart of the metric, over SMTP with STARTTLS, TLS or neither."""
 
+import asyncio
 import email.utils
 import hashlib
 import ssl
@@ -32,6 +33,9 @@ COLOURS = {
 
 class EmailConfig(ChannelConfig):
     """The mail server, sender and recipients."""
+
+    # Without a check of the certificate, somebody in between receives the password.
+    destination = ("host", "port", "security", "verify")
 
     host: str = Field(min_length=1, max_length=255)
     port: int = Field(587, ge=1, le=65535)
@@ -116,10 +120,12 @@ class EmailChannel(Channel):
         if not config.verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         try:
+            async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+                connection = await self._addresses.connect(config.host, config.port)
             refused, answer = await aiosmtplib.send(
                 mail,
-                hostname=config.host,
-                port=config.port,
+                hostname=config.host,  # what TLS checks
+                sock=connection,
                 username=config.username or None,
                 password=config.password.get_secret_value() or None,
                 use_tls=config.security == "tls",
@@ -149,6 +155,6 @@ def _reason(error: Exception) -> str:
     cause = error.__cause__ or error
     if isinstance(cause, ssl.SSLError) or isinstance(error, ssl.SSLError):
         return "TLS with the mail server failed: its certificate is not trusted, or it does not speak TLS on this port."
-    if isinstance(error, aiosmtplib.SMTPTimeoutError):
+    if isinstance(error, TimeoutError):
         return "The mail server did not answer in time."
     return clean(f"The mail server cannot be reached: {type(error).__name__} {error}")

@@ -1,20 +1,92 @@
-"""Posts to the HTTP APIs of chat and SMS services, and tells which failures are worth a retry."""
+"""Posts to the HTTP APIs of chat and SMS services, and tells which failures are worth a retry.
+
+The address of a service is the choice of whoever set up the channel, so an answer may come from any server that Bongsu
+can reach. It is never shown as it is: channels pick from it what their service documents, such as an error code.
+"""
 
 import asyncio
 import datetime as dt
 import email.utils
+import json
 import math
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import httpx
 
+from bongsu.alerts.channels.addresses import Addresses
 from bongsu.alerts.channels.base import SEND_TIMEOUT_SECONDS, ChannelError
-from bongsu.alerts.channels.text import clean
 
 # Timeout, conflict, locked, too early, too many requests. Every 5xx is retryable as well.
 RETRYABLE = frozenset({408, 409, 423, 425, 429})
 LONGEST_WAIT = timedelta(hours=6)
+# Nothing that Bongsu reads from an answer is longer.
+ANSWER_BYTES = 16_384
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """Connects only to addresses that are allowed. Where the environment names a proxy, the proxy connects, and may
+    resolve names that are unknown here."""
+
+    def __init__(self, addresses: Addresses) -> None:
+        self._addresses = addresses
+        # No connection is used again: connections are kept by address, and another name at the same address would get
+        # one whose certificate was checked for the first name.
+        self._limits = httpx.Limits(max_keepalive_connections=0)
+        self._direct = httpx.AsyncHTTPTransport(limits=self._limits)
+        self._proxies: dict[str, httpx.AsyncHTTPTransport] = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        host = request.url.raw_host.decode("ascii")
+        proxy = self._proxy(request.url.scheme, host)
+        port = request.url.port or (443 if request.url.scheme == "https" else 80)
+        try:
+            addresses = await self._addresses.resolve(host, port)
+        except OSError:
+            if proxy is None:
+                raise httpx.ConnectError("the host is not known", request=request) from None
+            addresses = []
+        if proxy is not None:
+            return await proxy.handle_async_request(request)
+        url, problem = request.url, httpx.ConnectError("the host has no address", request=request)
+        # The name is still what TLS checks, and what the header Host contains.
+        request.extensions = {**request.extensions, "sni_hostname": host}
+        for address in addresses:
+            request.url = url.copy_with(host=address)
+            try:
+                return await self._direct.handle_async_request(request)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                problem = httpx.ConnectError(str(error), request=request)
+        raise problem
+
+    def _proxy(self, scheme: str, host: str) -> httpx.AsyncHTTPTransport | None:
+        proxies = urllib.request.getproxies()
+        url = proxies.get(scheme) or proxies.get("all")
+        if not url or urllib.request.proxy_bypass(host):
+            return None
+        if url not in self._proxies:
+            self._proxies[url] = httpx.AsyncHTTPTransport(proxy=url, limits=self._limits)
+        return self._proxies[url]
+
+    async def aclose(self) -> None:
+        for transport in (self._direct, *self._proxies.values()):
+            await transport.aclose()
+
+
+def guarded_client(addresses: Addresses) -> httpx.AsyncClient:
+    """The HTTP client of channels."""
+    return httpx.AsyncClient(transport=GuardedTransport(addresses))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 2xx. ``text``: its beginning, to pick from, not to show."""
+
+    status: int
+    text: str
 
 
 def retry_after(response: httpx.Response) -> timedelta | None:
@@ -33,16 +105,22 @@ def retry_after(response: httpx.Response) -> timedelta | None:
     return min(timedelta(seconds=max(0.0, seconds)), LONGEST_WAIT)
 
 
-async def post(http: httpx.AsyncClient, url: str, *, vendor: str, **request: Any) -> httpx.Response:
-    """Sends a POST and returns the answer, which is a 2xx.
+async def post(
+    http: httpx.AsyncClient, url: str, *, vendor: str, explain: Callable[[str], str] = lambda text: "", **request: Any
+) -> Answer:
+    """Sends a POST and returns the answer, which is a 2xx. ``explain``: what to show of the text of another answer.
 
     Raises:
-        ChannelError: the POST failed. The message has the status and the answer, never the URL, which may be secret.
+        ChannelError: the POST failed. The message has the status, never the URL, which may be secret.
     """
+    headers = {"Accept-Encoding": "identity"} | request.pop("headers", {})
     try:
         # The timeouts of httpx apply to each step; this one to all of them together.
-        async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
-            response = await http.post(url, follow_redirects=False, **request)
+        async with (
+            asyncio.timeout(SEND_TIMEOUT_SECONDS),
+            http.stream("POST", url, follow_redirects=False, headers=headers, **request) as response,
+        ):
+            text = await _beginning(response)
     except (TimeoutError, httpx.TimeoutException):
         raise ChannelError(f"{vendor} did not answer within {SEND_TIMEOUT_SECONDS:g} s.", retryable=True) from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError):
@@ -51,10 +129,29 @@ async def post(http: httpx.AsyncClient, url: str, *, vendor: str, **request: Any
         reason = "TLS failed" if "SSL" in str(error) or "certificate" in str(error) else type(error).__name__
         raise ChannelError(f"{vendor} cannot be reached: {reason}.", retryable=True) from None
     if response.is_success:
-        return response
-    status = response.status_code
+        return Answer(response.status_code, text)
+    status, explanation = response.status_code, explain(text)
     raise ChannelError(
-        f"{vendor} answered {status}: {clean(response.text) or 'no text'}",
+        f"{vendor} answered {status}" + (f": {explanation}." if explanation else "."),
         retryable=status in RETRYABLE or status >= 500,
         retry_after=retry_after(response),
     )
+
+
+async def _beginning(response: httpx.Response) -> str:
+    """At most ANSWER_BYTES, so that no answer fills the memory; not decompressed, for the same reason."""
+    read = bytearray()
+    async for chunk in response.aiter_raw(ANSWER_BYTES):
+        read += chunk
+        if len(read) >= ANSWER_BYTES:
+            break
+    return bytes(read[:ANSWER_BYTES]).decode("utf-8", "replace")
+
+
+def json_field(text: str, key: str) -> Any:
+    """A field of a JSON object; None if the text is not one, or has no such field."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value.get(key) if isinstance(value, dict) else None

@@ -1,6 +1,6 @@
 """Slack: an incoming webhook with blocks.
 
-Slack answers ``ok``, or a 4xx with one word such as ``invalid_payload`` or ``channel_is_archived``.
+Slack answers ``ok``, or a 4xx with one of the words in ANSWERS.
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 """
 
@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr
 from bongsu.alerts.alert import Event
 from bongsu.alerts.channels.base import Channel, ChannelConfig
 from bongsu.alerts.channels.http import post
-from bongsu.alerts.channels.text import clean, cut
+from bongsu.alerts.channels.text import cut
 from bongsu.alerts.message import Message
 
 # https://docs.slack.dev/apis/web-api/rate-limits: one message a second for each webhook, short bursts allowed.
@@ -19,6 +19,28 @@ HEADER_CHARACTERS = 150
 SECTION_CHARACTERS = 3_000
 FIELDS = 10
 FIELD_CHARACTERS = 2_000
+
+ANSWERS = frozenset(
+    {
+        "ok",
+        "action_prohibited",
+        "channel_is_archived",
+        "channel_not_found",
+        "invalid_blocks",
+        "invalid_payload",
+        "invalid_token",
+        "no_active_hooks",
+        "no_service",
+        "no_service_id",
+        "no_team",
+        "no_text",
+        "posting_to_general_channel_denied",
+        "rate_limited",
+        "team_disabled",
+        "too_many_attachments",
+        "user_not_found",
+    }
+)
 
 MARKS = {"info": ":information_source:", "warning": ":warning:", "critical": ":rotating_light:"}
 
@@ -71,6 +93,11 @@ def _section(text: str) -> dict[str, object]:
     return {"type": "section", "text": {"type": "mrkdwn", "text": cut(text, SECTION_CHARACTERS)}}
 
 
+def word(text: str) -> str:
+    """The answer, if it is one of Slack's."""
+    return text.strip() if text.strip() in ANSWERS else ""
+
+
 class SlackChannel(Channel):
     """Posts to an incoming webhook."""
 
@@ -80,5 +107,5 @@ class SlackChannel(Channel):
 
     async def send(self, message: Message) -> str:
         url = self._config.webhook_url.get_secret_value()
-        response = await post(self._http, url, vendor="Slack", json=payload(message))
-        return f"{response.status_code} {clean(response.text)}"
+        answer = await post(self._http, url, vendor="Slack", explain=word, json=payload(message))
+        return f"{answer.status} {word(answer.text)}".strip()

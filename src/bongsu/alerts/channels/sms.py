@@ -5,12 +5,12 @@ message's ``sid``, or an error with a ``code``. https://www.twilio.com/docs/mess
 """
 
 import asyncio
-import json
+import re
 
 from pydantic import Field, SecretStr
 
 from bongsu.alerts.channels.base import Channel, ChannelConfig, ChannelError
-from bongsu.alerts.channels.http import post
+from bongsu.alerts.channels.http import json_field, post
 from bongsu.alerts.channels.text import clean
 from bongsu.alerts.message import Message
 
@@ -27,9 +27,15 @@ GSM = set(
 )
 GSM_TWO = set("^{}\\[~]|€")
 
+# What is shown of an answer.
+SID = re.compile(r"[A-Z]{2}[0-9a-f]{1,32}")
+STATUSES = ("accepted", "scheduled", "queued", "sending", "sent")
+
 
 class SmsConfig(ChannelConfig):
     """The account, and the numbers that receive messages."""
+
+    destination = ("api_url",)
 
     account_sid: str = Field(pattern=r"^[A-Za-z0-9]{2,64}$")
     auth_token: SecretStr
@@ -71,6 +77,19 @@ def shorten(text: str, link: str, parts: int) -> str:
     return text[:UCS_SINGLE]
 
 
+def receipt(text: str) -> str:
+    """The id and the status of the message."""
+    sid, status = json_field(text, "sid"), json_field(text, "status")
+    shown = [sid] if isinstance(sid, str) and SID.fullmatch(sid) else []
+    return " ".join([*shown, status] if status in STATUSES else shown)
+
+
+def error_code(text: str) -> str:
+    """Twilio's code, such as 21211, an invalid number."""
+    code = json_field(text, "code")
+    return f"error {code}, https://www.twilio.com/docs/api/errors/{code}" if isinstance(code, int) else ""
+
+
 class SmsChannel(Channel):
     """Sends one SMS to each number."""
 
@@ -90,8 +109,8 @@ class SmsChannel(Channel):
             form = {"To": phone_number, key: config.sender, "Body": body}
             auth = (config.account_sid, config.auth_token.get_secret_value())
             try:
-                response = await post(self._http, url, vendor="The SMS service", data=form, auth=auth)
-                answers.append(f"{phone_number}: {response.status_code} {_sid(response.text)}")
+                answer = await post(self._http, url, vendor="The SMS service", explain=error_code, data=form, auth=auth)
+                answers.append(f"{phone_number}: {answer.status} {receipt(answer.text)}".rstrip())
             except ChannelError as error:
                 # The other numbers still get theirs. Retried only if all fail, or some would get it twice.
                 failures.append(error)
@@ -100,11 +119,3 @@ class SmsChannel(Channel):
             failure = next((error for error in failures if error.retryable), failures[0])
             raise ChannelError(clean("; ".join(answers)), retryable=failure.retryable, retry_after=failure.retry_after)
         return clean("; ".join(answers))
-
-
-def _sid(text: str) -> str:
-    try:
-        answer = json.loads(text)
-        return f"{answer['sid']} {answer.get('status', '')}".strip()
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return ""

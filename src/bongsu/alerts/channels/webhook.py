@@ -13,12 +13,13 @@ from pydantic import Field, SecretStr
 
 from bongsu.alerts.channels.base import Channel, ChannelConfig
 from bongsu.alerts.channels.http import post
-from bongsu.alerts.channels.text import clean
 from bongsu.alerts.message import Message
 
 
 class WebhookConfig(ChannelConfig):
     """The address, and the secret that signs requests."""
+
+    destination = ("url",)
 
     url: SecretStr = Field(description="http(s)://...; never shown, because many URLs contain a token.")
     secret: SecretStr = Field(SecretStr(""), description="Signs each request; empty: requests are not signed.")
@@ -64,5 +65,4 @@ class WebhookChannel(Channel):
         if secret:
             headers["X-Bongsu-Signature"] = sign(secret, timestamp, body)
         url = self._config.url.get_secret_value()
-        response = await post(self._http, url, vendor="The webhook", content=body, headers=headers)
-        return f"{response.status_code} {clean(response.text)}".strip()
+        return str((await post(self._http, url, vendor="The webhook", content=body, headers=headers)).status)

@@ -1,20 +1,23 @@
 """The settings of channels. Secrets are encrypted before they reach the database."""
 
+import contextlib
 import json
+from collections.abc import Collection, Iterable
 from typing import Annotated, Any
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bongsu.alerts.channels import CHANNELS, Channel, ChannelConfig
+from bongsu.alerts.channels.addresses import Addresses
 from bongsu.alerts.fields import TimeZone
 from bongsu.alerts.pipeline import ChannelRoute
-from bongsu.alerts.rules import Name, Severity
+from bongsu.alerts.rules import Name, Rule, Severity
 from bongsu.alerts.rules_file import first_problem
 from bongsu.alerts.texts import Language
 from bongsu.core.errors import InvalidInput
 from bongsu.server.alerts.queries.channels import StoredChannel
-from bongsu.server.vault import Vault
+from bongsu.server.vault import Vault, WrongSecret
 
 PURPOSE = "channels"
 
@@ -56,6 +59,50 @@ def check_config(settings: ChannelSettings, kept: dict[str, str] | None = None) 
         raise InvalidInput(f"{place}: {message}.", code="invalid_channel", field=place) from None
 
 
+def changed_config(settings: ChannelSettings, before: StoredChannel, vault: Vault) -> ChannelConfig:
+    """The validated settings of a channel that changes. Secrets that the request omits stay as they are stored.
+
+    They stay only where they were entered for: otherwise anybody who may change the channel could have them sent to a
+    server of their own.
+
+    Raises:
+        InvalidInput: as ``check_config``, or a stored secret would go to another destination.
+    """
+    kept: dict[str, str] = {}
+    if before.type == settings.type:
+        # Stored secrets that cannot be decrypted any more must all be in the request.
+        with contextlib.suppress(WrongSecret):
+            kept = secrets_of(before, vault)
+    config = check_config(settings, kept)
+    omitted = sorted(kept.keys() - settings.config.keys())
+    if omitted:
+        previous = check_config(settings_of(before), kept)
+        changed = [name for name in config.destination if getattr(config, name) != getattr(previous, name)]
+        if changed:
+            raise InvalidInput(
+                f"Enter config.{omitted[0]} again: config.{changed[0]} changes, and with it who receives the secret.",
+                code="secret_needed",
+                field=f"config.{omitted[0]}",
+            )
+    return config
+
+
+def serves_only(
+    name: str, default: bool, rules: Iterable[Rule], others: Collection[tuple[int, str, dict[str, str]]]
+) -> bool:
+    """Whether a channel of this name notifies of no server in ``others`` (id, name, tags). A rule whose scope does not
+    say which servers it covers counts as covering others, since any server may be added."""
+    if default:
+        return False
+    for rule in rules:
+        if name not in {*rule.channels, *(step for escalation in rule.escalation for step in escalation.channels)}:
+            continue
+        scope = rule.scope
+        if not (scope.servers or scope.names or scope.tags) or any(scope.covers(*server) for server in others):
+            return False
+    return True
+
+
 def encode(settings: ChannelSettings, config: ChannelConfig, vault: Vault) -> tuple[str, bytes]:
     """The JSON document and the encrypted secrets that are stored."""
     document = settings.model_dump(mode="json") | {"config": config.shown()}
@@ -77,14 +124,14 @@ def secrets_of(stored: StoredChannel, vault: Vault) -> dict[str, str]:
     return secrets
 
 
-def open_channel(stored: StoredChannel, vault: Vault, http: httpx.AsyncClient) -> Channel:
+def open_channel(stored: StoredChannel, vault: Vault, http: httpx.AsyncClient, addresses: Addresses) -> Channel:
     """A channel that is ready to send.
 
     Raises:
         WrongSecret: its secrets were encrypted with another secret key.
         InvalidInput: its stored settings are invalid.
     """
-    return CHANNELS[stored.type](check_config(settings_of(stored), secrets_of(stored, vault)), http)
+    return CHANNELS[stored.type](check_config(settings_of(stored), secrets_of(stored, vault)), http, addresses)
 
 
 def route_of(stored: StoredChannel) -> ChannelRoute:

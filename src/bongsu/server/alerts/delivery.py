@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from bongsu.alerts.alert import Alert, Event
 from bongsu.alerts.channels import CHANNELS, ChannelError
+from bongsu.alerts.channels.addresses import Addresses
 from bongsu.alerts.message import Message, build
 from bongsu.alerts.pipeline import urgency
 from bongsu.alerts.rules import Rule
@@ -66,6 +67,7 @@ class Delivery:
         self._clock = clock
         self._vault = vault
         self._http = http
+        self._addresses = Addresses(settings.alert_allowed_addresses)
         self._explainer = Explainer(database, settings.limits)
         self._owner = worker_name()
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -117,7 +119,7 @@ class Delivery:
         pause = 0.0
         try:
             stored = await self._database.read(lambda connection: find_channel(connection, notification.channel_id))
-            channel = open_channel(stored, self._vault, self._http)
+            channel = open_channel(stored, self._vault, self._http, self._addresses)
             pause = channel.pause_seconds
             async with asyncio.timeout(WHOLE_SECONDS):
                 message = await self._message(notification, stored)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import httpx
 
+from bongsu.alerts.channels.addresses import Addresses
+from bongsu.alerts.channels.http import guarded_client
 from bongsu.alerts.cycle import Cycle
 from bongsu.alerts.rules_file import read_rules
 from bongsu.core.clock import Clock
@@ -93,7 +95,7 @@ class AlertDelivery(Job):
 
     async def run(self, stopping: asyncio.Event) -> None:
         if self._delivery is None:
-            self._http = httpx.AsyncClient()
+            self._http = guarded_client(Addresses(self.settings.alert_allowed_addresses))
             vault = open_vault(self.settings.data_dir, self.settings.secret_key)
             self._delivery = Delivery(self.settings, self.database, self.clock, vault, self._http)
         await self._delivery.start_due()

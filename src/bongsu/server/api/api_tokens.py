@@ -108,7 +108,7 @@ async def delete(services: ServicesDep, user: Person, token_id: int) -> None:
 
 
 def _may_manage(user: Principal, token: ApiTokenRecord) -> bool:
-    return token.user_id == user.user_id or user.role is Role.admin
+    return token.user_id == user.user_id or (user.role is Role.admin and not user.restricted)
 
 
 def _shown(services: Services, token: ApiTokenRecord) -> ApiToken:

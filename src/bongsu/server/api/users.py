@@ -1,4 +1,5 @@
-"""/api/users: people and their roles. For admins."""
+"""/api/users: people and their roles. For admins; those who see only some servers change nothing here, or they could
+give themselves the others."""
 
 from typing import Annotated
 
@@ -65,6 +66,7 @@ async def users(services: ServicesDep, user: AdminPerson) -> Users:
 @router.post("", operation_id="create_user", summary="Create a user", status_code=201)
 async def create(services: ServicesDep, user: AdminPerson, body: NewUser) -> User:
     """Tell the person the password in some other way."""
+    user.check_sees_all()
     email = normal_email(body.email)
     services.auth.passwords.check(body.password, email=email)
     hashed = await services.auth.passwords.hash(body.password)
@@ -86,6 +88,7 @@ async def create(services: ServicesDep, user: AdminPerson, body: NewUser) -> Use
 @router.patch("/{user_id}", operation_id="update_user", summary="Change a user")
 async def update(services: ServicesDep, user: AdminPerson, user_id: int, body: UserChange) -> User:
     """Takes effect at once, also for people who are logged in."""
+    user.check_sees_all()
     before = _existing(services, user_id)
     values = body.model_dump(exclude_none=True, exclude={"password", "second_factor"})
     if body.password is not None:
@@ -121,6 +124,7 @@ async def update(services: ServicesDep, user: AdminPerson, user_id: int, body: U
 @router.delete("/{user_id}", operation_id="delete_user", summary="Delete a user", status_code=204)
 async def delete(services: ServicesDep, user: AdminPerson, user_id: int) -> None:
     """Ends their sessions and deletes their API tokens. Their entries in the audit log remain."""
+    user.check_sees_all()
     before = _existing(services, user_id)
 
     def store(connection: Connection) -> None:

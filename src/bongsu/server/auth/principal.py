@@ -55,7 +55,7 @@ class Principal:
         return bool(self.tags)
 
     def check_sees_all(self) -> None:
-        """Raises Forbidden if it sees only some servers: rules, silences and channels apply to all of them."""
+        """Raises Forbidden if it sees only some servers: rules, silences and users concern all of them."""
         if self.restricted:
             raise Forbidden("This applies to all servers, and you may see only some of them.", code="restricted")
 

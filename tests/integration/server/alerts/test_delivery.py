@@ -44,7 +44,7 @@ async def test_retry_after_is_respected(tmp_path: Path) -> None:
             (sent,) = (await app.get("/api/alerts/notifications"))["notifications"]
             assert (sent["state"], sent["attempts"]) == ("sent", 3)
             assert [entry["outcome"] for entry in sent["log"]] == ["failed", "failed", "sent"]
-            assert "429: slow down" in sent["log"][0]["detail"]
+            assert "answered 429." in sent["log"][0]["detail"]
             assert len({request.json["id"] for request in hook.received}) == 1, "a receiver can recognise a repeat"
 
 

@@ -33,8 +33,13 @@ def find_channel(connection: Connection, channel_id: int) -> StoredChannel:
     """Raises NotFound if there is no such channel."""
     row = connection.execute(_SELECT.where(alert_channels.c.id == channel_id)).first()
     if row is None:
-        raise NotFound(f"There is no channel {channel_id}.", code="unknown_channel", field="id")
+        raise unknown_channel(channel_id)
     return StoredChannel(*row)
+
+
+def unknown_channel(channel_id: int) -> NotFound:
+    """The error for a channel that does not exist."""
+    return NotFound(f"There is no channel {channel_id}.", code="unknown_channel", field="id")
 
 
 def store_channel(

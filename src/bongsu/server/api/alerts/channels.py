@@ -2,24 +2,39 @@
 
 from typing import Any
 
-import httpx
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from bongsu.alerts.channels import ChannelError
+from bongsu.alerts.channels.addresses import Addresses
+from bongsu.alerts.channels.http import guarded_client
 from bongsu.alerts.message import build_test
-from bongsu.server.alerts.channels import ChannelSettings, check_config, encode, open_channel, secrets_of, settings_of
+from bongsu.core.errors import Forbidden
+from bongsu.server.alerts.channels import (
+    ChannelSettings,
+    changed_config,
+    check_config,
+    encode,
+    open_channel,
+    secrets_of,
+    serves_only,
+    settings_of,
+)
 from bongsu.server.alerts.queries.channels import (
     StoredChannel,
     delete_channel,
     find_channel,
     load_channels,
     store_channel,
+    unknown_channel,
 )
+from bongsu.server.alerts.queries.rules import load_rules
 from bongsu.server.api.access import Admin
 from bongsu.server.api.dependencies import RowId, ServicesDep
 from bongsu.server.auth.audit import record
+from bongsu.server.auth.principal import Principal
+from bongsu.server.services import Services
 from bongsu.server.vault import Vault, WrongSecret
 
 router = APIRouter(prefix="/api/alerts/channels", tags=["alerts"])
@@ -50,7 +65,7 @@ class TestResult(BaseModel):
     """The outcome of a test message."""
 
     sent: bool
-    answer: str = Field(description="What the service answered, or why the message could not be sent.")
+    answer: str = Field(description="The status that the service answered, or why the message could not be sent.")
     retryable: bool | None = Field(description="Whether a notification would be retried; null if the message was sent.")
 
 
@@ -75,11 +90,54 @@ def _info(stored: StoredChannel, vault: Vault) -> ChannelInfo:
     )
 
 
+class _Access:
+    """Which channels the caller may use: one who sees only some servers must not touch what notifies of others."""
+
+    def __init__(self, services: Services, user: Principal) -> None:
+        self._restricted = user.restricted
+        self._others = [
+            (server.id, server.agent.name, server.tags)
+            for server in services.registry.records()
+            if not user.may_see(server)
+        ]
+
+    def may(self, connection: Connection, name: str, *, default: bool) -> bool:
+        """Whether the caller may use a channel of this name."""
+        if not self._restricted:
+            return True
+        return serves_only(name, default, [stored.rule for stored in load_rules(connection)], self._others)
+
+    def find(self, connection: Connection, channel_id: int) -> StoredChannel:
+        """Raises NotFound for a channel that does not exist, or that the caller may not use."""
+        stored = find_channel(connection, channel_id)
+        if not self.may(connection, stored.name, default=settings_of(stored).default):
+            raise unknown_channel(channel_id)
+        return stored
+
+    def check(self, connection: Connection, channel: ChannelSettings) -> None:
+        """Raises Forbidden for settings with which a channel would notify of servers that the caller may not see."""
+        if not self.may(connection, channel.name, default=channel.default):
+            raise Forbidden(
+                "This channel would notify of servers that you may not see, as a default or because of the rules that "
+                "name it.",
+                code="restricted",
+                field="default" if channel.default else "name",
+            )
+
+
 @router.get("", operation_id="list_channels", summary="List channels")
 async def channels(services: ServicesDep, user: Admin) -> Channels:
-    """Lists channels by name."""
-    stored_channels = await services.database.read(load_channels)
-    return Channels(channels=[_info(stored, services.vault) for stored in stored_channels])
+    """Lists channels by name. Admins with tags see only channels that notify of no other servers than theirs."""
+    access = _Access(services, user)
+
+    def read(connection: Connection) -> list[StoredChannel]:
+        return [
+            stored
+            for stored in load_channels(connection)
+            if access.may(connection, stored.name, default=settings_of(stored).default)
+        ]
+
+    return Channels(channels=[_info(stored, services.vault) for stored in await services.database.read(read)])
 
 
 @router.post("", operation_id="create_channel", summary="Create a channel", status_code=201)
@@ -87,8 +145,10 @@ async def create(services: ServicesDep, user: Admin, channel: ChannelSettings) -
     """Secret settings are stored encrypted and never returned."""
     document, secrets = encode(channel, check_config(channel), services.vault)
     now_ms = services.clock.now_ms()
+    access = _Access(services, user)
 
     def store(connection: Connection) -> StoredChannel:
+        access.check(connection, channel)
         stored = store_channel(connection, None, channel.name, channel.type, document, secrets, now_ms)
         record(connection, now_ms, user, "channel.create", f"channel {stored.id}", after=_facts(stored))
         return stored
@@ -99,23 +159,21 @@ async def create(services: ServicesDep, user: Admin, channel: ChannelSettings) -
 @router.get("/{id}", operation_id="get_channel", summary="Get a channel")
 async def get(services: ServicesDep, user: Admin, id: RowId) -> ChannelInfo:
     """Returns the channel without its secrets."""
-    return _info(await services.database.read(lambda connection: find_channel(connection, id)), services.vault)
+    access = _Access(services, user)
+    return _info(await services.database.read(lambda connection: access.find(connection, id)), services.vault)
 
 
 @router.put("/{id}", operation_id="change_channel", summary="Change a channel")
 async def change(services: ServicesDep, user: Admin, id: RowId, channel: ChannelSettings) -> ChannelInfo:
-    """Replaces the channel. Secret settings that are omitted do not change."""
+    """Replaces the channel. Secret settings that are omitted do not change. If they would go to another destination,
+    the answer is 400 `secret_needed`, and the request must contain them."""
     now_ms = services.clock.now_ms()
+    access = _Access(services, user)
 
     def store(connection: Connection) -> StoredChannel:
-        before = find_channel(connection, id)
-        kept: dict[str, str] = {}
-        if before.type == channel.type:
-            try:
-                kept = secrets_of(before, services.vault)
-            except WrongSecret:
-                kept = {}  # They cannot be read any more; the request must contain all of them.
-        document, secrets = encode(channel, check_config(channel, kept), services.vault)
+        before = access.find(connection, id)
+        access.check(connection, channel)
+        document, secrets = encode(channel, changed_config(channel, before, services.vault), services.vault)
         stored = store_channel(connection, id, channel.name, channel.type, document, secrets, now_ms)
         record(connection, now_ms, user, "channel.update", f"channel {id}", before=_facts(before), after=_facts(stored))
         return stored
@@ -127,9 +185,10 @@ async def change(services: ServicesDep, user: Admin, id: RowId, channel: Channel
 async def delete(services: ServicesDep, user: Admin, id: RowId) -> None:
     """Notifications that are waiting for the channel are dropped."""
     now_ms = services.clock.now_ms()
+    access = _Access(services, user)
 
     def store(connection: Connection) -> None:
-        before = find_channel(connection, id)
+        before = access.find(connection, id)
         delete_channel(connection, id)
         record(connection, now_ms, user, "channel.delete", f"channel {id}", before=_facts(before))
 
@@ -138,15 +197,17 @@ async def delete(services: ServicesDep, user: Admin, id: RowId) -> None:
 
 @router.post("/{id}/test", operation_id="test_channel", summary="Send a test message")
 async def test(services: ServicesDep, user: Admin, id: RowId) -> TestResult:
-    """Sends a test message now, without retries, and returns what the service answered."""
-    stored = await services.database.read(lambda connection: find_channel(connection, id))
+    """Sends a test message now, without retries, and returns the status that the service answered."""
+    access = _Access(services, user)
+    stored = await services.database.read(lambda connection: access.find(connection, id))
     settings = settings_of(stored)
     message = build_test(
         settings.name, settings.language, settings.timezone, services.clock.now_ms(), services.settings.public_url
     )
-    async with httpx.AsyncClient() as http:
+    addresses = Addresses(services.settings.alert_allowed_addresses)
+    async with guarded_client(addresses) as http:
         try:
-            answer = await open_channel(stored, services.vault, http).send(message)
+            answer = await open_channel(stored, services.vault, http, addresses).send(message)
         except ChannelError as error:
             return TestResult(sent=False, answer=error.message, retryable=error.retryable)
         except WrongSecret as error:
