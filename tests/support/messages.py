@@ -22,12 +22,18 @@ def a_png() -> bytes:
 
 
 def a_message(
-    name: str = "web-1", *, language: Any = "en", event: Event = Event.FIRED, count: int = 1, **more: Any
+    name: str = "web-1",
+    *,
+    language: Any = "en",
+    event: Event = Event.FIRED,
+    count: int = 1,
+    description: str | None = None,
+    **more: Any,
 ) -> Message:
     rule = parse_rule(
         {
             "name": "CPU",
-            "description": f"Look at {name}"[:1000],
+            "description": f"Look at {name}"[:1000] if description is None else description,
             "condition": {"type": "threshold", "metric": "cpu_usage_ratio", "function": "last", "value": 0.9},
         }
     )

@@ -36,6 +36,7 @@ from bongsu.agent.defaults import (
     TIMEOUT_MS,
 )
 from bongsu.core.errors import BongsuError, ConfigError
+from bongsu.core.text import has_control
 from bongsu.core.units import parse_size_bytes
 
 ENVIRONMENT_PREFIX = "BONGSU_AGENT_"
@@ -175,6 +176,8 @@ def _apply_tags(config: Config, key: str, value: str | list[str]) -> None:
     else:
         config.tags[key.split(".", 1)[1]] = _single(value)
     for name, text in config.tags.items():
+        if has_control(text):
+            raise ConfigError(f"the tag {name} contains control characters")
         if not name.replace("_", "a").isalnum() or not name.isascii() or name[0].isdigit():
             raise ConfigError(f"the tag name {name!r} may contain only letters, digits and _, and begins with no digit")
         if len(text.encode()) > MAX_LABEL_BYTES:

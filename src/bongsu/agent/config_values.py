@@ -5,6 +5,7 @@ from collections.abc import Callable
 from bongsu.agent.defaults import SERVER_URL
 from bongsu.core.errors import ConfigError
 from bongsu.core.liveness import LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
+from bongsu.core.text import has_control
 from bongsu.core.units import parse_duration_ms
 
 
@@ -13,6 +14,8 @@ def is_token(text: str) -> bool:
 
 
 def parse_text(text: str) -> str:
+    if has_control(text.strip()):
+        raise ConfigError(f"{text.strip()!r} contains control characters")
     return text.strip()
 
 

@@ -17,6 +17,7 @@ from bongsu.agent.stats import Stats
 from bongsu.agent.status_file import WRITE_INTERVAL_MS, write_status
 from bongsu.agent.wiring import make_collectors, make_identity, make_sender
 from bongsu.core.clock import SystemClock
+from bongsu.core.text import visible
 
 STOP_SECONDS = 2.0
 
@@ -58,7 +59,7 @@ class Agent:
 
     def _after_tick(self, collectors: Sequence[RunningCollector]) -> None:
         self._cost_limiter.check(collectors)
-        if socket.gethostname() != self._facts.hostname:
+        if visible(socket.gethostname()) != self._facts.hostname:
             old_name, self._facts = self._facts.hostname, host_facts(psutil)
             self._sender.identify(make_identity(self._config, self._agent_id, self._facts.hostname))
             self.log.info(f"The host name changed from {old_name} to {self._facts.hostname}.")

@@ -15,6 +15,7 @@ from bongsu.agent.collectors.base import Ps
 from bongsu.agent.data_dir import make_data_dir, write_private_json
 from bongsu.core.errors import ConfigError
 from bongsu.core.samples import HostFacts
+from bongsu.core.text import visible
 
 FILE = "identity.json"
 
@@ -88,11 +89,11 @@ def machine_id() -> str:
 def host_facts(ps: Ps) -> HostFacts:
     system, kernel, architecture = _system()
     return HostFacts(
-        hostname=socket.gethostname(),
-        os=system,
-        kernel=kernel,
-        architecture=architecture,
-        cpu_model=_cpu_model(),
+        hostname=visible(socket.gethostname()),
+        os=visible(system),
+        kernel=visible(kernel),
+        architecture=visible(architecture),
+        cpu_model=visible(_cpu_model()),
         cpu_count=ps.cpu_count() or 0,
         memory_total_bytes=ps.virtual_memory().total,
         boot_time_ms=round(ps.boot_time()) * 1000,

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bongsu.alerts.alert import Alert, Event
 from bongsu.alerts.conditions import Change, Forecast, NoData, Operator, ServerDown, Threshold
@@ -10,6 +10,7 @@ from bongsu.alerts.fields import zone_of
 from bongsu.alerts.rules import Rule, Severity
 from bongsu.alerts.texts import TEXTS, Language
 from bongsu.core.samples import Process
+from bongsu.core.text import visible
 from bongsu.core.units import format_bytes, format_duration
 
 MOST_PROCESSES = 5
@@ -164,6 +165,8 @@ def build(
     Its link opens the page of the first alert's server.
     """
     texts = TEXTS[language]
+    # Stored texts may be older than the rule that no name has a line break.
+    alerts = [replace(alert, server_name=visible(alert.server_name), series=visible(alert.series)) for alert in alerts]
     first = alerts[0]
     more = len(alerts) - 1
     label = texts["repeated_event" if event is Event.REPEATED else event.value]
@@ -190,7 +193,7 @@ def build(
     if event is Event.ESCALATED:
         facts.append((texts["escalation"], texts["escalation_step"].format(step=first.escalated)))
     processes = [
-        (process.name, f"{process.cpu_ratio * 100:.0f} %", format_bytes(process.memory_bytes))
+        (visible(process.name), f"{process.cpu_ratio * 100:.0f} %", format_bytes(process.memory_bytes))
         for process in list(explanation.processes)[:MOST_PROCESSES]
     ]
     others = [_other(alert, first, rule, unit) for alert in alerts[1 : MOST_OTHERS + 1]]

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bongsu.core.errors import BongsuError
+from bongsu.core.text import visible
 from bongsu.server.config import Settings, load_settings
 from bongsu.server.supervisor import check_port, run, server_children
 
@@ -79,13 +80,19 @@ def work(settings: Settings) -> None:
     asyncio.run(run())
 
 
+class _OneLine(logging.Formatter):
+    """Texts of others within a message make no lines of their own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        record.message = visible(record.message)
+        return super().formatMessage(record)
+
+
 def configure_logging() -> None:
     """Logs one line for each event to standard error; systemd and containers add what they need."""
-    logging.basicConfig(
-        level=os.environ.get("BONGSU_LOG_LEVEL", "INFO").upper(),
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.basicConfig(level=os.environ.get("BONGSU_LOG_LEVEL", "INFO").upper(), handlers=[handler])
     # httpx logs the address of every request, and addresses of webhooks are secrets.
     for name in ("uvicorn.error", "alembic", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)

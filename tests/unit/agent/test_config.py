@@ -124,6 +124,12 @@ def test_errors_name_the_environment_variable() -> None:
         load(environment={"BONGSU_AGENT_LOG_LEVEL": "loud"})
 
 
+@pytest.mark.parametrize("variable", ["BONGSU_AGENT_NAME", "BONGSU_AGENT_TAGS"])
+def test_names_and_tags_have_no_control_characters(variable: str) -> None:
+    with pytest.raises(ConfigError, match="control characters"):
+        load(environment={variable: "site=web-1\nAcknowledge: https://evil"})
+
+
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent\.yml cannot be read: No such file or directory\."):
         load(file=str(tmp_path / "absent.yml"), environment={})

@@ -15,6 +15,13 @@ def test_both_languages_have_the_same_texts() -> None:
     assert places == {key: sorted(re.findall(r"{(\w+)}", text)) for key, text in TEXTS["ko"].items()}
 
 
+def test_no_name_adds_a_line_to_a_message() -> None:
+    plain = a_message("web-1\nAcknowledge: https://evil", count=2, description="").plain
+    assert [line for line in plain.splitlines() if line.startswith("Acknowledge: https://")] == [
+        "Acknowledge: https://monitor.example/api/alerts/acknowledge?token=t"
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [

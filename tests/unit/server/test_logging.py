@@ -8,6 +8,20 @@ import pytest
 from bongsu.server.main import configure_logging
 
 
+def test_no_text_within_a_message_forges_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers = []
+    try:
+        configure_logging()
+        logging.getLogger("bongsu").warning("the clock of %s jumped", "web-1\n2026-01-01 ERROR forged")
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(r"the clock of web-1\n2026-01-01 ERROR forged jumped")
+
+
 async def test_addresses_of_requests_are_not_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,6 +15,7 @@ from bongsu.agent.collectors.process_sampler import ProcessSampler
 from bongsu.agent.config_values import parse_count
 from bongsu.core.errors import ConfigError
 from bongsu.core.samples import Process
+from bongsu.core.text import visible
 
 # By CPU, and as many by memory.
 DEFAULT_TOP = 10
@@ -93,5 +94,5 @@ class ProcessesCollector(Collector):
 
 
 def _wire_text(text: str) -> str:
-    """Valid Unicode of a length that the API server accepts. File names that are not UTF-8 contain lone surrogates."""
-    return text.encode(errors="replace").decode()[:MAX_PROCESS_NAME_CHARS]
+    """Visible text of a length that the API server accepts. File names that are not UTF-8 contain lone surrogates."""
+    return visible(text.encode(errors="replace").decode())[:MAX_PROCESS_NAME_CHARS]

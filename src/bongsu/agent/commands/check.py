@@ -18,6 +18,7 @@ from bongsu.agent.sampling.runner import CollectorRunner, RunningCollector
 from bongsu.agent.wiring import make_collectors, make_connection, make_credentials, make_identity
 from bongsu.core.errors import BongsuError
 from bongsu.core.samples import Push
+from bongsu.core.text import visible
 from bongsu.core.units import format_bytes
 from bongsu.wire.encoder import CONTENT_TYPE, encode_push
 
@@ -117,7 +118,7 @@ def _check_server(config: Config, server: str, report: Report) -> None:
     if token:
         headers["Authorization"] = f"Bearer {token}"
     # a push without frames tests URL, TLS, token and version, and stores nothing
-    body = encode_push(Push(make_identity(config, agent_id, socket.gethostname())))
+    body = encode_push(Push(make_identity(config, agent_id, visible(socket.gethostname()))))
     try:
         connection = make_connection(config, url)
         response = connection.post(url.path.rstrip("/") + METRICS_PATH, headers, body)

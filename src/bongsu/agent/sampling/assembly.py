@@ -14,6 +14,7 @@ from bongsu.agent.api_limits import MAX_LABEL_BYTES, MAX_LABELS, MAX_SERIES
 from bongsu.agent.collectors.base import NAN, Collector, Labels, Metric, ProblemReporter, Reading, SeriesKey
 from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Layout, Series
+from bongsu.core.text import visible
 
 # 10 minutes at 10 s: longer than a remount or a flapping link, short enough for a dashboard to drop a removed disk.
 KEEP_TICKS = 60
@@ -59,6 +60,10 @@ class Assembler:
         for metric, value, labels in readings:
             key = (metric, labels)
             position = index.get(key)
+            if position is None:
+                # Cleaned first: two labels that differ only in what cannot be sent are one series.
+                key = (metric, tuple((name, _sendable(text)) for name, text in labels))
+                position = index.get(key)
             if position is None:
                 if self._is_acceptable(key):
                     new[key] = value
@@ -134,6 +139,10 @@ class Assembler:
 
     def _series(self, key: SeriesKey) -> Series:
         metric = self._declarations[key[0]].metric
-        # File names are bytes. Those that are not UTF-8 arrive as lone surrogates, which the wire cannot carry.
-        labels = tuple((name, value.encode(errors="replace").decode()) for name, value in key[1])
-        return Series(key[0], labels, metric.unit, metric.kind)
+        return Series(key[0], key[1], metric.unit, metric.kind)
+
+
+def _sendable(text: str) -> str:
+    """A label value that the API server accepts. File names are bytes: those that are not UTF-8 arrive as lone
+    surrogates, and any of them may contain a line break."""
+    return visible(text.encode(errors="replace").decode())

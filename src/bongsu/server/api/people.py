@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from bongsu.core.text import has_control
 from bongsu.server.auth.principal import Role
 from bongsu.server.auth.queries.accounts import UserRecord
 from bongsu.server.auth.sessions import Login
@@ -18,13 +19,13 @@ def _tags(tags: dict[str, str]) -> dict[str, str]:
     for name, value in tags.items():
         if not TAG_NAME.fullmatch(name):
             raise ValueError("a tag name must have 1 to 64 letters, digits or underscores, and not start with a digit")
-        if len(value) > _TAG_CHARACTERS or "\0" in value:
-            raise ValueError(f"a tag value must have at most {_TAG_CHARACTERS} characters, and no NUL")
+        if len(value) > _TAG_CHARACTERS or has_control(value):
+            raise ValueError(f"the tag {name} must have at most {_TAG_CHARACTERS} characters, none of them control")
     return tags
 
 
 def _text(text: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+    if has_control(text):
         raise ValueError("must not contain control characters")
     try:
         text.encode()

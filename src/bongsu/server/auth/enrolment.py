@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from bongsu.core.clock import Clock
 from bongsu.core.errors import Conflict, InvalidInput, Unauthenticated
+from bongsu.core.text import has_control
 from bongsu.core.units import DAY_MS
 from bongsu.server.auth.audit import Actor, record
 from bongsu.server.auth.directory import AGENTS, Directory
@@ -74,8 +75,10 @@ class Enrolment:
         """
         check_agent_id(agent_id)
         name = name.strip()
-        if not name or len(name.encode("utf-8", "replace")) > 255 or "\0" in name:
-            raise InvalidInput("name must have 1 to 255 bytes in UTF-8.", field="name", limit=255)
+        if not name or len(name.encode("utf-8", "replace")) > 255 or has_control(name):
+            raise InvalidInput(
+                "name must have 1 to 255 bytes in UTF-8, and no control characters.", field="name", limit=255
+            )
         agent_token = new_token(Prefix.AGENT)
         now_ms = self._clock.now_ms()
 

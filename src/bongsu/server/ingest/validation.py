@@ -7,6 +7,7 @@ from bongsu.core.errors import Conflict, InvalidInput, TooLarge, UnknownLayouts
 from bongsu.core.liveness import LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, Push
 from bongsu.core.series import UNNAMED, Layout, Series
+from bongsu.core.text import has_control
 from bongsu.core.units import DAY_MS
 from bongsu.server.config import Limits
 from bongsu.server.fleet.names import MAX_TAGS, TAG_NAME, check_agent_id
@@ -17,6 +18,7 @@ _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")
 _UNIT = re.compile(r"[a-zA-Z0-9_/%]{0,31}")
 # The width of the columns.
 _TEXT_BYTES = 255
+_HOST_TEXTS = ("hostname", "os", "kernel", "architecture", "cpu_model")
 _SIGNED_64 = 2**63 - 1
 
 
@@ -27,7 +29,7 @@ def check_agent(agent: AgentIdentity, host: HostFacts | None) -> None:
         raise InvalidInput("agent.name must not be empty.", field="agent.name")
     texts = {"agent.name": agent.name, "agent.version": agent.version[:64]}
     if host is not None:
-        texts |= {f"host.{name}": getattr(host, name) for name in ("hostname", "os", "kernel", "cpu_model")}
+        texts |= {f"host.{name}": getattr(host, name) for name in _HOST_TEXTS}
         if len(host.architecture) > 64:
             raise InvalidInput("host.architecture is longer than 64 characters.", field="host.architecture", limit=64)
         for name in ("cpu_count", "memory_total_bytes", "boot_time_ms"):
@@ -55,8 +57,8 @@ def check_agent(agent: AgentIdentity, host: HostFacts | None) -> None:
     for field, text in texts.items():
         if len(text.encode()) > _TEXT_BYTES:
             raise InvalidInput(f"{field} is longer than {_TEXT_BYTES} bytes.", field=field, limit=_TEXT_BYTES)
-        if "\0" in text:  # PostgreSQL cannot store it
-            raise InvalidInput(f"{field} contains a NUL character.", field=field)
+        if has_control(text):
+            raise InvalidInput(f"{field} contains control characters.", field=field)
 
 
 def check_sizes(push: Push, limits: Limits) -> None:
@@ -161,9 +163,9 @@ def _check_series(series: Series, place: str, limits: Limits) -> None:
                 field=f"{place}.labels",
                 limit=64,
             )
-        if len(value.encode()) > limits.label_bytes or "\0" in value:
+        if len(value.encode()) > limits.label_bytes or has_control(value):
             raise InvalidInput(
-                f"{place}.labels.{name} must be text of at most {limits.label_bytes} bytes.",
+                f"{place}.labels.{name} must be at most {limits.label_bytes} bytes, none of them control characters.",
                 field=f"{place}.labels.{name}",
                 limit=limits.label_bytes,
             )

@@ -107,6 +107,28 @@ async def test_no_push_without_a_token(tmp_path: Path, headers: dict[str, str]) 
         assert (await app.get("/api/servers"))["servers"] == []
 
 
+@pytest.mark.parametrize("name", ["web-1\nAcknowledge: https://evil", "a\x85b", "a\u202eb"])
+async def test_names_have_no_control_characters(tmp_path: Path, name: str) -> None:
+    async with running_app(tmp_path) as app:
+        created = await app.client.post("/api/enrolment-tokens", json={"name": "x"})
+        headers = {"Authorization": f"Bearer {created.json()['token']}"}
+        enrolled = await app.client.post(
+            "/api/agents/enrol", json={"agent_id": "agent-web-1", "name": name}, headers=headers
+        )
+        assert (enrolled.status_code, enrolled.json()["error"]["field"]) == (400, "name")
+        await app.push(a_push())
+        rule = {"name": "a\nb", "condition": {"type": "server_down"}}
+        for method, path, document, field in (
+            ("POST", "/api/enrolment-tokens", {"name": name}, "name"),
+            ("POST", "/api/enrolment-tokens", {"name": "x", "tags": {"role": name}}, "tags"),
+            ("PUT", "/api/servers/1/tags", {"tags": {"role": name}}, "tags"),
+            ("POST", "/api/alerts/rules", rule, "name"),
+            ("POST", "/api/alerts/channels", {"name": "a\nb", "type": "slack"}, "name"),
+        ):
+            answer = await app.client.request(method, path, json=document)
+            assert (answer.status_code, answer.json()["error"]["field"]) == (422, field), path
+
+
 async def test_an_agent_that_hurries_is_told_when_to_come_back(tmp_path: Path) -> None:
     rates = RateLimits(**(MANY.model_dump() | {"agent_per_second": 0.001}))
     async with running_app(tmp_path, rate_limits=rates) as app:

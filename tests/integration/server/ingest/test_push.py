@@ -172,6 +172,41 @@ LABELS = tuple((f"l{index:02}", "x") for index in range(17))
             Push(AgentIdentity("agent-00001", "a\0b")), 400, "invalid_input", "agent.name", None, id="NUL in a name"
         ),
         pytest.param(
+            Push(AgentIdentity("agent-00001", "web-1\nAcknowledge: https://evil")),
+            400,
+            "invalid_input",
+            "agent.name",
+            None,
+            id="a line break in a name",
+        ),
+        pytest.param(
+            Push(AgentIdentity("agent-00001", "x", tags={"role": "a\u2028b"})),
+            400,
+            "invalid_input",
+            "agent.tags.role",
+            None,
+            id="a line separator in a tag",
+        ),
+        *(
+            pytest.param(
+                Push(an_agent(), HostFacts(**{name: "x\x1b[31m"})),
+                400,
+                "invalid_input",
+                f"host.{name}",
+                None,
+                id=f"an escape sequence in {name}",
+            )
+            for name in ("hostname", "os", "kernel", "architecture", "cpu_model")
+        ),
+        pytest.param(
+            a_push(layouts=[Layout(1, (Series("m", (("path", "/a\nb"),)),))]),
+            400,
+            "invalid_input",
+            "layouts[0].series[0].labels.path",
+            256,
+            id="a line break in a label value",
+        ),
+        pytest.param(
             Push(an_agent(), HostFacts(kernel="x" * 256)), 400, "invalid_input", "host.kernel", 255, id="long host fact"
         ),
         pytest.param(

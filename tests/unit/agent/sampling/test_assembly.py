@@ -141,6 +141,18 @@ def test_a_label_that_is_not_unicode_is_sent_with_replacements(assembler: Assemb
     assert assembler.layout.series[0].labels == (("device", "caf?"),)
 
 
+def test_a_label_with_control_characters_is_sent_with_escapes(assembler: Assembler) -> None:
+    frame_values(assembler, disk_used("a\nb", 1))
+    assert assembler.layout is not None
+    assert [series.labels for series in assembler.layout.series] == [(("device", "a\\nb"),)]
+
+
+@pytest.mark.parametrize("other", ["a\\nb", "a\nb"])
+def test_labels_that_are_sent_alike_are_one_series(assembler: Assembler, other: str) -> None:
+    for _ in range(2):
+        assert list(frame_values(assembler, disk_used("a\nb", 1), disk_used(other, 2)).values()) == [2]
+
+
 def test_a_layout_has_a_maximum_number_of_series(assembler, problems, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assembly, "MAX_SERIES", 3)
     seen = frame_values(assembler, *(disk_used(str(number), number) for number in range(5)))
