@@ -8,6 +8,7 @@ import base64
 import hashlib
 import io
 import re
+import shlex
 import zipfile
 from functools import cache
 from importlib.metadata import metadata
@@ -26,54 +27,19 @@ WHEEL = f"bongsu-{__version__}-py3-none-any.whl"
 PARTS = ("__init__.py", "cli.py", "core", "wire", "agent")
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 
-SCRIPT = """\
-#!/bin/sh
-# Installs the Bongsu agent on a Linux machine with systemd and Python 3.11+. The line from "Add server" sets
-# bongsu_token=... before it, so that no secret appears in a command line, where others could read it.
-set -eu
-server='@SERVER@'
-folder=/opt/bongsu-agent
-state=/var/lib/bongsu/agent
-[ "$(id -u)" = 0 ] || { echo "bongsu: run this as root (sudo sh)" >&2; exit 1; }
-[ -n "${bongsu_token:-}" ] || { echo "bongsu: no enrolment token; copy the whole line from Add server" >&2; exit 1; }
-python=$(command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3 || true)
-[ -n "$python" ] && "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-  echo "bongsu: Python 3.11 or newer is needed" >&2; exit 1; }
-"$python" -m venv "$folder" || { echo "bongsu: on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-"$folder/bin/pip" install --quiet --disable-pip-version-check --upgrade "$server/agent/@WHEEL@"
-mkdir -p /etc/bongsu "$state" && chmod 700 "$state"
-printf '%s\\n' "$bongsu_token" | "$folder/bin/bongsu" agent enrol --server "$server" --data-dir "$state"
-[ -e /etc/bongsu/agent.yml ] || printf 'server: %s\\ndata_dir: %s\\n' "$server" "$state" > /etc/bongsu/agent.yml
-if [ -d /run/systemd/system ]; then
-  cat > /etc/systemd/system/bongsu-agent.service <<UNIT
-[Unit]
-Description=Bongsu agent
-After=network-online.target
-Wants=network-online.target
-[Service]
-ExecStart=$folder/bin/bongsu agent run
-Restart=always
-RestartSec=5
-NoNewPrivileges=yes
-ProtectSystem=full
-ReadWritePaths=$state
-PrivateTmp=yes
-[Install]
-WantedBy=multi-user.target
-UNIT
-  systemctl daemon-reload
-  systemctl enable --now bongsu-agent.service
-  echo "bongsu: the agent is running. See its log with: journalctl -u bongsu-agent"
-else
-  echo "bongsu: no systemd here; start it with: $folder/bin/bongsu agent run"
-fi
-"""
-
 
 @router.get("/install.sh")
 async def script(request: Request) -> Response:
     """The installation script for agents of this API server."""
-    text = SCRIPT.replace("@SERVER@", _address(request)).replace("@WHEEL@", WHEEL)
+    values = {
+        "@SERVER@": shlex.quote(_address(request)),
+        "@WHEEL@": WHEEL,
+        "@SHA256@": hashlib.sha256(agent_wheel()).hexdigest(),
+        "@UNIT@": (Path(bongsu.__file__).parent / "agent" / "bongsu-agent.service").read_text("utf-8").rstrip("\n"),
+    }
+    text = Path(__file__).with_name("install.sh").read_text("utf-8")
+    for place, value in values.items():
+        text = text.replace(place, value)
     return Response(text, media_type="text/x-shellscript; charset=utf-8", headers={"Cache-Control": "no-cache"})
 
 

@@ -1,0 +1,79 @@
+#!/bin/sh
+# Installs the Bongsu agent on a Linux machine with Python 3.11+, as a service of systemd that runs without root.
+#
+# The line from "Add server" sets bongsu_token=... before it, so that no secret appears in a command line, where others
+# could read it. Nothing runs before the whole script has arrived.
+set -eu
+umask 022
+server=@SERVER@
+folder=/opt/bongsu-agent
+state=/var/lib/bongsu-agent
+config=/etc/bongsu/agent.yml
+user=bongsu-agent
+
+say() { echo "bongsu: $*" >&2; }
+fail() { say "$*"; exit 1; }
+
+prefer_https() {
+  secure="https://${server#http://}"
+  case "$server" in
+    https://* | http://localhost | http://localhost:* | http://127.* | http://[[]::1]*) return ;;
+  esac
+  if "$python" -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)' \
+    "$secure/agent/@WHEEL@" 2>/dev/null; then
+    server=$secure
+    return
+  fi
+  say "WARNING: $server is not encrypted. Anybody on the way can read the token and the metrics, and change what is"
+  say "installed here. Set up TLS on the API server (docs/security.md), then add this server again with https://."
+}
+
+make_user() {
+  id "$user" >/dev/null 2>&1 && return
+  useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin "$user" 2>/dev/null ||
+    adduser -S -D -H -h /nonexistent -s /sbin/nologin "$user" || fail "cannot create the user $user"
+}
+
+move_older_state() {
+  # Earlier versions of this script installed a service that ran as root.
+  grep -qx 'data_dir: /var/lib/bongsu/agent' "$config" 2>/dev/null || return 0
+  systemctl stop bongsu-agent.service 2>/dev/null || true
+  [ -e "$state" ] || [ ! -d /var/lib/bongsu/agent ] || mv /var/lib/bongsu/agent "$state"
+  sed -i "s|^data_dir: /var/lib/bongsu/agent$|data_dir: $state|" "$config"
+}
+
+main() {
+  [ "$(id -u)" = 0 ] || fail "run this as root (sudo sh)"
+  [ -n "${bongsu_token:-}" ] || fail "no enrolment token; copy the whole line from Add server"
+  python=$(command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3 || true)
+  [ -n "$python" ] && "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail "Python 3.11 or newer is needed"
+  prefer_https
+  "$python" -m venv "$folder" || fail "on Debian and Ubuntu: apt install python3-venv"
+  # pip refuses a file with another checksum.
+  "$folder/bin/pip" install --quiet --disable-pip-version-check --upgrade \
+    "$server/agent/@WHEEL@#sha256=@SHA256@" || fail "the agent cannot be installed"
+  make_user
+  mkdir -p /etc/bongsu
+  move_older_state
+  mkdir -p "$state"
+  chown -R -h "$user" "$state"
+  chmod 750 "$state"
+  # Not as root: the directory belongs to the user, who could have put links there.
+  printf '%s\n' "$bongsu_token" |
+    su -s /bin/sh -c "exec '$folder/bin/bongsu' agent enrol --server '$server' --data-dir '$state'" "$user"
+  [ -e "$config" ] || printf 'server: %s\ndata_dir: %s\n' "$server" "$state" > "$config"
+  if [ ! -d /run/systemd/system ]; then
+    say "no systemd here; as the user $user, start: $folder/bin/bongsu agent run --config $config"
+    return
+  fi
+  cat > /etc/systemd/system/bongsu-agent.service <<'UNIT'
+@UNIT@
+UNIT
+  systemctl daemon-reload
+  systemctl enable bongsu-agent.service
+  systemctl restart bongsu-agent.service
+  say "the agent is running as the user $user. See its log with: journalctl -u bongsu-agent"
+}
+
+main
