@@ -197,6 +197,12 @@ class Settings(BaseSettings):
     connections: int = Field(
         10_000, ge=1, description="Maximum number of connections; further ones are answered with 503."
     )
+    connections_per_address: int = Field(
+        2_000,
+        ge=1,
+        description="Maximum number of connections from one address (IPv6: from one /64 network), except from trusted "
+        "proxies.",
+    )
     allowed_hosts: list[str] = Field(
         default_factory=list,
         description="Host names that requests may use, such as monitor.example.com. Empty: any name; on a loopback "

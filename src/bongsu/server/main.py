@@ -36,6 +36,8 @@ def serve(settings: Settings) -> None:
     import uvicorn
 
     from bongsu.server.app import Application
+    from bongsu.server.edge.addresses import Forwarded
+    from bongsu.server.edge.connections import Connections, possible_connections
     from bongsu.server.edge.protocol import protocol_with
     from bongsu.server.edge.tls import Certificate
 
@@ -45,12 +47,17 @@ def serve(settings: Settings) -> None:
     certificate = Certificate(settings.tls_certificate, settings.tls_key) if settings.tls else None
     if certificate is not None:
         application.background.append(certificate.watch)
+    connections = Connections(
+        possible_connections(settings.connections),
+        settings.connections_per_address,
+        Forwarded(settings.trusted_proxies).trusts,
+    )
     config = uvicorn.Config(
         application,
         host=settings.host,
         port=settings.port,
         loop="uvloop" if os.name == "posix" else "asyncio",
-        http=protocol_with(settings.request_seconds, settings.connections, application.refused),
+        http=protocol_with(settings.request_seconds, connections, application.refused),
         access_log=False,
         log_config=None,
         server_header=False,

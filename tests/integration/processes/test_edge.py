@@ -137,36 +137,6 @@ def test_slow_and_endless_requests_are_ended(tmp_path: Path) -> None:
         assert answers(f"http://127.0.0.1:{port}")
 
 
-def test_more_connections_than_the_limit_are_answered_and_counted(tmp_path: Path) -> None:
-    port = free_port()
-    arguments = ("server", "--role", "api", "--port", str(port), "--data-dir", str(tmp_path))
-    with bongsu(*arguments, BONGSU_CONNECTIONS="3") as process:
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}") or process.poll() is not None, "the API server")
-        ask = b"GET /api/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-
-        def answer_of(connection: socket.socket) -> bytes:
-            connection.sendall(ask)
-            answer = b""
-            while not answer.endswith(b"}"):
-                answer += connection.recv(65_536)
-            return answer
-
-        with contextlib.ExitStack() as stack:
-
-            def all_three() -> bool:
-                """Those that asked whether it is ready may still be closing."""
-                stack.close()
-                made = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 30)) for _ in range(3)]
-                return all(answer_of(one).startswith(b"HTTP/1.1 200 ") for one in made)
-
-            wait_for(all_three, "three connections")
-            with socket.create_connection(("127.0.0.1", port), 30) as fourth:
-                answer = fourth.recv(65_536)
-            assert answer.startswith(b"HTTP/1.1 503 ")
-            assert b'"too_many_connections"' in answer
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}"), "room again")
-
-
 @pytest.mark.parametrize(
     ("peer", "headers", "address", "scheme"),
     [

@@ -33,7 +33,7 @@ class Forwarded:
     def apply(self, scope: Scope) -> None:
         """Changes ``client`` and ``scheme`` if the peer is a trusted proxy."""
         client = scope.get("client")
-        if not self._networks or not client or not self._trusts(client[0]):
+        if not self._networks or not client or not self.trusts(client[0]):
             return
         hops: list[str] = []
         scheme = ""
@@ -48,13 +48,14 @@ class Forwarded:
             if address is None:
                 break
             scope["client"] = (address, 0)
-            if not self._trusts(address):
+            if not self.trusts(address):
                 break
         if scheme in ("http", "https"):
             secure = {"http": "https", "ws": "wss", "https": "https", "wss": "wss"}
             scope["scheme"] = secure[scope["scheme"]] if scheme == "https" else scope["scheme"]
 
-    def _trusts(self, address: str) -> bool:
+    def trusts(self, address: str) -> bool:
+        """Whether this is the address of a trusted proxy."""
         try:
             parsed = ipaddress.ip_address(address)
         except ValueError:

@@ -2,7 +2,8 @@
 
 uvicorn waits for the rest of a request for ever, so a few thousand connections that send one byte a minute (slow loris)
 would take every file descriptor. Here a request must be complete within some seconds, its head is limited to 64 KiB,
-and the number of connections is limited. A request that arrives in one piece, as an agent's does, sets no timer.
+and the number of connections is limited, in all and for each address. A request that arrives in one piece, as an
+agent's does, sets no timer.
 """
 
 import asyncio
@@ -12,7 +13,9 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import get_remote_addr
 
+from bongsu.server.edge.connections import Connections
 from bongsu.server.errors import error_body
 
 MAX_HEAD_BYTES = 65_536
@@ -22,23 +25,28 @@ class PatientProtocol(HttpToolsProtocol):
     """The limits are class attributes; ``protocol_with`` sets them."""
 
     request_seconds = 30.0
-    max_connections = 10_000
+    limit: ClassVar[Connections]
     refused: ClassVar[Counter[str]] = Counter()
 
     _head = 0
     _upgraded = False
+    _address = ""
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        if len(self.connections) >= self.max_connections:
+        peer = get_remote_addr(transport)
+        self._address = peer[0] if peer else ""
+        problem = self.limit.opened(self._address)
+        if problem:
             self.connections.add(self)
             self.transport = transport
-            self._refuse(503, "too_many_connections", "There are too many connections.", self.max_connections)
+            self._refuse(503, "too_many_connections", problem, self.limit.most)
             return
         super().connection_made(transport)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.limit.closed(self._address)
         self._stop_waiting()
         super().connection_lost(exc)
 
@@ -66,6 +74,15 @@ class PatientProtocol(HttpToolsProtocol):
         self._upgraded = True
         self._stop_waiting()
         super().handle_websocket_upgrade()
+        # The protocol of the WebSocket has taken over, and is told when the connection ends.
+        protocol: Any = self.transport.get_protocol()
+        lost = protocol.connection_lost
+
+        def connection_lost(exc: Exception | None) -> None:
+            self.limit.closed(self._address)
+            lost(exc)
+
+        protocol.connection_lost = connection_lost
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "malformed_request", msg)
@@ -96,11 +113,11 @@ class PatientProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def protocol_with(request_seconds: float, max_connections: int, refused: Counter[str]) -> type[PatientProtocol]:
+def protocol_with(request_seconds: float, limit: Connections, refused: Counter[str]) -> type[PatientProtocol]:
     """A protocol class with these limits; uvicorn makes one instance for each connection."""
     limits: dict[str, Any] = {
         "request_seconds": request_seconds,
-        "max_connections": max_connections,
+        "limit": limit,
         "refused": refused,
     }
     return type("Protocol", (PatientProtocol,), limits)
