@@ -101,22 +101,30 @@ class _Access:
             if not user.may_see(server)
         ]
 
-    def may(self, connection: Connection, name: str, *, default: bool) -> bool:
-        """Whether the caller may use a channel of this name."""
+    def only(self, connection: Connection, stored_channels: list[StoredChannel]) -> list[StoredChannel]:
+        """Those that the caller may use."""
         if not self._restricted:
-            return True
-        return serves_only(name, default, [stored.rule for stored in load_rules(connection)], self._others)
+            return stored_channels
+        rules = [stored.rule for stored in load_rules(connection)]
+        return [
+            stored
+            for stored in stored_channels
+            if serves_only(stored.name, settings_of(stored).default, rules, self._others)
+        ]
 
     def find(self, connection: Connection, channel_id: int) -> StoredChannel:
         """Raises NotFound for a channel that does not exist, or that the caller may not use."""
         stored = find_channel(connection, channel_id)
-        if not self.may(connection, stored.name, default=settings_of(stored).default):
+        if not self.only(connection, [stored]):
             raise unknown_channel(channel_id)
         return stored
 
     def check(self, connection: Connection, channel: ChannelSettings) -> None:
         """Raises Forbidden for settings with which a channel would notify of servers that the caller may not see."""
-        if not self.may(connection, channel.name, default=channel.default):
+        if not self._restricted:
+            return
+        rules = [stored.rule for stored in load_rules(connection)]
+        if not serves_only(channel.name, channel.default, rules, self._others):
             raise Forbidden(
                 "This channel would notify of servers that you may not see, as a default or because of the rules that "
                 "name it.",
@@ -130,14 +138,10 @@ async def channels(services: ServicesDep, user: Admin) -> Channels:
     """Lists channels by name. Admins with tags see only channels that notify of no other servers than theirs."""
     access = _Access(services, user)
 
-    def read(connection: Connection) -> list[StoredChannel]:
-        return [
-            stored
-            for stored in load_channels(connection)
-            if access.may(connection, stored.name, default=settings_of(stored).default)
-        ]
-
-    return Channels(channels=[_info(stored, services.vault) for stored in await services.database.read(read)])
+    stored_channels = await services.database.read(
+        lambda connection: access.only(connection, load_channels(connection))
+    )
+    return Channels(channels=[_info(stored, services.vault) for stored in stored_channels])
 
 
 @router.post("", operation_id="create_channel", summary="Create a channel", status_code=201)
