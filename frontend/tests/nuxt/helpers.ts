@@ -3,7 +3,7 @@ import { vi } from 'vitest'
 import { answer } from '../../mock/api'
 import { client } from '~/api/generated/client.gen'
 
-export type Answer = (url: URL, method: string) => object | 'unreachable'
+export type Answer = (url: URL, method: string, body?: unknown) => object | 'unreachable'
 
 export const simulated: Answer = (url, method) => answer(url, method, Date.now()) ?? 'unreachable'
 
@@ -13,7 +13,8 @@ export function serveApi(answer: Answer): void {
   client.setConfig({
     adapter: async (config) => {
       const url = new URL(client.instance.getUri(config), 'http://bongsu.test')
-      const data = answer(url, (config.method ?? 'get').toUpperCase())
+      const body: unknown = typeof config.data === 'string' ? JSON.parse(config.data) : config.data
+      const data = answer(url, (config.method ?? 'get').toUpperCase(), body)
       if (data === 'unreachable') throw new Error('Network Error')
       return { data, status: 200, statusText: 'OK', headers: {}, config }
     },

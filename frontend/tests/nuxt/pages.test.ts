@@ -68,6 +68,27 @@ describe('the settings pages', () => {
     expect(await violations(page.element)).toEqual([])
   })
 
+  it('revoke API tokens with a new password, unless told not to', async () => {
+    const changes: unknown[] = []
+    const page = await open('/users', (url, method, body) => {
+      if (method === 'PATCH') changes.push(body)
+      return method === 'PATCH' ? {} : simulated(url, method)
+    })
+    for (const revokes of [true, false]) {
+      await eventually(() => expect(page.findAll('main li')).toHaveLength(4))
+      await page.findAll('main li button').find(button => /편집|Edit/.test(button.text()))!.trigger('click')
+      await eventually(() => expect(page.find('dialog [type=password]').exists()).toBe(true))
+      expect(page.find('dialog [role=checkbox]').exists()).toBe(false)
+      await page.get('dialog [type=password]').setValue('beacon fire 78')
+      expect(page.get('dialog [role=checkbox]').attributes('aria-checked')).toBe('true')
+      expect(await violations(page.element)).toEqual([])
+      if (!revokes) await page.get('dialog [role=checkbox]').trigger('click')
+      await page.get('dialog form').trigger('submit')
+      await eventually(() => expect(changes.at(-1)).toMatchObject({ password: 'beacon fire 78', revoke_api_tokens: revokes }))
+      await eventually(() => expect(page.find('dialog').exists()).toBe(false))
+    }
+  })
+
   it('explain tags that cannot be parsed', async () => {
     const page = await open('/users', simulated)
     await eventually(() => expect(page.findAll('main li')).toHaveLength(4))
@@ -76,6 +97,13 @@ describe('the settings pages', () => {
     await page.get('dialog form').trigger('submit')
     await eventually(() => expect(page.get('dialog [role=alert]').text()).toContain('team=web'))
   })
+})
+
+it('says why single sign-on did not log a person in', async () => {
+  useSessionStore().$patch({ state: 'logged-out', user: null })
+  const page = await open('/login?problem=oidc_second_factor', simulated)
+  await eventually(() => expect(page.get('[role=alert]').text()).toMatch(/인증 코드|a code/))
+  expect(await violations(page.element)).toEqual([])
 })
 
 it('asks for a login and then opens the requested page', async () => {

@@ -152,6 +152,11 @@ class Oidc(BaseModel):
     label: str = Field("OpenID", description="The label of the login button.")
     scopes: str = "openid email profile"
     create_users: bool = Field(False, description="Whether people without an account get one.")
+    link_accounts: bool = Field(
+        False,
+        description="Whether the provider may log people in to an account that was created here, by its verified email "
+        "address. Whoever controls the provider then controls these accounts.",
+    )
     role: Literal["viewer", "operator", "admin"] = Field(
         "viewer", description="The role of accounts that are created this way."
     )

@@ -2632,9 +2632,15 @@ export type UserChange = {
     /**
      * Password
      *
-     * A new password; ends all sessions of the person.
+     * A new password; ends all sessions of the person, and revokes their API tokens.
      */
     password?: string | null;
+    /**
+     * Revoke Api Tokens
+     *
+     * With a new password: also revokes the API tokens of the person, which somebody else may have.
+     */
+    revoke_api_tokens?: boolean;
     /**
      * Second Factor
      *

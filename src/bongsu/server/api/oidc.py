@@ -50,8 +50,8 @@ async def finish(services: ServicesDep, request: Request, code: str = "", state:
     try:
         callback = _callback(services, request)
         user, next_path = await oidc.finish(callback, request.cookies.get(COOKIE, ""), code, state, address_of(request))
-    except OidcFailed:
-        response: Response = RedirectResponse("/login?problem=oidc", 303)
+    except OidcFailed as error:
+        response: Response = RedirectResponse(f"/login?problem={error.code.removesuffix('_failed')}", 303)
     else:
         agent = request.headers.get("user-agent", "")
         login = await services.auth.sessions.begin(user, address_of(request), agent, how="oidc")

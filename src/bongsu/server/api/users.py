@@ -45,7 +45,13 @@ class UserChange(BaseModel):
     role: Role | None = None
     tags: Tags | None = None
     disabled: bool | None = None
-    password: Secret | None = Field(None, description="A new password; ends all sessions of the person.")
+    password: Secret | None = Field(
+        None, description="A new password; ends all sessions of the person, and revokes their API tokens."
+    )
+    revoke_api_tokens: bool = Field(
+        True,
+        description="With a new password: also revokes the API tokens of the person, which somebody else may have.",
+    )
     second_factor: Annotated[
         bool | None, Field(description="false: turns it off, for people who have lost their phone.")
     ] = None
@@ -90,7 +96,7 @@ async def update(services: ServicesDep, user: AdminPerson, user_id: int, body: U
     """Takes effect at once, also for people who are logged in."""
     user.check_sees_all()
     before = _existing(services, user_id)
-    values = body.model_dump(exclude_none=True, exclude={"password", "second_factor"})
+    values = body.model_dump(exclude_none=True, exclude={"password", "second_factor", "revoke_api_tokens"})
     if body.password is not None:
         services.auth.passwords.check(body.password, email=before.email)
         values["password_hash"] = await services.auth.passwords.hash(body.password)
@@ -103,10 +109,13 @@ async def update(services: ServicesDep, user: AdminPerson, user_id: int, body: U
             accounts.update_user(connection, user_id, new_version=ends, **values)
         if ends:
             accounts.end_sessions(connection, user_id)
+        told: dict[str, object] = {}
+        if body.password is not None:
+            revoked = accounts.revoke_api_tokens(connection, user_id) if body.revoke_api_tokens else 0
+            told = {"password": "changed", "revoked_api_tokens": revoked}
         if not accounts.count_admins(connection):
             raise LastAdmin
         after = next(user for user in accounts.load_users(connection) if user.id == user_id)
-        told = {"password": "changed"} if body.password is not None else {}
         record(
             connection,
             services.clock.now_ms(),

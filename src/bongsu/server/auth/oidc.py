@@ -2,7 +2,9 @@
 
 Authorization code flow with PKCE and a nonce. The state between leaving for the provider and coming back is kept in an
 encrypted cookie for ten minutes. An account is found by issuer and subject, the first time by a verified email
-address. People without an account get one only if the settings say so.
+address. People without an account get one only if the settings say so, and an account that was created here is linked
+only if they say so too. The provider never replaces a second factor that was set up here: such an account logs in with
+its password and code.
 """
 
 import json
@@ -20,6 +22,7 @@ from sqlalchemy import Connection
 
 from bongsu.core.clock import Clock
 from bongsu.core.errors import BongsuError, Unauthenticated
+from bongsu.core.text import visible
 from bongsu.server.auth.audit import Actor, record
 from bongsu.server.auth.directory import PEOPLE, Directory
 from bongsu.server.auth.emails import normal_email
@@ -41,6 +44,12 @@ class OidcFailed(Unauthenticated):
     """Login with the OpenID provider failed."""
 
     code = "oidc_failed"
+
+
+class SecondFactorHere(OidcFailed):
+    """This account has a second factor: log in with the password and a code."""
+
+    code = "oidc_second_factor"
 
 
 class OpenId:
@@ -158,21 +167,25 @@ class OpenId:
             known = await self._link(claims, subject, address)
         if known.disabled:
             raise OidcFailed(f"{known.email} is disabled")
+        if known.totp_enabled:
+            raise SecondFactorHere(f"{known.email} has a second factor, which the provider does not replace")
         return known
 
     async def _link(self, claims: dict[str, Any], subject: str, address: str) -> UserRecord:
         if claims.get("email_verified") is not True:
             raise OidcFailed("the provider does not call the email address verified")
         email, now_ms = normal_email(str(claims.get("email", ""))), self._clock.now_ms()
-        name = str(claims.get("name") or email.partition("@")[0])[:100]
+        name = visible(str(claims.get("name") or email.partition("@")[0]))[:100]
         new = UserRecord(0, email, name, self._settings.role, now_ms, oidc_subject=subject)
 
         def store(connection: Connection) -> UserRecord | None:
             user = accounts.user_by_email(connection, email)
             actor = Actor("system", "openid", address)
             if user is not None:
-                if user.oidc_subject is not None:
+                if user.oidc_subject is not None or not self._settings.link_accounts:
                     return None
+                if user.totp_enabled:
+                    return user  # refused by the caller, and not linked
                 accounts.update_user(connection, user.id, oidc_subject=subject)
                 record(connection, now_ms, actor, "user.update", f"user {user.id}", after={"openid": subject})
                 return replace(user, oidc_subject=subject)
@@ -186,7 +199,9 @@ class OpenId:
 
         user = await self._directory.change(PEOPLE, store)
         if user is None:
-            raise OidcFailed(f"there is no account that {email} may use")
+            raise OidcFailed(
+                f"there is no account that {email} may use; oidc.create_users and oidc.link_accounts allow more"
+            )
         return user
 
 

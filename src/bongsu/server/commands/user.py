@@ -74,7 +74,10 @@ def _user_parser() -> argparse.ArgumentParser:
     create.add_argument("--name", default="")
     create.add_argument("--role", choices=[role.value for role in Role], default=Role.viewer.value)
     add("list", _list, "list all users")
-    add("password", _password, "set a new password; ends all sessions of the user").add_argument("email")
+    text = "set a new password; ends all sessions of the user and revokes their API tokens"
+    password = add("password", _password, text)
+    password.add_argument("email")
+    password.add_argument("--keep-api-tokens", action="store_true", help="do not revoke the API tokens")
     role = add("role", _role, "change the role of a user")
     role.add_argument("email")
     role.add_argument("role", choices=[role.value for role in Role])
@@ -166,7 +169,16 @@ def _list(settings: Settings, options: argparse.Namespace) -> None:
         print(f"{user.email:40} {user.role:9} {user.name}{'  (' + ', '.join(notes) + ')' if notes else ''}")
 
 
-def _change(settings: Settings, email: str, told: dict[str, object], *, ends: bool = False, **values: object) -> None:
+def _change(
+    settings: Settings,
+    email: str,
+    told: dict[str, object],
+    *,
+    ends: bool = False,
+    revokes: bool = False,
+    **values: object,
+) -> None:
+    """``ends``: ends all sessions. ``revokes``: revokes all API tokens."""
     now_ms = SystemClock().now_ms()
 
     def store(connection: Connection) -> None:
@@ -174,9 +186,10 @@ def _change(settings: Settings, email: str, told: dict[str, object], *, ends: bo
         accounts.update_user(connection, user.id, new_version=ends, **values)
         if ends:
             accounts.end_sessions(connection, user.id)
+        revoked = {"revoked_api_tokens": accounts.revoke_api_tokens(connection, user.id)} if revokes else {}
         if not accounts.count_admins(connection):
             raise Conflict("There must be at least one admin who can log in.")
-        record(connection, now_ms, ACTOR, "user.update", f"user {user.id}", after=told)
+        record(connection, now_ms, ACTOR, "user.update", f"user {user.id}", after=told | revoked)
 
     _run(settings, store)
     print(f"Changed {normal_email(email)}.")
@@ -184,7 +197,14 @@ def _change(settings: Settings, email: str, told: dict[str, object], *, ends: bo
 
 def _password(settings: Settings, options: argparse.Namespace) -> None:
     hashed = _new_password(settings, normal_email(options.email))
-    _change(settings, options.email, {"password": "changed"}, ends=True, password_hash=hashed)
+    _change(
+        settings,
+        options.email,
+        {"password": "changed"},
+        ends=True,
+        revokes=not options.keep_api_tokens,
+        password_hash=hashed,
+    )
 
 
 def _role(settings: Settings, options: argparse.Namespace) -> None:

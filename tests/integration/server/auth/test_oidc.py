@@ -8,7 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bongsu.server.auth.directory import PEOPLE
 from bongsu.server.auth.oidc import local_path
+from bongsu.server.auth.queries.accounts import update_user
 from bongsu.server.config import Oidc
 from tests.support.app import ADMIN, RunningApp, running_app
 
@@ -45,16 +47,21 @@ async def go(app: RunningApp, issuer: str, email: str, *, verified: bool = True,
 
 
 @pytest.mark.parametrize(
-    ("email", "create", "verified", "where"),
+    ("email", "allowed", "verified", "where"),
     [
-        pytest.param(ADMIN, False, True, "/servers/1", id="an account with this address"),
-        pytest.param("new@bongsu.test", True, True, "/servers/1", id="a new account, where that is wanted"),
-        pytest.param("new@bongsu.test", False, True, "/login?problem=oidc", id="nobody we know"),
-        pytest.param(ADMIN, False, False, "/login?problem=oidc", id="an address that anybody may have written"),
+        pytest.param(
+            ADMIN, "link_accounts", True, "/servers/1", id="an account with this address, where that is wanted"
+        ),
+        pytest.param(ADMIN, "create_users", True, "/login?problem=oidc", id="an account with this address"),
+        pytest.param("new@bongsu.test", "create_users", True, "/servers/1", id="a new account, where that is wanted"),
+        pytest.param("new@bongsu.test", "link_accounts", True, "/login?problem=oidc", id="nobody we know"),
+        pytest.param(
+            ADMIN, "link_accounts", False, "/login?problem=oidc", id="an address that anybody may have written"
+        ),
     ],
 )
-async def test_who_comes_in(tmp_path: Path, issuer: str, email: str, create: bool, verified: bool, where: str) -> None:
-    async with running_app(tmp_path, **settings(issuer, create_users=create)) as app:
+async def test_who_comes_in(tmp_path: Path, issuer: str, email: str, allowed: str, verified: bool, where: str) -> None:
+    async with running_app(tmp_path, **settings(issuer, **{allowed: True})) as app:
         assert (await app.get("/api/setup"))["oidc"] == "OpenID"
         for _ in range(2):
             answer = await go(app, issuer, email, verified=verified)
@@ -63,6 +70,25 @@ async def test_who_comes_in(tmp_path: Path, issuer: str, email: str, create: boo
             login = await app.client.post("/api/auth/refresh", headers={"X-Bongsu": "1"})
             assert login.json()["user"]["email"] == email
             assert login.json()["user"]["role"] == ("admin" if email == ADMIN else "viewer")
+
+
+async def turn_second_factor_on(app: RunningApp) -> None:
+    """For the admin, in the database: the way there does not matter here."""
+    await app.services.auth.directory.change(
+        PEOPLE, lambda connection: update_user(connection, 1, totp_enabled=True, totp_secret=b"any")
+    )
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["before it is linked", "after it was linked"])
+async def test_the_provider_does_not_replace_a_second_factor(tmp_path: Path, issuer: str, linked: bool) -> None:
+    async with running_app(tmp_path, **settings(issuer, link_accounts=True)) as app:
+        if linked:
+            assert (await go(app, issuer, ADMIN)).headers["location"] == "/servers/1"
+        await turn_second_factor_on(app)
+        answer = await go(app, issuer, ADMIN)
+        assert answer.headers["location"] == "/login?problem=oidc_second_factor"
+        assert not [cookie for cookie in answer.headers.get_list("set-cookie") if "bongsu_refresh" in cookie]
+        assert app.services.auth.directory.users[1].oidc_subject is None or linked
 
 
 async def test_an_answer_to_another_question_is_refused(tmp_path: Path, issuer: str) -> None:

@@ -183,6 +183,11 @@ def delete_api_token(connection: Connection, token_id: int) -> None:
     connection.execute(delete(api_tokens).where(api_tokens.c.id == token_id))
 
 
+def revoke_api_tokens(connection: Connection, user_id: int) -> int:
+    """Deletes all API tokens of a user. Returns their number."""
+    return connection.execute(delete(api_tokens).where(api_tokens.c.user_id == user_id)).rowcount
+
+
 def touch_api_tokens(connection: Connection, last_used_ms: dict[int, int]) -> None:
     """Stores when tokens were last used; a time never goes back."""
     for token_id, time_ms in last_used_ms.items():
