@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bongsu.core.clock import Clock, SystemClock
 from bongsu.core.units import HOUR_MS
 from bongsu.server.alerts.jobs import AlertDelivery, AlertEvaluation, AlertRetention
+from bongsu.server.auth.jobs import AuditRetention
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database, open_database
 from bongsu.server.database.in_use import using_database
@@ -20,7 +21,15 @@ from bongsu.server.storage.sealer import Sealer
 logger = logging.getLogger(__name__)
 
 # A new job is a file beside its subject and an entry here.
-JOBS: tuple[type[Job], ...] = (Sealer, Compactor, Retention, AlertEvaluation, AlertDelivery, AlertRetention)
+JOBS: tuple[type[Job], ...] = (
+    Sealer,
+    Compactor,
+    Retention,
+    AlertEvaluation,
+    AlertDelivery,
+    AlertRetention,
+    AuditRetention,
+)
 
 
 # A run that takes longer than this has lost its way; the longest are compactions after weeks without a worker.

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from bongsu.server.auth.principal import Principal
 from bongsu.server.database.tables import audit_log
@@ -63,6 +63,12 @@ def record(
             after=None if after is None else json.dumps(after, ensure_ascii=False),
         )
     )
+
+
+def delete_entries_before(connection: Connection, before_ms: int, limit: int) -> int:
+    """Deletes the oldest entries before a time, at most ``limit`` of them. Returns their number."""
+    oldest = select(audit_log.c.id).where(audit_log.c.time_ms < before_ms).order_by(audit_log.c.time_ms).limit(limit)
+    return connection.execute(delete(audit_log).where(audit_log.c.id.in_(oldest))).rowcount
 
 
 def load_entries(

@@ -3,12 +3,15 @@
 from html import escape
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
+from sqlalchemy import Connection
 from starlette.responses import HTMLResponse
 
+from bongsu.alerts.alert import Alert
 from bongsu.server.alerts.acknowledge import read_token
 from bongsu.server.alerts.queries.alerts import acknowledge, find_alert
-from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.api.dependencies import ServicesDep, address_of
+from bongsu.server.auth.audit import Actor, record
 
 router = APIRouter(prefix="/api/alerts/acknowledge", tags=["alerts"])
 
@@ -50,9 +53,17 @@ async def show(services: ServicesDep, token: Token) -> HTMLResponse:
 @router.post(
     "", operation_id="acknowledge_by_link", summary="Acknowledge an alert by its link", response_class=HTMLResponse
 )
-async def acknowledge_by_link(services: ServicesDep, token: Token) -> HTMLResponse:
+async def acknowledge_by_link(services: ServicesDep, request: Request, token: Token) -> HTMLResponse:
     """Called by the button of the page. Ends repeats and escalation of the alert."""
     now_ms = services.clock.now_ms()
     alert_id = read_token(services.vault, token, now_ms)
-    alert = await services.database.write(lambda connection: acknowledge(connection, alert_id, "link", "", now_ms))
+    actor = Actor("link", "acknowledge link", address_of(request))
+
+    def store(connection: Connection) -> Alert:
+        # The button may be pressed again and again, by anybody with the link: only the first time changes anything.
+        if find_alert(connection, alert_id).acknowledged_ms is None:
+            record(connection, now_ms, actor, "alert.acknowledge", f"alert {alert_id}")
+        return acknowledge(connection, alert_id, actor.actor, "", now_ms)
+
+    alert = await services.database.write(store)
     return _page(f"{alert.rule_name}: {alert.server_name}", "확인 처리했습니다. · Acknowledged.")
