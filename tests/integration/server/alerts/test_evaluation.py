@@ -70,7 +70,7 @@ async def test_an_alert_from_pending_to_resolved(tmp_path: Path) -> None:
                 ("send", "queued"),
                 ("record", "sent"),
             ]
-            assert record["decisions"][1]["detail"] == "hook: 200 ok"
+            assert record["decisions"][1]["detail"] == "hook: 200"
             assert [notification["state"] for notification in record["notifications"]] == ["sent", "sent"]
 
 
