@@ -14,6 +14,14 @@ user=bongsu-agent
 say() { echo "bongsu: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
+find_python() {
+  # A command may be there and not run: pyenv has one for each version that it could have.
+  for python in python3 python3.14 python3.13 python3.12 python3.11; do
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && return
+  done
+  fail "Python 3.11 or newer is needed"
+}
+
 prefer_https() {
   secure="https://${server#http://}"
   case "$server" in
@@ -34,6 +42,8 @@ make_user() {
     adduser -S -D -H -h /nonexistent -s /sbin/nologin "$user" || fail "cannot create the user $user"
 }
 
+run_as_user() { su -s /bin/sh -c "$1" "$user"; }
+
 move_older_state() {
   # Earlier versions of this script installed a service that ran as root.
   grep -qx 'data_dir: /var/lib/bongsu/agent' "$config" 2>/dev/null || return 0
@@ -45,15 +55,15 @@ move_older_state() {
 main() {
   [ "$(id -u)" = 0 ] || fail "run this as root (sudo sh)"
   [ -n "${bongsu_token:-}" ] || fail "no enrolment token; copy the whole line from Add server"
-  python=$(command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3 || true)
-  [ -n "$python" ] && "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-    fail "Python 3.11 or newer is needed"
+  find_python
   prefer_https
   "$python" -m venv "$folder" || fail "on Debian and Ubuntu: apt install python3-venv"
   # pip refuses a file with another checksum.
   "$folder/bin/pip" install --quiet --disable-pip-version-check --upgrade \
     "$server/agent/@WHEEL@#sha256=@SHA256@" || fail "the agent cannot be installed"
   make_user
+  run_as_user "exec '$folder/bin/python' -c ''" 2>/dev/null ||
+    fail "the user $user cannot run $python, perhaps because it is in root's home; install Python for all users"
   mkdir -p /etc/bongsu
   move_older_state
   mkdir -p "$state"
@@ -61,7 +71,7 @@ main() {
   chmod 750 "$state"
   # Not as root: the directory belongs to the user, who could have put links there.
   printf '%s\n' "$bongsu_token" |
-    su -s /bin/sh -c "exec '$folder/bin/bongsu' agent enrol --server '$server' --data-dir '$state'" "$user"
+    run_as_user "exec '$folder/bin/bongsu' agent enrol --server '$server' --data-dir '$state'"
   [ -e "$config" ] || printf 'server: %s\ndata_dir: %s\n' "$server" "$state" > "$config"
   if [ ! -d /run/systemd/system ]; then
     say "no systemd here; as the user $user, start: $folder/bin/bongsu agent run --config $config"

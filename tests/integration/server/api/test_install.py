@@ -18,16 +18,17 @@ from tests.support.repository import REPOSITORY
 # Stands in for Python, useradd, su, systemctl and others: notes how it was called, and what it was given to read.
 PROGRAM = """#!/bin/sh
 name=$(basename "$0")
-[ "$name" = su ] && token=" < $(cat)" || token=
+case "$*" in *enrol*) token=" < $(cat)" ;; *) token= ;; esac
 echo "$name $*$token" >> @LOG@
 case "$name $1" in
+  "python3 -c") exit 127 ;;
   "id -u") echo 0 ;;
   "id "*) exit 1 ;;
   "python3.13 -m") mkdir -p "$3/bin" && cp "$0" "$3/bin/pip" ;;
   "python3.13 -c") case "$*" in *urllib*) exit @HTTPS@ ;; esac ;;
 esac
 """
-PROGRAMS = ("id", "python3.13", "useradd", "su", "systemctl", "chown")
+PROGRAMS = ("id", "python3", "python3.13", "useradd", "su", "systemctl", "chown")
 
 
 class Machine:
@@ -85,7 +86,7 @@ async def test_the_script_makes_a_hardened_service_without_root(tmp_path: Path) 
     assert machine.calls("useradd")[0].endswith("bongsu-agent")
     digest = hashlib.sha256(content).hexdigest()
     assert machine.calls("pip")[0].endswith(f"https://monitor.example/agent/{WHEEL}#sha256={digest}")
-    (enrolment,) = machine.calls("su")
+    enrolment = machine.calls("su")[-1]
     assert enrolment.endswith(" bongsu-agent < s3cret"), "enrols as the user, and the token is no argument"
     assert "--server 'https://monitor.example'" in enrolment
     assert machine.calls("systemctl")[-1] == "restart bongsu-agent.service"
