@@ -21,8 +21,10 @@ class Event(StrEnum):
 class Alert:
     """A row of the table ``alerts``.
 
-    ``id`` 0: not stored yet. ``value``, ``threshold``: at the last change of state or notification. ``owes``: resolved,
-    but those who were notified have not been told yet. ``decided``: the last decision, so that none is recorded twice.
+    ``id`` 0: not stored yet. ``value``, ``threshold``: at the last change of state or notification.
+    ``escalates_from_ms``: from when the times of escalation steps count; None while the alert is held back. ``owes``:
+    resolved, but those who were notified have not been told yet. ``decided``: the last decision, so that none is
+    recorded twice.
     """
 
     id: int
@@ -47,6 +49,7 @@ class Alert:
     acknowledged_comment: str = ""
     notified_ms: int | None = None
     escalated: int = 0
+    escalates_from_ms: int | None = None
     owes: bool = False
     decided: str = ""
 

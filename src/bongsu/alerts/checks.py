@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from bongsu.alerts.conditions import CLOCK_SKEW, Change, Forecast, Function, Threshold
 from bongsu.alerts.fields import ms
-from bongsu.alerts.fleet import WatchedServer, samples_needed
 from bongsu.alerts.rules import Rule
+from bongsu.alerts.watched import WatchedServer
+from bongsu.alerts.watches import samples_needed
 from bongsu.core.errors import InvalidInput
 from bongsu.core.series import Kind, Layout
 

@@ -2,7 +2,8 @@
 
 ====================  ==========================================================================================
 ok -> pending         the value breaches the threshold; with ``for: 0s`` the alert fires at once
-pending -> firing     the value has breached the threshold at every evaluation during ``for``
+pending -> firing     the value has breached the threshold at every evaluation during ``for``, without a gap that is
+                      longer than a value is evidence
 pending -> ok         the breach has ended (withdrawn: nobody was notified)
 firing -> resolved    the value has been past the recovery threshold for ``recover_for``
 firing, flapping      fired FLAP_COUNT times within FLAP_WINDOW_MS: resolves only after FLAP_CALM_MS without a breach
@@ -124,8 +125,11 @@ def advance(policy: Policy, before: Table, readings: Readings, now_ms: int) -> t
     end(pending & have & ~breach, Reason.RECOVERED)
     if policy.no_data == "resolve":
         end(pending & missing, Reason.DATA_STOPPED)
-    begins = (before.state == State.OK) & breach
+    # Nobody knows what the value was in a long gap: `for` starts again.
+    interrupted = pending & breach & (table.breached >= 0) & (now_ms - table.breached > readings.lasts)
+    begins = ((before.state == State.OK) & breach) | interrupted
     table.since[begins] = now_ms
+    table.breached[breach] = now_ms
     due = ((table.state == State.PENDING) | begins) & breach & (now_ms - table.since >= policy.for_ms)
     new_pending = begins & ~due
     table.state[new_pending] = State.PENDING

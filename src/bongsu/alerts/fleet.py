@@ -1,86 +1,26 @@
 """The servers of a worker's shards, and the newest samples of the series that rules watch.
 
-For each layout of a server, a plan says which values of a frame go to which tracks. Frames of one layout are added
-together: 1,000 frames of 150 values, of which 20 are watched, take some 10 ms.
+For each layout of a server, a plan says which values of a frame go to which tracks. Frames of equal layouts are added
+together: 1,000 frames of 150 values, of which 20 are watched, take some 10 ms. Only the layouts' content counts: agents
+choose the ids, so two servers may have different layouts with one id.
+
+A rule, server or frame that causes an error is left out and told in ``skipped``; it costs only itself.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from bongsu.alerts.conditions import CLOCK_SKEW, Change, Forecast, ServerDown, Threshold
-from bongsu.alerts.fields import ms
+from bongsu.alerts.conditions import CLOCK_SKEW
 from bongsu.alerts.rules import Rule
-from bongsu.alerts.state import SeriesKey
+from bongsu.alerts.state import SeriesKey, Subject
+from bongsu.alerts.watched import WatchedServer
+from bongsu.alerts.watches import SKEW_SERIES, Member, Watch, samples_needed, watch_of
 from bongsu.alerts.windows import Ring
-from bongsu.arrays import Indices, Times, Values
-from bongsu.core.liveness import DEFAULT_INTERVAL_MS
+from bongsu.arrays import Flags, Indices, Times, Values
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout, Series
-
-# A frame may be this old, plus three intervals: the time from reading a sample to storing it.
-SLACK_MS = 5_000
-FORECAST_POINTS = 72
-SMALLEST_RING = 8
-SKEW_SERIES = Series(CLOCK_SKEW, (), "seconds")
-
-
-@dataclass(slots=True)
-class WatchedServer:
-    """A server as rules see it. ``alive_ms``: when a frame last arrived."""
-
-    id: int
-    name: str
-    tags: dict[str, str]
-    interval_ms: int
-    newest_ms: int
-    alive_ms: int
-
-    @property
-    def step_ms(self) -> int:
-        """The interval in which frames are expected."""
-        return self.interval_ms or DEFAULT_INTERVAL_MS
-
-
-@dataclass(slots=True)
-class Segment:
-    """The tracks in one ring that a rule watches."""
-
-    ring: Ring
-    tracks: Indices
-
-
-@dataclass(slots=True)
-class Watch:
-    """What a rule watches at the moment. ``server_places``: the place of each key's server in ``Fleet.alive``."""
-
-    rule: Rule
-    keys: list[SeriesKey] = field(default_factory=list)
-    series: list[Series | None] = field(default_factory=list)
-    segments: list[Segment] = field(default_factory=list)
-    server_places: Indices = field(default_factory=lambda: np.zeros(0, np.intp))
-    # A forecast is fitted again only after a new sample: the newest time at the last fit, and its result.
-    fitted: Times | None = None
-    seconds_left: Values | None = None
-
-
-def samples_needed(rule: Rule, interval_ms: int) -> tuple[int, int]:
-    """Slots and spacing in ms of the ring that a rule needs for a server with this interval."""
-    condition = rule.condition
-    if isinstance(condition, Forecast):
-        return FORECAST_POINTS, max(ms(condition.history) // FORECAST_POINTS, interval_ms)
-    if isinstance(condition, Threshold):
-        length = ms(condition.window)
-    elif isinstance(condition, Change):
-        length = ms(condition.window) + ms(condition.over)
-    else:
-        length = 0
-    # Room for the sample before the window, from which increase counts, and for one that arrives early.
-    samples = length // interval_ms + 3
-    # Powers of two, so that there are few rings.
-    return max(SMALLEST_RING, 1 << (samples - 1).bit_length()), 0
 
 
 class Fleet:
@@ -90,182 +30,250 @@ class Fleet:
         self.servers: dict[int, WatchedServer] = {}
         self.layouts: dict[int, dict[int, Layout]] = {}
         self.watches: dict[int, Watch] = {}
+        # ("rule" or "server", id) -> why it is left out.
+        self.skipped: dict[Subject, str] = {}
+        self._rules: dict[int, Rule] = {}
+        # Rule id -> server id -> what the rule watches there.
+        self._members: dict[int, dict[int, list[Member]]] = {}
         self._rings: dict[tuple[int, int], Ring] = {}
-        self._tracks: dict[tuple[Ring, int, Series], int] = {}
-        # (server id, layout id) -> for each ring: positions in a frame, and the tracks that they go to.
-        self._plans: dict[tuple[int, int], list[tuple[Ring, Indices, Indices]]] = {}
+        self._tracks: dict[int, dict[tuple[Ring, Series], int]] = defaultdict(dict)
+        # Server id -> layout id -> for each ring: positions in a frame, and the tracks that they go to.
+        self._plans: dict[int, dict[int, list[tuple[Ring, Indices, Indices]]]] = {}
         self._unfilled: dict[int, set[Series]] = defaultdict(set)
         self._places: dict[int, int] = {}
         self.alive: Times = np.zeros(0, np.int64)
         self.steps: Times = np.zeros(0, np.int64)
+        self.shifts: Times = np.zeros(0, np.int64)
+        self.heard: Flags = np.zeros(0, np.bool_)
 
-    def set_servers(self, servers: Iterable[WatchedServer], layouts: dict[int, list[Layout]]) -> None:
-        """Replaces servers and layouts. Servers that remain keep their samples."""
-        new_servers = {server.id: server for server in servers}
-        for server_id, server in new_servers.items():
-            known = self.servers.get(server_id)
-            if known is not None:
-                server.alive_ms = max(server.alive_ms, known.alive_ms)
-                server.newest_ms = max(server.newest_ms, known.newest_ms)
-        self.servers = new_servers
+    def set_servers(self, servers: Iterable[WatchedServer], layouts: Mapping[int, Sequence[Layout]]) -> None:
+        """Replaces servers and layouts. Servers that remain keep their samples; only what changed is selected again."""
+        before, layouts_before = self.servers, self.layouts
+        self.servers = {server.id: server for server in servers}
         self.layouts = {
-            server_id: {layout.id: layout for layout in layouts.get(server_id, ())} for server_id in new_servers
+            server_id: {layout.id: layout for layout in layouts.get(server_id, ())} for server_id in self.servers
         }
-        self._unfilled = defaultdict(
-            set, {server_id: series for server_id, series in self._unfilled.items() if server_id in new_servers}
-        )
-        self._rearrange()
+        changed = []
+        for server_id, server in self.servers.items():
+            known = before.get(server_id)
+            if known is not None and known is not server:
+                server.copy_state(known)
+            if (
+                known is None
+                or (known.name, known.tags, known.step_ms) != (server.name, server.tags, server.step_ms)
+                or layouts_before[server_id].keys() != self.layouts[server_id].keys()
+            ):
+                changed.append(server_id)
+        gone = before.keys() - self.servers.keys()
+        self._place_servers()
+        for server_id in gone:
+            self._forget_server(server_id)
+        self._select(self._rules, changed, everywhere=bool(gone) or before.keys() != self.servers.keys())
 
-    def set_rules(self, rules: dict[int, Rule]) -> None:
+    def set_rules(self, rules: Mapping[int, Rule]) -> None:
         """Replaces the rules."""
-        self.watches = {rule_id: Watch(rule) for rule_id, rule in rules.items()}
-        self._rearrange()
+        before, self._rules = self._rules, dict(rules)
+        self._members = {
+            rule_id: members for rule_id, members in self._members.items() if rules.get(rule_id) == before[rule_id]
+        }
+        self.watches = {rule_id: watch for rule_id, watch in self.watches.items() if rule_id in self._members}
+        self.skipped = {key: why for key, why in self.skipped.items() if key[0] != "rule"}
+        new = {rule_id: rule for rule_id, rule in self._rules.items() if rule_id not in self._members}
+        self._select(new, self.servers, everywhere=False)
 
-    def _rearrange(self) -> None:
-        """Selects the series of every rule again: 0.3 s for 1,000 servers and 50 rules, after each change."""
+    def _place_servers(self) -> None:
         self._places = {server_id: place for place, server_id in enumerate(self.servers)}
         self.alive = np.array([server.alive_ms for server in self.servers.values()], np.int64)
         self.steps = np.array([server.step_ms for server in self.servers.values()], np.int64)
-        self._plans = {}
-        by_layout: dict[tuple[int, int], list[Series]] = {}
-        for rule_id, old in list(self.watches.items()):
-            watch = Watch(old.rule)
-            members: dict[Ring, list[tuple[SeriesKey, Series, int]]] = {}
-            for server in self.servers.values():
-                if not watch.rule.scope.covers(server.id, server.name, server.tags):
-                    continue
-                if isinstance(watch.rule.condition, ServerDown):
-                    watch.keys.append(SeriesKey(server.id, ""))
-                    watch.series.append(None)
-                    continue
-                ring = self._ring(*samples_needed(watch.rule, server.step_ms))
-                for series in self._selected(rule_id, watch.rule, server, by_layout):
-                    members.setdefault(ring, []).append(
-                        (SeriesKey(server.id, str(series)), series, self._track(ring, server, series))
-                    )
-            for ring, ring_members in members.items():
-                # In the order of tracks, so that a rule that covers all servers is a slice of the ring.
-                ring_members.sort(key=lambda member: member[2])
-                watch.keys += [key for key, _, _ in ring_members]
-                watch.series += [series for _, series, _ in ring_members]
-                watch.segments.append(Segment(ring, np.array([track for _, _, track in ring_members], np.intp)))
-            watch.server_places = np.array([self._places[key.server_id] for key in watch.keys], np.intp)
-            self.watches[rule_id] = watch
-        self._forget_unused()
-        self._make_plans()
+        self.shifts = np.array([server.shift_ms for server in self.servers.values()], np.int64)
+        self.heard = np.array([server.heard for server in self.servers.values()], np.bool_)
 
-    def _forget_unused(self) -> None:
-        """Forgets rings that no rule uses any more, and tracks of servers that no longer exist."""
-        used = {segment.ring for watch in self.watches.values() for segment in watch.segments}
-        self._rings = {key: ring for key, ring in self._rings.items() if ring in used}
-        self._tracks = {key: track for key, track in self._tracks.items() if key[0] in used and key[1] in self.servers}
+    def _forget_server(self, server_id: int) -> None:
+        for members in self._members.values():
+            members.pop(server_id, None)
+        for (ring, _), track in self._tracks.pop(server_id, {}).items():
+            ring.remove(track)
+        self._plans.pop(server_id, None)
+        self._unfilled.pop(server_id, None)
+        self.skipped.pop(("server", server_id), None)
 
-    def _selected(
-        self, rule_id: int, rule: Rule, server: WatchedServer, by_layout: dict[tuple[int, int], list[Series]]
-    ) -> list[Series]:
-        """The server's series that the rule watches. ``by_layout``: a cache by rule id and layout id."""
+    def _select(self, rules: Mapping[int, Rule], server_ids: Collection[int], *, everywhere: bool) -> None:
+        """Selects what these rules watch on these servers. ``everywhere``: the places of servers have changed."""
+        stale = {rule_id for rule_id in self._rules if everywhere or rule_id not in self.watches}
+        selections: dict[tuple[int, int], list[Series]] = {}
+        for rule_id, rule in rules.items():
+            by_server = self._members.setdefault(rule_id, {})
+            try:
+                for server_id in server_ids:
+                    members = self._members_of(rule_id, rule, self.servers[server_id], selections)
+                    if by_server.get(server_id, []) != members:
+                        by_server[server_id] = members
+                        stale.add(rule_id)
+            except Exception as error:
+                self.skipped["rule", rule_id] = f"it cannot select its series: {type(error).__name__}"
+                self._members[rule_id] = {}
+                stale.add(rule_id)
+        for rule_id in stale:
+            self.watches[rule_id] = watch_of(self._rules[rule_id], self._members[rule_id], self._places)
+        self._forget_unused(server_ids)
+        for server_id in server_ids:
+            self._plan(server_id)
+
+    def _members_of(
+        self, rule_id: int, rule: Rule, server: WatchedServer, selections: dict[tuple[int, int], list[Series]]
+    ) -> list[Member]:
+        """``selections``: a cache by rule and layout, since many servers share a layout."""
+        if not rule.scope.covers(server.id, server.name, server.tags):
+            return []
+        condition = rule.series_condition
+        if condition is None:
+            return [(SeriesKey(server.id, ""), None, None, -1)]
         selected: dict[Series, None] = {}
-        if rule.series_condition is not None and rule.series_condition.metric == CLOCK_SKEW:
-            return [SKEW_SERIES]
-        for layout_id, layout in self.layouts[server.id].items():
-            # Servers share layouts, so each is searched once per rule.
-            if (rule_id, layout_id) not in by_layout:
-                by_layout[rule_id, layout_id] = [series for series in layout.series if rule.selects(series)]
-            selected.update(dict.fromkeys(by_layout[rule_id, layout_id]))
-        return list(selected)
-
-    def _ring(self, slots: int, spacing_ms: int) -> Ring:
-        return self._rings.setdefault((slots, spacing_ms), Ring(slots, spacing_ms))
+        if condition.metric == CLOCK_SKEW:
+            selected[SKEW_SERIES] = None
+        else:
+            for layout in self.layouts[server.id].values():
+                # Equal layouts share one object, which self.layouts keeps alive.
+                cached = rule_id, id(layout)
+                if cached not in selections:
+                    selections[cached] = [series for series in layout.series if rule.selects(series)]
+                selected.update(dict.fromkeys(selections[cached]))
+        size = samples_needed(rule, server.step_ms)
+        ring = self._rings.get(size) or self._rings.setdefault(size, Ring(*size))
+        return [
+            (SeriesKey(server.id, str(series)), series, ring, self._track(ring, server, series)) for series in selected
+        ]
 
     def _track(self, ring: Ring, server: WatchedServer, series: Series) -> int:
-        key = (ring, server.id, series)
-        if key not in self._tracks:
-            track = self._tracks[key] = ring.add(server.step_ms)
+        tracks = self._tracks[server.id]
+        track = tracks.get((ring, series))
+        if track is None:
+            track = tracks[ring, series] = ring.add(server.step_ms)
             if series == SKEW_SERIES:
                 ring.ready[track] = True
             else:
                 self._unfilled[server.id].add(series)
-        return self._tracks[key]
+        elif ring.step[track] != server.step_ms:
+            ring.step[track] = ring.interval[track] = server.step_ms
+        return track
 
-    def _make_plans(self) -> None:
-        by_server: dict[int, list[tuple[Series, Ring, int]]] = defaultdict(list)
-        for (ring, server_id, series), track in self._tracks.items():
-            if server_id in self.servers:
-                by_server[server_id].append((series, ring, track))
-        for server_id, layouts in self.layouts.items():
-            for layout_id, layout in layouts.items():
-                places: dict[Ring, list[tuple[int, int]]] = {}
-                for series, ring, track in by_server[server_id]:
-                    position = layout.position.get(series)
-                    if position is not None:
-                        places.setdefault(ring, []).append((position, track))
-                plan = self._plans[server_id, layout_id] = []
-                for ring, pairs in places.items():
-                    positions, tracks = zip(*sorted(pairs), strict=True)
-                    plan.append((ring, np.array(positions, np.intp), np.array(tracks, np.intp)))
+    def _forget_unused(self, server_ids: Collection[int]) -> None:
+        """Frees the tracks of these servers, and forgets the rings, that no rule uses any more."""
+        for server_id in server_ids:
+            used = {
+                (ring, track)
+                for by_server in self._members.values()
+                for _, _, ring, track in by_server.get(server_id, ())
+            }
+            tracks = self._tracks[server_id]
+            for (ring, series), track in list(tracks.items()):
+                if (ring, track) not in used:
+                    del tracks[ring, series]
+                    ring.remove(track)
+            self._unfilled[server_id] &= {series for _, series in tracks}
+        rings = {ring for tracks in self._tracks.values() for ring, _ in tracks}
+        self._rings = {size: ring for size, ring in self._rings.items() if ring in rings}
 
-    def add_frames(self, frames: Sequence[tuple[int, Frame]], now_ms: int) -> None:
-        """Adds new frames, (server id, frame), each server's and layout's in the order of time.
+    def _plan(self, server_id: int) -> None:
+        plans = self._plans[server_id] = {}
+        for layout_id, layout in self.layouts[server_id].items():
+            places: dict[Ring, list[tuple[int, int]]] = {}
+            for (ring, series), track in self._tracks[server_id].items():
+                position = layout.position.get(series)
+                if position is not None:
+                    places.setdefault(ring, []).append((position, track))
+            plans[layout_id] = [
+                (ring, np.array(positions, np.intp), np.array(tracks, np.intp))
+                for ring, pairs in places.items()
+                for positions, tracks in [zip(*sorted(pairs), strict=True)]
+            ]
 
-        Also records that their servers are alive, and their clock skew.
+    def add_frames(self, frames: Sequence[tuple[int, Frame]], now_ms: int, *, arrived: bool = True) -> None:
+        """Adds frames, (server id, frame), each server's and layout's in the order of time.
+
+        ``arrived``: they are new, so their servers are alive; otherwise they may have been stored long ago.
         """
         # A round has at most one frame of each server and layout.
         rounds: list[dict[int, list[tuple[int, Frame]]]] = []
         nth: dict[tuple[int, int], int] = defaultdict(int)
         newest: dict[int, int] = {}
         for server_id, frame in frames:
-            if server_id not in self.servers or frame.layout_id not in self.layouts[server_id]:
+            if server_id not in self.servers:
+                continue
+            newest[server_id] = max(newest.get(server_id, 0), frame.time_ms)
+            layout = self.layouts[server_id].get(frame.layout_id)
+            if layout is None:
+                continue
+            if len(frame.values) != 8 * len(layout.series):
+                self.skipped["server", server_id] = f"a frame of layout {layout.id} has a wrong length"
                 continue
             turn = nth[server_id, frame.layout_id]
             nth[server_id, frame.layout_id] += 1
             if turn == len(rounds):
                 rounds.append(defaultdict(list))
-            rounds[turn][frame.layout_id].append((server_id, frame))
-            newest[server_id] = max(newest.get(server_id, 0), frame.time_ms)
+            rounds[turn][id(layout)].append((server_id, frame))
         for round_ in rounds:
-            for layout_id, group in round_.items():
-                self._push(layout_id, group)
-        self._record_arrival(newest, now_ms)
+            for group in round_.values():
+                self._push(group, now_ms if arrived else None)
+        if arrived:
+            self._record_arrival(newest, now_ms)
 
-    def _push(self, layout_id: int, group: list[tuple[int, Frame]]) -> None:
+    def _push(self, group: list[tuple[int, Frame]], arrived_ms: int | None) -> None:
+        """Adds frames of equal layouts."""
         table = np.frombuffer(b"".join(frame.values for _, frame in group), "<f8").reshape(len(group), -1)
         times = np.array([frame.time_ms for _, frame in group], np.int64)
         by_ring: dict[Ring, list[tuple[int, Indices, Indices]]] = defaultdict(list)
-        for row, (server_id, _) in enumerate(group):
-            for ring, positions, tracks in self._plans[server_id, layout_id]:
+        for row, (server_id, frame) in enumerate(group):
+            for ring, positions, tracks in self._plans[server_id][frame.layout_id]:
                 by_ring[ring].append((row, positions, tracks))
         for ring, parts in by_ring.items():
             rows = np.repeat([row for row, _, _ in parts], [len(tracks) for _, _, tracks in parts])
             positions = np.concatenate([positions for _, positions, _ in parts])
             tracks = np.concatenate([tracks for _, _, tracks in parts])
-            ring.push(tracks, times[rows], table[rows, positions])
+            ring.push(tracks, times[rows], table[rows, positions], arrived_ms)
 
     def _record_arrival(self, newest: dict[int, int], now_ms: int) -> None:
         skews: dict[Ring, list[tuple[int, float]]] = defaultdict(list)
         for server_id, time_ms in newest.items():
-            server = self.servers[server_id]
-            # A backlog has old time stamps, but that it arrives at all shows that the server is alive.
-            server.newest_ms = max(server.newest_ms, time_ms)
-            server.alive_ms = max(server.alive_ms, now_ms)
-            self.alive[self._places[server_id]] = server.alive_ms
+            server, place = self.servers[server_id], self._places[server_id]
+            server.arrived(time_ms, now_ms)
+            self.alive[place], self.shifts[place], self.heard[place] = server.alive_ms, server.shift_ms, True
+            if server.blind:
+                # A backlog looks like a clock that is behind.
+                continue
             for ring in self._rings.values():
-                track = self._tracks.get((ring, server_id, SKEW_SERIES))
+                track = self._tracks[server_id].get((ring, SKEW_SERIES))
                 if track is not None:
-                    skews[ring].append((track, (server.newest_ms - now_ms) / 1000))
+                    skews[ring].append((track, (time_ms - now_ms) / 1000))
         for ring, pairs in skews.items():
             tracks, values = np.array([track for track, _ in pairs], np.intp), np.array([skew for _, skew in pairs])
-            ring.push(tracks, np.full(len(pairs), now_ms, np.int64), values)
+            ring.push(tracks, np.full(len(pairs), now_ms, np.int64), values, now_ms)
+
+    def clock_set_back(self, server_id: int) -> None:
+        """Forgets the samples of a server: their time stamps are ahead of its clock now."""
+        for (ring, series), track in self._tracks[server_id].items():
+            if series != SKEW_SERIES:
+                ring.clear(track)
+        self.servers[server_id].lags.clear()
+
+    def paused(self, pause_ms: int) -> None:
+        """The worker did not look for this long, or its clock was set: that was no silence of the servers."""
+        for server in self.servers.values():
+            server.alive_ms += pause_ms
+        self.alive += pause_ms
+        for ring in self._rings.values():
+            ring.arrived[ring.arrived > 0] += pause_ms
 
     def unfilled(self) -> dict[int, set[Series]]:
         """Server id -> series whose windows have not been filled from stored history yet."""
         return {server_id: set(series) for server_id, series in self._unfilled.items() if series}
 
-    def fill(self, server_id: int, stored: dict[tuple[Series, int], tuple[Times, Values]]) -> None:
+    def fill(self, server_id: int, stored: Mapping[tuple[Series, int], tuple[Times, Values]], now_ms: int) -> None:
         """Fills the windows of a server. ``stored``: (series, spacing) -> its samples. Marks all its series ready."""
         empty = np.zeros(0, np.int64), np.zeros(0)
-        for (ring, owner, series), track in self._tracks.items():
-            if owner == server_id and not ring.ready[track]:
-                ring.fill(track, *stored.get((series, ring.spacing_ms), empty))
+        for (ring, series), track in self._tracks[server_id].items():
+            if not ring.ready[track]:
+                ring.fill(track, *stored.get((series, ring.spacing_ms), empty), now_ms)
         self._unfilled.pop(server_id, None)
 
     def spans_ms(self, server_id: int) -> dict[int, int]:

@@ -4,9 +4,11 @@ import numpy as np
 
 from bongsu.alerts.conditions import Change, Condition, Forecast, NoData, SeriesCondition, ServerDown, Threshold
 from bongsu.alerts.fields import ms
-from bongsu.alerts.fleet import FORECAST_POINTS, SLACK_MS, Fleet, Segment, Watch
+from bongsu.alerts.fleet import Fleet
 from bongsu.alerts.forecast import fit, time_left_ms
 from bongsu.alerts.state import Readings
+from bongsu.alerts.watched import SLACK_MS
+from bongsu.alerts.watches import FORECAST_POINTS, Segment, Watch
 from bongsu.arrays import Flags, Times, Values
 from bongsu.core.liveness import DOWN_AFTER, LATE_AFTER
 
@@ -14,13 +16,16 @@ from bongsu.core.liveness import DOWN_AFTER, LATE_AFTER
 def measure(fleet: Fleet, rule_id: int, now_ms: int) -> Readings:
     """The readings of a rule at ``now_ms``, in the order of its watch's keys."""
     watch = fleet.watches[rule_id]
-    condition = watch.rule.condition
-    alive, steps = fleet.alive[watch.server_places], fleet.steps[watch.server_places]
+    condition, places = watch.rule.condition, watch.server_places
+    silences, steps = now_ms - fleet.alive[places], fleet.steps[places]
+    thresholds, recoveries = thresholds_of(condition, steps)
     if isinstance(condition, ServerDown):
+        # Before the first frame, a short silence is no evidence that the server is up.
+        known = fleet.heard[places] | (silences / 1000 > thresholds)
         always = np.ones(len(watch.keys), np.bool_)
-        return Readings((now_ms - alive) / 1000, always, always, *thresholds_of(condition, steps))
-    silent = now_ms - alive > DOWN_AFTER * steps
-    return _measure_series(watch, condition, silent, now_ms, thresholds_of(condition, steps))
+        return Readings(silences / 1000, always, known, thresholds, recoveries, LATE_AFTER * steps + SLACK_MS)
+    silent = silences > DOWN_AFTER * steps
+    return _measure_series(watch, condition, silent, now_ms - fleet.shifts[places], now_ms, (thresholds, recoveries))
 
 
 def thresholds_of(condition: Condition, steps: Times) -> tuple[Values, Values]:
@@ -40,22 +45,30 @@ def thresholds_of(condition: Condition, steps: Times) -> tuple[Values, Values]:
 
 
 def _measure_series(
-    watch: Watch, condition: SeriesCondition, silent: Flags, now_ms: int, thresholds: tuple[Values, Values]
+    watch: Watch,
+    condition: SeriesCondition,
+    silent: Flags,
+    clocks: Times,
+    now_ms: int,
+    thresholds: tuple[Values, Values],
 ) -> Readings:
+    """``clocks``: (n,) what the clocks of the servers show now."""
     newest, ready = _column(watch, "newest"), _column(watch, "ready").astype(np.bool_)
     known = ready & ~silent
-    if isinstance(condition, NoData):
-        ages = np.where(newest > 0, (now_ms - newest) / 1000, np.nan)
-        return Readings(ages, np.ones(len(watch.keys), np.bool_), known, *thresholds)
     # In a ring with a spacing the newest sample may be older by that spacing.
     spacings = [np.full(len(segment.tracks), segment.ring.spacing_ms) for segment in watch.segments]
-    fresh = now_ms - newest <= _column(watch, "interval") * LATE_AFTER + SLACK_MS + _joined(spacings)
+    lasts = _column(watch, "interval") * LATE_AFTER + SLACK_MS + _joined(spacings)
+    if isinstance(condition, NoData):
+        arrived = _column(watch, "arrived")
+        ages = np.where(arrived > 0, (now_ms - arrived) / 1000, np.nan)
+        # Before the first sample, a short silence is no evidence that there are samples.
+        known &= _column(watch, "live").astype(np.bool_) | (ages > thresholds[0])
+        return Readings(ages, np.ones(len(watch.keys), np.bool_), known, *thresholds, lasts)
     if isinstance(condition, Forecast):
         values = _forecast(watch, condition, newest)
     else:
-        # If a server's clock is ahead, the window ends with its newest sample.
-        values = _reduced(condition, watch.segments, np.maximum(now_ms, newest))
-    return Readings(values, fresh, known, *thresholds)
+        values = _reduced(condition, watch.segments, np.maximum(clocks, newest))
+    return Readings(values, clocks - newest <= lasts, known, *thresholds, lasts)
 
 
 def _joined(parts: list[Times]) -> Times:

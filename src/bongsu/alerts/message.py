@@ -31,7 +31,11 @@ class Explanation:
 
 @dataclass(slots=True)
 class Message:
-    """The content of a notification. ``facts``: labels and texts. ``chart``: a PNG."""
+    """The content of a notification. ``facts``: labels and texts. ``chart``: a PNG.
+
+    ``time_ms``: when it was queued. ``sent_ms``: when this attempt to send it began. ``delivered``: the recipients that
+    have it already; channels that send to each recipient leave them out, and add those that accept it.
+    """
 
     id: str
     event: Event
@@ -51,6 +55,8 @@ class Message:
     chart: bytes | None = None
     repeated: bool = False
     labels: dict[str, str] = field(default_factory=dict)
+    sent_ms: int = 0
+    delivered: list[str] = field(default_factory=list)
 
     def text(self, key: str) -> str:
         """A fixed text in the message's language."""
@@ -159,8 +165,10 @@ def build(
     public_url: str,
     acknowledge_url: str = "",
     repeated: bool = False,
+    sent_ms: int | None = None,
 ) -> Message:
-    """The message of a notification: details of the first alert, and a line for each of the others.
+    """The message of a notification: details of the first alert, and a line for each of the others. ``now_ms``: when it
+    was queued. ``sent_ms``: when it is sent, if that is later.
 
     Its link opens the page of the first alert's server.
     """
@@ -219,6 +227,7 @@ def build(
         explanation.chart,
         repeated,
         {"rule": first.rule_name, "server": first.server_name, "series": first.series},
+        now_ms if sent_ms is None else sent_ms,
     )
 
 
@@ -235,4 +244,5 @@ def build_test(channel: str, language: Language, zone: str, now_ms: int, public_
         now_ms,
         [(texts["channel"], channel), (texts["time"], format_time(now_ms, zone))],
         url=public_url,
+        sent_ms=now_ms,
     )

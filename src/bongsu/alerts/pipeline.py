@@ -1,4 +1,4 @@
-"""The notification pipeline: inhibit -> silence -> dedupe -> route -> group -> prioritise. What is left is queued.
+"""The notification pipeline: inhibit -> silence -> dedupe -> wait -> route -> group -> prioritise. The rest is queued.
 
 Each stage takes offers and returns those that pass; for each offer that it holds back it records a decision with the
 reason. An alert is offered again in every cycle while it needs a notification, so an offer that was held back is sent
@@ -19,6 +19,8 @@ from bongsu.alerts.state import SeriesKey
 
 # The same series of a rule is notified of firing once within this time.
 DEDUPE_WINDOW_MS = 300_000
+# After a message, further alerts of its group wait this long, so that a spreading outage is two messages, not ten.
+GROUP_WAIT_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,11 @@ class Context:
     tags: Mapping[int, dict[str, str]] = field(default_factory=dict)
     # (rule id, series) -> when its firing was last notified.
     notified: Mapping[tuple[int, SeriesKey], int] = field(default_factory=dict)
+    # (event, group) -> when a message was last queued.
+    told: Mapping[tuple[Event, str], int] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
+    # Offers that inhibit, silence or dedupe held back.
+    held: list[Offer] = field(default_factory=list)
     # Offers that must not be made again.
     dropped: list[Offer] = field(default_factory=list)
 
@@ -85,8 +91,10 @@ class Context:
 
 
 def offers_for(alerts: Iterable[Alert], rules: Mapping[int, Rule], now_ms: int) -> list[Offer]:
-    """The notifications that are due: alerts that fire, still fire, escalate or have resolved. At most one for each
-    alert."""
+    """The notifications that are due: alerts that fire, still fire, escalate or have resolved.
+
+    Escalation does not wait for the first notification, which no channel may take.
+    """
     offers = []
     for alert in alerts:
         rule = rules.get(alert.rule_id)
@@ -101,21 +109,30 @@ def offers_for(alerts: Iterable[Alert], rules: Mapping[int, Rule], now_ms: int) 
             continue
         if alert.notified_ms is None:
             offers.append(Offer(alert, Event.FIRED, rule, rule.channels, "it fires"))
-            continue
         if alert.acknowledged_ms is not None:
             continue
-        step = alert.escalated
-        if step < len(rule.escalation) and now_ms - alert.fired_ms >= ms(rule.escalation[step].after):
-            why = f"nobody acknowledged it for {rule.escalation[step].after}"
-            offers.append(Offer(alert, Event.ESCALATED, rule, rule.escalation[step].channels, why, step + 1))
-        elif 0 < ms(rule.repeat) <= now_ms - alert.notified_ms:
+        if _escalates(alert, rule, now_ms):
+            step = rule.escalation[alert.escalated]
+            why = f"nobody acknowledged it for {step.after}"
+            offers.append(Offer(alert, Event.ESCALATED, rule, step.channels, why, alert.escalated + 1))
+        elif alert.notified_ms is not None and 0 < ms(rule.repeat) <= now_ms - alert.notified_ms:
             offers.append(Offer(alert, Event.REPEATED, rule, rule.channels, f"it still fires after {rule.repeat}"))
     return offers
 
 
+def _escalates(alert: Alert, rule: Rule, now_ms: int) -> bool:
+    """Whether the next escalation step is due."""
+    if alert.escalated >= len(rule.escalation):
+        return False
+    if alert.escalates_from_ms is None:
+        # It is held back. If the first notification was sent before that, an escalation was due.
+        return alert.notified_ms is not None
+    return now_ms - alert.escalates_from_ms >= ms(rule.escalation[alert.escalated].after)
+
+
 def run(offers: list[Offer], context: Context) -> list[Routed]:
     """Runs all stages. Returns the messages to queue, most urgent first; the decisions are in ``context``."""
-    for stage in (inhibit, silence, dedupe):
+    for stage in (inhibit, silence, dedupe, wait):
         offers = stage(offers, context)
     return prioritise(group(route(offers, context), context))
 
@@ -128,12 +145,13 @@ def inhibit(offers: list[Offer], context: Context) -> list[Offer]:
         if cause is None or offer.event is Event.RESOLVED or isinstance(offer.rule.condition, ServerDown):
             kept.append(offer)
         else:
+            context.held.append(offer)
             context.decide(offer, "inhibit", "held back", f"the server is down: alert {cause.id} ({cause.rule_name})")
     return kept
 
 
 def silence(offers: list[Offer], context: Context) -> list[Offer]:
-    """Holds back what a silence covers. A silenced RESOLVED is dropped, because later it would be stale."""
+    """Holds back what a silence covers. RESOLVED always passes: those who were notified wait for it."""
     active = [
         (silence_id, silence, until_ms)
         for silence_id, silence in context.silences.items()
@@ -143,16 +161,18 @@ def silence(offers: list[Offer], context: Context) -> list[Offer]:
     for offer in offers:
         tags = context.tags.get(offer.alert.server_id, {})
         cause = next((entry for entry in active if entry[1].matches(offer.alert, tags)), None)
-        if cause is None:
+        if cause is None or offer.event is Event.RESOLVED:
             kept.append(offer)
             continue
         silence_id, silence, until_ms = cause
-        end = dt.datetime.fromtimestamp(until_ms / 1000, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         comment = f": {silence.comment}" if silence.comment else ""
-        context.decide(offer, "silence", "held back", f"{silence.kind} {silence_id} until {end}{comment}")
-        if offer.event is Event.RESOLVED:
-            context.dropped.append(offer)
+        context.held.append(offer)
+        context.decide(offer, "silence", "held back", f"{silence.kind} {silence_id} until {_utc(until_ms)}{comment}")
     return kept
+
+
+def _utc(time_ms: int) -> str:
+    return dt.datetime.fromtimestamp(time_ms / 1000, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class DedupeReason(StrEnum):
@@ -179,17 +199,36 @@ def dedupe(offers: list[Offer], context: Context) -> list[Offer]:
     kept = []
     for offer in offers:
         if dedupe_reason(offer, context) is DedupeReason.DUPLICATE:
+            context.held.append(offer)
             context.decide(offer, "dedupe", "held back", "it was sent less than 5 minutes ago")
         else:
             kept.append(offer)
     return kept
 
 
-def route(offers: list[Offer], context: Context) -> list[tuple[ChannelRoute, Offer]]:
-    """Pairs each offer with its channels. Records the channels that do not exist or refuse the offer."""
-    routed = []
+def wait(offers: list[Offer], context: Context) -> list[Offer]:
+    """Holds back alerts that fire or resolve soon after a message of their group, to send them together."""
+    kept = []
     for offer in offers:
-        names = offer.channels or sorted(name for name, channel in context.channels.items() if channel.default)
+        told_ms = context.told.get((offer.event, group_key(offer)))
+        waits = told_ms is not None and context.now_ms - told_ms < GROUP_WAIT_MS
+        if told_ms is None or not waits or offer.event not in (Event.FIRED, Event.RESOLVED):
+            kept.append(offer)
+        else:
+            until = _utc(told_ms + GROUP_WAIT_MS)
+            context.decide(offer, "wait", "held back", f"it waits until {until} for other alerts of its group")
+    return kept
+
+
+def route(offers: list[Offer], context: Context) -> list[tuple[ChannelRoute, Offer]]:
+    """Pairs each offer with its channels; if none of those that the rule names exists, with the default channels.
+    Records the channels that do not exist or refuse the offer."""
+    routed = []
+    defaults = sorted(name for name, channel in context.channels.items() if channel.default)
+    for offer in offers:
+        names = offer.channels or defaults
+        if not any(name in context.channels for name in names):
+            names = [*names, *defaults]
         accepted, refused = [], []
         for name in dict.fromkeys([*names, *offer.also]):
             channel = context.channels.get(name)

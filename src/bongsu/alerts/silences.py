@@ -25,15 +25,24 @@ class _Part(BaseModel):
 
 
 class Weekly(_Part):
-    """A window on some days of each week, in local time.
+    """A window on some days of each week, which begins at a local time.
 
-    The duration is local time too: when the clocks change within a window, it still ends at the local time that start
-    and duration imply. A start that the clocks skip is shifted by as much as the clocks are.
+    Whole days of the duration are calendar days: 24h from midnight end at midnight, also on a day of 23 or 25 hours.
+    The rest is exact: 1h lasts one hour. A start that the clocks skip is later by as much as they skip; of one that
+    comes twice, the first counts. (RFC 5545, 3.3.6 has the same rules for P1D and PT1H.)
     """
 
     days: list[Day] = Field(default=list(DAYS), min_length=1, max_length=7)
-    start: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["02:00"])
-    duration: Duration = Field(examples=["2h"])
+    start: str = Field(
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+        examples=["02:00"],
+        description="Local time. Where the clocks skip it, the window begins as much later; where it comes twice, the "
+        "first counts.",
+    )
+    duration: Duration = Field(
+        examples=["2h"],
+        description="1m to 7d. Whole days are calendar days, even if the clocks change; the rest is exact.",
+    )
     timezone: TimeZone = "UTC"
 
     @model_validator(mode="after")
@@ -46,15 +55,15 @@ class Weekly(_Part):
         """When the window that contains ``now_ms`` ends; None outside all windows."""
         zone = zone_of(self.timezone)
         now = dt.datetime.fromtimestamp(now_ms / 1000, zone)
-        length = dt.timedelta(milliseconds=ms(self.duration))
+        days, rest_ms = divmod(ms(self.duration), DAY_MS)
         hour, minute = map(int, self.start.split(":"))
         ends = []
-        for days_ago in range(length.days + 2):
+        for days_ago in range(days + 2):
             day = now.date() - dt.timedelta(days=days_ago)
             if DAYS[day.weekday()] not in self.days:
                 continue
             start = dt.datetime.combine(day, dt.time(hour, minute))
-            start_ms, end_ms = _unix_ms(start, zone), _unix_ms(start + length, zone)
+            start_ms, end_ms = _unix_ms(start, zone), _unix_ms(start + dt.timedelta(days), zone) + rest_ms
             if start_ms <= now_ms < end_ms:
                 ends.append(end_ms)
         return max(ends, default=None)

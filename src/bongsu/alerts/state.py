@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,12 +37,17 @@ class SeriesKey(NamedTuple):
     series: str
 
 
+# What an evaluation can leave out, with its id.
+Subject = tuple[Literal["rule", "silence", "channel", "server"], int]
+
+
 @dataclass(frozen=True, slots=True)
 class Readings:
     """The values and thresholds of a rule's series at one moment; all (n,).
 
     ``values``: what the condition yields, NaN = no value. ``fresh``: the newest sample is recent enough to evaluate.
     ``known``: False while the window is still being filled or the server is silent; such a series keeps its state.
+    ``lasts``: for how many ms a value is evidence; a later one continues it only within this time.
     """
 
     values: Values
@@ -50,17 +55,20 @@ class Readings:
     known: Flags
     thresholds: Values
     recoveries: Values
+    lasts: Times
 
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """The state of a stored alert. ``fired_ms``: -1 while pending."""
+    """The state of a stored alert. ``fired_ms``: -1 while pending. ``breached_ms``: when it was last seen to breach;
+    -1: unknown."""
 
     state: State
     since_ms: int
     fired_ms: int = -1
     flapping: bool = False
     no_data: bool = False
+    breached_ms: int = -1
 
 
 @dataclass(slots=True)
@@ -74,8 +82,9 @@ class Table:
     fired: Times
     # Since when a firing alert's value has been past the recovery threshold.
     clear: Times
-    # When there was last a value.
+    # When there was last a value, and one that breaches.
     seen: Times
+    breached: Times
     no_data: Flags
     flapping: Flags
     # The last times that a series fired; only of series that did.
@@ -92,6 +101,7 @@ class Table:
             np.full(count, -1, np.int64),
             np.full(count, -1, np.int64),
             np.full(count, now_ms, np.int64),
+            np.full(count, -1, np.int64),
             np.zeros(count, np.bool_),
             np.zeros(count, np.bool_),
         )
@@ -103,7 +113,7 @@ class Table:
         pairs = [(new, place[key]) for new, key in enumerate(keys) if key in place]
         if pairs:
             new, old = (np.array(column, np.intp) for column in zip(*pairs, strict=True))
-            for name in ("state", "since", "fired", "clear", "seen", "no_data", "flapping"):
+            for name in ("state", "since", "fired", "clear", "seen", "breached", "no_data", "flapping"):
                 getattr(table, name)[new] = getattr(self, name)[old]
         table.firings = {key: times for key, times in self.firings.items() if key in place}
         return table
@@ -115,6 +125,7 @@ class Table:
             if stored is not None:
                 self.state[index], self.since[index], self.fired[index] = stored.state, stored.since_ms, stored.fired_ms
                 self.flapping[index], self.no_data[index] = stored.flapping, stored.no_data
+                self.breached[index] = stored.breached_ms
 
     def copy(self) -> "Table":
         """A deep copy, except for the keys, which never change."""
@@ -125,6 +136,7 @@ class Table:
             self.fired.copy(),
             self.clear.copy(),
             self.seen.copy(),
+            self.breached.copy(),
             self.no_data.copy(),
             self.flapping.copy(),
             {key: list(times) for key, times in self.firings.items()},

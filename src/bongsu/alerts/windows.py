@@ -10,6 +10,7 @@ import numpy as np
 from bongsu.alerts.conditions import Function
 from bongsu.arrays import Flags, Indices, Times, Values, growth
 from bongsu.core.liveness import DEFAULT_INTERVAL_MS
+from bongsu.core.units import HOUR_MS
 
 
 class Ring:
@@ -23,40 +24,76 @@ class Ring:
         self.values: Values = np.zeros((slots, 0))
         self.head: Indices = np.zeros(0, np.intp)
         self.newest: Times = np.zeros(0, np.int64)
+        # The interval of the server, and of the series, which may be sampled less often.
+        self.step: Times = np.zeros(0, np.int64)
         self.interval: Times = np.zeros(0, np.int64)
+        self.gap: Times = np.zeros(0, np.int64)
+        # When the last sample arrived, by our clock; 0: never.
+        self.arrived: Times = np.zeros(0, np.int64)
         # A track is evaluated only after it has been filled from stored history.
         self.ready: Flags = np.zeros(0, np.bool_)
+        # Whether a sample has arrived since the track was added.
+        self.live: Flags = np.zeros(0, np.bool_)
+        self._free: list[int] = []
 
     def add(self, interval_ms: int) -> int:
-        """Adds an empty track. Returns its index."""
-        if self.count == len(self.head):
-            more = max(64, self.count)
-            self.times = np.concatenate((self.times, np.zeros((self.slots, more), np.int64)), axis=1)
-            self.values = np.concatenate((self.values, np.full((self.slots, more), np.nan)), axis=1)
-            self.head = np.concatenate((self.head, np.zeros(more, np.intp)))
-            self.newest = np.concatenate((self.newest, np.zeros(more, np.int64)))
-            self.interval = np.concatenate((self.interval, np.zeros(more, np.int64)))
-            self.ready = np.concatenate((self.ready, np.zeros(more, np.bool_)))
-        index = self.count
-        self.count += 1
-        self.interval[index] = interval_ms or DEFAULT_INTERVAL_MS
+        """Adds an empty track, in the place of a removed one if there is one. Returns its index."""
+        if self._free:
+            index = self._free.pop()
+        else:
+            if self.count == len(self.head):
+                self._grow()
+            index = self.count
+            self.count += 1
+        self.step[index] = self.interval[index] = interval_ms or DEFAULT_INTERVAL_MS
         return index
 
-    def push(self, tracks: Indices, times: Times, values: Values) -> None:
+    def _grow(self) -> None:
+        more = max(64, self.count)
+        self.times = np.concatenate((self.times, np.zeros((self.slots, more), np.int64)), axis=1)
+        self.values = np.concatenate((self.values, np.full((self.slots, more), np.nan)), axis=1)
+        self.head = np.concatenate((self.head, np.zeros(more, np.intp)))
+        for name in ("newest", "step", "interval", "gap", "arrived"):
+            setattr(self, name, np.concatenate((getattr(self, name), np.zeros(more, np.int64))))
+        for name in ("ready", "live"):
+            setattr(self, name, np.concatenate((getattr(self, name), np.zeros(more, np.bool_))))
+
+    def remove(self, track: int) -> None:
+        """Empties a track; another series may take its place."""
+        self.clear(track)
+        self.arrived[track] = 0
+        self.ready[track] = self.live[track] = False
+        self._free.append(track)
+
+    def clear(self, track: int) -> None:
+        """Forgets the samples of a track."""
+        self.times[:, track] = 0
+        self.head[track] = self.newest[track] = self.gap[track] = 0
+
+    def push(self, tracks: Indices, times: Times, values: Values, arrived_ms: int | None) -> None:
         """Adds one sample to each of ``tracks``, which must be distinct. A sample that is older than the newest is
-        ignored, so that a replayed backlog changes no window."""
-        accepted = ~np.isnan(values) & (times > self.newest[tracks])
+        ignored, so that a replayed backlog changes no window. ``arrived_ms``: None if nobody knows."""
+        newest = self.newest[tracks]
+        accepted = ~np.isnan(values) & (times > newest)
+        if arrived_ms is not None:
+            self.arrived[tracks[accepted]] = arrived_ms
+            self.live[tracks[accepted]] = True
         if self.spacing_ms:
-            accepted &= times >= self.newest[tracks] + self.spacing_ms - self.interval[tracks] // 2
+            accepted &= times >= newest + self.spacing_ms - self.interval[tracks] // 2
         if not accepted.all():
             tracks, times, values = tracks[accepted], times[accepted], values[accepted]
         head = self.head[tracks]
         self.times[head, tracks] = times
         self.values[head, tracks] = values
         self.head[tracks] = (head + 1) % self.slots
+        if not self.spacing_ms:
+            # One long gap is an outage; two in a row are a series that is sampled less often than its server.
+            gaps = np.where(self.newest[tracks] > 0, times - self.newest[tracks], 0)
+            self.interval[tracks] = np.clip(np.minimum(gaps, self.gap[tracks]), self.step[tracks], HOUR_MS)
+            self.gap[tracks] = gaps
         self.newest[tracks] = times
 
-    def fill(self, track: int, times: Times, values: Values) -> None:
+    def fill(self, track: int, times: Times, values: Values, now_ms: int) -> None:
         """Puts stored samples before those that have arrived since, and marks the track ready. ``times``: ascending."""
         present = ~np.isnan(values)
         times, values = times[present], values[present]
@@ -75,6 +112,12 @@ class Ring:
         self.times[:count, track], self.values[:count, track] = times, values
         self.head[track] = count % self.slots
         self.newest[track] = times[-1] if count else 0
+        if count > 2 and not self.spacing_ms:
+            typical = int(np.median(np.diff(times)))
+            self.interval[track], self.gap[track] = min(max(self.interval[track], typical), HOUR_MS), typical
+        if count and not self.live[track]:
+            # Silence counts from now at the earliest: Bongsu may have been down before.
+            self.arrived[track] = now_ms
         self.ready[track] = True
 
     def in_order(self, tracks: Indices) -> tuple[Times, Values]:

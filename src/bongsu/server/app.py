@@ -17,6 +17,7 @@ from bongsu.core.addresses import rate_key
 from bongsu.core.clock import Clock, SystemClock
 from bongsu.core.units import parse_duration_ms
 from bongsu.server import errors
+from bongsu.server.alerts.health import AlertsHealth
 from bongsu.server.api import ROUTERS, pages
 from bongsu.server.api.schemas import ErrorBody
 from bongsu.server.auth.wiring import Auth, make_auth
@@ -131,6 +132,7 @@ class Application:
                 vault=vault,
                 started_ms=self._clock.now_ms(),
                 auth=auth,
+                alerts=AlertsHealth(database, self._clock),
                 rate_limiter=rates,
                 refused=self.refused,
             )

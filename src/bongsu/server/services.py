@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from bongsu.core.clock import Clock
+from bongsu.server.alerts.health import AlertsHealth
 from bongsu.server.auth.wiring import Auth
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database
@@ -29,5 +30,6 @@ class Services:
     vault: Vault
     started_ms: int
     auth: Auth
+    alerts: AlertsHealth
     rate_limiter: RateLimiter
     refused: Counter[str]

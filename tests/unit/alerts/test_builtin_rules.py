@@ -7,11 +7,12 @@ from bongsu.alerts.checks import check_rule
 from bongsu.alerts.conditions import CLOCK_SKEW
 from bongsu.alerts.cycle import finite_or_none
 from bongsu.alerts.engine import Policy, advance
-from bongsu.alerts.fleet import Fleet, WatchedServer
+from bongsu.alerts.fleet import Fleet
 from bongsu.alerts.measure import measure
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.rules_file import parse_rules
 from bongsu.alerts.state import Move, Table
+from bongsu.alerts.watched import WatchedServer
 from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Kind, Layout, Series
 from tests.support.repository import REPOSITORY
@@ -60,7 +61,7 @@ def test_agents_send_every_metric() -> None:
 
 
 def test_no_rule_has_warnings() -> None:
-    server = WatchedServer(1, "web-1", {}, 10_000, 0, NOW)
+    server = WatchedServer(1, "web-1", {}, 10_000, NOW)
     for rule in RULES.values():
         assert check_rule(rule, [server], {1: [LAYOUT]}, set()) == []
 
@@ -70,9 +71,9 @@ def minutes_fired(
 ) -> list[float]:
     """The minutes at which the rule fires on a server that is healthy but for ``name=(level, growth per hour)``."""
     fleet = Fleet()
-    fleet.set_servers([WatchedServer(1, "web-1", {}, 60_000, 0, NOW)], {1: [LAYOUT]})
+    fleet.set_servers([WatchedServer(1, "web-1", {}, 60_000, NOW)], {1: [LAYOUT]})
     fleet.set_rules({1: rule})
-    fleet.fill(1, {})
+    fleet.fill(1, {}, NOW)
     policy, table, fired = Policy.of(rule), Table.of(fleet.watches[1].keys, NOW), []
     for minute in range(round(hours * 60)):
         now_ms = NOW + minute * 60_000

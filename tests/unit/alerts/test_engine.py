@@ -14,6 +14,7 @@ KEY = SeriesKey(1, "cpu_usage_ratio")
 OLD = "old"  # a sample with an old time, from a backlog
 DARK = "dark"  # the server is silent, or the window is still being filled
 NONE = math.nan
+LASTS = np.array([35_000])
 
 
 def a_policy(**changes: object) -> Policy:
@@ -29,6 +30,7 @@ def reading(value: object) -> Readings:
         np.array([value != DARK]),
         np.array([90.0]),
         np.array([80.0]),
+        LASTS,
     )
 
 
@@ -88,7 +90,7 @@ def test_an_alert_below_a_threshold() -> None:
     lines = []
     for second, value in every(10, 10, 9.9, 15, 20):
         readings = Readings(
-            np.array([value], float), np.array([True]), np.array([True]), np.array([10.0]), np.array([20.0])
+            np.array([value], float), np.array([True]), np.array([True]), np.array([10.0]), np.array([20.0]), LASTS
         )
         table, transitions = advance(policy, table, readings, NOW + second * 1000)
         lines += [f"{second} {transition.move}" for transition in transitions]

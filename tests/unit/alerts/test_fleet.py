@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from bongsu.alerts.fleet import Fleet, WatchedServer
+from bongsu.alerts.fleet import Fleet
 from bongsu.alerts.measure import measure
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.rules_file import parse_rule
+from bongsu.alerts.watched import WatchedServer
 from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Kind, Layout, Series
 
@@ -23,11 +24,11 @@ def a_rule(condition: dict, **more: object) -> Rule:
 
 def a_fleet(*rules: Rule, count: int = 2, layouts: tuple[Layout, ...] = (LAYOUT,)) -> Fleet:
     fleet = Fleet()
-    servers = [WatchedServer(server_id, f"web-{server_id}", {}, 10_000, 0, NOW) for server_id in range(1, count + 1)]
+    servers = [WatchedServer(server_id, f"web-{server_id}", {}, 10_000, NOW) for server_id in range(1, count + 1)]
     fleet.set_servers(servers, {server.id: list(layouts) for server in servers})
     fleet.set_rules(dict(enumerate(rules)))
     for server_id in list(fleet.unfilled()):
-        fleet.fill(server_id, {})
+        fleet.fill(server_id, {}, NOW)
     return fleet
 
 
@@ -127,11 +128,11 @@ def test_clock_skew_is_the_time_of_frames_minus_their_arrival() -> None:
 
 def test_windows_are_not_evaluated_before_they_are_filled() -> None:
     fleet = Fleet()
-    fleet.set_servers([WatchedServer(1, "a", {}, 10_000, 0, NOW)], {1: [LAYOUT]})
+    fleet.set_servers([WatchedServer(1, "a", {}, 10_000, NOW)], {1: [LAYOUT]})
     fleet.set_rules({0: a_rule({"type": "threshold", "metric": "cpu_usage_ratio", "value": 1})})
     assert fleet.unfilled() == {1: {CPU}}
     assert not measure(fleet, 0, NOW).known.any()
-    fleet.fill(1, {(CPU, 0): (np.array([NOW - 20_000, NOW - 10_000]), np.array([0.2, 0.6]))})
+    fleet.fill(1, {(CPU, 0): (np.array([NOW - 20_000, NOW - 10_000]), np.array([0.2, 0.6]))}, NOW)
     assert fleet.unfilled() == {}
     assert measure(fleet, 0, NOW).values == pytest.approx([0.4])
     assert fleet.spans_ms(1) == {0: 64 * 10_000}

@@ -16,7 +16,7 @@ def a_ring(samples: list[tuple[int, float]], slots: int = 16, spacing_ms: int = 
     ring = Ring(slots, spacing_ms)
     track = np.array([ring.add(10_000)])
     for second, value in samples:
-        ring.push(track, np.array([START + second * 1000]), np.array([float(value)]))
+        ring.push(track, np.array([START + second * 1000]), np.array([float(value)]), START)
     return ring
 
 
@@ -57,7 +57,7 @@ def test_rate_needs_two_samples() -> None:
 def test_late_and_missing_samples_are_ignored() -> None:
     ring = a_ring(FIVE)
     for second, value in ((20, 100.0), (40, 100.0), (50, float("nan"))):
-        ring.push(np.array([0]), np.array([START + second * 1000]), np.array([value]))
+        ring.push(np.array([0]), np.array([START + second * 1000]), np.array([value]), START)
     assert reduced(ring, Function.MAX, 60, 50) == 5.0
     assert ring.newest[0] == START + 40_000
 
@@ -65,19 +65,19 @@ def test_late_and_missing_samples_are_ignored() -> None:
 def test_stored_samples_are_put_before_newer_ones() -> None:
     ring = a_ring([(40, 4.0), (50, 6.0)])
     times = np.array([START + 1000 * second for second in (0, 10, 20, 30, 40)])
-    ring.fill(0, times, np.array([3.0, 5.0, float("nan"), 2.0, 99.0]))
+    ring.fill(0, times, np.array([3.0, 5.0, float("nan"), 2.0, 99.0]), START)
     assert ring.ready[0]
     assert reduced(ring, Function.SUM, 1000, 50) == 3 + 5 + 2 + 4 + 6
-    ring.push(np.array([0]), np.array([START + 60_000]), np.array([1.0]))
+    ring.push(np.array([0]), np.array([START + 60_000]), np.array([1.0]), START)
     assert reduced(ring, Function.LAST, 1000, 60) == 1.0
 
 
 def test_a_ring_keeps_the_newest_samples_of_the_history() -> None:
     ring = a_ring([], slots=8)
     times = START + 1000 * np.arange(100)
-    ring.fill(0, times, np.arange(100.0))
+    ring.fill(0, times, np.arange(100.0), START)
     assert reduced(ring, Function.MIN, 1000, 99) == 92.0
-    ring.push(np.array([0]), np.array([START + 100_000]), np.array([1.0]))
+    ring.push(np.array([0]), np.array([START + 100_000]), np.array([1.0]), START)
     assert reduced(ring, Function.SUM, 1000, 100) == sum(range(93, 100)) + 1
 
 

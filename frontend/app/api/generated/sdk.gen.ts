@@ -696,9 +696,11 @@ export const createChannel = <ThrowOnError extends boolean = false>(options: Opt
 /**
  * Delete a channel
  *
- * Notifications that are waiting for the channel are dropped.
+ * Drops the notifications that are waiting for the channel. Warns if rules still name it, or if no default channel
+ * is left.
  */
 export const deleteChannel = <ThrowOnError extends boolean = false>(options: Options<DeleteChannelData, ThrowOnError>): RequestResult<DeleteChannelResponses, DeleteChannelErrors, ThrowOnError> => (options.client ?? client).delete<DeleteChannelResponses, DeleteChannelErrors, ThrowOnError>({
+    responseType: 'json',
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/alerts/channels/{id}',
     ...options
@@ -770,9 +772,9 @@ export const sendAlertNotificationAgain = <ThrowOnError extends boolean = false>
 });
 
 /**
- * Show the page to acknowledge an alert
+ * Show the page to acknowledge the alerts of a message
  *
- * Changes nothing, because mail scanners follow links. The page has a button that acknowledges the alert.
+ * Changes nothing, because mail scanners follow links. The page has a button that acknowledges the alerts.
  */
 export const showAcknowledge = <ThrowOnError extends boolean = false>(options: Options<ShowAcknowledgeData, ThrowOnError>): RequestResult<ShowAcknowledgeResponses, ShowAcknowledgeErrors, ThrowOnError> => (options.client ?? client).get<ShowAcknowledgeResponses, ShowAcknowledgeErrors, ThrowOnError>({
     responseType: 'text',
@@ -781,9 +783,9 @@ export const showAcknowledge = <ThrowOnError extends boolean = false>(options: O
 });
 
 /**
- * Acknowledge an alert by its link
+ * Acknowledge the alerts of a message by its link
  *
- * Called by the button of the page. Ends repeats and escalation of the alert.
+ * Called by the button of the page. Ends repeats and escalation of all alerts of the message that still fire.
  */
 export const acknowledgeByLink = <ThrowOnError extends boolean = false>(options: Options<AcknowledgeByLinkData, ThrowOnError>): RequestResult<AcknowledgeByLinkResponses, AcknowledgeByLinkErrors, ThrowOnError> => (options.client ?? client).post<AcknowledgeByLinkResponses, AcknowledgeByLinkErrors, ThrowOnError>({
     responseType: 'text',

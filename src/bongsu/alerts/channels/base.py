@@ -71,7 +71,7 @@ class Channel(ABC):
 
     @abstractmethod
     async def send(self, message: Message) -> str:
-        """Sends the message. Returns what the service answered, in a few words.
+        """Sends the message to all but ``message.delivered``. Returns what the service answered, in a few words.
 
         Raises:
             ChannelError: the service did not accept the message.

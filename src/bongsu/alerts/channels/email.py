@@ -107,7 +107,7 @@ def compose(message: Message, config: EmailConfig) -> EmailMessage:
 
 
 class EmailChannel(Channel):
-    """Sends one mail to all addresses."""
+    """Sends one mail to all addresses; a retry leaves out those that have it."""
 
     type = "email"
     wants_chart = True
@@ -116,6 +116,7 @@ class EmailChannel(Channel):
     async def send(self, message: Message) -> str:
         config: EmailConfig = self._config
         mail = compose(message, config)
+        waiting = [address for address in map(_bare, config.to) if address not in message.delivered]
         context = ssl.create_default_context()
         if not config.verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -124,6 +125,7 @@ class EmailChannel(Channel):
                 connection = await self._addresses.connect(config.host, config.port)
             refused, answer = await aiosmtplib.send(
                 mail,
+                recipients=waiting,
                 hostname=config.host,  # what TLS checks
                 sock=connection,
                 username=config.username or None,
@@ -148,7 +150,16 @@ class EmailChannel(Channel):
             ) from None
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise ChannelError(_reason(error), retryable=True) from None
-        return clean(answer + "".join(f"; not {address}: {reply}" for address, reply in refused.items()))
+        message.delivered += [address for address in waiting if address not in refused]
+        text = clean(answer + "".join(f"; not {address}: {reply}" for address, reply in refused.items()))
+        if any(reply.code < _PERMANENT for reply in refused.values()):
+            # Retried for these only, for example because of greylisting.
+            raise ChannelError(text, retryable=True)
+        return text
+
+
+def _bare(address: str) -> str:
+    return email.utils.parseaddr(address)[1]
 
 
 def _reason(error: Exception) -> str:

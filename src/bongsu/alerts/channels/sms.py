@@ -91,7 +91,7 @@ def error_code(text: str) -> str:
 
 
 class SmsChannel(Channel):
-    """Sends one SMS to each number."""
+    """Sends one SMS to each number; a retry leaves out the numbers that have it."""
 
     type = "sms"
     Config = SmsConfig
@@ -102,20 +102,29 @@ class SmsChannel(Channel):
         body = shorten(f"{message.title} {message.summary}", message.acknowledge_url or message.url, config.parts)
         url = f"{config.api_url.rstrip('/')}/2010-04-01/Accounts/{config.account_sid}/Messages.json"
         key = "MessagingServiceSid" if config.sender.startswith("MG") and len(config.sender) == 34 else "From"
-        answers, failures = [], []
-        for index, phone_number in enumerate(config.to):
+        answers: list[str] = []
+        failures: list[ChannelError] = []
+        waiting = [phone_number for phone_number in config.to if phone_number not in message.delivered]
+        for index, phone_number in enumerate(waiting):
             if index:
                 await asyncio.sleep(self.pause_seconds)
             form = {"To": phone_number, key: config.sender, "Body": body}
             auth = (config.account_sid, config.auth_token.get_secret_value())
             try:
                 answer = await post(self._http, url, vendor="The SMS service", explain=error_code, data=form, auth=auth)
-                answers.append(f"{phone_number}: {answer.status} {receipt(answer.text)}".rstrip())
             except ChannelError as error:
-                # The other numbers still get theirs. Retried only if all fail, or some would get it twice.
                 failures.append(error)
                 answers.append(f"{phone_number}: {error.message}")
-        if len(failures) == len(config.to):
-            failure = next((error for error in failures if error.retryable), failures[0])
-            raise ChannelError(clean("; ".join(answers)), retryable=failure.retryable, retry_after=failure.retry_after)
-        return clean("; ".join(answers))
+                if error.retry_after is not None:
+                    break  # The others would be refused as well.
+            else:
+                message.delivered.append(phone_number)
+                answers.append(f"{phone_number}: {answer.status} {receipt(answer.text)}".rstrip())
+        text = clean("; ".join(answers))
+        retryable = next((error for error in failures if error.retryable), None)
+        # Retried for the numbers that may still get it; a number that never will is only mentioned.
+        if retryable is not None:
+            raise ChannelError(text, retryable=True, retry_after=retryable.retry_after)
+        if failures and not message.delivered:
+            raise ChannelError(text, retryable=False)
+        return text

@@ -59,7 +59,8 @@ class WebhookChannel(Channel):
 
     async def send(self, message: Message) -> str:
         body = json.dumps(payload(message), ensure_ascii=False).encode()
-        timestamp = str(message.time_ms // 1000)
+        # Of this attempt: a receiver refuses stamps that are more than a few minutes old.
+        timestamp = str(message.sent_ms // 1000)
         headers = {"Content-Type": "application/json", "X-Bongsu-Timestamp": timestamp, "User-Agent": "Bongsu"}
         secret = self._config.secret.get_secret_value()
         if secret:

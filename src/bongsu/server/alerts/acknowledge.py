@@ -1,8 +1,8 @@
-"""The acknowledge link of a message. Its token holds the alert, an expiry time and a signature.
+"""The acknowledge link of a message. Its token holds the notification, an expiry time and a signature.
 
 The link opens a page with a button; only the button acknowledges, so a mail scanner that follows links does nothing.
-Whoever has the link can acknowledge this alert, and nothing else, without an account: on a phone, at three in the
-morning.
+Whoever has the link can acknowledge the alerts of this message, and nothing else, without an account: on a phone, at
+three in the morning.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from bongsu.core.errors import InvalidInput
 from bongsu.core.units import DAY_MS
 from bongsu.server.vault import Vault
 
-PURPOSE = "acknowledge"
+PURPOSE = "acknowledge-message"
 VALID_MS = 7 * DAY_MS
 
 
@@ -20,14 +20,14 @@ def _signature(vault: Vault, text: str) -> str:
     return hmac.new(vault.key(PURPOSE), text.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def make_token(vault: Vault, alert_id: int, now_ms: int) -> str:
-    """``<alert id>.<expiry in Unix ms>.<signature>``."""
-    text = f"{alert_id}.{now_ms + VALID_MS}"
+def make_token(vault: Vault, notification_id: int, now_ms: int) -> str:
+    """``<notification id>.<expiry in Unix ms>.<signature>``."""
+    text = f"{notification_id}.{now_ms + VALID_MS}"
     return f"{text}.{_signature(vault, text)}"
 
 
 def read_token(vault: Vault, token: str, now_ms: int) -> int:
-    """The id of the alert.
+    """The id of the notification.
 
     Raises:
         InvalidInput: the signature is wrong, or the link has expired.
@@ -35,14 +35,14 @@ def read_token(vault: Vault, token: str, now_ms: int) -> int:
     text, _, signature = token.rpartition(".")
     if not hmac.compare_digest(signature.encode(), _signature(vault, text).encode()):
         raise InvalidInput("This link is not valid.", code="invalid_link", field="token")
-    alert_id, _, until_ms = text.partition(".")
+    notification_id, _, until_ms = text.partition(".")
     if int(until_ms) < now_ms:
         raise InvalidInput("This link has expired: it is older than a week.", code="expired_link", field="token")
-    return int(alert_id)
+    return int(notification_id)
 
 
-def acknowledge_url(vault: Vault, public_url: str, alert_id: int, now_ms: int) -> str:
+def acknowledge_url(vault: Vault, public_url: str, notification_id: int, now_ms: int) -> str:
     """The link; empty if ``public_url`` is not set."""
     if not public_url:
         return ""
-    return f"{public_url.rstrip('/')}/api/alerts/acknowledge?token={make_token(vault, alert_id, now_ms)}"
+    return f"{public_url.rstrip('/')}/api/alerts/acknowledge?token={make_token(vault, notification_id, now_ms)}"

@@ -25,13 +25,8 @@ from bongsu.server.alerts.acknowledge import acknowledge_url
 from bongsu.server.alerts.channels import open_channel, settings_of
 from bongsu.server.alerts.explain import Explainer
 from bongsu.server.alerts.queries.channels import StoredChannel, find_channel
-from bongsu.server.alerts.queries.notifications import (
-    StoredNotification,
-    load_notified_alerts,
-    record_attempt,
-    take_next,
-    waiting_channels,
-)
+from bongsu.server.alerts.queries.notifications import StoredNotification, load_notified_alerts
+from bongsu.server.alerts.queries.queue import hold_channel, record_attempt, take_next, waiting_channels
 from bongsu.server.alerts.queries.rules import find_rule
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database
@@ -73,8 +68,9 @@ class Delivery:
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     async def start_due(self) -> None:
-        """Starts a task for each channel that has notifications waiting and no running task."""
-        for channel_id in await self._database.read(waiting_channels):
+        """Starts a task for each channel that has notifications to send and no running task."""
+        now_ms = self._clock.now_ms()
+        for channel_id in await self._database.read(lambda connection: waiting_channels(connection, now_ms)):
             task = self._tasks.get(channel_id)
             if task is None or task.done():
                 self._tasks[channel_id] = asyncio.create_task(self._guarded(channel_id), name=f"channel-{channel_id}")
@@ -117,6 +113,7 @@ class Delivery:
     async def _deliver(self, notification: StoredNotification) -> float:
         """Sends a notification and records the outcome. Returns the pause in seconds that the channel needs."""
         pause = 0.0
+        message: Message | None = None
         try:
             stored = await self._database.read(lambda connection: find_channel(connection, notification.channel_id))
             channel = open_channel(stored, self._vault, self._http, self._addresses)
@@ -125,28 +122,25 @@ class Delivery:
                 message = await self._message(notification, stored)
                 answer = await channel.send(message)
         except TimeoutError:
-            await self._failed(
-                notification, ChannelError(f"Sending took longer than {WHOLE_SECONDS:g} s.", retryable=True)
-            )
-        except ChannelError as error:
-            await self._failed(notification, error)
-        except NotFound as error:
-            await self._failed(notification, ChannelError(error.message, retryable=False))
-        except BongsuError as error:
-            await self._failed(
-                notification, ChannelError(f"The channel cannot be used: {error.message}", retryable=False)
-            )
-        except Exception as error:
+            error = ChannelError(f"Sending took longer than {WHOLE_SECONDS:g} s.", retryable=True)
+        except ChannelError as channel_error:
+            error = channel_error
+        except NotFound as not_found:
+            error = ChannelError(not_found.message, retryable=False)
+        except BongsuError as problem:
+            error = ChannelError(f"The channel cannot be used: {problem.message}", retryable=False)
+        except Exception as bug:
             # A bug in a channel must not stop others nor lose the notification. Its text may contain a secret.
-            logger.error("notification %d: %s", notification.id, type(error).__name__)
-            await self._failed(notification, ChannelError(f"Sending failed: {type(error).__name__}.", retryable=True))
+            logger.error("notification %d: %s", notification.id, type(bug).__name__)
+            error = ChannelError(f"Sending failed: {type(bug).__name__}.", retryable=True)
         else:
             now_ms = self._clock.now_ms()
             notification.state, notification.sent_ms = "sent", now_ms
-            outcome = "sent, possibly a repeat" if notification.repeated else "sent"
-            await self._database.write(
-                lambda connection: record_attempt(connection, notification, now_ms, outcome, answer)
-            )
+            await self._record(notification, "sent, possibly a repeat" if notification.repeated else "sent", answer)
+            return pause
+        if message is not None:
+            notification.delivered = message.delivered
+        await self._failed(notification, error)
         return pause
 
     async def _failed(self, notification: StoredNotification, error: ChannelError) -> None:
@@ -163,14 +157,28 @@ class Delivery:
             logger.warning(
                 "gave up on notification %d to %s: %s", notification.id, notification.channel_name, error.message
             )
-        await self._database.write(lambda connection: record_attempt(connection, notification, now_ms, outcome, detail))
+        held_until_ms = now_ms + round(error.retry_after.total_seconds() * 1000) if error.retry_after else 0
+        await self._record(notification, outcome, detail, held_until_ms)
+
+    async def _record(
+        self, notification: StoredNotification, outcome: str, detail: str, held_until_ms: int = 0
+    ) -> None:
+        """``held_until_ms``: the service wants nothing before this time, so the channel's other messages wait too."""
+        now_ms = self._clock.now_ms()
+
+        def record(connection: Connection) -> None:
+            record_attempt(connection, notification, self._owner, now_ms, outcome, detail)
+            if held_until_ms:
+                hold_channel(connection, notification.channel_id, held_until_ms)
+
+        await self._database.write(record)
 
     async def _message(self, notification: StoredNotification, stored: StoredChannel) -> Message:
         def read(connection: Connection) -> tuple[list[Alert], Rule]:
             alerts = sorted(load_notified_alerts(connection, notification.id), key=urgency)
             if not alerts:
                 raise NotFound("Its alerts have been deleted.")
-            return alerts, find_rule(connection, alerts[0].rule_id).rule
+            return alerts, find_rule(connection, alerts[0].rule_id, deleted=True).rule
 
         settings = settings_of(stored)
         now_ms = self._clock.now_ms()
@@ -178,7 +186,7 @@ class Delivery:
         explanation = await self._explainer.explain(
             alerts[0], rule, settings.timezone, now_ms, chart=CHANNELS[stored.type].wants_chart
         )
-        return build(
+        message = build(
             alerts,
             rule,
             explanation,
@@ -188,6 +196,9 @@ class Delivery:
             zone=settings.timezone,
             now_ms=notification.created_ms,
             public_url=self._settings.public_url,
-            acknowledge_url=acknowledge_url(self._vault, self._settings.public_url, alerts[0].id, now_ms),
+            acknowledge_url=acknowledge_url(self._vault, self._settings.public_url, notification.id, now_ms),
             repeated=notification.repeated,
+            sent_ms=now_ms,
         )
+        message.delivered = list(notification.delivered)
+        return message

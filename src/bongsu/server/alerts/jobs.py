@@ -21,7 +21,7 @@ from bongsu.server.alerts.delivery import Delivery
 from bongsu.server.alerts.heartbeat import Heartbeat
 from bongsu.server.alerts.queries.alerts import delete_alerts_before
 from bongsu.server.alerts.queries.notifications import delete_notifications_before
-from bongsu.server.alerts.queries.rules import import_rules
+from bongsu.server.alerts.queries.rules import forget_deleted_rules, import_rules
 from bongsu.server.alerts.source import DatabaseSource
 from bongsu.server.alerts.store import DatabaseStore
 from bongsu.server.config import Settings
@@ -46,7 +46,11 @@ class AlertEvaluation(Job):
         self.every_seconds = parse_duration_ms(settings.alert_interval) / 1000
         lease_ms = max(LEASE_MS, round(2_000 * self.every_seconds))
         self.shares = Shares("alerts", database, clock, lease_ms=lease_ms)
-        self.cycle = Cycle(DatabaseStore(database, self.shares), DatabaseSource(database, settings.limits))
+        self.cycle = Cycle(
+            DatabaseStore(database, self.shares),
+            DatabaseSource(database, settings.limits),
+            round(1_000 * self.every_seconds),
+        )
         self._imported = False
         self._heartbeat = Heartbeat(settings, clock)
 
@@ -123,3 +127,4 @@ class AlertRetention(Job):
                 if count < ROWS_PER_TRANSACTION:
                     break
                 await asyncio.sleep(0.01)
+        await self.database.write(forget_deleted_rules)

@@ -9,10 +9,11 @@ from bongsu.alerts.conditions import CLOCK_SKEW, Change, Forecast, NoData, Serve
 from bongsu.alerts.cycle import finite_or_none
 from bongsu.alerts.engine import Policy, advance
 from bongsu.alerts.fields import ms
-from bongsu.alerts.fleet import FORECAST_POINTS, SLACK_MS
 from bongsu.alerts.measure import change_from, seconds_left, thresholds_of
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import Move, Readings, SeriesKey, Table
+from bongsu.alerts.watched import SLACK_MS
+from bongsu.alerts.watches import FORECAST_POINTS
 from bongsu.alerts.windows import rolling
 from bongsu.arrays import Times, Values
 from bongsu.core.buckets import nice_step
@@ -165,7 +166,7 @@ def _find_firings(
         fresh = end - newest[index] <= slack
         if isinstance(rule.condition, ServerDown | NoData):
             fresh = newest[index] > 0
-        readings = Readings(values[index], fresh, np.ones(len(keys), np.bool_), thresholds, recoveries)
+        readings = Readings(values[index], fresh, np.ones(len(keys), np.bool_), thresholds, recoveries, slack)
         table, transitions = advance(policy, table, readings, end)
         for transition in transitions:
             key = transition.key

@@ -1,17 +1,25 @@
 """Reads servers and samples for the evaluation: ``alerts.ports.Source`` on the database.
 
 One statement reads the new frames by ranges of the key, one range for each layout that was used recently. If a server
-sent nothing in those, the same cycle looks into its other layouts. Late frames are before the ranges and are not read.
+sent nothing in those, the same cycle looks into its other layouts. Late frames are before the ranges and are not read,
+unless a server sends nothing else: then its clock was set back (``_look_back``).
 """
 
+import logging
 import time
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from bongsu.alerts.fleet import Fleet, WatchedServer
+from bongsu.alerts.fleet import Fleet
+from bongsu.alerts.ports import Report
+from bongsu.alerts.state import SeriesKey
+from bongsu.alerts.watched import WatchedServer
 from bongsu.arrays import Times, Values
 from bongsu.core.errors import BongsuError
+from bongsu.core.samples import Frame
 from bongsu.core.series import Layout, Series
 from bongsu.core.units import DAY_MS, MINUTE_MS
 from bongsu.server.config import Limits
@@ -19,12 +27,14 @@ from bongsu.server.database.database import Database
 from bongsu.server.database.leases import shard_of
 from bongsu.server.fleet.registry import Registry
 from bongsu.server.fleet.selection import Selection
-from bongsu.server.fleet.servers import load_servers
+from bongsu.server.fleet.servers import ServerRecord, load_servers
 from bongsu.server.history import HistoryQuery, HistoryReader
 from bongsu.server.history.aggregation import Aggregation
 from bongsu.server.storage.archive import newest_times
-from bongsu.server.storage.frames import frames_after
-from bongsu.server.storage.layouts import LayoutKey, layout_keys, load_layouts
+from bongsu.server.storage.frames import frame_times, frames_after
+from bongsu.server.storage.layouts import LayoutKey, layout_keys, load_some_layouts
+
+logger = logging.getLogger(__name__)
 
 # Changes of names, tags and intervals take effect within this time.
 REFRESH_MS = MINUTE_MS
@@ -32,8 +42,26 @@ REFRESH_MS = MINUTE_MS
 ACTIVE_MS = 900_000
 # After a start each cycle fills windows for this long; 1,000 servers take two or three cycles.
 FILL_SECONDS = 4.0
-# After a start, the series of layouts without a frame for a day are not watched.
+# The series of layouts without a frame for a day are not watched, unless they have an alert.
 DORMANT_MS = DAY_MS
+# Of each server, the layouts that were used last: one that makes new layouts all the time must not slow down the rest.
+MOST_LAYOUTS = 64
+# Older layouts that are searched for a series with an alert.
+MOST_SEARCHED = 256
+# Servers that are looked at in one cycle because they are late. Each has at most some 700 frames that are not sealed.
+MOST_LOOKED_AT = 100
+
+
+@dataclass(slots=True)
+class Cursor:
+    """How far a layout has been read. ``seen_ms``: when it last had a frame. ``known``: times after it that have been
+    read, from before the clock was set back. ``first``: not read since the worker took over its server, so what is
+    there may have been stored long ago."""
+
+    after_ms: int
+    seen_ms: int
+    first: bool
+    known: set[int] = field(default_factory=set)
 
 
 class DatabaseSource:
@@ -42,91 +70,157 @@ class DatabaseSource:
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
         self._limits = limits
-        self._registry = Registry()
-        self._layouts: dict[int, list[Layout]] = {}
-        self._newest: dict[LayoutKey, int] = {}
-        self._seen: dict[LayoutKey, int] = {}
+        self._cursors: dict[LayoutKey, Cursor] = {}
+        # The content of the layouts in use.
+        self._layouts: dict[LayoutKey, Layout] = {}
+        # Why layouts in use cannot be read.
+        self._broken: dict[LayoutKey, str] = {}
+        self._texts: dict[int, frozenset[str]] = {}
+        # Series with an alert that no stored layout has any more.
+        self._lost: set[SeriesKey] = set()
+        self._servers: frozenset[int] = frozenset()
         self._shards: frozenset[int] = frozenset()
-        self._started_ms: int | None = None
-        self._refreshed_ms = 0
+        self._refreshed_ms: int | None = None
+        # Of late servers: the times of their unsealed frames at the last look.
+        self._looked_at: dict[LayoutKey, set[int]] = {}
+        self._registry = Registry()
 
-    async def refresh(self, fleet: Fleet, shards: Collection[int], now_ms: int) -> bool:
-        if self._started_ms is None:
-            self._started_ms = now_ms
+    async def refresh(
+        self, fleet: Fleet, shards: Collection[int], now_ms: int, open_keys: Collection[SeriesKey], report: Report
+    ) -> None:
         keys = {key for key in await self._database.read(layout_keys) if shard_of(key[0]) in shards}
-        unchanged = frozenset(shards) == self._shards and keys == self._newest.keys()
-        if unchanged and now_ms - self._refreshed_ms < REFRESH_MS:
-            return False
+        unchanged = frozenset(shards) == self._shards and keys == self._cursors.keys()
+        if unchanged and self._refreshed_ms is not None and 0 <= now_ms - self._refreshed_ms < REFRESH_MS:
+            self._report_broken(report)
+            return
         records = [record for record in await self._database.read(load_servers) if shard_of(record.id) in shards]
-        if not unchanged:
-            await self._read_layouts(keys, now_ms)
-        registry = Registry()
+        new_keys = sorted(keys - self._cursors.keys())
+        newest = await self._database.read(lambda connection: newest_times(connection, new_keys))
+        cursors = {key: cursor for key, cursor in self._cursors.items() if key in keys}
+        for key in new_keys:
+            # All frames of a new layout are new, but old frames fire nothing, so the last minutes are enough.
+            after_ms = max(newest.get(key, 0) - 1, now_ms - ACTIVE_MS)
+            # A layout without frames has just been added.
+            cursors[key] = Cursor(after_ms, newest.get(key, now_ms), key[0] not in self._servers)
+        layouts = await self._contents(_in_use(cursors, now_ms), cursors, open_keys)
+        self._report_broken(report)
+        by_server: dict[int, list[Layout]] = defaultdict(list)
+        for (server_id, _), layout in layouts.items():
+            by_server[server_id].append(layout)
+        fleet.set_servers([_watched(record, now_ms) for record in records], by_server)
+        self._registry = Registry()
         for record in records:
-            state = registry.add(record)
-            for layout in self._layouts.get(record.id, ()):
+            state = self._registry.add(record)
+            for layout in by_server[record.id]:
                 state.add_layout(layout)
-        before = {server.id: (server.name, server.tags, server.interval_ms) for server in fleet.servers.values()}
-        after = {record.id: (record.agent.name, record.tags, record.agent.interval_ms) for record in records}
-        self._registry, self._shards, self._refreshed_ms = registry, frozenset(shards), now_ms
-        if unchanged and before == after:
-            return False
-        newest: dict[int, int] = {}
-        for (server_id, _), time_ms in self._newest.items():
-            newest[server_id] = max(newest.get(server_id, 0), time_ms)
-        # Silence counts from the worker's start at the earliest: the API server may have been down before.
-        servers = [
-            WatchedServer(
-                record.id,
-                record.agent.name,
-                record.tags,
-                record.agent.interval_ms,
-                newest.get(record.id, 0),
-                self._started_ms,
+        self._cursors, self._layouts = cursors, layouts
+        self._servers = frozenset(record.id for record in records)
+        self._shards, self._refreshed_ms = frozenset(shards), now_ms
+
+    async def _contents(
+        self, in_use: set[LayoutKey], cursors: Mapping[LayoutKey, Cursor], open_keys: Collection[SeriesKey]
+    ) -> dict[LayoutKey, Layout]:
+        """The layouts in use, and those of series that have an alert: it ends when there is evidence, not when its
+        layout has been unused for long."""
+        missing = sorted(in_use - self._layouts.keys())
+        loaded, broken = await self._database.read(lambda connection: load_some_layouts(connection, missing))
+        self._broken = broken
+        known = {key: layout for key, layout in (self._layouts | loaded).items() if key in cursors}
+        contents = {key: layout for key, layout in known.items() if key in in_use}
+        sought = {key for key in open_keys if key.series} - self._lost
+        servers = {key.server_id for key in sought}
+        for (server_id, _), layout in contents.items():
+            if server_id in servers:
+                sought -= {SeriesKey(server_id, series) for series in self._texts_of(layout)}
+        if sought:
+            servers = {key.server_id for key in sought}
+            older = sorted(
+                (key for key in cursors if key[0] in servers and key not in known),
+                key=lambda key: -cursors[key].seen_ms,
             )
-            for record in records
-        ]
-        layouts_in_use = {
-            record.id: [
-                layout
-                for layout in self._layouts.get(record.id, ())
-                if self._seen.get((record.id, layout.id), 0) > now_ms - DORMANT_MS
-            ]
-            for record in records
-        }
-        fleet.set_servers(servers, layouts_in_use)
-        return True
+            loaded, _ = await self._database.read(
+                lambda connection: load_some_layouts(connection, older[:MOST_SEARCHED])
+            )
+            for key, layout in (known | loaded).items():
+                if here := sought & {SeriesKey(key[0], series) for series in self._texts_of(layout)}:
+                    contents[key] = layout
+                    sought -= here
+            # Not searched for again: retention has deleted their layouts.
+            self._lost |= sought
+        self._texts = {id(layout): self._texts[id(layout)] for layout in contents.values() if id(layout) in self._texts}
+        return contents
 
-    async def _read_layouts(self, keys: set[LayoutKey], now_ms: int) -> None:
-        all_layouts = await self._database.read(load_layouts)
-        server_ids = {server_id for server_id, _ in keys}
-        self._layouts = {server_id: layouts for server_id, layouts in all_layouts.items() if server_id in server_ids}
-        new_keys = keys - self._newest.keys()
-        stored_newest = await self._database.read(lambda connection: newest_times(connection, sorted(new_keys)))
-        kept = {key: time_ms for key, time_ms in self._newest.items() if key in keys}
-        # All frames of a new layout are new, but old frames fire nothing, so the last minutes are enough.
-        self._newest = kept | {key: max(stored_newest.get(key, 0) - 1, now_ms - ACTIVE_MS) for key in new_keys}
-        # A layout without frames has just been added.
-        self._seen = {key: self._seen.get(key, stored_newest.get(key, now_ms)) for key in keys}
+    def _texts_of(self, layout: Layout) -> frozenset[str]:
+        """The series of a layout as text. Equal layouts share one object, which is kept while it is in use."""
+        texts = self._texts.get(id(layout))
+        if texts is None:
+            texts = self._texts[id(layout)] = frozenset(map(str, layout.series))
+        return texts
 
-    async def take_new(self, fleet: Fleet, now_ms: int) -> int:
-        active = {key: time for key, time in self._newest.items() if self._seen.get(key, 0) > now_ms - ACTIVE_MS}
-        frames = await self._database.read(lambda connection: frames_after(connection, active))
+    def _report_broken(self, report: Report) -> None:
+        for (server_id, layout_id), why in self._broken.items():
+            report.skipped["server", server_id] = f"its layout {layout_id} cannot be read: {why}"
+
+    async def take_new(self, fleet: Fleet, now_ms: int) -> None:
+        active = {key: cursor for key, cursor in self._cursors.items() if cursor.seen_ms > now_ms - ACTIVE_MS}
+        frames = await self._after(active)
         heard = {server_id for server_id, _ in frames}
-        others = {key: time for key, time in self._newest.items() if key not in active and key[0] not in heard}
-        if others:
-            frames += await self._database.read(lambda connection: frames_after(connection, others))
+        others = {key: cursor for key, cursor in self._cursors.items() if key not in active and key[0] not in heard}
+        frames += await self._after(others)
+        frames += await self._look_back(fleet, {server_id for server_id, _ in frames}, now_ms)
+        stored: list[tuple[int, Frame]] = []
+        new: list[tuple[int, Frame]] = []
         for server_id, frame in frames:
-            key = (server_id, frame.layout_id)
-            self._newest[key] = max(self._newest[key], frame.time_ms)
-            self._seen[key] = now_ms
-        fleet.add_frames(frames, now_ms)
-        return len(frames)
+            (stored if self._cursors[server_id, frame.layout_id].first else new).append((server_id, frame))
+        for cursor in (*active.values(), *others.values()):
+            cursor.first = False
+        for server_id, frame in frames:
+            cursor = self._cursors[server_id, frame.layout_id]
+            cursor.after_ms, cursor.seen_ms = max(cursor.after_ms, frame.time_ms), now_ms
+            cursor.known = {time_ms for time_ms in cursor.known if time_ms > cursor.after_ms} if cursor.known else set()
+        fleet.add_frames(stored, now_ms, arrived=False)
+        fleet.add_frames(new, now_ms)
 
-    async def fill(self, fleet: Fleet, now_ms: int) -> None:
-        waiting = fleet.unfilled()
+    async def _after(self, cursors: Mapping[LayoutKey, Cursor]) -> list[tuple[int, Frame]]:
+        after = {key: cursor.after_ms for key, cursor in cursors.items()}
+        frames = await self._database.read(lambda connection: frames_after(connection, after))
+        return [
+            (server_id, frame)
+            for server_id, frame in frames
+            if frame.time_ms not in cursors[server_id, frame.layout_id].known
+        ]
+
+    async def _look_back(self, fleet: Fleet, heard: Collection[int], now_ms: int) -> list[tuple[int, Frame]]:
+        """Frames that arrived with earlier times than those before. Only a second look tells which they are."""
+        late = {
+            server.id
+            for server in fleet.servers.values()
+            if server.id not in heard and now_ms - server.alive_ms > server.late_ms
+        }
+        self._looked_at = {key: times for key, times in self._looked_at.items() if key[0] in late}
+        # A look at a server that was looked at before comes first, since it tells something.
+        looked = {key[0] for key in self._looked_at}
+        chosen = set(sorted(late, key=lambda server_id: (server_id not in looked, server_id))[:MOST_LOOKED_AT])
+        keys = [key for key in self._cursors if key[0] in chosen]
+        found: dict[LayoutKey, Cursor] = {}
+        times_by_key = await self._database.read(lambda connection: frame_times(connection, keys))
+        for key in keys:
+            times = times_by_key.get(key, set())
+            before = self._looked_at.get(key)
+            self._looked_at[key] = times
+            if before is not None and (arrived := times - before):
+                cursor = found[key] = self._cursors[key]
+                cursor.after_ms = min(arrived) - 1
+                cursor.known = {time_ms for time_ms in before if time_ms > cursor.after_ms}
+        for server_id in {server_id for server_id, _ in found}:
+            logger.warning("the clock of %s was set back", fleet.servers[server_id].name)
+            fleet.clock_set_back(server_id)
+        return await self._after(found)
+
+    async def fill(self, fleet: Fleet, now_ms: int, report: Report) -> None:
         reader = HistoryReader(self._database, self._limits)
         began = time.monotonic()
-        for server_id, series in waiting.items():
+        for server_id, series in fleet.unfilled().items():
             if time.monotonic() - began > FILL_SECONDS:
                 return
             stored: dict[tuple[Series, int], tuple[Times, Values]] = {}
@@ -145,6 +239,25 @@ class DatabaseSource:
                     history = await reader.run(query, self._registry)
                 except BongsuError:
                     continue
+                except Exception as error:
+                    # Its windows fill with what arrives from now on.
+                    logger.exception("the history of server %d cannot be read", server_id)
+                    report.skipped["server", server_id] = f"its history cannot be read: {type(error).__name__}"
+                    continue
                 for part in history.series:
                     stored[part.series, spacing_ms] = np.asarray(part.points.times), np.asarray(part.points.values)
-            fleet.fill(server_id, stored)
+            fleet.fill(server_id, stored, now_ms)
+
+
+def _watched(record: ServerRecord, now_ms: int) -> WatchedServer:
+    """Silence counts from now at the earliest: the API server may have been down before."""
+    return WatchedServer(record.id, record.agent.name, record.tags, record.agent.interval_ms, now_ms)
+
+
+def _in_use(cursors: Mapping[LayoutKey, Cursor], now_ms: int) -> set[LayoutKey]:
+    """The layouts whose series are watched."""
+    by_server: dict[int, list[tuple[int, LayoutKey]]] = defaultdict(list)
+    for key, cursor in cursors.items():
+        if cursor.seen_ms > now_ms - DORMANT_MS:
+            by_server[key[0]].append((-cursor.seen_ms, key))
+    return {key for ranked in by_server.values() for _, key in sorted(ranked)[:MOST_LAYOUTS]}

@@ -6,13 +6,13 @@ from sqlalchemy import Connection
 
 from bongsu.alerts.engine import FLAP_WINDOW_MS
 from bongsu.alerts.pipeline import DEDUPE_WINDOW_MS, ChannelRoute
-from bongsu.alerts.ports import Acknowledgement, Changes, Remembered
-from bongsu.alerts.rules import Rule
+from bongsu.alerts.ports import Acknowledgement, Changes, Remembered, Report, RuleBook
 from bongsu.alerts.silences import Silence
 from bongsu.server.alerts.channels import route_of
 from bongsu.server.alerts.queries.alerts import acknowledgements, delete_withdrawn, load_remembered, store_alerts
 from bongsu.server.alerts.queries.channels import load_channels
 from bongsu.server.alerts.queries.decisions import store_decisions
+from bongsu.server.alerts.queries.evaluations import store_evaluation
 from bongsu.server.alerts.queries.notifications import queue_notifications
 from bongsu.server.alerts.queries.rules import load_rules, rules_version
 from bongsu.server.alerts.queries.silences import load_silences
@@ -29,21 +29,33 @@ class DatabaseStore:
     def __init__(self, database: Database, shares: Shares) -> None:
         self._database = database
         self._shares = shares
-        self._version: tuple[int, int, int] | None = None
 
-    async def rules(self) -> Mapping[int, Rule] | None:
-        version = await self._database.read(rules_version)
-        if version == self._version:
+    async def rules(self, version: object) -> RuleBook | None:
+        present = await self._database.read(rules_version)
+        if present == version:
             return None
-        stored_rules = await self._database.read(load_rules)
-        self._version = version
-        return {stored.id: stored.rule for stored in stored_rules if stored.rule.enabled}
+        unreadable: dict[int, str] = {}
+        stored_rules = await self._database.read(
+            lambda connection: load_rules(connection, deleted=True, unreadable=unreadable)
+        )
+        enabled = {stored.id: stored.rule for stored in stored_rules if stored.rule.enabled and not stored.deleted}
+        return RuleBook(present, enabled, {stored.id: stored.rule for stored in stored_rules}, unreadable)
 
-    async def channels(self) -> Mapping[str, ChannelRoute]:
-        return {stored.name: route_of(stored) for stored in await self._database.read(load_channels)}
+    async def channels(self, report: Report) -> Mapping[str, ChannelRoute]:
+        routes = {}
+        for stored in await self._database.read(load_channels):
+            try:
+                routes[stored.name] = route_of(stored)
+            except ValueError as error:
+                report.skipped["channel", stored.id] = f"its document cannot be read: {type(error).__name__}"
+        return routes
 
-    async def silences(self, now_ms: int) -> Mapping[int, Silence]:
-        stored_silences = await self._database.read(lambda connection: load_silences(connection, now_ms))
+    async def silences(self, now_ms: int, report: Report) -> Mapping[int, Silence]:
+        unreadable: dict[int, str] = {}
+        stored_silences = await self._database.read(
+            lambda connection: load_silences(connection, now_ms, unreadable=unreadable)
+        )
+        report.skipped |= {("silence", silence_id): why for silence_id, why in unreadable.items()}
         return {stored.id: stored.silence for stored in stored_silences}
 
     async def remembered(self, shards: Collection[int], now_ms: int) -> Remembered:
@@ -83,3 +95,17 @@ class DatabaseStore:
             queue_notifications(connection, changes.drafts, now_ms)
 
         await self._database.write(store_rest)
+
+    async def report(self, report: Report, now_ms: int) -> None:
+        names, owner = self._shares.names(), self._shares.owner
+        document = {
+            "skipped": [[kind, subject_id, why] for (kind, subject_id), why in report.skipped.items()],
+            "blind": report.blind,
+            "untold": report.untold,
+        }
+
+        def store(connection: Connection) -> None:
+            check(connection, names, owner)
+            store_evaluation(connection, self._shares.shards, document, now_ms)
+
+        await self._database.write(store)

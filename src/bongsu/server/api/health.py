@@ -8,22 +8,17 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from bongsu import __version__
+from bongsu.core.units import parse_duration_ms
 from bongsu.server.api.access import Anyone
+from bongsu.server.api.alerts.health import AlertsHealthInfo, alert_problems, alerts_info
 from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.api.schemas import Problem
 from bongsu.server.database.job_runs import JobRun, job_problems, load_job_runs
 from bongsu.server.storage.backlog import Backlog, backlog
 
 logger = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/api", tags=["health"])
-
-
-class Problem(BaseModel):
-    """A present problem."""
-
-    code: str = Field(examples=["disk_full"])
-    message: str
-    since_ms: int
 
 
 class IngestHealth(BaseModel):
@@ -65,6 +60,7 @@ class Health(BaseModel):
     ingest: IngestHealth | None = None
     storage: StorageHealth | None = None
     jobs: list[JobHealth] | None = None
+    alerts: AlertsHealthInfo | None = None
     refused_total: dict[str, int] | None = Field(
         None, description="Requests that were refused before they reached an endpoint, by error code."
     )
@@ -101,6 +97,9 @@ async def health(services: ServicesDep, user: Anyone) -> Health:
         logger.debug("the database cannot be read", exc_info=True)
         message = f"The database cannot be read: {type(failure).__name__}."
         problems.append(Problem(code="database_unreadable", message=message, since_ms=now_ms))
+    alerts = await services.alerts.state()
+    interval_ms = parse_duration_ms(services.settings.alert_interval)
+    problems += alert_problems(alerts, now_ms, interval_ms)
     status: Literal["ok", "degraded"] = "degraded" if problems else "ok"
     if user is None:
         return Health(status=status, time_ms=now_ms)
@@ -120,5 +119,6 @@ async def health(services: ServicesDep, user: Anyone) -> Health:
         ),
         storage=None if behind is None else StorageHealth(**asdict(behind)),
         jobs=[JobHealth(name=run.name, good_ms=run.good_ms, error=run.error, failing=run.failing) for run in runs],
+        alerts=None if alerts is None else alerts_info(alerts, user.view(services.registry).by_id, user.restricted),
         refused_total=dict(services.refused),
     )

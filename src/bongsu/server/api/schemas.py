@@ -28,3 +28,11 @@ class SeriesInfo(BaseModel):
     type: str = Field(description="The family: cpu, memory, disk, network, ...", examples=["disk"])
     unit: str = Field(description="Base unit, empty for a count.", examples=["bytes"])
     kind: Kind = Field(description="gauge, or counter: only rises, resets to 0.")
+
+
+class Problem(BaseModel):
+    """A present problem."""
+
+    code: str = Field(examples=["disk_full"])
+    message: str
+    since_ms: int

@@ -233,3 +233,8 @@ def frames_after(connection: Connection, after: Mapping[LayoutKey, int]) -> list
         rows = cursor.fetchall()
         cursor.close()
     return [(server_id, Frame(layout_id, time_ms, values)) for server_id, layout_id, time_ms, values in rows]
+
+
+def frame_times(connection: Connection, keys: Sequence[LayoutKey]) -> dict[LayoutKey, set[int]]:
+    """The times of all frames of these layouts that are not sealed. Reads the index only."""
+    return {key: set(connection.scalars(select(frames.c.time_ms).where(_of_layout(key)))) for key in keys}

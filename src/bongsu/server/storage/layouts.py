@@ -3,6 +3,8 @@
 import json
 import logging
 import zlib
+from collections import defaultdict
+from collections.abc import Sequence
 from functools import lru_cache
 
 from sqlalchemy import Connection, select, update
@@ -104,6 +106,30 @@ def load_layouts(connection: Connection, server_id: int | None = None) -> dict[i
             decoded[key] = intern_layout(Layout(layout_id, series))
         by_server.setdefault(owner, []).append(decoded[key])
     return by_server
+
+
+def load_some_layouts(
+    connection: Connection, keys: Sequence[LayoutKey]
+) -> tuple[dict[LayoutKey, Layout], dict[LayoutKey, str]]:
+    """These layouts, as far as they exist, and why some of them cannot be read."""
+    by_server: dict[int, list[int]] = defaultdict(list)
+    for server_id, layout_id in keys:
+        by_server[server_id].append(layout_id)
+    loaded: dict[LayoutKey, Layout] = {}
+    broken: dict[LayoutKey, str] = {}
+    decoded: dict[tuple[int, bytes], Layout] = {}
+    for server_id, layout_ids in by_server.items():
+        query = select(layouts.c.layout_id, layouts.c.series).where(
+            layouts.c.server_id == server_id, layouts.c.layout_id.in_(layout_ids)
+        )
+        for layout_id, stored in connection.execute(query):
+            try:
+                if (layout_id, stored) not in decoded:
+                    decoded[layout_id, stored] = intern_layout(Layout(layout_id, decode_series(stored)))
+                loaded[server_id, layout_id] = decoded[layout_id, stored]
+            except (zlib.error, ValueError, TypeError) as error:
+                broken[server_id, layout_id] = type(error).__name__
+    return loaded, broken
 
 
 def layout_keys(connection: Connection) -> list[LayoutKey]:

@@ -18,7 +18,11 @@ def events(hook: Endpoint) -> list[str]:
 
 
 async def step(app: RunningApp, watcher, value: float | None, seconds: float = 10, **more: object) -> None:  # type: ignore[no-untyped-def]
-    """Some time passes, a frame arrives unless ``value`` is None, and the worker evaluates."""
+    """Some time passes, in which the worker evaluates every 10 s; a frame arrives unless ``value`` is None."""
+    while seconds > 10:
+        app.clock.advance(10)
+        await watcher.evaluate()
+        seconds -= 10
     app.clock.advance(seconds)
     if value is not None:
         await send_cpu(app, value, **more)  # type: ignore[arg-type]

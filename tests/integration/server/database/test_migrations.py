@@ -3,17 +3,21 @@
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, create_engine, delete, inspect, text
 
+from bongsu.alerts.rules_file import parse_rule
+from bongsu.server.alerts.queries.alerts import active_alerts
+from bongsu.server.alerts.queries.rules import add_rule, delete_rule
 from bongsu.server.commands.db import main
 from bongsu.server.database import migrations
 from bongsu.server.database.database import open_database
 from bongsu.server.database.migrations import DatabaseTooNew, revisions, upgrade
-from bongsu.server.database.tables import metadata
+from bongsu.server.database.tables import alert_rules, metadata
 
 
 async def test_migrations_equal_the_models(database_url: str) -> None:
@@ -36,6 +40,59 @@ def test_files_are_named_by_their_revision_in_order() -> None:
     config.set_main_option("path_separator", "os")
     scripts = list(ScriptDirectory.from_config(config).walk_revisions())
     assert revisions() == [script.revision for script in reversed(scripts)]
+
+
+async def test_ids_of_alerts_continue_after_all_that_were_ever_used(database_url: str) -> None:
+    """Rules 1 to 9 have been deleted before the upgrade, but alert 1 still mentions rule 9."""
+    database = open_database(database_url)
+
+    def old(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT setval('alert_rules_id_seq', 9)"))
+        connection.execute(
+            text(
+                "INSERT INTO alerts (id, rule_id, rule_name, severity, priority, server_id, server_name, series, state, "
+                "reason, since_ms, fired_ms, no_data, flapping, acknowledged_by, acknowledged_comment, escalated, owes, "
+                "decided) VALUES (1, 9, 'CPU', 'warning', 3, 1, 'web-1', 'cpu', 'firing', 'breach', 5, 7, :no, :no, '', "
+                "'', 0, :no, '')"
+            ),
+            {"no": False},
+        )
+
+    await database.write(old)
+    await database.write(upgrade)
+    rule = parse_rule({"name": "new", "condition": {"type": "server_down"}})
+    assert await database.write(lambda connection: add_rule(connection, rule, 1)) == 10
+    await database.write(lambda connection: delete_rule(connection, 10, 2))
+    await database.write(lambda connection: connection.execute(delete(alert_rules)))
+    assert await database.write(lambda connection: add_rule(connection, rule, 3)) == 11
+    (alert,) = await database.read(active_alerts)
+    assert (alert.rule_id, alert.escalates_from_ms) == (9, 7)
+    await database.close()
+
+
+async def test_upgraded_tables_on_sqlite_equal_new_ones(database_url: str) -> None:
+    """What Alembic does not compare: AUTOINCREMENT and the conditions of indices."""
+    database = open_database(database_url)
+
+    def parts(connection: Connection) -> set[tuple[str, bool, str]]:
+        rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all()
+        return {(row.name, "AUTOINCREMENT" in row.sql, row.sql.partition(" WHERE ")[2]) for row in rows}
+
+    await database.write(upgrade)
+    if database_url.startswith("sqlite"):
+        upgraded = await database.read(parts)
+        engine = create_engine("sqlite://")
+        with engine.connect() as connection:
+            metadata.create_all(connection)
+            assert {part for part in upgraded if part[0] != "alembic_version"} == parts(connection)
+        engine.dispose()
+    await database.close()
 
 
 async def test_a_database_of_a_newer_version_is_left_alone(database_url: str) -> None:

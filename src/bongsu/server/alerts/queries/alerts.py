@@ -11,6 +11,7 @@ from bongsu.alerts.ports import Acknowledgement, Remembered
 from bongsu.alerts.rules import Severity
 from bongsu.alerts.state import SeriesKey
 from bongsu.core.errors import Conflict, NotFound
+from bongsu.server.alerts.queries.evaluations import last_evaluated_ms
 from bongsu.server.database.leases import SHARDS
 from bongsu.server.database.tables import alert_decisions, alert_notification_alerts, alerts
 
@@ -62,7 +63,7 @@ def load_remembered(
 ) -> Remembered:
     """What a worker needs to know about the servers of its shards; notifications and firings since these times."""
     if not shards:
-        return Remembered([], {}, [])
+        return Remembered([], {}, [], None)
     in_shards = _in_shards(shards)
     rows = connection.execute(_SELECT.where(in_shards, or_(alerts.c.resolved_ms.is_(None), alerts.c.owes)))
     open_alerts = [_alert(row) for row in rows]
@@ -82,7 +83,7 @@ def load_remembered(
         (rule_id, SeriesKey(server_id, series), fired_ms)
         for rule_id, server_id, series, fired_ms in connection.execute(fired_query)
     ]
-    return Remembered(open_alerts, notified, firings)
+    return Remembered(open_alerts, notified, firings, last_evaluated_ms(connection, shards))
 
 
 def acknowledgements(connection: Connection) -> dict[int, Acknowledgement]:

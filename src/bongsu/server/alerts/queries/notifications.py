@@ -1,4 +1,4 @@
-"""Statements on notifications. The table is a durable queue; each notification is sent at least once."""
+"""Statements on notifications: queueing, listing, deleting. ``queue`` sends them."""
 
 import json
 from collections.abc import Sequence
@@ -10,12 +10,13 @@ from sqlalchemy import Connection, delete, exists, insert, select, update
 from bongsu.alerts.alert import Alert, Draft
 from bongsu.core.errors import Conflict, NotFound
 from bongsu.server.alerts.queries.alerts import find_alert
-from bongsu.server.database.tables import alert_decisions, alert_notification_alerts, alert_notifications, alerts
+from bongsu.server.database.tables import alert_notification_alerts, alert_notifications, alerts
 
 
 @dataclass(slots=True)
 class StoredNotification:
-    """A message to a channel. ``log``: the attempts to send it. ``repeated``: it may have been sent before."""
+    """A message to a channel. ``log``: the attempts to send it. ``repeated``: it may have been sent before.
+    ``delivered``: the recipients that have it."""
 
     id: int
     channel_id: int
@@ -30,14 +31,16 @@ class StoredNotification:
     attempts: int
     log: list[dict[str, Any]]
     repeated: bool
+    delivered: list[str]
 
 
-_SELECT = select(*(alert_notifications.c[name] for name in StoredNotification.__slots__))
+SELECT = select(*(alert_notifications.c[name] for name in StoredNotification.__slots__))
 
 
-def _notification(row: Any) -> StoredNotification:
+def read_notification(row: Any) -> StoredNotification:
+    """A row of SELECT."""
     notification = StoredNotification(*row)
-    notification.log = json.loads(row.log)
+    notification.log, notification.delivered = json.loads(row.log), json.loads(row.delivered)
     return notification
 
 
@@ -58,6 +61,7 @@ def queue_notifications(connection: Connection, drafts: Sequence[Draft], now_ms:
                 attempts=0,
                 log=json.dumps([]),
                 repeated=False,
+                delivered=json.dumps([]),
                 claimed_by="",
             )
             .returning(alert_notifications.c.id)
@@ -75,72 +79,8 @@ def queue_notifications(connection: Connection, drafts: Sequence[Draft], now_ms:
         connection.execute(update(alerts).where(alerts.c.id == alert.id).values(marks))
 
 
-def waiting_channels(connection: Connection) -> set[int]:
-    """Ids of channels with notifications that are not sent yet, whether due or not."""
-    return set(
-        connection.scalars(
-            select(alert_notifications.c.channel_id)
-            .where(alert_notifications.c.state.in_(("queued", "sending")))
-            .distinct()
-        )
-    )
-
-
-def take_next(connection: Connection, channel_id: int, owner: str, now_ms: int) -> StoredNotification | None:
-    """The most urgent notification that is due, marked as being sent, so that a crash while sending leaves a mark.
-
-    Notifications that another worker was sending when it lost the channel are queued again, marked as repeated.
-    """
-    of_channel = alert_notifications.c.channel_id == channel_id
-    stuck = (alert_notifications.c.state == "sending", alert_notifications.c.claimed_by != owner)
-    connection.execute(
-        update(alert_notifications).where(of_channel, *stuck).values(state="queued", due_ms=now_ms, repeated=True)
-    )
-    row = connection.execute(
-        _SELECT.where(of_channel, alert_notifications.c.state == "queued", alert_notifications.c.due_ms <= now_ms)
-        .order_by(alert_notifications.c.priority, alert_notifications.c.created_ms, alert_notifications.c.id)
-        .limit(1)
-    ).first()
-    if row is None:
-        return None
-    notification = _notification(row)
-    notification.state, notification.attempts = "sending", notification.attempts + 1
-    connection.execute(
-        update(alert_notifications)
-        .where(alert_notifications.c.id == notification.id)
-        .values(state="sending", attempts=notification.attempts, claimed_by=owner)
-    )
-    return notification
-
-
-def record_attempt(
-    connection: Connection, notification: StoredNotification, now_ms: int, outcome: str, detail: str
-) -> None:
-    """Stores the outcome of an attempt, in the notification and as a decision about each of its alerts."""
-    notification.log.append({"time_ms": now_ms, "outcome": outcome, "detail": detail})
-    values = {
-        "state": notification.state,
-        "due_ms": notification.due_ms,
-        "sent_ms": notification.sent_ms,
-        "log": json.dumps(notification.log),
-    }
-    connection.execute(update(alert_notifications).where(alert_notifications.c.id == notification.id).values(values))
-    rows = [
-        {
-            "alert_id": alert_id,
-            "time_ms": now_ms,
-            "event": notification.event,
-            "stage": "record",
-            "outcome": outcome,
-            "detail": f"{notification.channel_name}: {detail}",
-        }
-        for alert_id in _alert_ids(connection, notification.id)
-    ]
-    if rows:
-        connection.execute(insert(alert_decisions), rows)
-
-
-def _alert_ids(connection: Connection, notification_id: int) -> list[int]:
+def alert_ids_of(connection: Connection, notification_id: int) -> list[int]:
+    """The alerts that a notification is about."""
     link = alert_notification_alerts.c
     query = select(link.alert_id).where(link.notification_id == notification_id).order_by(link.alert_id)
     return list(connection.scalars(query))
@@ -149,7 +89,7 @@ def _alert_ids(connection: Connection, notification_id: int) -> list[int]:
 def load_notified_alerts(connection: Connection, notification_id: int) -> list[Alert]:
     """The alerts of a notification, without those that have been deleted."""
     notified = []
-    for alert_id in _alert_ids(connection, notification_id):
+    for alert_id in alert_ids_of(connection, notification_id):
         try:
             notified.append(find_alert(connection, alert_id))
         except NotFound:
@@ -167,7 +107,7 @@ def list_notifications(
     limit: int = 100,
 ) -> list[StoredNotification]:
     """Newest first. ``before_id``: only notifications with a lower id."""
-    query = _SELECT.order_by(alert_notifications.c.id.desc()).limit(limit)
+    query = SELECT.order_by(alert_notifications.c.id.desc()).limit(limit)
     if states:
         query = query.where(alert_notifications.c.state.in_(states))
     if channel_id is not None:
@@ -177,7 +117,7 @@ def list_notifications(
     if alert_id is not None:
         link = alert_notification_alerts.c
         query = query.where(exists().where(link.notification_id == alert_notifications.c.id, link.alert_id == alert_id))
-    return [_notification(row) for row in connection.execute(query)]
+    return [read_notification(row) for row in connection.execute(query)]
 
 
 def send_again(connection: Connection, notification_id: int, now_ms: int) -> StoredNotification:
@@ -187,10 +127,10 @@ def send_again(connection: Connection, notification_id: int, now_ms: int) -> Sto
         NotFound: there is no such notification.
         Conflict: it is not a dead letter.
     """
-    row = connection.execute(_SELECT.where(alert_notifications.c.id == notification_id)).first()
+    row = connection.execute(SELECT.where(alert_notifications.c.id == notification_id)).first()
     if row is None:
         raise NotFound(f"There is no notification {notification_id}.", code="unknown_notification", field="id")
-    notification = _notification(row)
+    notification = read_notification(row)
     if notification.state != "dead":
         raise Conflict(
             f"Notification {notification_id} is {notification.state}, not a dead letter.", code="not_dead", field="id"
@@ -206,7 +146,7 @@ def send_again(connection: Connection, notification_id: int, now_ms: int) -> Sto
 
 def delete_notifications_before(connection: Connection, before_ms: int, most: int) -> int:
     """Deletes up to ``most`` notifications that were queued before a time and are not waiting. Returns their number."""
-    done = alert_notifications.c.state.in_(("sent", "dead", "dropped"))
+    done = alert_notifications.c.state.in_(("sent", "dead", "dropped", "superseded"))
     old = select(alert_notifications.c.id).where(done, alert_notifications.c.created_ms < before_ms).limit(most)
     notification_ids = connection.scalars(old).all()
     if notification_ids:

@@ -3,14 +3,15 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.rules_file import parse_rule
-from bongsu.core.errors import Conflict, NotFound
-from bongsu.server.database.tables import alert_rules
+from bongsu.core.errors import Conflict, InvalidInput, NotFound
+from bongsu.server.database.tables import alert_rules, alerts
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +52,23 @@ _COLUMNS = (
 )
 
 
-def load_rules(connection: Connection, *, deleted: bool = False) -> list[StoredRule]:
-    """All rules by name. ``deleted``: also rules that came from a file and were deleted by a person."""
+def load_rules(
+    connection: Connection, *, deleted: bool = False, unreadable: dict[int, str] | None = None
+) -> list[StoredRule]:
+    """All rules by name. ``deleted``: also rules that have been deleted. Those that this version cannot read are left
+    out; ``unreadable`` receives their ids, and why."""
     query = select(*_COLUMNS).order_by(alert_rules.c.name)
     if not deleted:
         query = query.where(~alert_rules.c.deleted)
-    return [
-        StoredRule(rule_id, parse_rule(json.loads(document)), *columns)
-        for rule_id, document, *columns in connection.execute(query)
-    ]
+    loaded = []
+    for rule_id, document, *columns in connection.execute(query):
+        try:
+            loaded.append(StoredRule(rule_id, parse_rule(json.loads(document)), *columns))
+        except (InvalidInput, ValueError) as error:
+            is_deleted = columns[1]
+            if unreadable is not None and not is_deleted:
+                unreadable[rule_id] = f"its document cannot be read: {error}"
+    return loaded
 
 
 def rules_version(connection: Connection) -> tuple[int, int, int]:
@@ -69,12 +78,29 @@ def rules_version(connection: Connection) -> tuple[int, int, int]:
     return row[0], row[1], row[2]
 
 
-def find_rule(connection: Connection, rule_id: int) -> StoredRule:
-    """Raises NotFound if there is no such rule."""
-    row = connection.execute(select(*_COLUMNS).where(alert_rules.c.id == rule_id, ~alert_rules.c.deleted)).first()
+def find_rule(connection: Connection, rule_id: int, *, deleted: bool = False) -> StoredRule:
+    """A rule. ``deleted``: also if it has been deleted.
+
+    Raises:
+        NotFound: there is no such rule.
+        InvalidInput: this version cannot read it.
+    """
+    row = _row(connection, rule_id, deleted=deleted)
+    rule_id, document, *columns = row
+    return StoredRule(rule_id, parse_rule(json.loads(document)), *columns)
+
+
+def rule_document(connection: Connection, rule_id: int) -> Any:
+    """A rule as it is stored, even if this version cannot read it. Raises NotFound if there is no such rule."""
+    return json.loads(_row(connection, rule_id).document)
+
+
+def _row(connection: Connection, rule_id: int, *, deleted: bool = False) -> Any:
+    query = select(*_COLUMNS).where(alert_rules.c.id == rule_id)
+    row = connection.execute(query if deleted else query.where(~alert_rules.c.deleted)).first()
     if row is None:
         raise NotFound(f"There is no rule {rule_id}.", code="unknown_rule", field="id")
-    return StoredRule(row[0], parse_rule(json.loads(row[1])), *row[2:])
+    return row
 
 
 def _next_updated_ms(connection: Connection, now_ms: int) -> int:
@@ -116,7 +142,7 @@ def change_rule(connection: Connection, rule_id: int, rule: Rule, now_ms: int, *
         NotFound: there is no such rule.
         Conflict: the new name is taken.
     """
-    find_rule(connection, rule_id)
+    _row(connection, rule_id)
     values: dict[str, object] = {
         "name": rule.name,
         "document": encode(rule),
@@ -134,18 +160,25 @@ def change_rule(connection: Connection, rule_id: int, rule: Rule, now_ms: int, *
 
 
 def delete_rule(connection: Connection, rule_id: int, now_ms: int) -> None:
-    """Deletes a rule. A rule that came from a file keeps its row, so that the next import does not add it again.
+    """Deletes a rule. Its row stays, because the end of its alerts has yet to be told. A rule that came from a file
+    keeps its name too, so that the next import does not add it again.
 
     Raises:
         NotFound: there is no such rule.
     """
-    stored = find_rule(connection, rule_id)
-    row = alert_rules.c.id == rule_id
-    if stored.imported:
-        updated_ms = _next_updated_ms(connection, now_ms)
-        connection.execute(update(alert_rules).where(row).values(deleted=True, updated_ms=updated_ms))
-    else:
-        connection.execute(delete(alert_rules).where(row))
+    stored = _row(connection, rule_id)
+    values: dict[str, object] = {"deleted": True, "updated_ms": _next_updated_ms(connection, now_ms)}
+    if not stored.imported:
+        # No rule can have this name, so another one may take the old name.
+        values["name"] = f"\x1f{rule_id}"
+    connection.execute(update(alert_rules).where(alert_rules.c.id == rule_id).values(values))
+
+
+def forget_deleted_rules(connection: Connection) -> None:
+    """Deletes the rows of deleted rules that no alert mentions any more."""
+    mentioned = exists().where(alerts.c.rule_id == alert_rules.c.id)
+    done = alert_rules.c.deleted, alert_rules.c.imported == "", ~mentioned
+    connection.execute(delete(alert_rules).where(*done))
 
 
 @dataclass(slots=True)
@@ -162,12 +195,18 @@ class Imported:
 def import_rules(connection: Connection, rules: list[Rule], now_ms: int) -> Imported:
     """Creates and updates rules by name. Rules that a person changed or deleted do not change, nor do rules that are no
     longer in the file."""
-    known = {stored.rule.name: stored for stored in load_rules(connection, deleted=True)}
+    stored_rules = load_rules(connection, deleted=True)
+    known = {stored.rule.name: stored for stored in stored_rules if stored.imported or not stored.deleted}
+    names = {row.name: row.id for row in connection.execute(select(alert_rules.c.name, alert_rules.c.id))}
     result = Imported([], [], [], [])
     for rule in rules:
         stored = known.get(rule.name)
         imported = fingerprint(rule)
-        if stored is None:
+        if stored is None and rule.name in names:
+            # This version cannot read the stored one.
+            change_rule(connection, names[rule.name], rule, now_ms, imported=imported)
+            result.updated.append(rule.name)
+        elif stored is None:
             add_rule(connection, rule, now_ms, imported=imported)
             result.created.append(rule.name)
         elif stored.deleted or fingerprint(stored.rule) not in (stored.imported, imported):

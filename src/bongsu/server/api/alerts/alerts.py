@@ -11,7 +11,7 @@ from bongsu.alerts.message import MOST_PROCESSES, build, format_value
 from bongsu.alerts.rules import Rule, Severity
 from bongsu.alerts.silences import NO_NUL
 from bongsu.alerts.texts import Language
-from bongsu.core.errors import NotFound
+from bongsu.core.errors import InvalidInput, NotFound
 from bongsu.server.alerts.explain import Explainer
 from bongsu.server.alerts.queries.alerts import acknowledge, active_alerts, alert_history, find_alert
 from bongsu.server.alerts.queries.decisions import load_decisions
@@ -70,7 +70,7 @@ class DecisionInfo(BaseModel):
 
     time_ms: int
     event: Event
-    stage: str = Field(description="inhibit, silence, dedupe, route, send or record.")
+    stage: str = Field(description="inhibit, silence, dedupe, wait, route, send or record.")
     outcome: str
     detail: str
 
@@ -184,8 +184,8 @@ async def get(
     def read(connection: Connection) -> tuple[Alert, Rule | None, list[Any], list[Any]]:
         alert = _visible(find_alert(connection, id), user, services)
         try:
-            rule = find_rule(connection, alert.rule_id).rule
-        except NotFound:
+            rule = find_rule(connection, alert.rule_id, deleted=True).rule
+        except (NotFound, InvalidInput):
             rule = None
         notifications = list_notifications(connection, alert_id=id, limit=1_000)
         return alert, rule, load_decisions(connection, id), notifications

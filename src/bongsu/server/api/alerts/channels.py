@@ -1,5 +1,7 @@
 """/api/alerts/channels: where notifications are sent. For admins."""
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -39,6 +41,9 @@ from bongsu.server.vault import Vault, WrongSecret
 
 router = APIRouter(prefix="/api/alerts/channels", tags=["alerts"])
 
+# Rules that a warning names.
+MOST_NAMED = 5
+
 
 class ChannelInfo(BaseModel):
     """A channel, without its secrets."""
@@ -53,6 +58,13 @@ class ChannelInfo(BaseModel):
     )
     created_ms: int
     updated_ms: int
+    warnings: list[str] = Field(description="What the change means for rules; empty in lists.")
+
+
+class Deleted(BaseModel):
+    """The outcome of deleting a channel."""
+
+    warnings: list[str] = Field(description="What it means for rules.")
 
 
 class Channels(BaseModel):
@@ -71,10 +83,11 @@ class TestResult(BaseModel):
 
 def _facts(stored: StoredChannel) -> dict[str, Any]:
     """For the audit log, without secrets."""
-    return settings_of(stored).model_dump(mode="json")
+    facts: dict[str, Any] = json.loads(stored.document)
+    return facts
 
 
-def _info(stored: StoredChannel, vault: Vault) -> ChannelInfo:
+def _info(stored: StoredChannel, vault: Vault, warnings: Sequence[str] = ()) -> ChannelInfo:
     problem, secrets = None, []
     try:
         secrets = sorted(secrets_of(stored, vault))
@@ -87,6 +100,7 @@ def _info(stored: StoredChannel, vault: Vault) -> ChannelInfo:
         problem=problem,
         created_ms=stored.created_ms,
         updated_ms=stored.updated_ms,
+        warnings=list(warnings),
     )
 
 
@@ -133,14 +147,46 @@ class _Access:
             )
 
 
+def _readable(stored: StoredChannel) -> bool:
+    """Whether this version can read it; /api/health tells which it cannot."""
+    try:
+        settings_of(stored)
+    except ValueError:
+        return False
+    return True
+
+
+def _warnings(connection: Connection, old_name: str) -> list[str]:
+    """What it means for rules that a channel is no longer there under this name, or has been changed."""
+    settings = [settings_of(stored) for stored in load_channels(connection) if _readable(stored)]
+    names = {channel.name for channel in settings}
+    warnings = []
+    orphans = [
+        stored.rule.name
+        for stored in load_rules(connection)
+        if old_name not in names
+        and old_name in {*stored.rule.channels, *(name for step in stored.rule.escalation for name in step.channels)}
+    ]
+    if orphans:
+        warnings.append(
+            f"Rules still name the channel {old_name!r}: {', '.join(orphans[:MOST_NAMED])}"
+            + (f" and {len(orphans) - MOST_NAMED} more" if len(orphans) > MOST_NAMED else "")
+            + ". If none of the channels that they name is left, the default channels get their alerts."
+        )
+    if not any(channel.default and channel.enabled for channel in settings):
+        warnings.append("There is no default channel: nobody gets the alerts of rules without a channel of their own.")
+    return warnings
+
+
 @router.get("", operation_id="list_channels", summary="List channels")
 async def channels(services: ServicesDep, user: Admin) -> Channels:
     """Lists channels by name. Admins with tags see only channels that notify of no other servers than theirs."""
     access = _Access(services, user)
 
-    stored_channels = await services.database.read(
-        lambda connection: access.only(connection, load_channels(connection))
-    )
+    def load(connection: Connection) -> list[StoredChannel]:
+        return access.only(connection, [stored for stored in load_channels(connection) if _readable(stored)])
+
+    stored_channels = await services.database.read(load)
     return Channels(channels=[_info(stored, services.vault) for stored in stored_channels])
 
 
@@ -174,29 +220,32 @@ async def change(services: ServicesDep, user: Admin, id: RowId, channel: Channel
     now_ms = services.clock.now_ms()
     access = _Access(services, user)
 
-    def store(connection: Connection) -> StoredChannel:
+    def store(connection: Connection) -> tuple[StoredChannel, list[str]]:
         before = access.find(connection, id)
         access.check(connection, channel)
         document, secrets = encode(channel, changed_config(channel, before, services.vault), services.vault)
         stored = store_channel(connection, id, channel.name, channel.type, document, secrets, now_ms)
         record(connection, now_ms, user, "channel.update", f"channel {id}", before=_facts(before), after=_facts(stored))
-        return stored
+        return stored, _warnings(connection, before.name)
 
-    return _info(await services.database.write(store), services.vault)
+    stored, warnings = await services.database.write(store)
+    return _info(stored, services.vault, warnings)
 
 
-@router.delete("/{id}", operation_id="delete_channel", summary="Delete a channel", status_code=204)
-async def delete(services: ServicesDep, user: Admin, id: RowId) -> None:
-    """Notifications that are waiting for the channel are dropped."""
+@router.delete("/{id}", operation_id="delete_channel", summary="Delete a channel")
+async def delete(services: ServicesDep, user: Admin, id: RowId) -> Deleted:
+    """Drops the notifications that are waiting for the channel. Warns if rules still name it, or if no default channel
+    is left."""
     now_ms = services.clock.now_ms()
     access = _Access(services, user)
 
-    def store(connection: Connection) -> None:
+    def store(connection: Connection) -> list[str]:
         before = access.find(connection, id)
         delete_channel(connection, id)
         record(connection, now_ms, user, "channel.delete", f"channel {id}", before=_facts(before))
+        return _warnings(connection, before.name)
 
-    await services.database.write(store)
+    return Deleted(warnings=await services.database.write(store))
 
 
 @router.post("/{id}/test", operation_id="test_channel", summary="Send a test message")

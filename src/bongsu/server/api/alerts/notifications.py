@@ -14,7 +14,7 @@ from bongsu.server.auth.audit import record
 
 router = APIRouter(prefix="/api/alerts/notifications", tags=["alerts"])
 
-NotificationState = Literal["queued", "sending", "sent", "dead", "dropped"]
+NotificationState = Literal["queued", "sending", "sent", "dead", "dropped", "superseded"]
 
 
 class Attempt(BaseModel):

@@ -8,12 +8,21 @@ from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse
 
 from bongsu.alerts.checks import check_rule
-from bongsu.alerts.fleet import WatchedServer
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.rules_file import dump_rules
+from bongsu.alerts.watched import WatchedServer
+from bongsu.core.errors import InvalidInput
 from bongsu.server.alerts.preview import Preview, run_preview
 from bongsu.server.alerts.queries.channels import load_channels
-from bongsu.server.alerts.queries.rules import StoredRule, add_rule, change_rule, delete_rule, find_rule, load_rules
+from bongsu.server.alerts.queries.rules import (
+    StoredRule,
+    add_rule,
+    change_rule,
+    delete_rule,
+    find_rule,
+    load_rules,
+    rule_document,
+)
 from bongsu.server.api.access import Operator, Viewer
 from bongsu.server.api.dependencies import RowId, ServicesDep
 from bongsu.server.api.timerange import parse_range
@@ -53,12 +62,20 @@ async def _warnings(services: Services, rule: Rule, before: Rule | None = None) 
     """Raises InvalidInput if the rule cannot work."""
     states = services.registry.by_id.values()
     servers = [
-        WatchedServer(state.record.id, state.record.agent.name, state.record.tags, state.interval_ms, 0, 0)
+        WatchedServer(state.record.id, state.record.agent.name, state.record.tags, state.interval_ms, 0)
         for state in states
     ]
     layouts = {state.record.id: list(state.layouts.values()) for state in states}
     channels = {stored.name for stored in await services.database.read(load_channels)}
     return check_rule(rule, servers, layouts, channels, before=before)
+
+
+def _before(connection: Connection, rule_id: int) -> Rule | None:
+    """The stored rule; None if this version cannot read it. Raises NotFound if there is no such rule."""
+    try:
+        return find_rule(connection, rule_id).rule
+    except InvalidInput:
+        return None
 
 
 def _facts(rule: Rule) -> dict[str, Any]:
@@ -133,14 +150,13 @@ async def get(services: ServicesDep, user: Viewer, id: RowId) -> RuleInfo:
 async def change(services: ServicesDep, user: Operator, id: RowId, rule: Rule) -> RuleInfo:
     """Replaces the rule. Alerts of series that it no longer covers end; other alerts continue."""
     user.check_sees_all()
-    before = await services.database.read(lambda connection: find_rule(connection, id))
-    warnings = await _warnings(services, rule, before.rule)
+    warnings = await _warnings(services, rule, await services.database.read(lambda connection: _before(connection, id)))
     now_ms = services.clock.now_ms()
 
     def store(connection: Connection) -> StoredRule:
-        before = find_rule(connection, id).rule
+        before = rule_document(connection, id)
         change_rule(connection, id, rule, now_ms)
-        record(connection, now_ms, user, "rule.update", f"rule {id}", before=_facts(before), after=_facts(rule))
+        record(connection, now_ms, user, "rule.update", f"rule {id}", before=before, after=_facts(rule))
         return find_rule(connection, id)
 
     return _info(await services.database.write(store), warnings)
@@ -153,8 +169,8 @@ async def delete(services: ServicesDep, user: Operator, id: RowId) -> None:
     now_ms = services.clock.now_ms()
 
     def store(connection: Connection) -> None:
-        before = find_rule(connection, id).rule
+        before = rule_document(connection, id)
         delete_rule(connection, id, now_ms)
-        record(connection, now_ms, user, "rule.delete", f"rule {id}", before=_facts(before))
+        record(connection, now_ms, user, "rule.delete", f"rule {id}", before=before)
 
     await services.database.write(store)

@@ -15,6 +15,7 @@ from bongsu.server.alerts.queries.silences import (
     delete_silence,
     find_silence,
     load_silences,
+    silence_document,
 )
 from bongsu.server.api.access import Operator, Viewer
 from bongsu.server.api.dependencies import RowId, ServicesDep
@@ -101,10 +102,8 @@ async def change(services: ServicesDep, user: Operator, id: RowId, silence: Sile
     _check(silence, now_ms)
 
     def store(connection: Connection) -> StoredSilence:
-        before = find_silence(connection, id).silence
-        record(
-            connection, now_ms, user, "silence.update", f"silence {id}", before=_facts(before), after=_facts(silence)
-        )
+        before = silence_document(connection, id)
+        record(connection, now_ms, user, "silence.update", f"silence {id}", before=before, after=_facts(silence))
         return change_silence(connection, id, silence)
 
     return _info(await services.database.write(store), now_ms)
@@ -117,8 +116,8 @@ async def delete(services: ServicesDep, user: Operator, id: RowId) -> None:
     now_ms = services.clock.now_ms()
 
     def store(connection: Connection) -> None:
-        before = find_silence(connection, id).silence
+        before = silence_document(connection, id)
         delete_silence(connection, id)
-        record(connection, now_ms, user, "silence.delete", f"silence {id}", before=_facts(before))
+        record(connection, now_ms, user, "silence.delete", f"silence {id}", before=before)
 
     await services.database.write(store)

@@ -12,6 +12,7 @@ from bongsu.server.database.tables.agents import agent_tokens, enrolment_tokens
 from bongsu.server.database.tables.alerts import (
     alert_channels,
     alert_decisions,
+    alert_evaluations,
     alert_notification_alerts,
     alert_notifications,
     alert_rules,
@@ -31,6 +32,7 @@ __all__ = [
     "agent_tokens",
     "alert_channels",
     "alert_decisions",
+    "alert_evaluations",
     "alert_notification_alerts",
     "alert_notifications",
     "alert_rules",

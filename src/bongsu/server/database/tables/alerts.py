@@ -1,4 +1,7 @@
-"""Tables of alerts: rules, alerts, decisions, notifications, silences and channels."""
+"""Tables of alerts: rules, alerts, decisions, notifications, silences, channels and evaluations.
+
+Ids are never reused (``sqlite_autoincrement``): others mention them after the row has been deleted.
+"""
 
 from sqlalchemy import (
     BigInteger,
@@ -26,10 +29,12 @@ alert_rules = Table(
     # Hash of the document when it was last imported from a file; empty: a person created the rule. If the document has
     # another hash, a person changed the rule, and no import changes it again.
     Column("imported", String(64), nullable=False),
-    # Marks a rule from a file that a person deleted, so that no import adds it again.
+    # Deleted rules keep their row: the end of their alerts has yet to be told, and no import adds a rule from a file
+    # again.
     Column("deleted", Boolean, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 alerts = Table(
@@ -61,10 +66,13 @@ alerts = Table(
     # When a notification was last queued, and how many escalation steps have been taken.
     Column("notified_ms", BigInteger),
     Column("escalated", Integer, nullable=False),
+    # From when the times of escalation steps count; null while it is held back.
+    Column("escalates_from_ms", BigInteger),
     # Resolved, but those who were notified have not been told yet.
     Column("owes", Boolean, nullable=False),
     # The last decision, so that each decision is recorded once, not in every cycle.
     Column("decided", String(200), nullable=False),
+    sqlite_autoincrement=True,
 )
 # Pending and firing alerts are a small part of the table. The series is not indexed because it may be longer than an
 # index entry can be. The lease of the server's shard ensures that a series has at most one active alert per rule.
@@ -99,7 +107,7 @@ alert_notifications = Table(
     Column("event", String(16), nullable=False),
     Column("rule_name", String(100), nullable=False),
     Column("priority", Integer, nullable=False),
-    # queued, sending, sent, dead or dropped.
+    # queued, sending, sent, dead, dropped, or superseded by a newer notification about the same alerts.
     Column("state", String(16), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("due_ms", BigInteger, nullable=False),
@@ -110,6 +118,9 @@ alert_notifications = Table(
     # A worker died between sending and recording: it may have been sent before.
     Column("repeated", Boolean, nullable=False),
     Column("claimed_by", String(64), nullable=False),
+    # JSON list of the recipients that have it, where a channel sends to each.
+    Column("delivered", Text, nullable=False, server_default="[]"),
+    sqlite_autoincrement=True,
 )
 Index("ix_alert_notifications_due", alert_notifications.c.state, alert_notifications.c.due_ms)
 
@@ -131,6 +142,7 @@ alert_silences = Table(
     Column("ends_ms", BigInteger),
     Column("created_by", String(255), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 alert_channels = Table(
@@ -145,4 +157,17 @@ alert_channels = Table(
     Column("secrets", LargeBinary, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
+    # The service asked to send nothing before this time.
+    Column("held_until_ms", BigInteger, nullable=False, server_default="0"),
+    sqlite_autoincrement=True,
+)
+
+alert_evaluations = Table(
+    "alert_evaluations",
+    metadata,
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    # When its servers were last evaluated.
+    Column("evaluated_ms", BigInteger, nullable=False),
+    # JSON: what the evaluation left out.
+    Column("report", Text, nullable=False),
 )
