@@ -10,6 +10,8 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 
+import numpy as np
+
 from bongsu.alerts.alert import Alert
 from bongsu.alerts.conditions import ServerDown
 from bongsu.alerts.engine import Policy, advance
@@ -23,8 +25,9 @@ from bongsu.arrays import Values
 
 logger = logging.getLogger(__name__)
 
-# A cycle that comes later than this many intervals after the last is a pause of the worker, not of the servers.
-PAUSE_INTERVALS = 3
+# A cycle that comes later than this many intervals after the last, but at least 10 s, is a pause of the worker, not a
+# silence of the servers.
+PAUSE_INTERVALS, LEAST_PAUSE_MS = 3, 10_000
 
 
 def finite_or_none(value: float) -> float | None:
@@ -40,6 +43,7 @@ class Cycle:
         self._store = store
         self._source = source
         self._every_ms = every_ms
+        self._pause_ms = max(PAUSE_INTERVALS * every_ms, LEAST_PAUSE_MS)
         self._notifier = Notifier(store)
         self._shards: frozenset[int] | None = None
         self._version: object = None
@@ -99,7 +103,7 @@ class Cycle:
     def _discount_pause(self, now_ms: int) -> None:
         """Neither a suspended or delayed worker nor a clock that was set makes the servers silent."""
         elapsed_ms = now_ms - self._looked_ms if self._looked_ms is not None else self._every_ms
-        if 0 <= elapsed_ms <= PAUSE_INTERVALS * self._every_ms:
+        if 0 <= elapsed_ms <= self._pause_ms:
             return
         logger.warning("the evaluation of alerts paused for %.0f s, or the clock was set", elapsed_ms / 1000)
         self.fleet.paused(elapsed_ms - self._every_ms)
@@ -160,6 +164,8 @@ class Cycle:
                 continue
             try:
                 policy, readings = Policy.of(self._rules[rule_id]), measure(self.fleet, rule_id, now_ms)
+                # Evidence lasts at least until the next evaluation, however seldom that is.
+                np.maximum(readings.lasts, self._pause_ms, out=readings.lasts)
                 table, transitions = advance(policy, self._tables[rule_id], readings, now_ms)
             except Exception as error:
                 report.skipped["rule", rule_id] = f"it cannot be evaluated: {type(error).__name__}"

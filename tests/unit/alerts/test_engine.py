@@ -71,6 +71,9 @@ TABLE = [
     pytest.param({"no_data": {"policy": "alert", "after": "1m"}}, [(0, 50), (60, NONE), (70, 95), (80, 50)], ["60 fired no_data", "80 resolved"], id="alert: data that breaches keeps the same alert firing"),
     pytest.param({"no_data": {"policy": "alert", "after": "1m"}}, [(0, 95), (60, NONE), (120, NONE)], ["0 fired"], id="alert: a firing alert does not fire again for missing data"),
     pytest.param(LONG, [(0, 95), (10, NONE), (600, NONE)], ["0 pending", "600 withdrawn data_stopped"], id="pending ends when the data stops"),
+    pytest.param({"for": "15m"}, [(0, 95), (1800, 95), (1810, 95)], ["0 pending", "1800 pending"], id="two samples half an hour apart are no evidence for 15 m"),
+    pytest.param({"for": "1m"}, [(0, 95), (30, 95), (60, 95)], ["0 pending", "60 fired"], id="a gap within three intervals is no interruption"),
+    pytest.param({"for": "1m"}, [(0, 95), (10, DARK), (50, DARK), (60, 95), (90, 95), (120, 95)], ["0 pending", "60 pending", "120 fired"], id="nor does a server prove anything while it is silent"),
     pytest.param({}, every(10, OLD, OLD, OLD), [], id="a replayed backlog fires nothing"),
     pytest.param(LONG, every(10, 95, OLD, OLD, OLD, OLD), ["0 pending"], id="a replayed backlog does not make pending fire"),
     pytest.param({}, [(0, 95), (10, DARK), (5000, DARK), (5010, 70)], ["0 fired", "5010 resolved"], id="the alerts of a silent server keep their state"),
@@ -120,6 +123,8 @@ def test_four_firings_in_more_than_an_hour_are_not_flapping() -> None:
     [
         pytest.param(StoredState(State.FIRING, NOW - 50_000, NOW - 20_000), [(5, 95), (10, 50)], ["10 resolved"], id="firing does not fire again"),
         pytest.param(StoredState(State.PENDING, NOW - 25_000), [(4, 95), (5, 95)], ["5 fired"], id="pending keeps its start"),
+        pytest.param(StoredState(State.PENDING, NOW - 25_000, breached_ms=NOW - 10_000), [(5, 95)], ["5 fired"], id="pending that was evaluated 15 s ago"),
+        pytest.param(StoredState(State.PENDING, NOW - 1_800_000, breached_ms=NOW - 1_790_000), [(0, 95), (29, 95)], ["0 pending"], id="nobody evaluated pending for half an hour"),
         pytest.param(StoredState(State.PENDING, NOW - 25_000), [(4, 50)], ["4 withdrawn"], id="pending that has ended meanwhile"),
         pytest.param(StoredState(State.FIRING, NOW, NOW, flapping=True), [(5, 50), (100, 50), (5 + 900, 50)], ["905 resolved"], id="flapping stays flapping"),
         pytest.param(StoredState(State.FIRING, NOW, NOW), [(0, DARK), (10, DARK), (20, NONE), (30, 95)], [], id="empty windows resolve nothing"),

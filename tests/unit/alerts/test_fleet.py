@@ -10,6 +10,7 @@ from bongsu.alerts.rules_file import parse_rule
 from bongsu.alerts.watched import WatchedServer
 from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Kind, Layout, Series
+from bongsu.server.storage.layouts import intern_layout
 
 NOW = 1_750_000_000_000
 CPU = Series("cpu_usage_ratio", (), "ratio")
@@ -151,6 +152,78 @@ def test_rings_that_no_rule_uses_are_forgotten() -> None:
     assert measure(fleet, 0, NOW).values.tolist()[0] == 0.5
     fleet.set_servers([fleet.servers[1]], {1: [LAYOUT]})
     assert [key.server_id for key in fleet.watches[0].keys] == [1]
+
+
+def test_servers_with_one_layout_id_may_have_different_series() -> None:
+    fleet = a_fleet(a_rule({"type": "threshold", "metric": "cpu_usage_ratio", "value": 1, "function": "last"}), count=3)
+    series = {1: (CPU,), 2: (DISKS[0], CPU), 3: (CPU, *DISKS)}
+    fleet.set_servers(
+        [WatchedServer(server_id, "a", {}, 10_000, NOW) for server_id in series],
+        {server_id: [intern_layout(Layout(5, names))] for server_id, names in series.items()},
+    )
+    values = {1: (0.1,), 2: (0.9, 0.2), 3: (0.3, 0.9, 0.9)}
+    fleet.add_frames([(server_id, Frame(5, NOW, pack(row))) for server_id, row in values.items()], NOW)
+    readings = dict(zip(fleet.watches[0].keys, measure(fleet, 0, NOW).values.tolist(), strict=True))
+    assert {key.server_id: value for key, value in readings.items()} == {1: 0.1, 2: 0.2, 3: 0.3}
+
+
+def test_a_new_layout_costs_only_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Series] = []
+    selects = Rule.selects
+    monkeypatch.setattr(Rule, "selects", lambda rule, series: asked.append(series) or selects(rule, series))
+    rules = [a_rule({"type": "threshold", "metric": "cpu_usage_ratio", "value": 1})] * 2
+    fleet = a_fleet(*rules, count=50)
+    watches, asked[:] = list(fleet.watches.values()), []
+    servers = [WatchedServer(server_id, f"web-{server_id}", {}, 10_000, NOW) for server_id in range(1, 51)]
+    more = Layout.of((DISKS[1],))
+    fleet.set_servers(servers, {server.id: [LAYOUT, more] if server.id == 7 else [LAYOUT] for server in servers})
+    assert len(asked) == 2 * (len(LAYOUT.series) + 1), "the layouts of server 7 are searched once for each rule"
+    assert all(now is before for now, before in zip(fleet.watches.values(), watches, strict=True)), "nothing to rebuild"
+
+
+def test_tracks_of_series_that_are_gone_are_used_again() -> None:
+    fleet = a_fleet(a_rule({"type": "threshold", "metric": "filesystem_usage_ratio", "value": 1}), count=1)
+    for index in range(50):
+        mount = Series("filesystem_usage_ratio", (("mountpoint", f"/run/{index}"),), "ratio")
+        fleet.set_servers([fleet.servers[1]], {1: [Layout.of((mount,))]})
+        fleet.fill(1, {}, NOW)
+        send(fleet, 1, index, 0.1 * (index % 10), layout=Layout.of((mount,)))
+        assert measure(fleet, 0, NOW + index * 1000).values.tolist() == [0.1 * (index % 10)]
+    (segment,) = fleet.watches[0].segments
+    assert segment.ring.count <= 3
+
+
+def test_the_samples_of_a_slow_series_are_fresh_for_three_of_its_own_intervals() -> None:
+    fleet = a_fleet(a_rule({"type": "threshold", "metric": "cpu_usage_ratio", "value": 1, "function": "last"}), count=1)
+    slow = Layout.of((CPU,))
+    fleet.set_servers([fleet.servers[1]], {1: [LAYOUT, slow]})
+    for second in (0, 60, 120):
+        send(fleet, 1, second, 0.5, layout=slow)
+        send(fleet, 1, second + 50, float("nan"), 0, 0, 0)
+    assert measure(fleet, 0, NOW + 120_000 + 180_000).fresh.tolist() == [True]
+    assert measure(fleet, 0, NOW + 120_000 + 190_000).fresh.tolist() == [False]
+
+
+def test_a_server_that_has_not_been_heard_yet_is_neither_up_nor_down() -> None:
+    fleet = a_fleet(a_rule({"type": "server_down", "grace": "30s"}), count=1)
+    assert measure(fleet, 0, NOW + 130_000).known.tolist() == [False]
+    assert measure(fleet, 0, NOW + 131_000).known.tolist() == [True], "silent for long enough"
+    fleet.add_frames([(1, Frame(LAYOUT.id, NOW, pack((0, 0, 0, 0))))], NOW + 10_000, arrived=False)
+    assert measure(fleet, 0, NOW + 20_000).known.tolist() == [False], "a stored frame proves nothing"
+    send(fleet, 1, 20, 0, 0, 0, 0)
+    assert measure(fleet, 0, NOW + 20_000).known.tolist() == [True]
+
+
+def test_a_pause_of_the_worker_is_no_silence() -> None:
+    fleet = a_fleet(
+        a_rule({"type": "server_down"}),
+        a_rule({"type": "no_data", "metric": "cpu_usage_ratio", "after": "1m"}),
+        count=1,
+    )
+    send(fleet, 1, 0, 0.5, 0, 0, 0)
+    fleet.paused(3_590_000)
+    assert measure(fleet, 0, NOW + 3_600_000).values.tolist() == [10.0]
+    assert measure(fleet, 1, NOW + 3_600_000).values.tolist() == [10.0]
 
 
 FULL = {
