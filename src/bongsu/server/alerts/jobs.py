@@ -51,13 +51,19 @@ class AlertEvaluation(Job):
             DatabaseSource(database, settings.limits),
             round(1_000 * self.every_seconds),
         )
-        self._imported = False
+        self._imported = self._import_failed = False
         self._heartbeat = Heartbeat(settings, clock)
 
     async def run(self, stopping: asyncio.Event) -> None:
         if not self._imported:
-            await self._import_rules()
-            self._imported = True
+            try:
+                await self._import_rules()
+                self._imported = True
+            except Exception:
+                # The stored rules stay in force; the import is tried again. Logged once.
+                if not self._import_failed:
+                    logger.exception("cannot import the rules; trying again")
+                self._import_failed = True
         shards = await self.shares.renew()
         if not shards:
             return

@@ -81,8 +81,8 @@ class DatabaseSource:
         self._servers: frozenset[int] = frozenset()
         self._shards: frozenset[int] = frozenset()
         self._refreshed_ms: int | None = None
-        # Of late servers: the times of their unsealed frames at the last look.
-        self._looked_at: dict[LayoutKey, set[int]] = {}
+        # Server id -> layout id -> times of the unsealed frames at the last look, of servers that are late.
+        self._looked_at: dict[int, dict[int, set[int]]] = {}
         self._registry = Registry()
 
     async def refresh(
@@ -197,21 +197,23 @@ class DatabaseSource:
             for server in fleet.servers.values()
             if server.id not in heard and now_ms - server.alive_ms > server.late_ms
         }
-        self._looked_at = {key: times for key, times in self._looked_at.items() if key[0] in late}
-        # A look at a server that was looked at before comes first, since it tells something.
-        looked = {key[0] for key in self._looked_at}
-        chosen = set(sorted(late, key=lambda server_id: (server_id not in looked, server_id))[:MOST_LOOKED_AT])
-        keys = [key for key in self._cursors if key[0] in chosen]
+        self._looked_at = {server_id: times for server_id, times in self._looked_at.items() if server_id in late}
+        looked = set(self._looked_at)
+        # In turn, if there are many; the one that was looked at first is the first of the dictionary.
+        chosen = [*sorted(late - looked), *self._looked_at][:MOST_LOOKED_AT]
         found: dict[LayoutKey, Cursor] = {}
-        times_by_key = await self._database.read(lambda connection: frame_times(connection, keys))
-        for key in keys:
-            times = times_by_key.get(key, set())
-            before = self._looked_at.get(key)
-            self._looked_at[key] = times
-            if before is not None and (arrived := times - before):
+        times = await self._database.read(lambda connection: frame_times(connection, sorted(chosen)))
+        for key in times.keys() & self._cursors.keys():
+            before = self._looked_at.get(key[0], {}).get(key[1], set())
+            if key[0] in looked and (arrived := times[key] - before):
                 cursor = found[key] = self._cursors[key]
                 cursor.after_ms = min(arrived) - 1
                 cursor.known = {time_ms for time_ms in before if time_ms > cursor.after_ms}
+        for server_id in chosen:
+            self._looked_at.pop(server_id, None)
+            self._looked_at[server_id] = {}
+        for (server_id, layout_id), of_layout in times.items():
+            self._looked_at[server_id][layout_id] = of_layout
         for server_id in {server_id for server_id, _ in found}:
             logger.warning("the clock of %s was set back", fleet.servers[server_id].name)
             fleet.clock_set_back(server_id)

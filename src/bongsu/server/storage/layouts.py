@@ -6,6 +6,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
+from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection, select, update
 
@@ -20,15 +21,19 @@ LayoutKey = tuple[int, int]  # server id, layout id
 
 # 1,000 servers with 150 series each have most of them in common; without sharing, their series alone take 45 MB.
 _series: dict[Series, Series] = {}
-_layouts: dict[Layout, Layout] = {}
+_layouts: WeakValueDictionary[tuple[int, tuple[Series, ...]], Layout] = WeakValueDictionary()
+# Series of containers come and go for ever. When there are so many, sharing starts again.
+MOST_SHARED_SERIES = 200_000
 
 
 def intern_layout(layout: Layout) -> Layout:
     """The shared object with this content."""
-    shared = _layouts.get(layout)
+    shared = _layouts.get((layout.id, layout.series))
     if shared is None:
+        if len(_series) > MOST_SHARED_SERIES:
+            _series.clear()
         shared = Layout(layout.id, tuple(_series.setdefault(series, series) for series in layout.series))
-        _layouts[shared] = shared
+        _layouts[shared.id, shared.series] = shared
     return shared
 
 
