@@ -214,6 +214,56 @@ export type Alerts = {
 };
 
 /**
+ * AlertsHealthInfo
+ *
+ * The state of the alerts themselves.
+ */
+export type AlertsHealthInfo = {
+    /**
+     * Evaluated Ms
+     *
+     * When all servers had last been evaluated; null: never.
+     */
+    evaluated_ms: number | null;
+    /**
+     * Skipped
+     *
+     * What the last evaluation left out.
+     */
+    skipped: Array<SkippedInfo>;
+    /**
+     * Blind Servers
+     *
+     * Ids of servers that are not evaluated because their frames arrive late and irregularly, so that nobody can tell how old they are.
+     */
+    blind_servers: Array<number>;
+    /**
+     * Untold
+     *
+     * Firing alerts that no channel takes.
+     */
+    untold: number;
+    /**
+     * Waiting
+     *
+     * Notifications that are not sent yet.
+     */
+    waiting: number;
+    /**
+     * Oldest Waiting Ms
+     *
+     * When the oldest of them was queued.
+     */
+    oldest_waiting_ms: number | null;
+    /**
+     * Dead
+     *
+     * Dead letters of the last day.
+     */
+    dead: number;
+};
+
+/**
  * ApiToken
  *
  * A token, without the token itself.
@@ -504,6 +554,12 @@ export type ChannelInfo = {
      * Updated Ms
      */
     updated_ms: number;
+    /**
+     * Warnings
+     *
+     * What the change means for rules; empty in lists.
+     */
+    warnings: Array<string>;
 };
 
 /**
@@ -826,7 +882,7 @@ export type DecisionInfo = {
     /**
      * Stage
      *
-     * inhibit, silence, dedupe, route, send or record.
+     * inhibit, silence, dedupe, wait, route, send or record.
      */
     stage: string;
     /**
@@ -837,6 +893,20 @@ export type DecisionInfo = {
      * Detail
      */
     detail: string;
+};
+
+/**
+ * Deleted
+ *
+ * The outcome of deleting a channel.
+ */
+export type Deleted = {
+    /**
+     * Warnings
+     *
+     * What it means for rules.
+     */
+    warnings: Array<string>;
 };
 
 /**
@@ -1196,6 +1266,7 @@ export type Health = {
      * Jobs
      */
     jobs?: Array<JobHealth> | null;
+    alerts?: AlertsHealthInfo | null;
     /**
      * Refused Total
      *
@@ -1688,7 +1759,7 @@ export type NotificationInfo = {
     /**
      * State
      */
-    state: 'queued' | 'sending' | 'sent' | 'dead' | 'dropped';
+    state: 'queued' | 'sending' | 'sent' | 'dead' | 'dropped' | 'superseded';
     /**
      * Created Ms
      */
@@ -2426,6 +2497,28 @@ export type Silences = {
 };
 
 /**
+ * SkippedInfo
+ *
+ * Something that the evaluation of alerts left out.
+ */
+export type SkippedInfo = {
+    /**
+     * Kind
+     *
+     * rule, silence, channel or server.
+     */
+    kind: string;
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Why
+     */
+    why: string;
+};
+
+/**
  * StorageHealth
  *
  * How far the worker is behind. Late frames may be older than the 40 minutes after which frames are sealed.
@@ -2664,10 +2757,11 @@ export type Users = {
 /**
  * Weekly
  *
- * A window on some days of each week, in local time.
+ * A window on some days of each week, which begins at a local time.
  *
- * The duration is local time too: when the clocks change within a window, it still ends at the local time that start
- * and duration imply. A start that the clocks skip is shifted by as much as the clocks are.
+ * Whole days of the duration are calendar days: 24h from midnight end at midnight, also on a day of 23 or 25 hours.
+ * The rest is exact: 1h lasts one hour. A start that the clocks skip is later by as much as they skip; of one that
+ * comes twice, the first counts. (RFC 5545, 3.3.6 has the same rules for P1D and PT1H.)
  */
 export type Weekly = {
     /**
@@ -2676,10 +2770,14 @@ export type Weekly = {
     days?: Array<'mon' | 'tue' | 'wed' | 'thu' | 'fri' | 'sat' | 'sun'>;
     /**
      * Start
+     *
+     * Local time. Where the clocks skip it, the window begins as much later; where it comes twice, the first counts.
      */
     start: string;
     /**
      * Duration
+     *
+     * 1m to 7d. Whole days are calendar days, even if the clocks change; the rest is exact.
      */
     duration: string;
     /**
@@ -4595,7 +4693,7 @@ export type DeleteChannelResponses = {
     /**
      * Successful Response
      */
-    204: void;
+    200: Deleted;
 };
 
 export type DeleteChannelResponse = DeleteChannelResponses[keyof DeleteChannelResponses];
@@ -4711,7 +4809,7 @@ export type ListAlertNotificationsData = {
          *
          * If omitted, all. dead: a dead letter, given up after failed attempts.
          */
-        state?: Array<'queued' | 'sending' | 'sent' | 'dead' | 'dropped'>;
+        state?: Array<'queued' | 'sending' | 'sent' | 'dead' | 'dropped' | 'superseded'>;
         /**
          * Channel
          *
