@@ -136,7 +136,9 @@ class Fleet:
                 # Equal layouts share one object, which self.layouts keeps alive.
                 cached = rule_id, id(layout)
                 if cached not in selections:
-                    selections[cached] = [series for series in layout.series if rule.selects(series)]
+                    selections[cached] = [
+                        series for series in layout.by_metric.get(condition.metric, ()) if rule.selects(series)
+                    ]
                 selected.update(dict.fromkeys(selections[cached]))
         size = samples_needed(rule, server.step_ms)
         ring = self._rings.get(size) or self._rings.setdefault(size, Ring(*size))

@@ -65,6 +65,14 @@ class Layout:
             for mine, theirs in zip(self.series, other.series, strict=True)
         )
 
+    @cached_property
+    def by_metric(self) -> dict[str, list[Series]]:
+        """Metric -> its series."""
+        by_metric: dict[str, list[Series]] = {}
+        for series in self.series:
+            by_metric.setdefault(series.metric, []).append(series)
+        return by_metric
+
     @classmethod
     def of(cls, series: tuple[Series, ...]) -> "Layout":
         """The layout of these series; its id is the hash of its content."""
