@@ -2200,7 +2200,7 @@ export type Server = {
     /**
      * State
      *
-     * up: a frame within 3 intervals; late: within 10; down: none within 10.
+     * up: a frame arrived within 3 intervals; late: within 10; down: none within 10.
      */
     state: 'up' | 'late' | 'down';
     /**

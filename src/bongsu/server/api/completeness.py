@@ -102,7 +102,7 @@ async def completeness(
 def _watched(state: ServerState, start_ms: int, end_ms: int, now_ms: int, floor_ms: int) -> tuple[int, int]:
     """The part of the range in which the server was watched and of which something is kept."""
     first_ms = max(start_ms, min(max(state.oldest_ms, floor_ms), end_ms))
-    up = state_at(state.last_seen_ms, state.interval_ms, now_ms) == "up"
+    up = state_at(state.heard_ms, state.interval_ms, now_ms) == "up"
     last_ms = min(end_ms, state.last_seen_ms + 1 if up else now_ms)
     return first_ms, max(first_ms, last_ms)
 

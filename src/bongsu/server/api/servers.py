@@ -34,7 +34,7 @@ class Server(BaseModel):
 
     id: int
     name: str
-    state: State = Field(description="up: a frame within 3 intervals; late: within 10; down: none within 10.")
+    state: State = Field(description="up: a frame arrived within 3 intervals; late: within 10; down: none within 10.")
     first_seen_ms: int
     last_seen_ms: int
     interval_ms: int
@@ -58,9 +58,9 @@ class Servers(BaseModel):
     next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last page.")
 
 
-def state_at(last_seen_ms: int, interval_ms: int, now_ms: int) -> State:
-    """up, late or down, by the age of the newest frame."""
-    age = (now_ms - last_seen_ms) / interval_ms
+def state_at(heard_ms: int, interval_ms: int, now_ms: int) -> State:
+    """up, late or down, by when a frame last arrived: an agent's clock may be wrong."""
+    age = (now_ms - heard_ms) / interval_ms
     return "up" if age <= LATE_AFTER else "late" if age <= DOWN_AFTER else "down"
 
 
@@ -74,7 +74,7 @@ def _server(state: ServerState, now_ms: int) -> Server:
     return Server(
         id=record.id,
         name=record.agent.name,
-        state=state_at(state.last_seen_ms, state.interval_ms, now_ms),
+        state=state_at(state.heard_ms, state.interval_ms, now_ms),
         first_seen_ms=record.first_seen_ms,
         last_seen_ms=state.last_seen_ms,
         interval_ms=record.agent.interval_ms,

@@ -54,6 +54,8 @@ class ServerState:
     sizes: dict[int, int] = field(default_factory=dict)
     newest: dict[int, Newest] = field(default_factory=dict)
     last_seen_ms: int = 0
+    # When a frame last arrived, by our clock; after a start the time of the newest frame, until one arrives.
+    heard_ms: int = 0
     clock_known: bool = False
     # Time of the server's oldest sample ever.
     oldest_ms: int = 0
@@ -143,7 +145,8 @@ class Registry:
         """Adds a server, unless it is known already. Returns its state."""
         state = self.by_id.get(record.id)
         if state is None:
-            state = ServerState(record, last_seen_ms=record.last_seen_ms, oldest_ms=record.first_seen_ms)
+            seen_ms = record.last_seen_ms
+            state = ServerState(record, last_seen_ms=seen_ms, heard_ms=seen_ms, oldest_ms=record.first_seen_ms)
             self.by_id[record.id] = state
             self.by_agent_id[record.agent.agent_id] = state
         return state

@@ -274,6 +274,8 @@ class Ingest:
         counters = self.counters
         for batch, count in zip(batches, counts, strict=True):
             state = self._registry.by_id[batch.server_id]
+            if batch.frames:
+                state.heard_ms = self._clock.now_ms()
             for layout in batch.layouts:
                 if state.add_layout(layout):
                     logger.warning(

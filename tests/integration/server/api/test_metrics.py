@@ -42,6 +42,16 @@ async def test_the_state_of_a_server_follows_from_its_newest_frame(
         assert server["last_seen_ms"] == NOW
 
 
+@pytest.mark.parametrize("offset", [-200, 200], ids=["a clock that is behind", "a clock that is ahead"])
+async def test_the_state_of_a_server_does_not_depend_on_its_clock(tmp_path: Path, offset: int) -> None:
+    async with running_app(tmp_path) as app:
+        await app.push(a_push([a_frame(NOW + offset * 1000)]))
+        for seconds, state in ((30, "up"), (70, "late"), (1, "down")):
+            app.clock.advance(seconds)
+            (server,) = (await app.get("/api/servers"))["servers"]
+            assert server["state"] == state
+
+
 async def test_servers_come_in_pages_and_by_name(tmp_path: Path) -> None:
     async with running_app(tmp_path) as app:
         for name in ("web-1", "db-1", "web-2"):
