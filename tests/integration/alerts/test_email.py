@@ -115,3 +115,17 @@ async def test_a_name_cannot_add_a_header(http: httpx.AsyncClient) -> None:
         assert mail["Bcc"] is None
         assert box.recipients == [["ops@example.com", "kim@example.com"]]
         assert mail["Subject"] == "[ALERT] CPU: web Bcc: evil@example.com"
+
+
+async def test_a_retried_mail_goes_only_to_those_who_did_not_get_it(http: httpx.AsyncClient) -> None:
+    with mail_server() as box:
+        channel = a_channel(http, box.port, to=["Kim <kim@example.com>", "ops@example.com", "gone@example.com"])
+        box.refused = {"ops@example.com": "450 Greylisted", "gone@example.com": "550 No such user"}
+        message = a_message()
+        with pytest.raises(ChannelError, match="Greylisted") as error:
+            await channel.send(message)
+        assert error.value.retryable
+        box.refused = {"gone@example.com": "550 No such user"}
+        assert "No such user" in await channel.send(message)
+        assert box.recipients == [["kim@example.com"], ["ops@example.com"]]
+        assert box.mails[1]["To"] == "Kim <kim@example.com>, ops@example.com, gone@example.com"

@@ -117,6 +117,8 @@ class EmailChannel(Channel):
         config: EmailConfig = self._config
         mail = compose(message, config)
         waiting = [address for address in map(_bare, config.to) if address not in message.delivered]
+        if not waiting:
+            return "Everybody has it already."
         context = ssl.create_default_context()
         if not config.verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
