@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 # A cycle that comes later than this many intervals after the last, but at least 10 s, is a pause of the worker, not a
 # silence of the servers.
 PAUSE_INTERVALS, LEAST_PAUSE_MS = 3, 10_000
+# A backlog that is replayed for longer than this is worth a mention.
+BLIND_MS = 300_000
 
 
 def finite_or_none(value: float) -> float | None:
@@ -156,7 +158,11 @@ class Cycle:
                 alert.acknowledged_ms, alert.acknowledged_by, alert.acknowledged_comment = acknowledgements[alert.id]
         report.skipped |= self.fleet.skipped | {("rule", rule_id): why for rule_id, why in self._unreadable.items()}
         self.fleet.skipped = {subject: why for subject, why in self.fleet.skipped.items() if subject[0] == "rule"}
-        report.blind = [server.id for server in self.fleet.servers.values() if server.blind]
+        report.blind = [
+            server.id
+            for server in self.fleet.servers.values()
+            if server.blind_since_ms is not None and now_ms - server.blind_since_ms >= BLIND_MS
+        ]
         changes = Changes()
         self._end_unwatched(now_ms, changes, report)
         for rule_id in self._rules:

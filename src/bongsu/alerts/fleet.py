@@ -240,7 +240,7 @@ class Fleet:
             server, place = self.servers[server_id], self._places[server_id]
             server.arrived(time_ms, now_ms)
             self.alive[place], self.shifts[place], self.heard[place] = server.alive_ms, server.shift_ms, True
-            if server.blind:
+            if server.blind_since_ms is not None:
                 # A backlog looks like a clock that is behind.
                 continue
             for ring in self._rings.values():

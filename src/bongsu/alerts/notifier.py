@@ -4,7 +4,16 @@ from collections.abc import Collection, Iterable, Mapping
 
 from bongsu.alerts.alert import Alert, Event
 from bongsu.alerts.fields import ms
-from bongsu.alerts.pipeline import DEDUPE_WINDOW_MS, GROUP_WAIT_MS, Context, Offer, Routed, offers_for, run
+from bongsu.alerts.pipeline import (
+    DEDUPE_WINDOW_MS,
+    GROUP_WAIT_MS,
+    ChannelRoute,
+    Context,
+    Offer,
+    Routed,
+    offers_for,
+    run,
+)
 from bongsu.alerts.ports import AlertKey, Changes, Remembered, Report, Store
 from bongsu.alerts.rules import Rule
 
@@ -45,10 +54,12 @@ class Notifier:
                 changes.change(alert)
         offers = offers_for([*alerts, *self.owing], self.rules, now_ms)
         told: list[Alert] = []
+        channels: Mapping[str, ChannelRoute] = {}
         if offers:
+            channels = await self._store.channels(report)
             context = Context(
                 now_ms,
-                await self._store.channels(report),
+                channels,
                 await self._store.silences(now_ms, report),
                 down,
                 tags,
@@ -66,7 +77,10 @@ class Notifier:
                 offer.alert for message in messages for offer in message.offers if offer.event is not Event.RESOLVED
             ]
         self.owing = [alert for alert in self.owing if alert.owes]
-        report.untold = sum(alert.state == "firing" and alert.decided.startswith("fired:route:") for alert in alerts)
+        # Without any channel nobody wants to be told.
+        untold = [alert for alert in alerts if alert.state == "firing" and alert.decided.startswith("fired:route:")]
+        names = {rule_id: rule.channels for rule_id, rule in self.rules.items()}
+        report.untold = sum(bool(channels or names.get(alert.rule_id)) for alert in untold)
         return told
 
     def _forget_old(self, now_ms: int) -> None:

@@ -25,6 +25,9 @@ class WatchedServer:
     shift_ms: int = 0
     # Our clock minus the time of the newest frame, at each of the last arrivals that kept pace.
     lags: list[int] = field(default_factory=list)
+    # Since when frames have arrived of which nobody can tell whether they are old or the clock is behind; None: they
+    # have not. Meanwhile nothing is evaluated.
+    blind_since_ms: int | None = None
 
     @property
     def step_ms(self) -> int:
@@ -36,11 +39,6 @@ class WatchedServer:
         """Samples are too old to evaluate after this time."""
         return LATE_AFTER * self.step_ms + SLACK_MS
 
-    @property
-    def blind(self) -> bool:
-        """Frames arrive, but nobody can tell whether they are old or the clock is behind: nothing is evaluated."""
-        return self.heard and bool(self.lags) and self.lags[-1] > self.late_ms and len(self.lags) < PACE_ARRIVALS
-
     def arrived(self, newest_ms: int, now_ms: int) -> None:
         """Takes note of frames that have arrived, the newest of this time."""
         self.alive_ms, self.heard = now_ms, True
@@ -48,13 +46,15 @@ class WatchedServer:
         if self.lags and max(abs(lag_ms - earlier) for earlier in self.lags) > self.step_ms + SLACK_MS:
             self.lags.clear()
         self.lags = [*self.lags[1 - PACE_ARRIVALS :], lag_ms]
-        if len(self.lags) == PACE_ARRIVALS:
-            self.shift_ms = min(self.lags)
-        else:
-            # No frame arrives before it is made: this clock must be ahead.
-            self.shift_ms = min(lag_ms, 0)
+        in_pace = len(self.lags) == PACE_ARRIVALS
+        # No frame arrives before it is made: without a pace, only a clock that is ahead is certain.
+        self.shift_ms = min(self.lags) if in_pace else min(lag_ms, 0)
+        if in_pace or lag_ms <= self.late_ms:
+            self.blind_since_ms = None
+        elif self.blind_since_ms is None:
+            self.blind_since_ms = now_ms
 
     def copy_state(self, known: "WatchedServer") -> None:
         """Continues what is known of the same server."""
         self.alive_ms, self.heard = known.alive_ms, known.heard
-        self.shift_ms, self.lags = known.shift_ms, known.lags
+        self.shift_ms, self.lags, self.blind_since_ms = known.shift_ms, known.lags, known.blind_since_ms

@@ -180,7 +180,7 @@ async def test_the_default_channels_get_what_a_deleted_channel_would_have_got(tm
             assert second.startswith("There is no default channel")
             await cycle(app, watcher, 0.95)
             health = await app.get("/api/health")
-            assert "No channel takes 1 firing alerts." in [problem["message"] for problem in health["problems"]]
+            assert "Firing alerts that no channel takes: 1." in [problem["message"] for problem in health["problems"]]
             await a_webhook(app, default.url)
             await cycle(app, watcher, 0.95)
             assert titles(default) == ["[ALERT] CPU: web-1"]

@@ -77,12 +77,12 @@ def alert_problems(state: AlertsState | None, now_ms: int, interval_ms: int) -> 
     if state.blind:
         add(
             "servers_not_evaluated",
-            f"{len(state.blind)} servers send frames late and irregularly, so their alerts are not evaluated.",
+            f"Servers that are not evaluated, because their frames arrive late and irregularly: {len(state.blind)}.",
         )
     if state.untold:
-        add("alerts_untold", f"No channel takes {state.untold} firing alerts.")
+        add("alerts_untold", f"Firing alerts that no channel takes: {state.untold}.")
     if queue.oldest_ms is not None and now_ms - queue.oldest_ms > QUEUE_LATE_MS:
-        add("notifications_late", f"{queue.waiting} notifications are not sent yet.", queue.oldest_ms)
+        add("notifications_late", f"Notifications that are not sent yet: {queue.waiting}.", queue.oldest_ms)
     if queue.dead_ms is not None:
-        add("notifications_dead", f"{queue.dead} notifications of the last day were given up.", queue.dead_ms)
+        add("notifications_dead", f"Notifications of the last day that were given up: {queue.dead}.", queue.dead_ms)
     return problems
