@@ -127,6 +127,7 @@ class DatabaseSource:
         self._broken = broken
         known = {key: layout for key, layout in (self._layouts | loaded).items() if key in cursors}
         contents = {key: layout for key, layout in known.items() if key in in_use}
+        self._lost.intersection_update(open_keys)
         sought = {key for key in open_keys if key.series} - self._lost
         servers = {key.server_id for key in sought}
         for (server_id, _), layout in contents.items():
