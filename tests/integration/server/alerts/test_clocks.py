@@ -118,8 +118,9 @@ async def test_a_pause_of_the_worker_is_no_silence_of_the_servers(tmp_path: Path
         assert "Down" in await active(app), "a server that is silent afterwards is down"
 
 
+@pytest.mark.parametrize("dies", [False, True], ids=["a restart", "another worker takes over"])
 @pytest.mark.parametrize("rule", [DOWN, NO_DATA], ids=["server_down", "no_data"])
-async def test_a_restart_does_not_resolve_what_is_silent(tmp_path: Path, rule: dict) -> None:
+async def test_a_restart_does_not_resolve_what_is_silent(tmp_path: Path, rule: dict, dies: bool) -> None:
     other = Layout.of((CPU,))
     with endpoint() as hook:
         async with running_app(tmp_path) as app:
@@ -140,7 +141,8 @@ async def test_a_restart_does_not_resolve_what_is_silent(tmp_path: Path, rule: d
                 (alert,) = (await app.get("/api/alerts/active"))["alerts"]
                 assert alert["state"] == "firing"
                 await app.client.post(f"/api/alerts/{alert['id']}/acknowledge", json={"comment": "on it"})
-                await watcher.shares.give_up()
+                if not dies:
+                    await watcher.shares.give_up()
             async with watching(app, tmp_path) as watcher:
                 for _ in range(20):
                     app.clock.advance(10)
@@ -178,6 +180,23 @@ async def test_no_data_lasts_until_there_is_data(tmp_path: Path) -> None:
         assert await active(app) == ["Silent"]
         await cycle(app, watcher, 0.5)
         assert await active(app) == []
+
+
+async def test_a_layout_that_was_unused_for_a_day_is_watched_again(tmp_path: Path) -> None:
+    other = Layout.of((MEMORY,))
+    async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+        await send_cpu(app, 0.5)
+        await a_rule(app)
+        await watcher.evaluate()
+        for _ in range(30):
+            app.clock.advance(3_600)
+            await app.push(a_push([a_frame(app.clock.now_ms(), (0.5,), other)], layouts=[other]))
+            await watcher.evaluate()
+        (watch,) = watcher.cycle.fleet.watches.values()
+        assert watch.keys == []
+        for _ in range(8):
+            await cycle(app, watcher, 0.95)
+        assert await active(app) == ["CPU"]
 
 
 async def test_a_series_that_is_sampled_less_often_than_its_server_is_evaluated(tmp_path: Path) -> None:
