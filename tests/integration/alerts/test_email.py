@@ -114,7 +114,7 @@ async def test_a_name_cannot_add_a_header(http: httpx.AsyncClient) -> None:
         (mail,) = box.mails
         assert mail["Bcc"] is None
         assert box.recipients == [["ops@example.com", "kim@example.com"]]
-        assert mail["Subject"] == "[ALERT] CPU: web Bcc: evil@example.com"
+        assert mail["Subject"] == "[ALERT] CPU: web\\r\\nBcc: evil@example.com"
 
 
 async def test_a_retried_mail_goes_only_to_those_who_did_not_get_it(http: httpx.AsyncClient) -> None:

@@ -10,30 +10,33 @@ from bongsu.server.alerts.acknowledge import make_token
 from bongsu.server.auth.audit import Actor, record
 from bongsu.server.auth.jobs import ROWS_PER_TRANSACTION, AuditRetention
 from bongsu.server.database.tables import audit_log
-from tests.support.alerting import a_rule, send_cpu, watching
+from tests.support.alerting import a_rule, a_webhook, send_cpu, watching
 from tests.support.app import running_app
+from tests.support.endpoints import endpoint
 from tests.support.jobs import count, database_of, run_jobs
 
 DAY = 86_400
 
 
 async def test_acknowledging_by_link_is_recorded_once(tmp_path: Path) -> None:
-    async with (
-        running_app(tmp_path, trusted_proxies=["127.0.0.1"]) as app,
-        watching(app, tmp_path) as watcher,
-        httpx.AsyncClient(transport=app.client._transport, base_url="http://127.0.0.1") as phone,
-    ):
-        await send_cpu(app, 0.95)
-        await a_rule(app)
-        await watcher.evaluate()
-        token = make_token(app.services.vault, 1, app.clock.now_ms())
-        for _ in range(2):
-            page = await phone.post(
-                "/api/alerts/acknowledge", params={"token": token}, headers={"X-Forwarded-For": "203.0.113.9"}
-            )
-            assert page.status_code == 200, page.text
-        (entry,) = (await app.get("/api/audit", action="alert.acknowledge"))["entries"]
-        assert (entry["actor"], entry["target"], entry["address"]) == ("link", "alert 1", "203.0.113.9")
+    with endpoint() as hook:
+        async with (
+            running_app(tmp_path, trusted_proxies=["127.0.0.1"]) as app,
+            watching(app, tmp_path) as watcher,
+            httpx.AsyncClient(transport=app.client._transport, base_url="http://127.0.0.1") as phone,
+        ):
+            await send_cpu(app, 0.95)
+            await a_rule(app)
+            await a_webhook(app, hook.url)
+            await watcher.evaluate()
+            token = make_token(app.services.vault, 1, app.clock.now_ms())
+            for _ in range(2):
+                page = await phone.post(
+                    "/api/alerts/acknowledge", params={"token": token}, headers={"X-Forwarded-For": "203.0.113.9"}
+                )
+                assert page.status_code == 200, page.text
+            (entry,) = (await app.get("/api/audit", action="alert.acknowledge"))["entries"]
+            assert (entry["actor"], entry["target"], entry["address"]) == ("link", "alert 1", "203.0.113.9")
 
 
 @pytest.mark.parametrize(("kept", "left"), [("", 1), ("30d", 1), ("3y", 2 * ROWS_PER_TRANSACTION + 1)])
