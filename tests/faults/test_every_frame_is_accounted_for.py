@@ -23,6 +23,8 @@ from tests.support.processes import PATIENCE_SECONDS, api_server, enrolled, free
 
 ROUNDS = 50
 TICKS = 5
+# Frames that are made between two looks at the agent.
+AT_RISK = 2 * TICKS
 
 
 class DrivenAgent:
@@ -63,7 +65,7 @@ class DrivenAgent:
         """Makes frames until a request has failed."""
         before = self.status()["failed_requests"]
         self.tick()
-        wait_for(lambda: self.status()["failed_requests"] > before, "a failure")
+        wait_for(lambda: self.status()["failed_requests"] > before and not self.status()["up"], "a failure")
 
     def kill(self) -> None:
         self.process.kill()
@@ -110,11 +112,12 @@ class Setup:
 
     def kill_agent(self) -> None:
         """kill -9: what was being sent may be lost, and what is buffered must not be."""
-        now_ms = self.agent.status()["now_ms"]
-        sending = self.agent.status()["queue"] == 0
+        status = self.agent.status()
+        now_ms = status["now_ms"]
         self.agent.kill()
-        unsent = set(self.agent.made) - set(self.stored())
-        self.at_risk |= unsent if sending else set(sorted(unsent)[-1:])
+        # While the server answers, the newest frames are only in memory; else all but the last are on disk.
+        in_memory = self.agent.made[-AT_RISK:] if status["up"] else self.agent.made[-1:]
+        self.at_risk |= set(in_memory) - set(self.stored())
         self.made += self.agent.made
         self.agent = self._start_agent(now_ms)
 

@@ -58,7 +58,12 @@ def main(folder: str, url: str, start_ms: int, token: str) -> None:
                             name: getattr(stats, name)
                             for name in ("dropped_frames", "rejected_frames", "failed_requests")
                         }
-                        counters |= {"queue": stats.queue_frames, "error": stats.last_error, "now_ms": clock.now_ms()}
+                        counters |= {
+                            "queue": stats.queue_frames,
+                            "up": stats.server_up,
+                            "error": stats.last_error,
+                            "now_ms": clock.now_ms(),
+                        }
                         print("S", json.dumps(counters), flush=True)
                     case _:
                         return True

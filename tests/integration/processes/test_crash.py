@@ -4,6 +4,7 @@ import random
 import signal
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -14,7 +15,7 @@ from tests.support.pushes import a_frame, a_push, an_agent
 
 KILLS = 4
 AGENTS = 8
-START_MS = 1_750_000_000_000
+START_MS = time.time_ns() // 1_000_000 - 86_400_000
 
 
 class Agent(threading.Thread):

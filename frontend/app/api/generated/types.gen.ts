@@ -5160,6 +5160,9 @@ export type PushMetricsData = {
             agent_id: string;
             name: string;
             version?: string;
+            /**
+             * How often frames come: 1,000 to 3,600,000; 0: unknown.
+             */
             interval_ms?: number;
         };
         host?: {

@@ -73,7 +73,10 @@ _PUSH = {
                 "agent_id": {"type": "string", "description": "A UUID, generated once per installation."},
                 "name": {"type": "string"},
                 "version": {"type": "string"},
-                "interval_ms": {"type": "integer"},
+                "interval_ms": {
+                    "type": "integer",
+                    "description": "How often frames come: 1,000 to 3,600,000; 0: unknown.",
+                },
             },
         },
         "host": {"type": "object"},

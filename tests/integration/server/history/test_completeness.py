@@ -4,16 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, delete
 
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
-from bongsu.server.storage.archive import SPAN_MS
+from bongsu.server.database.tables import frames
+from bongsu.server.storage.archive import SPAN_MS, TIERS
 from bongsu.server.storage.compactor import GRACE_MS, STAGGER_MS, Compactor
+from bongsu.server.storage.floors import raise_floor
 from bongsu.server.storage.retention import Retention
 from bongsu.server.storage.sealer import Sealer
 from tests.support.app import RunningApp, running_app
 from tests.support.clock import FakeClock
-from tests.support.jobs import run_jobs
+from tests.support.jobs import database_of, run_jobs
 from tests.support.pushes import CPU, a_frame, a_push, a_ramp
 
 NOW = 1_750_000_000_000
@@ -175,3 +178,19 @@ async def test_tags_are_checked(tmp_path: Path, tags: dict[str, str], status: in
         one.agent.tags = tags
         answer = await app.push(one)
         assert answer.status_code == status
+
+
+async def test_time_of_which_nothing_is_kept_does_not_count(tmp_path: Path) -> None:
+    async with running_app(tmp_path, clock=FakeClock(START + 100 * STEP_MS)) as app:
+        await push(app, a_ramp(START, 100, STEP_MS))
+        floor_ms = START + 50 * STEP_MS
+
+        def give_up(connection: Connection) -> None:
+            for tier in TIERS:
+                raise_floor(connection, tier, floor_ms)
+            connection.execute(delete(frames).where(frames.c.time_ms < floor_ms))
+
+        await database_of(app).write(give_up)
+        assert await judged(app, start=START, end=START + 100 * STEP_MS) == (50, 50, [])
+        (server,) = (await app.get("/api/metrics/completeness", start=START))["servers"]
+        assert server["start_ms"] == floor_ms
