@@ -1,7 +1,7 @@
 """Reads that wait for long never keep frames from being stored, and a busy database is said to be busy."""
 
 import asyncio
-import time
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,16 +15,20 @@ from tests.support.app import running_app
 from tests.support.jobs import database_of
 from tests.support.pushes import a_frame, a_push
 
+# SQLite has no slow query that can be ended, so its readers wait for this.
+released = threading.Event()
+
 
 def sleep(connection: Connection) -> None:
     """A slow query."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_sleep(600)"))
     else:
-        time.sleep(3)
+        released.wait(600)
 
 
 async def test_frames_are_stored_while_every_reader_is_busy(tmp_path: Path) -> None:
+    released.clear()
     async with running_app(tmp_path) as app:
         database = database_of(app)
         assert (await app.push(a_push([a_frame(app.clock.now_ms())]))).status_code == 200
@@ -33,6 +37,7 @@ async def test_frames_are_stored_while_every_reader_is_busy(tmp_path: Path) -> N
             answer = await app.push(a_push([a_frame(app.clock.now_ms() + number)]))
             assert answer.status_code == 200
             assert not any(reader.done() for reader in readers[:4]), "it did not wait for them"
+        released.set()
         for reader in readers:
             reader.cancel()
         await asyncio.gather(*readers, return_exceptions=True)
