@@ -48,6 +48,10 @@ class Layout:
     id: int
     series: tuple[Series, ...]
 
+    def __hash__(self) -> int:
+        # The id stands for the content; the hash of all series would take 50 us, and caches ask for it often.
+        return self.id
+
     @cached_property
     def named(self) -> tuple[int, ...]:
         """The positions of the series that have a name: all, unless the server has too many series."""

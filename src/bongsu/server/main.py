@@ -30,6 +30,18 @@ SWITCH_INTERVAL_SECONDS = 0.001
 GC_THRESHOLD = (50_000, 20, 100)
 
 
+def tune_interpreter() -> None:
+    """Settings of Python that suit the API server."""
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    gc.set_threshold(*GC_THRESHOLD)
+
+
+async def keep_what_is_loaded() -> None:
+    """Hides what was loaded at the start from the garbage collector: 1,000 servers would take it 0.3 s."""
+    gc.collect()
+    gc.freeze()
+
+
 def serve(settings: Settings) -> None:
     """Runs the API server in this process until SIGTERM or SIGINT."""
     # Imported only by this role: the worker does not need FastAPI.
@@ -41,9 +53,9 @@ def serve(settings: Settings) -> None:
     from bongsu.server.edge.protocol import protocol_with
     from bongsu.server.edge.tls import Certificate
 
-    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-    gc.set_threshold(*GC_THRESHOLD)
+    tune_interpreter()
     application = Application(settings)
+    application.background.append(keep_what_is_loaded)
     certificate = Certificate(settings.tls_certificate, settings.tls_key) if settings.tls else None
     if certificate is not None:
         application.background.append(certificate.watch)

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
+
 from bongsu.core.errors import InvalidInput
 from bongsu.core.samples import (
     AgentIdentity,
@@ -89,6 +91,15 @@ class _Object:
         return None if value is None else _Object(value, self.path_of(key))
 
 
+def _parsed(body: bytes) -> Any:
+    try:
+        # Four times as fast: no other thread runs while a document is parsed.
+        return orjson.loads(body)
+    except ValueError:
+        # Python's module also accepts NaN and Infinity without quotes, which it writes itself.
+        return json.loads(body)
+
+
 def decode_push(body: bytes) -> Push:
     """Decodes the body of a POST. Checks only its form; the API server enforces the limits.
 
@@ -96,7 +107,7 @@ def decode_push(body: bytes) -> Push:
         InvalidInput: not JSON, or a field of the wrong type; names the field.
     """
     try:
-        document = _Object(json.loads(body), "")
+        document = _Object(_parsed(body), "")
     except (ValueError, RecursionError):
         raise InvalidInput("The body is not valid JSON.", code="malformed_body", field="body") from None
     agent = document.object("agent") or _Object({}, "agent")

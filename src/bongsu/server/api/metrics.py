@@ -1,21 +1,27 @@
 """GET /api/metrics/current and /api/metrics/catalog. POST /api/metrics is in ``server/ingest``."""
 
-import math
+import asyncio
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
 
-import orjson
+import numpy as np
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from bongsu.arrays import RESET_SHARE
-from bongsu.core.samples import unpack
-from bongsu.core.series import Kind, Series, family_of
+from bongsu.arrays import Flags, growth
+from bongsu.core.samples import Frame
+from bongsu.core.series import Kind, Layout, Series, family_of
 from bongsu.server.api.access import Viewer
+from bongsu.server.api.answers import dumped, streamed
 from bongsu.server.api.dependencies import SelectionDep, ServicesDep
 from bongsu.server.api.schemas import SeriesInfo
-from bongsu.server.fleet.registry import ServerState
 from bongsu.server.fleet.selection import Selection
 
 router = APIRouter(prefix="/api/metrics", tags=["metrics"])
+
+# As many as the event loop looks at in 3 ms.
+SERVERS_AT_A_TIME = 500
 
 
 class CurrentSeries(SeriesInfo):
@@ -50,46 +56,12 @@ def series_info(series: Series) -> dict[str, object]:
     }
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+class Sample(NamedTuple):
+    """The newest frame of a layout and its predecessor. Nothing changes them, so that a thread may read them."""
 
-
-def _current(state: ServerState, selection: Selection) -> dict[str, object] | None:
-    newest_of: dict[Series, tuple[int, dict[str, object]]] = {}
-    for layout_id, newest in state.newest.items():
-        # A series of a layout that is no longer sent is not current. Others are sampled less often than most.
-        if not state.is_current(layout_id):
-            continue
-        layout = state.layouts[layout_id]
-        positions = selection.positions(layout)
-        if not positions:
-            continue
-        values = unpack(newest.frame.values)
-        before = unpack(newest.before.values) if newest.before is not None else None
-        seconds = (newest.frame.time_ms - newest.before.time_ms) / 1000 if newest.before is not None else 0.0
-        for position in positions:
-            series = layout.series[position]
-            # If a series has moved to another layout, its newer value counts.
-            if series in newest_of and newest_of[series][0] >= newest.frame.time_ms:
-                continue
-            value = values[position]
-            rate = None
-            if series.kind is Kind.COUNTER and before is not None:
-                reset = value < before[position] * (1 - RESET_SHARE)
-                rate = _finite(max(value if reset else value - before[position], 0.0) / seconds)
-            newest_of[series] = newest.frame.time_ms, series_info(series) | {"value": _finite(value), "rate": rate}
-    if not newest_of:
-        return None
-    time_ms = max(time_ms for time_ms, _ in newest_of.values())
-    return {"server_id": state.record.id, "time_ms": time_ms, "series": [entry for _, entry in newest_of.values()]}
-
-
-def json_response(document: object) -> Response:
-    """JSON without validation by pydantic. orjson serializes numpy arrays, and NaN and infinity as null.
-
-    24,000 points take 2 ms; with the json module 13 ms.
-    """
-    return Response(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")
+    layout: Layout
+    frame: Frame
+    before: Frame | None
 
 
 @router.get("/current", operation_id="get_current_metrics", summary="Get the newest samples", response_model=Current)
@@ -99,10 +71,69 @@ async def current(
     selection: SelectionDep,
 ) -> Response:
     """Returns the newest sample of every selected series, also of servers that are down; `time_ms` tells its age."""
-    servers = [_current(state, selection) for state in selection.servers(user.view(services.registry))]
-    return json_response(
-        {"time_ms": services.clock.now_ms(), "servers": [server for server in servers if server is not None]}
-    )
+    servers: list[tuple[int, list[Sample]]] = []
+    for state in selection.servers(user.view(services.registry)):
+        # A series of a layout that is no longer sent is not current. Others are sampled less often than most.
+        samples = [
+            Sample(state.layouts[layout_id], newest.frame, newest.before)
+            for layout_id, newest in state.newest.items()
+            if state.is_current(layout_id)
+        ]
+        servers.append((state.record.id, samples))
+        if len(servers) % SERVERS_AT_A_TIME == 0:
+            await asyncio.sleep(0)
+    return streamed(_current(services.clock.now_ms(), servers, selection))
+
+
+def _current(now_ms: int, servers: list[tuple[int, list[Sample]]], selection: Selection) -> Iterator[bytes]:
+    yield b'{"time_ms":%d,"servers":[' % now_ms
+    separator = b""
+    for server_id, samples in servers:
+        entries: list[bytes] = []
+        times: list[int] = []
+        seen: set[Series] = set()
+        # If a series has moved to another layout, its newer value counts.
+        for sample in sorted(samples, key=lambda sample: sample.frame.time_ms, reverse=True):
+            positions = selection.positions(sample.layout)
+            if len(samples) > 1:
+                positions = tuple(position for position in positions if sample.layout.series[position] not in seen)
+                seen.update(sample.layout.series[position] for position in positions)
+            if positions:
+                entries += _entries(sample, positions)
+                times.append(sample.frame.time_ms)
+        if entries:
+            yield b'%s{"server_id":%d,"time_ms":%d,"series":[' % (separator, server_id, max(times))
+            yield b",".join(entries)
+            yield b"]}"
+            separator = b","
+    yield b"]}"
+
+
+def _entries(sample: Sample, positions: tuple[int, ...]) -> list[bytes]:
+    """The JSON of some series. orjson writes all numbers at once: 150 series in 0.1 ms, as objects 0.5 ms."""
+    heads, counters = _heads(sample.layout, positions)
+    chosen = list(positions)
+    values = np.frombuffer(sample.frame.values, "<f8")[chosen]
+    rates = np.full(len(values), np.nan)
+    if sample.before is not None:
+        seconds = (sample.frame.time_ms - sample.before.time_ms) / 1000
+        before = np.frombuffer(sample.before.values, "<f8")[chosen]
+        with np.errstate(invalid="ignore", over="ignore"):  # agents may send infinity
+            rates = np.where(counters, np.maximum(growth(before, values), 0.0) / seconds, np.nan)
+    numbers = [dumped(column)[1:-1].split(b",") for column in (values, rates)]
+    return [b'%s,"value":%s,"rate":%s}' % entry for entry in zip(heads, *numbers, strict=True)]
+
+
+@lru_cache(4_096)
+def _heads(layout: Layout, positions: tuple[int, ...]) -> tuple[list[bytes], Flags]:
+    """What does not change of the JSON of some series, and which of them are counters."""
+    series = [layout.series[position] for position in positions]
+    return [_head(one) for one in series], np.array([one.kind is Kind.COUNTER for one in series], bool)
+
+
+@lru_cache(65_536)
+def _head(series: Series) -> bytes:
+    return dumped(series_info(series)).removesuffix(b"}")
 
 
 class CatalogMetric(BaseModel):
@@ -129,35 +160,48 @@ class Catalog(BaseModel):
 CATALOG_VALUES = 100
 
 
-@router.get("/catalog", operation_id="get_metrics_catalog", summary="List metrics with labels, units and kinds")
+@router.get(
+    "/catalog",
+    operation_id="get_metrics_catalog",
+    summary="List metrics with labels, units and kinds",
+    response_model=Catalog,
+)
 async def catalog(
     services: ServicesDep,
     user: Viewer,
     selection: SelectionDep,
-) -> Catalog:
+) -> Response:
     """Lists every metric that the selected servers ever sent, ordered by name."""
+    servers = [
+        (state.record.id, list(state.layouts.values())) for state in selection.servers(user.view(services.registry))
+    ]
+    return streamed(_catalog(servers, selection))
+
+
+def _catalog(servers: list[tuple[int, list[Layout]]], selection: Selection) -> Iterator[bytes]:
     by_metric: dict[str, dict[tuple[int, Series], None]] = {}
-    for state in selection.servers(user.view(services.registry)):
-        for layout in state.layouts.values():
+    for server_id, layouts in servers:
+        for layout in layouts:
             for position in selection.positions(layout):
                 member = layout.series[position]
-                by_metric.setdefault(member.metric, {})[state.record.id, member] = None
-    metrics = []
+                by_metric.setdefault(member.metric, {})[server_id, member] = None
+    yield b'{"metrics":['
+    separator = b""
     for metric, members in sorted(by_metric.items()):
         first = next(iter(members))[1]
         labels: dict[str, set[str]] = {}
         for _, member in members:
             for name, value in member.labels:
                 labels.setdefault(name, set()).add(value)
-        metrics.append(
-            CatalogMetric(
-                metric=metric,
-                type=family_of(metric),
-                unit=first.unit,
-                kind=first.kind,
-                series=len(members),
-                servers=len({server_id for server_id, _ in members}),
-                labels={name: sorted(values)[:CATALOG_VALUES] for name, values in sorted(labels.items())},
-            )
+        entry = CatalogMetric(
+            metric=metric,
+            type=family_of(metric),
+            unit=first.unit,
+            kind=first.kind,
+            series=len(members),
+            servers=len({server_id for server_id, _ in members}),
+            labels={name: sorted(values)[:CATALOG_VALUES] for name, values in sorted(labels.items())},
         )
-    return Catalog(metrics=metrics)
+        yield separator + entry.model_dump_json().encode()
+        separator = b","
+    yield b"]}"

@@ -83,9 +83,9 @@ class ServerState:
         )
 
     def names_since(self, since_ms: int) -> set[Series]:
-        """The named series of the layouts that have a frame since then, or none at all yet."""
+        """The named series of the layouts that have a frame since then, or none at all yet. Safe in a thread."""
         names: set[Series] = set()
-        for layout in self.layouts.values():
+        for layout in list(self.layouts.values()):
             newest = self.newest.get(layout.id)
             if newest is None or newest.frame.time_ms >= since_ms:
                 names.update(layout.series[position] for position in layout.named)

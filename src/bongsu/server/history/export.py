@@ -1,8 +1,8 @@
 """A history answer as a table with one row for each point: CSV, an Arrow stream, or Parquet."""
 
 import csv as csv_module
-import datetime as dt
 import io
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,29 +13,42 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _COLUMNS = ("time", "server_id", "server", "metric", "labels", "unit", "value", "min", "max")
+# Rows that are written at once, in 5 ms.
+ROWS_AT_A_TIME = 2_000
 # A cell that begins with one of these is a formula for a spreadsheet.
 # https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def csv(history: History, names: dict[int, str]) -> bytes:
+def csv(history: History, names: dict[int, str]) -> Iterator[bytes]:
     """CSV with times in ISO 8601; no value is an empty cell. The byte order mark makes Excel read it as UTF-8."""
-    text = io.StringIO()
-    writer = csv_module.writer(text, lineterminator="\r\n")
-    writer.writerow(_COLUMNS)
+    yield b"\xef\xbb\xbf" + _row(_COLUMNS).encode() + b"\r\n"
     for history_series in history.series:
         server_id = str(history_series.server_id or "")
         texts = [_harmless(text) for text in _texts(history_series, names)]
+        # The cells between the time and the values, which are the same in each row.
+        same = _row([server_id, *texts, history_series.series.unit])
         points = history_series.points
         low = points.values if points.low is None else points.low
         high = points.values if points.high is None else points.high
-        for time_ms, *values in zip(
-            points.times.tolist(), points.values.tolist(), low.tolist(), high.tolist(), strict=True
-        ):
-            moment = dt.datetime.fromtimestamp(time_ms / 1000, dt.UTC).isoformat(timespec="milliseconds")
-            cells = ["" if value != value else repr(value) for value in values]
-            writer.writerow([moment, server_id, *texts, history_series.series.unit, *cells])
-    return b"\xef\xbb\xbf" + text.getvalue().encode()
+        for first in range(0, len(points.times), ROWS_AT_A_TIME):
+            part = slice(first, first + ROWS_AT_A_TIME)
+            moments = np.datetime_as_string(points.times[part].astype("datetime64[ms]"), unit="ms").tolist()
+            columns = [
+                ["" if value != value else repr(value) for value in values[part].tolist()]
+                for values in (points.values, low, high)
+            ]
+            rows = [
+                f"{moment}+00:00,{same},{value},{least},{most}\r\n"
+                for moment, value, least, most in zip(moments, *columns, strict=True)
+            ]
+            yield "".join(rows).encode()
+
+
+def _row(cells: Sequence[str]) -> str:
+    text = io.StringIO()
+    csv_module.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()
 
 
 def arrow(history: History, names: dict[int, str]) -> bytes:

@@ -49,9 +49,10 @@ class Groups:
         self._tags = tags
         self._members: dict[Series, list[SeriesHistory]] = {}
 
-    def add(self, member: SeriesHistory) -> None:
-        """Adds a series to its group."""
-        self._members.setdefault(self._group(member), []).append(member)
+    def add_all(self, members: Sequence[SeriesHistory]) -> None:
+        """Adds each series to its group."""
+        for member in members:
+            self._members.setdefault(self._group(member), []).append(member)
 
     def _group(self, member: SeriesHistory) -> Series:
         assert member.server_id is not None

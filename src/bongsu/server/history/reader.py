@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
@@ -35,6 +37,9 @@ from bongsu.server.storage.layouts import LayoutKey
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+P = ParamSpec("P")
+
 # Growth needs the sample before the range; it is within this many intervals unless the agent was away.
 LOOKBACK_INTERVALS = 3
 # At a coarser tier, the bucket in which the range begins, and the one before it, of at most an hour each.
@@ -44,6 +49,9 @@ LOOKBACK_BUCKETS_MS = 2 * HOUR_MS
 CHUNK_SAMPLES = 20_000_000
 # Queries that read more than this run one at a time, so that they never occupy all reading threads.
 HEAVY_SAMPLES = 5_000_000
+# So many are handled on the event loop, in 2 ms; more in a thread.
+SMALL_SERVERS = 10
+SMALL_SERIES = 200
 
 
 class HistoryReader:
@@ -63,11 +71,19 @@ class HistoryReader:
             InvalidInput: more points or samples than the limits allow, or samples that are no longer kept.
             NotFound: an unknown server.
         """
+        known_floors = await self._database.read(floors)
+        large = len(query.selection.server_ids or registry.by_id) > SMALL_SERVERS
+        task = await _perhaps_in_a_thread(large, self._task, query, registry, known_floors)
+        if len(task.page) * task.samples_each > HEAVY_SAMPLES:
+            async with self._heavy:
+                return await self._answer(query, task, known_tag)
+        return await self._answer(query, task, known_tag)
+
+    def _task(self, query: HistoryQuery, registry: Registry, known_floors: Mapping[int, int]) -> "_Task":
         page, after = self._page(query, registry)
         intervals = [selected.interval_ms for selected in page] or [DEFAULT_INTERVAL_MS]
         interval_ms = min(intervals)
         earliest_ms = min((selected.server.oldest_ms for selected in page), default=query.start_ms)
-        known_floors = await self._database.read(floors)
         raw_only = next(
             (
                 f"{query.aggregation_of(selected.series)} of {selected.series.metric}"
@@ -83,28 +99,18 @@ class HistoryReader:
         self._check_points(query, plan, len(page), length_ms, interval_ms)
         samples_each = length_ms // max(interval_ms, plan.tier) + 1
         self._check_samples(len(page) * samples_each)
-        if len(page) * samples_each > HEAVY_SAMPLES:
-            async with self._heavy:
-                return await self._answer(query, plan, page, after, samples_each, known_floors[RAW], known_tag)
-        return await self._answer(query, plan, page, after, samples_each, known_floors[RAW], known_tag)
+        return _Task(page, after, plan, samples_each, known_floors[RAW])
 
-    async def _answer(
-        self,
-        query: HistoryQuery,
-        plan: Plan,
-        page: list[SelectedSeries],
-        after: tuple[int, str] | None,
-        samples_each: int,
-        floor_ms: int,
-        known_tag: str | None,
-    ) -> History:
+    async def _answer(self, query: HistoryQuery, task: "_Task", known_tag: str | None) -> History:
+        plan = task.plan
         answer = History(Resolution.of(plan.tier), plan.step_ms)
-        groups = self._groups(query, page)
-        chunks = list(_chunks(page, samples_each))
+        groups = self._groups(query, task.page)
+        chunks = list(_chunks(task.page, task.samples_each))
         for chunk in chunks:
-            rows = await self._read(query, plan, chunk, floor_ms)
+            rows = await self._read(query, plan, chunk, task.floor_ms)
             if len(chunks) == 1:
-                answer.tag = _tag(query, plan, page, rows)
+                large = len(chunk) > SMALL_SERIES
+                answer.tag = await _perhaps_in_a_thread(large, _tag, query, plan, chunk, rows)
                 if answer.tag == known_tag:
                     return answer
             for layout_rows in rows.values():
@@ -114,8 +120,7 @@ class HistoryReader:
             if groups is None:
                 answer.series.extend(series)
             else:
-                for member in series:
-                    groups.add(member)
+                await asyncio.to_thread(groups.add_all, series)
         if groups is not None:
             answer.series = await asyncio.to_thread(groups.combined)
         answer.missing = list(dict.fromkeys(answer.missing))
@@ -123,10 +128,11 @@ class HistoryReader:
             logger.error(
                 "history: %d time ranges cannot be read, the first is %s", len(answer.missing), answer.missing[0]
             )
-        answer.next = None if after is None else Cursor(*after, plan.step_ms, plan.tier)
+        answer.next = None if task.after is None else Cursor(*task.after, plan.step_ms, plan.tier)
         return answer
 
     def _page(self, query: HistoryQuery, registry: Registry) -> tuple[list[SelectedSeries], tuple[int, str] | None]:
+        """The selected series of this page, and where the next one begins."""
         limit = query.limit if query.grouping is None else self._limits.points_per_query // 2
         matches: list[SelectedSeries] = []
         for state in query.selection.servers(registry):
@@ -134,7 +140,7 @@ class HistoryReader:
             if query.cursor is not None and server_id < query.cursor.server_id:
                 continue
             places: dict[Series, list[tuple[Layout, int]]] = {}
-            for layout in state.layouts.values():
+            for layout in list(state.layouts.values()):
                 newest = state.newest.get(layout.id)
                 back_ms = LOOKBACK_BUCKETS_MS + LOOKBACK_INTERVALS * state.interval_of(layout.id)
                 if newest is not None and newest.frame.time_ms < query.start_ms - back_ms:
@@ -180,19 +186,18 @@ class HistoryReader:
             )
 
     async def _read(self, query: HistoryQuery, plan: Plan, page: Sequence[SelectedSeries], floor_ms: int) -> Rows:
-        positions: dict[LayoutKey, list[int]] = {}
-        back_ms = 0
-        for selected in page:
-            back_ms = max(back_ms, selected.interval_ms * LOOKBACK_INTERVALS)
-            for layout, position in selected.places:
-                positions.setdefault((selected.server_id, layout.id), []).append(position)
-        start_ms, end_ms = query.start_ms - back_ms, query.end_ms
-        if plan.tier != RAW:
-            # Whole buckets, and the bucket before them.
-            start_ms = query.start_ms - query.start_ms % plan.tier - max(back_ms, plan.tier)
-            end_ms = -(-end_ms // plan.tier) * plan.tier
-
         def fetch(connection: Connection) -> Rows:
+            positions: dict[LayoutKey, list[int]] = {}
+            back_ms = 0
+            for selected in page:
+                back_ms = max(back_ms, selected.interval_ms * LOOKBACK_INTERVALS)
+                for place, position in selected.places:
+                    positions.setdefault((selected.server_id, place.id), []).append(position)
+            start_ms, end_ms = query.start_ms - back_ms, query.end_ms
+            if plan.tier != RAW:
+                # Whole buckets, and the bucket before them.
+                start_ms = query.start_ms - query.start_ms % plan.tier - max(back_ms, plan.tier)
+                end_ms = -(-end_ms // plan.tier) * plan.tier
             rows: dict[LayoutKey, LayoutRows] = {}
             samples = 0
             for key, places in positions.items():
@@ -207,6 +212,22 @@ class HistoryReader:
         return await self._database.read(fetch)
 
 
+async def _perhaps_in_a_thread(large: bool, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """Runs a function, in a thread if its input is large."""
+    return await asyncio.to_thread(function, *arguments, **named) if large else function(*arguments, **named)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What a query reads. ``after``: where the next page begins; ``samples_each``: of each series, by estimate."""
+
+    page: list[SelectedSeries]
+    after: tuple[int, str] | None
+    plan: Plan
+    samples_each: int
+    floor_ms: int
+
+
 def _needs_raw(query: HistoryQuery, selected: SelectedSeries) -> bool:
     return needs_raw(query.aggregation_of(selected.series), counter=selected.counter)
 
@@ -217,7 +238,7 @@ def _chunks(page: list[SelectedSeries], samples_each: int) -> Iterator[list[Sele
         yield page[start : start + size]
 
 
-def _tag(query: HistoryQuery, plan: Plan, page: list[SelectedSeries], rows: Rows) -> str:
+def _tag(query: HistoryQuery, plan: Plan, page: Sequence[SelectedSeries], rows: Rows) -> str:
     digest = hashlib.blake2b(digest_size=16)
     digest.update(repr((query, plan, [(selected.server_id, str(selected.series)) for selected in page])).encode())
     for part in rows.values():

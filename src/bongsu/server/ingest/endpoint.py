@@ -24,6 +24,7 @@ from bongsu.core.errors import (
     UnsupportedEncoding,
 )
 from bongsu.core.samples import HostFacts, Push, PushError, PushResult
+from bongsu.core.series import Layout
 from bongsu.server.auth.directory import Directory, Grant
 from bongsu.server.config import Limits
 from bongsu.server.database.database import Database
@@ -43,6 +44,9 @@ from bongsu.wire import json_form, protobuf
 logger = logging.getLogger(__name__)
 
 FLOOR_SECONDS = 60
+# Larger bodies, and layouts with more series, are read in a thread: they would hold the event loop for over 5 ms.
+LARGE_BYTES = 128 * 1024
+LARGE_LAYOUTS = 1_000
 
 
 class Counters:
@@ -143,7 +147,10 @@ class Ingest:
                 grant = await self._unknown(authorization, scope)
             self._pushed(grant)
             body = await self._body(receive, encoding, length)
-            push = form.decode_push(body)
+            if len(body) > LARGE_BYTES:
+                push = await asyncio.to_thread(form.decode_push, body)
+            else:
+                push = form.decode_push(body)
             if push.agent.agent_id != grant.agent_id:
                 check_agent_id(push.agent.agent_id, field="agent.agent_id")
                 raise Forbidden("This token belongs to another agent.", code="wrong_agent", field="agent.agent_id")
@@ -214,7 +221,9 @@ class Ingest:
             raise ClientGone
         if len(body) > limit:
             raise _too_large(limit)
-        return gunzip(body, limit) if encoding == b"gzip" else body
+        if encoding != b"gzip":
+            return body
+        return await asyncio.to_thread(gunzip, body, limit) if len(body) > LARGE_BYTES else gunzip(body, limit)
 
     async def push(self, push: Push, tags: dict[str, str] | None = None) -> PushResult:
         """Stores a push and returns when it is on disk. ``tags``: for the server, if it is new.
@@ -226,7 +235,12 @@ class Ingest:
         state = self._registry.by_agent_id.get(push.agent.agent_id)
         check_sizes(push, self._limits)
         oldest_ms = oldest_accepted(self.raw_floor_ms, self._retention_ms, now_ms)
-        layouts = check_layouts(push, state, self._limits, oldest_ms) if push.layouts else []
+        layouts: list[Layout] = []
+        if push.layouts:
+            if sum(len(layout.series) for layout in push.layouts) > LARGE_LAYOUTS:
+                layouts = await asyncio.to_thread(self._new_layouts, push, state, oldest_ms)
+            else:
+                layouts = self._new_layouts(push, state, oldest_ms)
         sizes = state.sizes if state is not None else {}
         if layouts:
             sizes = sizes | {layout.id: 8 * len(layout.series) for layout in layouts}
@@ -246,10 +260,13 @@ class Ingest:
         accepted = 0
         if push.frames or layouts or processes:
             accepted = await self._commits.commit(
-                Batch(state.record.id, push.frames, [intern_layout(layout) for layout in layouts], processes),
+                Batch(state.record.id, push.frames, layouts, processes),
                 size_bytes,
             )
         return PushResult(accepted, len(push.frames) - accepted, server_time_ms=now_ms)
+
+    def _new_layouts(self, push: Push, state: ServerState | None, oldest_ms: int) -> list[Layout]:
+        return [intern_layout(layout) for layout in check_layouts(push, state, self._limits, oldest_ms)]
 
     async def _record(self, push: Push, tags: dict[str, str] | None, now_ms: int) -> ServerState:
         async with self._records:

@@ -84,6 +84,7 @@ async def test_stats_tell_what_there_is(database_url: str, tmp_path: Path, capsy
     assert "2025-06-15 12:00" in text
 
 
+@pytest.mark.empty_database
 def test_the_database_and_its_backups_are_private(tmp_path: Path, database_url: str) -> None:
     file, backup = tmp_path / "bongsu.db", tmp_path / "backup.db"
     assert main(["upgrade", "--data-dir", str(tmp_path)]) == 0
@@ -147,7 +148,7 @@ async def test_a_backup_is_restored(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    new_postgres_database: Callable[[], str],
+    new_postgres_database: Callable[..., str],
 ) -> None:
     await fill(tmp_path)
     before = await content(database_url)
@@ -160,7 +161,7 @@ async def test_a_backup_is_restored(
     for table in SAMPLES:
         assert stored[table] == before[table], table
     if database_url.startswith("postgresql"):
-        monkeypatch.setenv("BONGSU_DATABASE_URL", await asyncio.to_thread(new_postgres_database))
+        monkeypatch.setenv("BONGSU_DATABASE_URL", await asyncio.to_thread(new_postgres_database, empty=True))
     import os
 
     url = os.environ["BONGSU_DATABASE_URL"]
@@ -222,13 +223,13 @@ async def test_what_is_no_backup_is_refused(
 async def test_copy_moves_everything_and_goes_on_where_it_was_interrupted(
     database_url: str,
     tmp_path: Path,
-    new_postgres_database: Callable[[], str],
+    new_postgres_database: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     await fill(tmp_path)
     before = await content(database_url)
-    target = await asyncio.to_thread(new_postgres_database)
+    target = await asyncio.to_thread(new_postgres_database, empty=True)
     monkeypatch.setattr("bongsu.server.database.copy._ROWS", {"blocks": 1, "rollups": 1})
     monkeypatch.setattr("bongsu.server.database.copy._OTHER_ROWS", 2)
     from bongsu.server.database import copy
@@ -259,10 +260,10 @@ async def test_copy_moves_everything_and_goes_on_where_it_was_interrupted(
 
 
 async def test_copy_into_what_is_not_empty_is_noticed(
-    database_url: str, tmp_path: Path, new_postgres_database: Callable[[], str], capsys: pytest.CaptureFixture[str]
+    database_url: str, tmp_path: Path, new_postgres_database: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     await fill(tmp_path)
-    target = await asyncio.to_thread(new_postgres_database)
+    target = await asyncio.to_thread(new_postgres_database, empty=True)
     assert await run("copy", "--to", target) == 0
     database = open_database(target)
     row = {"server_id": 9, "layout_id": 9, "time_ms": 9, "values": b""}

@@ -19,6 +19,8 @@ from bongsu.server.database.database import open_database
 from bongsu.server.database.migrations import DatabaseTooNew, revisions, upgrade
 from bongsu.server.database.tables import alert_rules, metadata
 
+pytestmark = pytest.mark.empty_database
+
 
 async def test_migrations_equal_the_models(database_url: str) -> None:
     database = open_database(database_url)

@@ -133,6 +133,7 @@ async def test_two_workers_at_once_do_each_thing_once(database: Database, tmp_pa
     await everything_is_there_once(database)
 
 
+@pytest.mark.empty_database
 async def test_killed_while_migrating(database_url: str) -> None:
     database = open_database(database_url)
     kills = 0
@@ -178,6 +179,7 @@ async def test_killed_while_copying(database: Database, database_url: str, tmp_p
     await other.close()
 
 
+@pytest.mark.empty_database
 @pytest.mark.parametrize("revision", revisions())
 async def test_every_revision_is_upgraded_with_what_it_holds(database_url: str, revision: str) -> None:
     """A database as that version left it: with a server, frames, and, from 0002 on, a block of the form of its time."""
