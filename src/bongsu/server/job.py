@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import logging
+import random
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from bongsu.core.clock import Clock
 from bongsu.core.errors import Unavailable
@@ -15,8 +17,17 @@ from bongsu.server.database.database import Database
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 # A damaged row stays damaged: trying it at each run would fill the log and take the time of the others.
 RETRY_MS = 10 * MINUTE_MS
+
+
+def from_anywhere(items: Sequence[T]) -> list[T]:
+    """The items in the same order, but beginning with any of them: two workers that go through the same items then do
+    not meet at each, and each skips what the other has done."""
+    first = random.randrange(len(items)) if items else 0  # noqa: S311
+    return [*items[first:], *items[:first]]
 
 
 @dataclass(slots=True)

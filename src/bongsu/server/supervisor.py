@@ -24,7 +24,8 @@ from bongsu import __version__
 from bongsu.core.errors import ConfigError
 from bongsu.server.config import Settings, local_url
 
-START_TIMEOUT_SECONDS = 60
+# A start takes a second or two.
+TELL_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 15
 # A child that has run for this long started well, so its next pause is the shortest again.
 WELL_AFTER_SECONDS = 60
@@ -176,13 +177,15 @@ def free_port(host: str) -> int:
 
 
 def wait_until_ready(url: str, child: Child) -> bool:
-    """Waits for the API server. Returns whether it answered before it ended and within START_TIMEOUT_SECONDS."""
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while time.monotonic() < deadline:
-        if child.process is None or child.process.poll() is not None:
-            return False
+    """Waits for the API server as long as it runs: an upgrade of a large database takes its time. Returns whether it
+    answered before it ended."""
+    tell_at = time.monotonic() + TELL_SECONDS
+    while child.process is not None and child.process.poll() is None:
         if ask(url, "/api/health") is not None:
             return True
+        if time.monotonic() >= tell_at:
+            print("bongsu: the API server is still starting; an upgrade of the database can take minutes", flush=True)
+            tell_at = time.monotonic() + TELL_SECONDS
         time.sleep(0.05)
     return False
 

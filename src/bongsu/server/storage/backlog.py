@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from bongsu.server.database.tables import blocks, frames, layouts, quarantined_frames
+from bongsu.server.database.tables import blocks, quarantined_frames
+from bongsu.server.storage.frames import oldest_unsealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +20,8 @@ class Backlog:
 
 def backlog(connection: Connection) -> Backlog:
     """One look into the index of frames for each layout: 1,000 layouts take some milliseconds, however many frames."""
-    oldest = (
-        select(func.min(frames.c.time_ms))
-        .where(frames.c.server_id == layouts.c.server_id, frames.c.layout_id == layouts.c.layout_id)
-        .scalar_subquery()
-    )
-    each = select(oldest.label("oldest_ms")).select_from(layouts).subquery()
     return Backlog(
-        connection.scalar(select(func.min(each.c.oldest_ms))),
+        min(oldest_unsealed(connection).values(), default=None),
         connection.scalar(select(func.min(blocks.c.start_ms)).where(blocks.c.rolled == 0)),
         connection.scalar(select(func.count()).select_from(quarantined_frames)) or 0,
     )

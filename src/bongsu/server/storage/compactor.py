@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.database.dialect import insert_or_ignore
 from bongsu.server.database.tables import blocks, rollups
-from bongsu.server.job import Job
+from bongsu.server.job import Job, from_anywhere
 from bongsu.server.storage.archive import (
     ROW_SPAN_MS,
     SPAN_MS,
@@ -109,7 +109,7 @@ class Compactor(Job):
 
     async def run(self, stopping: asyncio.Event) -> None:
         now_ms = self.clock.now_ms()
-        for key, span_ms in await self.database.read(not_rolled):
+        for key, span_ms in from_anywhere(await self.database.read(not_rolled)):
             if stopping.is_set():
                 break
             if due_ms(key, span_ms) > now_ms or self.failures.waits((key, span_ms)):
@@ -118,14 +118,14 @@ class Compactor(Job):
                 await self.compact(key, span_ms)
 
     async def compact(self, key: LayoutKey, span_ms: int) -> None:
-        """Compacts one span, unless some of its frames are not sealed yet."""
+        """Compacts one span, unless some of its frames are not sealed yet, or another worker has done it."""
 
         def read(connection: Connection) -> Callable[[], Compacted] | None:
             if has_frames(connection, key, span_ms, span_ms + SPAN_MS):
                 return None
             layout = load_layout(connection, *key)
             stored = blocks_between(connection, key, span_ms, span_ms + SPAN_MS)
-            if layout is None or not stored:
+            if layout is None or all(block.info.rolled for block in stored):
                 return None
             minutes = _row_at(connection, key, MINUTE_MS, span_ms)
             hours = _row_at(connection, key, HOUR_MS, span_ms)

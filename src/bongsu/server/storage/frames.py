@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func,
 
 from bongsu.arrays import Times, Values
 from bongsu.core.samples import Frame
-from bongsu.server.database.tables import frames
+from bongsu.server.database.tables import frames, layouts
 from bongsu.server.storage.layouts import LayoutKey
 
 FrameRow = tuple[int, int, int, bytes]  # server id, layout id, time in ms, packed values
@@ -121,10 +121,30 @@ class Unsealed:
 
 
 def unsealed(connection: Connection) -> list[Unsealed]:
-    """The layouts with frames that are not sealed yet. Reads the index only: 450,000 frames take some 50 ms."""
+    """All layouts with frames that are not sealed yet. Counts every frame: 450,000 on PostgreSQL in 1 s."""
     key = (frames.c.server_id, frames.c.layout_id)
     query = select(*key, func.count(), func.min(frames.c.time_ms)).group_by(*key)
     return [Unsealed(*row) for row in connection.execute(query)]
+
+
+def oldest_unsealed(connection: Connection) -> dict[LayoutKey, int]:
+    """Layout -> time of its oldest frame that is not sealed yet. One look into the index for each layout."""
+    oldest = (
+        select(func.min(frames.c.time_ms))
+        .where(frames.c.server_id == layouts.c.server_id, frames.c.layout_id == layouts.c.layout_id)
+        .scalar_subquery()
+    )
+    rows = connection.execute(select(layouts.c.server_id, layouts.c.layout_id, oldest))
+    return {(server_id, layout_id): time_ms for server_id, layout_id, time_ms in rows if time_ms is not None}
+
+
+def count_frames(connection: Connection, keys: Sequence[LayoutKey]) -> dict[LayoutKey, int]:
+    """Layout -> number of its frames that are not sealed yet."""
+    counts: dict[LayoutKey, int] = {}
+    for server_id, layout_id in keys:
+        this = (frames.c.server_id == server_id, frames.c.layout_id == layout_id)
+        counts[server_id, layout_id] = connection.scalar(select(func.count()).where(*this)) or 0
+    return counts
 
 
 def frame_lengths(connection: Connection) -> list[tuple[int, int, int, int]]:

@@ -10,7 +10,8 @@ their layout go into quarantine, and whatever else fails for one layout leaves t
 import asyncio
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 
 import numpy as np
 from sqlalchemy import Connection, delete, insert
@@ -18,12 +19,13 @@ from sqlalchemy import Connection, delete, insert
 from bongsu.arrays import Times, Values
 from bongsu.core.clock import Clock
 from bongsu.core.errors import NotFound
+from bongsu.core.liveness import SHORTEST_INTERVAL_MS
 from bongsu.core.samples import Frame
-from bongsu.core.units import MINUTE_MS
+from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database
 from bongsu.server.database.tables import blocks
-from bongsu.server.job import Job
+from bongsu.server.job import Job, from_anywhere
 from bongsu.server.storage.archive import (
     SPAN_MS,
     BlockInfo,
@@ -34,7 +36,15 @@ from bongsu.server.storage.archive import (
     same_block,
 )
 from bongsu.server.storage.blocks import CorruptBlock, Head, encode_block
-from bongsu.server.storage.frames import Unsealed, columns_of, delete_frames, oldest_frames, unsealed
+from bongsu.server.storage.frames import (
+    Unsealed,
+    columns_of,
+    count_frames,
+    delete_frames,
+    oldest_frames,
+    oldest_unsealed,
+    unsealed,
+)
 from bongsu.server.storage.layouts import LayoutKey, load_layout
 from bongsu.server.storage.quarantine import quarantine_frames
 
@@ -99,18 +109,48 @@ class Sealer(Job):
         self._sealed_ms: dict[LayoutKey, int] = {}
         # Length of a frame of each layout.
         self._frame_bytes: dict[LayoutKey, int] = {}
+        # When each layout can have enough frames for a block, and when to look at everything again: at frames without
+        # a layout, too.
+        self._count_ms: dict[LayoutKey, int] = {}
+        self._count_all_ms = 0
 
     async def run(self, stopping: asyncio.Event) -> None:
-        waiting = await self.database.read(unsealed)
-        for layout in waiting:
+        waiting = await self._waiting()
+        for layout in from_anywhere(waiting):
             key = (layout.server_id, layout.layout_id)
             if stopping.is_set() or self.failures.waits(key):
                 continue
             with self.failures.isolated(key, f"sealing layout {key[1]} of server {key[0]}"):
                 await self._seal_due(key, layout, stopping)
-        present = {(layout.server_id, layout.layout_id) for layout in waiting}
-        self._sealed_ms = {key: sealed_ms for key, sealed_ms in self._sealed_ms.items() if key in present}
-        self._frame_bytes = {key: size for key, size in self._frame_bytes.items() if key in present}
+
+    async def _waiting(self) -> list[Unsealed]:
+        """The layouts that may be due. Frames are counted only where there can be enough of them: all of 1,000 servers,
+        counted every 15 s, would occupy PostgreSQL for most of the time."""
+        now_ms = self.clock.now_ms()
+        if now_ms >= self._count_all_ms:
+            self._count_all_ms = now_ms + HOUR_MS
+            waiting = await self.database.read(unsealed)
+        else:
+            oldest = await self.database.read(oldest_unsealed)
+            keys = [key for key, time_ms in oldest.items() if self._may_be_due(key, time_ms, now_ms)]
+            counts = await self.database.read(partial(count_frames, keys=keys))
+            waiting = [Unsealed(*key, counts[key], oldest[key]) for key in keys if counts[key]]
+            self._forget_all_but(oldest)
+        for layout in waiting:
+            missing = max(FRAMES_PER_BLOCK - layout.count, 0)
+            self._count_ms[layout.server_id, layout.layout_id] = now_ms + missing * SHORTEST_INTERVAL_MS
+        return waiting
+
+    def _may_be_due(self, key: LayoutKey, oldest_ms: int, now_ms: int) -> bool:
+        old = oldest_ms < now_ms - MAX_AGE_MS
+        return old or (
+            oldest_ms < now_ms - FRAMES_PER_BLOCK * SHORTEST_INTERVAL_MS and now_ms >= self._count_ms.get(key, 0)
+        )
+
+    def _forget_all_but(self, present: Collection[LayoutKey]) -> None:
+        for known in (self._sealed_ms, self._frame_bytes, self._count_ms):
+            for key in known.keys() - present:
+                del known[key]
 
     async def _seal_due(self, key: LayoutKey, layout: Unsealed, stopping: asyncio.Event) -> None:
         now_ms = self.clock.now_ms()
@@ -132,7 +172,8 @@ class Sealer(Job):
         frames = await self.database.read(
             lambda connection: oldest_frames(connection, key, FRAMES_PER_BLOCK, before_ms)
         )
-        if not frames:
+        # Fewer than were counted: another worker has sealed the others.
+        if not frames or (before_ms is None and len(frames) < FRAMES_PER_BLOCK):
             return 0
         size = await self._size_of_frames(key)
         damaged = [frame for frame in frames if len(frame.values) != size]

@@ -13,7 +13,7 @@ from bongsu.server.database.tables import blocks, frames, rollups
 from bongsu.server.storage.archive import SPAN_MS, blocks_between
 from bongsu.server.storage.batches import Batch, store
 from bongsu.server.storage.compaction import compact
-from bongsu.server.storage.compactor import GRACE_MS, STAGGER_MS, Compactor, SpanChanged, replace_blocks
+from bongsu.server.storage.compactor import GRACE_MS, STAGGER_MS, Compactor, SpanChanged, not_rolled, replace_blocks
 from bongsu.server.storage.floors import floors, raise_floor
 from bongsu.server.storage.retention import Retention
 from bongsu.server.storage.sealer import Sealer
@@ -226,3 +226,25 @@ async def test_a_floor_never_falls(tmp_path: Path) -> None:
         for floor_ms in (5_000, 3_000):
             await database.write(lambda connection, floor_ms=floor_ms: raise_floor(connection, HOUR_MS, floor_ms))
         assert await database.read(floors) == {0: 0, MINUTE_MS: 0, HOUR_MS: 5_000}
+
+
+async def test_what_another_worker_has_compacted_is_not_compacted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed = 0
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal computed
+        computed += 1
+        return compact(*arguments)
+
+    monkeypatch.setattr("bongsu.server.storage.compactor.compact", counted)
+    async with running_app(tmp_path, clock=FakeClock(LATER)) as app:
+        await push_all(app, three_spans())
+        await run_jobs(app.clock, tmp_path, Sealer)
+        other = Compactor(app.services.settings, database_of(app), app.clock)
+        due = await database_of(app).read(not_rolled)
+        await run_jobs(app.clock, tmp_path, Compactor)
+        for key, span_ms in due:
+            await other.compact(key, span_ms)
+    assert computed == len(due) == 3

@@ -1,17 +1,19 @@
 """Sealing, through the API: what was pushed is what is read, before and after."""
 
+import asyncio
 import math
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from bongsu.server.database.database import open_database
 from bongsu.server.database.migrations import upgrade
 from bongsu.server.database.tables import blocks, frames
 from bongsu.server.storage.archive import SPAN_MS
 from bongsu.server.storage.batches import Batch, store
-from bongsu.server.storage.frames import Unsealed, oldest_frames
+from bongsu.server.storage.frames import Unsealed, count_frames, oldest_frames, unsealed
+from bongsu.server.storage.layouts import LayoutKey
 from bongsu.server.storage.sealer import (
     AGAIN_MS,
     FRAMES_PER_BLOCK,
@@ -188,3 +190,41 @@ def test_servers_that_started_together_seal_one_after_the_other() -> None:
     steps = [after - before for before, after in zip([0, *now], now, strict=False)]
     assert now[-1] == 1_000
     assert max(steps) < 30, "fewer than 30 of 1,000 at any one moment"
+
+
+async def test_what_another_worker_has_sealed_leaves_the_newest_frames_alone(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        await push_all(app, a_ramp(START, MANY))
+        other = Sealer(app.services.settings, database_of(app), app.clock)
+        (counted,) = await database_of(app).read(unsealed)
+        await run_jobs(app.clock, tmp_path, Sealer)
+        left = await rows(app)
+        await app.push(a_push(a_ramp(NOW, 5)))
+        await other._seal_due((counted.server_id, counted.layout_id), counted, asyncio.Event())
+        assert await rows(app) == (left[0] + 5, left[1])
+
+
+async def test_frames_are_counted_only_where_there_may_be_enough_for_a_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+
+    def spied(connection: Connection, keys: list[LayoutKey]) -> dict[LayoutKey, int]:
+        counted.append(len(keys))
+        return count_frames(connection, keys)
+
+    monkeypatch.setattr("bongsu.server.storage.sealer.count_frames", spied)
+    async with running_app(tmp_path) as app:
+        sealer = Sealer(app.services.settings, database_of(app), app.clock)
+        await app.push(a_push(a_ramp(NOW - 10_000, 1)))
+        await sealer.run(asyncio.Event())
+        assert counted == [], "after the start everything is counted at once"
+        app.clock.advance(60)
+        await sealer.run(asyncio.Event())
+        assert counted == [0]
+        # Frames of a second's interval, which came all at once.
+        app.clock.advance(FRAMES_PER_BLOCK + STAGGER_FRAMES)
+        await push_all(app, a_ramp(NOW, FRAMES_PER_BLOCK + STAGGER_FRAMES, 1_000))
+        await sealer.run(asyncio.Event())
+        assert counted == [0, 1]
+        assert (await rows(app))[1] == 1
