@@ -7,7 +7,7 @@ USAGE = """\
 usage: bongsu COMMAND ...
 
   up       run everything on this machine: API server, worker and an agent
-  server   run the API server and its worker
+  server   run the API server and its worker; manage monitored servers: list, retire, restore, delete
   agent    monitor this machine and send to an API server
   db       maintain the database: upgrade, stats, check, backup, restore, copy
   user     manage users: create, list, password, role, disable, enable, delete, reset-second-factor
@@ -25,6 +25,10 @@ def _up(argv: Sequence[str]) -> int:
 
 
 def _server(argv: Sequence[str]) -> int:
+    if argv and argv[0] in ("list", "retire", "restore", "delete"):
+        from bongsu.server.commands.server import main as manage
+
+        return manage(argv)
     from bongsu.server.main import main
 
     return main(argv)

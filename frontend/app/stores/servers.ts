@@ -4,7 +4,7 @@ import { listServers } from '~/api/servers'
 import type { Server, ServerState } from '~/api/servers'
 
 const STORAGE_KEY = 'bongsu.server'
-const STATE_ORDER: Record<ServerState, number> = { down: 0, late: 1, up: 2 }
+const STATE_ORDER: Record<ServerState, number> = { down: 0, late: 1, up: 2, retired: 3 }
 
 /** Servers with problems come first, then by name. */
 export function sortServers(servers: readonly Server[]): Server[] {
@@ -12,16 +12,17 @@ export function sortServers(servers: readonly Server[]): Server[] {
 }
 
 export const useServersStore = defineStore('servers', () => {
-  const servers = shallowRef<Server[]>([])
+  const all = shallowRef<Server[]>([])
+  const servers = computed(() => all.value.filter(server => server.state !== 'retired'))
   /** Tells an empty list from one that has not been fetched yet. */
   const loaded = ref(false)
   const rememberedId = ref(readRememberedId())
 
-  const byId = computed(() => new Map(servers.value.map(server => [server.id, server])))
+  const byId = computed(() => new Map(all.value.map(server => [server.id, server])))
   const notUp = computed(() => servers.value.filter(server => server.state !== 'up'))
 
   /** The server to open when the URL names none: the last one opened, or else one that is up. */
-  const initial = computed(() => get(rememberedId.value)
+  const initial = computed(() => servers.value.find(server => server.id === rememberedId.value)
     ?? servers.value.find(server => server.state === 'up') ?? servers.value[0] ?? null)
 
   function get(id: number | null): Server | null {
@@ -29,7 +30,7 @@ export const useServersStore = defineStore('servers', () => {
   }
 
   function apply(list: readonly Server[]): void {
-    servers.value = sortServers(list)
+    all.value = sortServers(list)
     loaded.value = true
   }
 
@@ -45,7 +46,7 @@ export const useServersStore = defineStore('servers', () => {
     catch { /* storage is blocked: remembered until the page closes */ }
   }
 
-  return { servers, loaded, notUp, initial, get, apply, refresh, remember }
+  return { all, servers, loaded, notUp, initial, get, apply, refresh, remember }
 })
 
 function readRememberedId(): number | null {

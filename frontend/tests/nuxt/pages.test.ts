@@ -10,7 +10,7 @@ let app: Mounted | undefined
 beforeEach(() => {
   localStorage.clear()
   const servers = useServersStore()
-  servers.$patch({ servers: [], loaded: false })
+  servers.$patch({ all: [], loaded: false })
   useMetricsStore().snapshots.clear()
 })
 afterEach(() => app?.unmount())

@@ -25,13 +25,14 @@ from bongsu.server.config import Settings, local_url
 from bongsu.server.database.database import Database, open_database
 from bongsu.server.database.in_use import using_database
 from bongsu.server.database.migrations import upgrade
+from bongsu.server.database.revisions import SERVERS, add_revision
 from bongsu.server.edge.addresses import Forwarded
 from bongsu.server.edge.gate import Gate
 from bongsu.server.edge.hosts import LOOPBACK_HOSTS, AllowedHosts
 from bongsu.server.edge.rates import RateLimiter
+from bongsu.server.fleet.changes import FleetChanges
 from bongsu.server.fleet.loading import keep_last_seen, load_registry, store_last_seen
 from bongsu.server.fleet.registry import Registry
-from bongsu.server.fleet.tags import ServerTags
 from bongsu.server.history import HistoryReader
 from bongsu.server.ingest.endpoint import Ingest
 from bongsu.server.ingest.openapi import PUSH_OPENAPI
@@ -115,18 +116,19 @@ class Application:
             before, after = await database.write(upgrade)
             if before != after:
                 logger.info("database upgraded from %s to %s", before or "empty", after)
+            await database.write(lambda connection: add_revision(connection, SERVERS))
             registry = await database.read(load_registry)
             vault = open_vault(self._settings.data_dir, self._settings.secret_key)
-            tags = ServerTags(database, registry)
+            fleet = FleetChanges(database, registry)
             auth = make_auth(self._settings, database, vault, self._clock)
             rates = RateLimiter(self._settings.rate_limits, self._settings.redis_url)
-            ingest = self._make_ingest(database, registry, auth, rates)
+            ingest = self._make_ingest(database, registry, fleet, auth, rates)
             services = Services(
                 settings=self._settings,
                 clock=self._clock,
                 database=database,
                 registry=registry,
-                tags=tags,
+                fleet=fleet,
                 ingest=ingest,
                 history=HistoryReader(database, self._settings.limits),
                 vault=vault,
@@ -143,7 +145,7 @@ class Application:
             self._gate.open(auth.directory, rates)
             running = [
                 asyncio.create_task(keep_last_seen(database, registry), name="last seen"),
-                asyncio.create_task(tags.poll(), name="tags"),
+                asyncio.create_task(fleet.poll(), name="fleet"),
                 asyncio.create_task(ingest.follow_floor(), name="floor"),
             ]
             running += [asyncio.create_task(task(), name="background") for task in self.background]
@@ -161,7 +163,9 @@ class Application:
             await database.close()
             in_use.close()
 
-    def _make_ingest(self, database: Database, registry: Registry, auth: Auth, rates: RateLimiter) -> Ingest:
+    def _make_ingest(
+        self, database: Database, registry: Registry, fleet: FleetChanges, auth: Auth, rates: RateLimiter
+    ) -> Ingest:
         forwarded = Forwarded(self._settings.trusted_proxies)
 
         async def refused(scope: Scope) -> None:
@@ -172,6 +176,7 @@ class Application:
         return Ingest(
             database,
             registry,
+            fleet,
             self._settings.limits,
             self._clock,
             auth.directory,

@@ -133,7 +133,11 @@ def end_with_parent() -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="bongsu server", description="Run the API server and its worker.")
+    parser = argparse.ArgumentParser(
+        prog="bongsu server",
+        description="Run the API server and its worker.",
+        epilog="To manage the monitored servers: bongsu server list | retire | restore | delete.",
+    )
     parser.add_argument("--role", choices=("all", "api", "worker"), default="all")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings, see config/server.yml")
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")

@@ -9,8 +9,8 @@ from bongsu.server.auth.wiring import Auth
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database
 from bongsu.server.edge.rates import RateLimiter
+from bongsu.server.fleet.changes import FleetChanges
 from bongsu.server.fleet.registry import Registry
-from bongsu.server.fleet.tags import ServerTags
 from bongsu.server.history import HistoryReader
 from bongsu.server.ingest.endpoint import Ingest
 from bongsu.server.vault import Vault
@@ -24,7 +24,7 @@ class Services:
     clock: Clock
     database: Database
     registry: Registry
-    tags: ServerTags
+    fleet: FleetChanges
     ingest: Ingest
     history: HistoryReader
     vault: Vault

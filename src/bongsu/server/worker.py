@@ -13,8 +13,10 @@ from bongsu.server.database.database import Database, open_database
 from bongsu.server.database.in_use import using_database
 from bongsu.server.database.job_runs import TELL_SECONDS, JobRun, store_job_runs
 from bongsu.server.database.migrations import upgrade
+from bongsu.server.deletion import Deletion
 from bongsu.server.job import Job
 from bongsu.server.storage.compactor import Compactor
+from bongsu.server.storage.layout_retention import LayoutRetention
 from bongsu.server.storage.retention import Retention
 from bongsu.server.storage.sealer import Sealer
 
@@ -25,6 +27,8 @@ JOBS: tuple[type[Job], ...] = (
     Sealer,
     Compactor,
     Retention,
+    LayoutRetention,
+    Deletion,
     AlertEvaluation,
     AlertDelivery,
     AlertRetention,

@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AcknowledgeAlertData, AcknowledgeAlertErrors, AcknowledgeAlertResponses, AcknowledgeByLinkData, AcknowledgeByLinkErrors, AcknowledgeByLinkResponses, BeginOidcData, BeginOidcErrors, BeginSecondFactorData, BeginSecondFactorErrors, BeginSecondFactorResponses, ChangeAlertRuleData, ChangeAlertRuleErrors, ChangeAlertRuleResponses, ChangeChannelData, ChangeChannelErrors, ChangeChannelResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, ChangeSilenceData, ChangeSilenceErrors, ChangeSilenceResponses, ConfirmSecondFactorData, ConfirmSecondFactorErrors, ConfirmSecondFactorResponses, CreateAlertRuleData, CreateAlertRuleErrors, CreateAlertRuleResponses, CreateApiTokenData, CreateApiTokenErrors, CreateApiTokenResponses, CreateChannelData, CreateChannelErrors, CreateChannelResponses, CreateEnrolmentTokenData, CreateEnrolmentTokenErrors, CreateEnrolmentTokenResponses, CreateSilenceData, CreateSilenceErrors, CreateSilenceResponses, CreateUserData, CreateUserErrors, CreateUserResponses, DeleteAlertRuleData, DeleteAlertRuleErrors, DeleteAlertRuleResponses, DeleteApiTokenData, DeleteApiTokenErrors, DeleteApiTokenResponses, DeleteChannelData, DeleteChannelErrors, DeleteChannelResponses, DeleteEnrolmentTokenData, DeleteEnrolmentTokenErrors, DeleteEnrolmentTokenResponses, DeleteSecondFactorData, DeleteSecondFactorErrors, DeleteSecondFactorResponses, DeleteSilenceData, DeleteSilenceErrors, DeleteSilenceResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, EndSessionData, EndSessionErrors, EndSessionResponses, EndSessionsData, EndSessionsErrors, EndSessionsResponses, EnrolAgentData, EnrolAgentErrors, EnrolAgentResponses, ExportAlertRulesData, ExportAlertRulesErrors, ExportAlertRulesResponses, FinishOidcData, FinishOidcErrors, FinishSetupData, FinishSetupErrors, FinishSetupResponses, GetAccountData, GetAccountErrors, GetAccountResponses, GetAlertData, GetAlertErrors, GetAlertResponses, GetAlertRuleData, GetAlertRuleErrors, GetAlertRuleResponses, GetChannelData, GetChannelErrors, GetChannelResponses, GetCompletenessData, GetCompletenessErrors, GetCompletenessResponses, GetCurrentMetricsData, GetCurrentMetricsErrors, GetCurrentMetricsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMetricsCatalogData, GetMetricsCatalogErrors, GetMetricsCatalogResponses, GetMetricsHistoryData, GetMetricsHistoryErrors, GetMetricsHistoryResponses, GetProcessesData, GetProcessesErrors, GetProcessesResponses, GetSetupData, GetSetupErrors, GetSetupResponses, GetSilenceData, GetSilenceErrors, GetSilenceResponses, ListActiveAlertsData, ListActiveAlertsErrors, ListActiveAlertsResponses, ListAlertHistoryData, ListAlertHistoryErrors, ListAlertHistoryResponses, ListAlertNotificationsData, ListAlertNotificationsErrors, ListAlertNotificationsResponses, ListAlertRulesData, ListAlertRulesErrors, ListAlertRulesResponses, ListApiTokensData, ListApiTokensErrors, ListApiTokensResponses, ListAuditEntriesData, ListAuditEntriesErrors, ListAuditEntriesResponses, ListChannelsData, ListChannelsErrors, ListChannelsResponses, ListEnrolmentTokensData, ListEnrolmentTokensErrors, ListEnrolmentTokensResponses, ListServersData, ListServersErrors, ListServersResponses, ListSessionsData, ListSessionsErrors, ListSessionsResponses, ListSilencesData, ListSilencesErrors, ListSilencesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LogInData, LogInErrors, LogInResponses, LogOutData, LogOutErrors, LogOutResponses, PreviewAlertRuleData, PreviewAlertRuleErrors, PreviewAlertRuleResponses, PushMetricsData, PushMetricsErrors, PushMetricsResponses, RefreshLoginData, RefreshLoginErrors, RefreshLoginResponses, RevokeAgentData, RevokeAgentErrors, RevokeAgentResponses, RotateAgentTokenData, RotateAgentTokenErrors, RotateAgentTokenResponses, SendAlertNotificationAgainData, SendAlertNotificationAgainErrors, SendAlertNotificationAgainResponses, SetServerTagsData, SetServerTagsErrors, SetServerTagsResponses, ShowAcknowledgeData, ShowAcknowledgeErrors, ShowAcknowledgeResponses, TestChannelData, TestChannelErrors, TestChannelResponses, UpdateAccountData, UpdateAccountErrors, UpdateAccountResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen';
+import type { AcknowledgeAlertData, AcknowledgeAlertErrors, AcknowledgeAlertResponses, AcknowledgeByLinkData, AcknowledgeByLinkErrors, AcknowledgeByLinkResponses, BeginOidcData, BeginOidcErrors, BeginSecondFactorData, BeginSecondFactorErrors, BeginSecondFactorResponses, ChangeAlertRuleData, ChangeAlertRuleErrors, ChangeAlertRuleResponses, ChangeChannelData, ChangeChannelErrors, ChangeChannelResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, ChangeSilenceData, ChangeSilenceErrors, ChangeSilenceResponses, ConfirmSecondFactorData, ConfirmSecondFactorErrors, ConfirmSecondFactorResponses, CreateAlertRuleData, CreateAlertRuleErrors, CreateAlertRuleResponses, CreateApiTokenData, CreateApiTokenErrors, CreateApiTokenResponses, CreateChannelData, CreateChannelErrors, CreateChannelResponses, CreateEnrolmentTokenData, CreateEnrolmentTokenErrors, CreateEnrolmentTokenResponses, CreateSilenceData, CreateSilenceErrors, CreateSilenceResponses, CreateUserData, CreateUserErrors, CreateUserResponses, DeleteAlertRuleData, DeleteAlertRuleErrors, DeleteAlertRuleResponses, DeleteApiTokenData, DeleteApiTokenErrors, DeleteApiTokenResponses, DeleteChannelData, DeleteChannelErrors, DeleteChannelResponses, DeleteEnrolmentTokenData, DeleteEnrolmentTokenErrors, DeleteEnrolmentTokenResponses, DeleteSecondFactorData, DeleteSecondFactorErrors, DeleteSecondFactorResponses, DeleteServerData, DeleteServerErrors, DeleteServerResponses, DeleteSilenceData, DeleteSilenceErrors, DeleteSilenceResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, EndSessionData, EndSessionErrors, EndSessionResponses, EndSessionsData, EndSessionsErrors, EndSessionsResponses, EnrolAgentData, EnrolAgentErrors, EnrolAgentResponses, ExportAlertRulesData, ExportAlertRulesErrors, ExportAlertRulesResponses, FinishOidcData, FinishOidcErrors, FinishSetupData, FinishSetupErrors, FinishSetupResponses, GetAccountData, GetAccountErrors, GetAccountResponses, GetAlertData, GetAlertErrors, GetAlertResponses, GetAlertRuleData, GetAlertRuleErrors, GetAlertRuleResponses, GetChannelData, GetChannelErrors, GetChannelResponses, GetCompletenessData, GetCompletenessErrors, GetCompletenessResponses, GetCurrentMetricsData, GetCurrentMetricsErrors, GetCurrentMetricsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMetricsCatalogData, GetMetricsCatalogErrors, GetMetricsCatalogResponses, GetMetricsHistoryData, GetMetricsHistoryErrors, GetMetricsHistoryResponses, GetProcessesData, GetProcessesErrors, GetProcessesResponses, GetSetupData, GetSetupErrors, GetSetupResponses, GetSilenceData, GetSilenceErrors, GetSilenceResponses, ListActiveAlertsData, ListActiveAlertsErrors, ListActiveAlertsResponses, ListAlertHistoryData, ListAlertHistoryErrors, ListAlertHistoryResponses, ListAlertNotificationsData, ListAlertNotificationsErrors, ListAlertNotificationsResponses, ListAlertRulesData, ListAlertRulesErrors, ListAlertRulesResponses, ListApiTokensData, ListApiTokensErrors, ListApiTokensResponses, ListAuditEntriesData, ListAuditEntriesErrors, ListAuditEntriesResponses, ListChannelsData, ListChannelsErrors, ListChannelsResponses, ListEnrolmentTokensData, ListEnrolmentTokensErrors, ListEnrolmentTokensResponses, ListServersData, ListServersErrors, ListServersResponses, ListSessionsData, ListSessionsErrors, ListSessionsResponses, ListSilencesData, ListSilencesErrors, ListSilencesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LogInData, LogInErrors, LogInResponses, LogOutData, LogOutErrors, LogOutResponses, PreviewAlertRuleData, PreviewAlertRuleErrors, PreviewAlertRuleResponses, PushMetricsData, PushMetricsErrors, PushMetricsResponses, RefreshLoginData, RefreshLoginErrors, RefreshLoginResponses, RestoreServerData, RestoreServerErrors, RestoreServerResponses, RetireServerData, RetireServerErrors, RetireServerResponses, RevokeAgentData, RevokeAgentErrors, RevokeAgentResponses, RotateAgentTokenData, RotateAgentTokenErrors, RotateAgentTokenResponses, SendAlertNotificationAgainData, SendAlertNotificationAgainErrors, SendAlertNotificationAgainResponses, SetServerTagsData, SetServerTagsErrors, SetServerTagsResponses, ShowAcknowledgeData, ShowAcknowledgeErrors, ShowAcknowledgeResponses, TestChannelData, TestChannelErrors, TestChannelResponses, UpdateAccountData, UpdateAccountErrors, UpdateAccountResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -440,6 +440,46 @@ export const listServers = <ThrowOnError extends boolean = false>(options?: Opti
 });
 
 /**
+ * Retire a server
+ *
+ * For a machine that is switched off, for long or for good, and whose history is to be kept. It raises no alerts,
+ * and lists and queries leave it out unless they ask for it. What its agent sends is refused with 403
+ * `server_retired`; the agent buffers it, and sends it when the server is restored.
+ */
+export const retireServer = <ThrowOnError extends boolean = false>(options: Options<RetireServerData, ThrowOnError>): RequestResult<RetireServerResponses, RetireServerErrors, ThrowOnError> => (options.client ?? client).post<RetireServerResponses, RetireServerErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/servers/{server_id}/retire',
+    ...options
+});
+
+/**
+ * Restore a retired server
+ *
+ * Puts it back into service. Its agent's token is still valid, so it goes on sending by itself.
+ */
+export const restoreServer = <ThrowOnError extends boolean = false>(options: Options<RestoreServerData, ThrowOnError>): RequestResult<RestoreServerResponses, RestoreServerErrors, ThrowOnError> => (options.client ?? client).post<RestoreServerResponses, RestoreServerErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/servers/{server_id}/restore',
+    ...options
+});
+
+/**
+ * Delete a server
+ *
+ * Deletes a server for good, with its samples, process lists, alerts, silences for it alone, and its agent's token.
+ *
+ * It is gone at once; the worker deletes its data within some minutes. Stop the agent first: one that still has a
+ * valid enrolment token enrols again, as a new server with a new id and no history.
+ */
+export const deleteServer = <ThrowOnError extends boolean = false>(options: Options<DeleteServerData, ThrowOnError>): RequestResult<DeleteServerResponses, DeleteServerErrors, ThrowOnError> => (options.client ?? client).delete<DeleteServerResponses, DeleteServerErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/servers/{server_id}',
+    ...options
+});
+
+/**
  * List the processes that used CPU and memory
  *
  * Returns the last list that was taken at or before `at`. An agent takes one every 60 s, with the processes that
@@ -467,7 +507,7 @@ export const getCurrentMetrics = <ThrowOnError extends boolean = false>(options?
 /**
  * List metrics with labels, units and kinds
  *
- * Lists every metric that the selected servers ever sent, ordered by name.
+ * Lists every metric of which anything of the selected servers is stored, ordered by name.
  */
 export const getMetricsCatalog = <ThrowOnError extends boolean = false>(options?: Options<GetMetricsCatalogData, ThrowOnError>): RequestResult<GetMetricsCatalogResponses, GetMetricsCatalogErrors, ThrowOnError> => (options?.client ?? client).get<GetMetricsCatalogResponses, GetMetricsCatalogErrors, ThrowOnError>({
     responseType: 'json',

@@ -2200,9 +2200,9 @@ export type Server = {
     /**
      * State
      *
-     * up: a frame arrived within 3 intervals; late: within 10; down: none within 10.
+     * up: a frame arrived within 3 intervals; late: within 10; down: none within 10; retired: none is expected, and none accepted, until somebody restores it.
      */
-    state: 'up' | 'late' | 'down';
+    state: 'up' | 'late' | 'down' | 'retired';
     /**
      * First Seen Ms
      */
@@ -2211,6 +2211,12 @@ export type Server = {
      * Last Seen Ms
      */
     last_seen_ms: number;
+    /**
+     * Retired Ms
+     *
+     * When somebody retired it; null: it is in service.
+     */
+    retired_ms: number | null;
     /**
      * Interval Ms
      */
@@ -2275,7 +2281,7 @@ export type ServerCompleteness = {
     /**
      * End Ms
      *
-     * End of the range, or the newest frame of a server that is up.
+     * End of the range, or the newest frame of a server that is up or retired.
      */
     end_ms: number;
     /**
@@ -3813,6 +3819,12 @@ export type ListServersData = {
          */
         name?: string | null;
         /**
+         * Retired
+         *
+         * Also retired servers.
+         */
+        retired?: boolean;
+        /**
          * Limit
          */
         limit?: number;
@@ -3847,6 +3859,108 @@ export type ListServersResponses = {
 };
 
 export type ListServersResponse = ListServersResponses[keyof ListServersResponses];
+
+export type RetireServerData = {
+    body?: never;
+    path: {
+        /**
+         * Server Id
+         */
+        server_id: number;
+    };
+    query?: never;
+    url: '/api/servers/{server_id}/retire';
+};
+
+export type RetireServerErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type RetireServerError = RetireServerErrors[keyof RetireServerErrors];
+
+export type RetireServerResponses = {
+    /**
+     * Successful Response
+     */
+    200: Server;
+};
+
+export type RetireServerResponse = RetireServerResponses[keyof RetireServerResponses];
+
+export type RestoreServerData = {
+    body?: never;
+    path: {
+        /**
+         * Server Id
+         */
+        server_id: number;
+    };
+    query?: never;
+    url: '/api/servers/{server_id}/restore';
+};
+
+export type RestoreServerErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type RestoreServerError = RestoreServerErrors[keyof RestoreServerErrors];
+
+export type RestoreServerResponses = {
+    /**
+     * Successful Response
+     */
+    200: Server;
+};
+
+export type RestoreServerResponse = RestoreServerResponses[keyof RestoreServerResponses];
+
+export type DeleteServerData = {
+    body?: never;
+    path: {
+        /**
+         * Server Id
+         */
+        server_id: number;
+    };
+    query?: never;
+    url: '/api/servers/{server_id}';
+};
+
+export type DeleteServerErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type DeleteServerError = DeleteServerErrors[keyof DeleteServerErrors];
+
+export type DeleteServerResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteServerResponse = DeleteServerResponses[keyof DeleteServerResponses];
 
 export type GetProcessesData = {
     body?: never;
@@ -3916,6 +4030,12 @@ export type GetCurrentMetricsData = {
          */
         name?: Array<string>;
         /**
+         * Retired
+         *
+         * Also retired servers; those named by their id are included anyway.
+         */
+        retired?: boolean;
+        /**
          * Tag
          *
          * Server tags: `role=web`, `role!=web`, `site=seoul-*`; all must match.
@@ -3981,6 +4101,12 @@ export type GetMetricsCatalogData = {
          * Server names; `*` stands for anything.
          */
         name?: Array<string>;
+        /**
+         * Retired
+         *
+         * Also retired servers; those named by their id are included anyway.
+         */
+        retired?: boolean;
         /**
          * Tag
          *
@@ -4112,6 +4238,12 @@ export type GetMetricsHistoryData = {
          */
         name?: Array<string>;
         /**
+         * Retired
+         *
+         * Also retired servers; those named by their id are included anyway.
+         */
+        retired?: boolean;
+        /**
          * Tag
          *
          * Server tags: `role=web`, `role!=web`, `site=seoul-*`; all must match.
@@ -4171,6 +4303,12 @@ export type GetCompletenessData = {
          * Server ids; all servers if omitted.
          */
         server?: Array<number>;
+        /**
+         * Retired
+         *
+         * Also retired servers; those named by their id are included anyway.
+         */
+        retired?: boolean;
         /**
          * Start
          *

@@ -79,7 +79,7 @@ async def run_preview(
     ends = np.arange(start_ms - start_ms % step_ms + step_ms, end_ms + 1, step_ms, dtype=np.int64)
     states = {
         server_id: state
-        for server_id, state in registry.by_id.items()
+        for server_id, state in registry.in_service().by_id.items()
         if rule.scope.covers(server_id, state.record.agent.name, state.record.tags)
     }
     columns = await _columns(history, registry, rule, states, start_ms, end_ms, warnings)

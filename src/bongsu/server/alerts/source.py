@@ -27,12 +27,12 @@ from bongsu.server.database.database import Database
 from bongsu.server.database.leases import shard_of
 from bongsu.server.fleet.registry import Registry
 from bongsu.server.fleet.selection import Selection
-from bongsu.server.fleet.servers import ServerRecord, load_servers
+from bongsu.server.fleet.servers import ServerRecord, layouts_in_service, load_servers
 from bongsu.server.history import HistoryQuery, HistoryReader
 from bongsu.server.history.aggregation import Aggregation
 from bongsu.server.storage.archive import newest_times
 from bongsu.server.storage.frames import frame_times, frames_after
-from bongsu.server.storage.layouts import LayoutKey, layout_keys, load_some_layouts
+from bongsu.server.storage.layouts import LayoutKey, load_some_layouts
 
 logger = logging.getLogger(__name__)
 
@@ -88,12 +88,16 @@ class DatabaseSource:
     async def refresh(
         self, fleet: Fleet, shards: Collection[int], now_ms: int, open_keys: Collection[SeriesKey], report: Report
     ) -> None:
-        keys = {key for key in await self._database.read(layout_keys) if shard_of(key[0]) in shards}
+        keys = {key for key in await self._database.read(layouts_in_service) if shard_of(key[0]) in shards}
         unchanged = frozenset(shards) == self._shards and keys == self._cursors.keys()
         if unchanged and self._refreshed_ms is not None and 0 <= now_ms - self._refreshed_ms < REFRESH_MS:
             self._report_broken(report)
             return
-        records = [record for record in await self._database.read(load_servers) if shard_of(record.id) in shards]
+        records = [
+            record
+            for record in await self._database.read(load_servers)
+            if shard_of(record.id) in shards and not record.retired_ms
+        ]
         new_keys = sorted(keys - self._cursors.keys())
         newest = await self._database.read(lambda connection: newest_times(connection, new_keys))
         cursors = {key: cursor for key, cursor in self._cursors.items() if key in keys}

@@ -10,12 +10,11 @@ from bongsu.server.api.access import Admin
 from bongsu.server.api.browser import LoginRate
 from bongsu.server.api.dependencies import ServicesDep, address_of
 from bongsu.server.api.people import Name, Tags
+from bongsu.server.api.servers import visible_server
 from bongsu.server.auth.audit import record
 from bongsu.server.auth.directory import AGENTS
-from bongsu.server.auth.principal import Principal
 from bongsu.server.auth.queries import agents
 from bongsu.server.auth.queries.agents import ANY_NUMBER, EnrolmentRecord
-from bongsu.server.fleet.registry import ServerState
 from bongsu.server.fleet.servers import set_tags
 from bongsu.server.services import Services
 
@@ -106,7 +105,7 @@ async def list_enrolments(services: ServicesDep, user: Admin) -> EnrolmentTokens
 )
 async def create(services: ServicesDep, user: Admin, body: NewEnrolment) -> CreatedEnrolmentToken:
     """The token is shown only here: just its hash is stored."""
-    agent_id = _server(services, user, body.server_id).record.agent.agent_id if body.server_id else ""
+    agent_id = visible_server(services, user, body.server_id).record.agent.agent_id if body.server_id else ""
     stored, token = await services.auth.enrolment.create(
         user,
         name=body.name,
@@ -145,14 +144,14 @@ async def delete(services: ServicesDep, user: Admin, token_id: int) -> None:
 )
 async def revoke(services: ServicesDep, user: Admin, server_id: int) -> None:
     """The agent can no longer push. Its data stays; an enrolment token for this server lets it in again."""
-    agent_id = _server(services, user, server_id).record.agent.agent_id
+    agent_id = visible_server(services, user, server_id).record.agent.agent_id
     await services.auth.enrolment.revoke(agent_id, user, f"server {server_id}")
 
 
 @router.put("/servers/{server_id}/tags", operation_id="set_server_tags", summary="Set a server's tags")
 async def tags(services: ServicesDep, user: Admin, server_id: int, body: ServerTags) -> ServerTags:
     """Replaces the tags that people set; the tags that the agent reports remain."""
-    state = _server(services, user, server_id)
+    state = visible_server(services, user, server_id)
 
     def store(connection: Connection) -> None:
         set_tags(connection, server_id, body.tags)
@@ -160,7 +159,7 @@ async def tags(services: ServicesDep, user: Admin, server_id: int, body: ServerT
         target = f"server {server_id}"
         record(connection, services.clock.now_ms(), user, "server.set_tags", target, before=before, after=after)
 
-    await services.tags.change(store)
+    await services.fleet.change(store)
     return body
 
 
@@ -169,13 +168,6 @@ def _bearer(request: Request) -> str:
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("Send the token as Authorization: Bearer.", field="Authorization")
     return token.strip()
-
-
-def _server(services: Services, user: Principal, server_id: int) -> ServerState:
-    state = user.view(services.registry).by_id.get(server_id)
-    if state is None:
-        raise NotFound(f"There is no server {server_id}.", code="unknown_server", field="server_id")
-    return state
 
 
 def _shown(services: Services, enrolment: EnrolmentRecord) -> EnrolmentToken:

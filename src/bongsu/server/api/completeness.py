@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from bongsu.core.units import HOUR_MS
 from bongsu.server.api.access import Viewer
-from bongsu.server.api.dependencies import ServicesDep
-from bongsu.server.api.servers import state_at
+from bongsu.server.api.dependencies import Retired, ServicesDep
+from bongsu.server.api.servers import state_of
 from bongsu.server.api.timerange import parse_range
 from bongsu.server.fleet.registry import ServerState
 from bongsu.server.fleet.selection import Selection
@@ -33,7 +33,7 @@ class ServerCompleteness(BaseModel):
 
     server_id: int
     start_ms: int = Field(description="Start of the range, or when the server was first watched.")
-    end_ms: int = Field(description="End of the range, or the newest frame of a server that is up.")
+    end_ms: int = Field(description="End of the range, or the newest frame of a server that is up or retired.")
     expected: int = Field(description="How many frames there should be, by the interval of the agent.")
     stored: int
     ratio: float | None = Field(description="stored / expected, 0 to 1; null if no frame is expected.")
@@ -54,6 +54,7 @@ async def completeness(
     services: ServicesDep,
     user: Viewer,
     server: Annotated[list[int], Query(description="Server ids; all servers if omitted.")] = [],
+    retired: Retired = False,
     start: Annotated[str, Query(description="Unix ms, ISO 8601, or relative: -15m, -6h, -7d.")] = "-24h",
     end: Annotated[str, Query(description="As `start`; not included in the range.")] = "now",
     limit: Annotated[int, Query(ge=1, le=200, description="Servers on a page.")] = 50,
@@ -63,10 +64,12 @@ async def completeness(
     now_ms = services.clock.now_ms()
     start_ms, end_ms = parse_range(start, end, now_ms)
     states = [
-        state for state in Selection(tuple(server)).servers(user.view(services.registry)) if state.record.id > cursor
+        state
+        for state in Selection(tuple(server), retired=retired).servers(user.view(services.registry))
+        if state.record.id > cursor
     ]
     page = states[:limit]
-    servers = [(state.record.id, streams(list(state.layouts.values()))) for state in page]
+    servers = [(state.record.id, streams(list(state.layouts_since(start_ms)))) for state in page]
 
     def read(connection: Connection) -> list[Completeness]:
         known = floors(connection)
@@ -102,8 +105,8 @@ async def completeness(
 def _watched(state: ServerState, start_ms: int, end_ms: int, now_ms: int, floor_ms: int) -> tuple[int, int]:
     """The part of the range in which the server was watched and of which something is kept."""
     first_ms = max(start_ms, min(max(state.oldest_ms, floor_ms), end_ms))
-    up = state_at(state.heard_ms, state.interval_ms, now_ms) == "up"
-    last_ms = min(end_ms, state.last_seen_ms + 1 if up else now_ms)
+    expects_more = state_of(state, now_ms) in ("late", "down")
+    last_ms = min(end_ms, now_ms if expects_more else state.last_seen_ms + 1)
     return first_ms, max(first_ms, last_ms)
 
 

@@ -28,9 +28,13 @@ RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 PageCursor = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="`next` of the previous page.")]
 
 
+Retired = Annotated[bool, Query(description="Also retired servers; those named by their id are included anyway.")]
+
+
 def _selection(
     server: Annotated[list[int], Query(description="Server ids; all servers if omitted.")] = [],
     name: Annotated[list[str], Query(description="Server names; `*` stands for anything.")] = [],
+    retired: Retired = False,
     tag: Annotated[
         list[str], Query(description="Server tags: `role=web`, `role!=web`, `site=seoul-*`; all must match.")
     ] = [],
@@ -47,6 +51,7 @@ def _selection(
         parse_filters(labels, field="labels"),
         tuple(name),
         parse_filters(tag, field="tag"),
+        retired,
     )
 
 

@@ -77,7 +77,7 @@ async def health(services: ServicesDep, user: Anyone) -> Health:
         problems.append(Problem(code=error.code, message=error.message, since_ms=since_ms))
     view = services.registry if user is None else user.view(services.registry)
     limit = services.settings.limits.series_per_server
-    for state in view.by_id.values():
+    for state in view.in_service().by_id.values():
         if state.unnamed_since_ms and state.unnamed:
             message = (
                 f"{state.record.agent.name} sends more than {limit:,} series: {state.unnamed:,} are stored without a "
@@ -108,7 +108,7 @@ async def health(services: ServicesDep, user: Anyone) -> Health:
         time_ms=now_ms,
         version=__version__,
         uptime_seconds=(now_ms - services.started_ms) / 1000,
-        servers=len(user.view(services.registry).by_id),
+        servers=len(view.in_service().by_id),
         problems=problems,
         ingest=IngestHealth(
             frames_total=ingest.counters.frames,

@@ -171,7 +171,7 @@ async def catalog(
     user: Viewer,
     selection: SelectionDep,
 ) -> Response:
-    """Lists every metric that the selected servers ever sent, ordered by name."""
+    """Lists every metric of which anything of the selected servers is stored, ordered by name."""
     servers = [
         (state.record.id, list(state.layouts.values())) for state in selection.servers(user.view(services.registry))
     ]

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from bongsu.core.errors import NotFound
 from bongsu.server.api.access import Viewer
 from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.api.servers import visible_server
 from bongsu.server.api.timerange import parse_time_ms
 from bongsu.server.storage.processes import processes_at
 
@@ -54,8 +54,7 @@ async def list_processes(
     """Returns the last list that was taken at or before `at`. An agent takes one every 60 s, with the processes that
     used most CPU and those that used most memory."""
     at_ms = parse_time_ms(at, services.clock.now_ms(), field="at")
-    if server_id not in user.view(services.registry).by_id:
-        raise NotFound(f"There is no server {server_id}.", code="unknown_server", field="server_id")
+    visible_server(services, user, server_id)
     list_at = await services.database.read(lambda connection: processes_at(connection, server_id, at_ms))
     processes = list_at.processes.processes if list_at.processes else []
     if sort == "cpu":

@@ -1,19 +1,23 @@
-"""GET /api/servers."""
+"""/api/servers: listing, retiring, restoring and deleting servers."""
 
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from bongsu.core.errors import NotFound
 from bongsu.core.liveness import DOWN_AFTER, LATE_AFTER
-from bongsu.server.api.access import Viewer
-from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.api.access import Admin, Operator, Viewer
+from bongsu.server.api.dependencies import RowId, ServicesDep
+from bongsu.server.auth import retirement
+from bongsu.server.auth.principal import Principal
 from bongsu.server.fleet.registry import CLOCK_JUMP_MS, ServerState
+from bongsu.server.services import Services
 
 router = APIRouter(prefix="/api", tags=["servers"])
 
 
-State = Literal["up", "late", "down"]
+State = Literal["up", "late", "down", "retired"]
 
 
 class Host(BaseModel):
@@ -34,9 +38,13 @@ class Server(BaseModel):
 
     id: int
     name: str
-    state: State = Field(description="up: a frame arrived within 3 intervals; late: within 10; down: none within 10.")
+    state: State = Field(
+        description="up: a frame arrived within 3 intervals; late: within 10; down: none within 10; retired: none is "
+        "expected, and none accepted, until somebody restores it."
+    )
     first_seen_ms: int
     last_seen_ms: int
+    retired_ms: int | None = Field(description="When somebody retired it; null: it is in service.")
     interval_ms: int
     agent_version: str
     tags: dict[str, str] = Field(description="The tags that people set, and those that the agent reports.")
@@ -58,6 +66,11 @@ class Servers(BaseModel):
     next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last page.")
 
 
+def state_of(state: ServerState, now_ms: int) -> State:
+    """The state of a server."""
+    return "retired" if state.retired else state_at(state.heard_ms, state.interval_ms, now_ms)
+
+
 def state_at(heard_ms: int, interval_ms: int, now_ms: int) -> State:
     """up, late or down, by when a frame last arrived: an agent's clock may be wrong."""
     age = (now_ms - heard_ms) / interval_ms
@@ -74,9 +87,10 @@ def _server(state: ServerState, now_ms: int) -> Server:
     return Server(
         id=record.id,
         name=record.agent.name,
-        state=state_at(state.heard_ms, state.interval_ms, now_ms),
+        state=state_of(state, now_ms),
         first_seen_ms=record.first_seen_ms,
         last_seen_ms=state.last_seen_ms,
+        retired_ms=record.retired_ms or None,
         interval_ms=record.agent.interval_ms,
         agent_version=record.agent.version,
         tags=record.tags,
@@ -93,6 +107,7 @@ async def servers(
     services: ServicesDep,
     user: Viewer,
     name: Annotated[str | None, Query(description="Part of the name; case does not matter.")] = None,
+    retired: Annotated[bool, Query(description="Also retired servers.")] = False,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
     cursor: Annotated[int, Query(ge=0, description="`next` of the previous page.")] = 0,
 ) -> Servers:
@@ -102,10 +117,50 @@ async def servers(
     matches = [
         state
         for server_id, state in sorted(user.view(services.registry).by_id.items())
-        if server_id > cursor and wanted_name in state.record.agent.name.casefold()
+        if server_id > cursor and (retired or not state.retired) and wanted_name in state.record.agent.name.casefold()
     ]
     page = matches[:limit]
     return Servers(
         servers=[_server(state, now_ms) for state in page],
         next=str(page[-1].record.id) if len(matches) > limit else None,
     )
+
+
+@router.post("/servers/{server_id}/retire", operation_id="retire_server", summary="Retire a server")
+async def retire(services: ServicesDep, user: Operator, server_id: RowId) -> Server:
+    """For a machine that is switched off, for long or for good, and whose history is to be kept. It raises no alerts,
+    and lists and queries leave it out unless they ask for it. What its agent sends is refused with 403
+    `server_retired`; the agent buffers it, and sends it when the server is restored."""
+    now_ms = services.clock.now_ms()
+    visible_server(services, user, server_id)
+    await services.fleet.change(lambda connection: retirement.retire(connection, user, server_id, now_ms))
+    return _server(visible_server(services, user, server_id), now_ms)
+
+
+@router.post("/servers/{server_id}/restore", operation_id="restore_server", summary="Restore a retired server")
+async def restore(services: ServicesDep, user: Operator, server_id: RowId) -> Server:
+    """Puts it back into service. Its agent's token is still valid, so it goes on sending by itself."""
+    now_ms = services.clock.now_ms()
+    visible_server(services, user, server_id)
+    await services.fleet.change(lambda connection: retirement.restore(connection, user, server_id, now_ms))
+    return _server(visible_server(services, user, server_id), now_ms)
+
+
+@router.delete("/servers/{server_id}", operation_id="delete_server", summary="Delete a server", status_code=204)
+async def delete(services: ServicesDep, user: Admin, server_id: RowId) -> None:
+    """Deletes a server for good, with its samples, process lists, alerts, silences for it alone, and its agent's token.
+
+    It is gone at once; the worker deletes its data within some minutes. Stop the agent first: one that still has a
+    valid enrolment token enrols again, as a new server with a new id and no history."""
+    now_ms = services.clock.now_ms()
+    visible_server(services, user, server_id)
+    await services.fleet.change(lambda connection: retirement.delete(connection, user, server_id, now_ms))
+    await services.auth.directory.refresh()
+
+
+def visible_server(services: Services, user: Principal, server_id: int) -> ServerState:
+    """Raises NotFound unless the caller may see this server."""
+    state = user.view(services.registry).by_id.get(server_id)
+    if state is None:
+        raise NotFound(f"There is no server {server_id}.", code="unknown_server", field="server_id")
+    return state

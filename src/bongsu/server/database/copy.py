@@ -57,7 +57,8 @@ async def copy_database(source: Reader, target: Database, progress: Progress) ->
             raise CopyFailed(
                 f"{table.name}: {total} rows in the source, {stored} in the target. Copy into an empty database."
             )
-    await target.write(_continue_sequences)
+    last_ids = await source.read(_last_ids)
+    await target.write(partial(_continue_ids, last_ids=last_ids))
     return copied
 
 
@@ -83,19 +84,46 @@ def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) ->
     connection.execute(insert_or_ignore(connection, table), rows)
 
 
-def _continue_sequences(connection: Connection) -> None:
-    """PostgreSQL takes ids from a sequence, which does not know the rows that were copied with their ids."""
-    if connection.dialect.name != "postgresql":
-        return
-    for table in metadata.sorted_tables:
-        (column, *more) = table.primary_key
-        if more or not isinstance(column.type, Integer):
+def _with_ids() -> list[tuple[str, str]]:
+    """(table, column) of the tables whose ids the database assigns."""
+    keys = [(table.name, *table.primary_key) for table in metadata.sorted_tables]
+    return [(key[0], key[1].name) for key in keys if len(key) == 2 and isinstance(key[1].type, Integer)]
+
+
+def _last_ids(connection: Connection) -> dict[str, int]:
+    """Table -> the last id that the database assigned, perhaps to a row that was deleted since."""
+    if connection.dialect.name == "sqlite":
+        return {row.name: row.seq for row in connection.execute(text("SELECT name, seq FROM sqlite_sequence"))}
+    last: dict[str, int] = {}
+    for table, column in _with_ids():
+        sequence = connection.scalar(text(f"SELECT pg_get_serial_sequence('{table}', '{column}')"))
+        if sequence is not None:
+            query = text(f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}")  # noqa: S608
+            last[table] = connection.scalar(query) or 0
+    return last
+
+
+def _continue_ids(connection: Connection, last_ids: dict[str, int]) -> None:
+    """New ids begin after all that the source assigned: others may mention the ids of deleted rows."""
+    for table, column in _with_ids():
+        last = last_ids.get(table, 0)
+        if connection.dialect.name == "sqlite":
+            # Only of tables whose ids are never reused.
+            raised = text("UPDATE sqlite_sequence SET seq = max(seq, :last) WHERE name = :name")
+            if not connection.execute(raised, {"last": last, "name": table}).rowcount and table in _never_reused():
+                added = text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)")
+                connection.execute(added, {"last": last, "name": table})
             continue
-        name, id_ = table.name, column.name
+        # The sequence does not know the rows that were copied with their ids.
         connection.execute(
             text(
-                f"SELECT setval(sequence, (SELECT max({id_}) FROM {name})) "  # noqa: S608
-                f"FROM pg_get_serial_sequence('{name}', '{id_}') AS sequence "
-                f"WHERE sequence IS NOT NULL AND EXISTS (SELECT FROM {name})"
-            )
+                f"SELECT setval(sequence, next.last) FROM pg_get_serial_sequence('{table}', '{column}') AS sequence, "  # noqa: S608
+                f"(SELECT greatest(:last, (SELECT max({column}) FROM {table})) AS last) AS next "
+                "WHERE sequence IS NOT NULL AND next.last > 0"
+            ),
+            {"last": last},
         )
+
+
+def _never_reused() -> set[str]:
+    return {table.name for table in metadata.sorted_tables if table.dialect_options["sqlite"]["autoincrement"]}

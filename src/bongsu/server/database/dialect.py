@@ -1,6 +1,9 @@
 """What differs between SQLite and PostgreSQL."""
 
-from sqlalchemy import Connection, Insert, Table
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Insert, Table, bindparam, delete, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 
@@ -9,3 +12,23 @@ def insert_or_ignore(connection: Connection, table: Table) -> Insert:
     if connection.dialect.name == "postgresql":
         return postgresql.insert(table).on_conflict_do_nothing()
     return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def delete_by_key(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[Column[Any]],
+    keys: Sequence[Sequence[Any]],
+    *where: ColumnElement[bool],
+) -> int:
+    """Deletes the rows with these values of ``columns``, as far as they match ``where``. Returns how many.
+
+    SQLite scans the whole table for a list of tuples, so it gets a statement for each key: a look into the index.
+    """
+    if not keys:
+        return 0
+    if connection.dialect.name == "postgresql":
+        return connection.execute(delete(table).where(tuple_(*columns).in_(keys), *where)).rowcount
+    named = {f"key_{column.name}": column for column in columns}
+    statement = delete(table).where(*(column == bindparam(name) for name, column in named.items()), *where)
+    return connection.execute(statement, [dict(zip(named, key, strict=True)) for key in keys]).rowcount

@@ -9,10 +9,18 @@ from sqlalchemy import Connection, select, update
 from bongsu.server.database.dialect import insert_or_ignore
 from bongsu.server.database.tables import auth_revisions
 
+# The part of the servers: their tags, whether they are retired or deleted, and the layouts that were forgotten.
+SERVERS = "servers"
+
+
+def add_revision(connection: Connection, part: str) -> None:
+    """Adds the revision of a part, unless it is there already."""
+    connection.execute(insert_or_ignore(connection, auth_revisions).values(part=part, revision=0))
+
 
 def bump_revision(connection: Connection, part: str) -> None:
     """Tells every process that a part has changed; belongs in the transaction that changes it."""
-    connection.execute(insert_or_ignore(connection, auth_revisions).values(part=part, revision=0))
+    add_revision(connection, part)
     this_part = auth_revisions.c.part == part
     connection.execute(update(auth_revisions).where(this_part).values(revision=auth_revisions.c.revision + 1))
 
@@ -21,3 +29,11 @@ def load_revisions(connection: Connection) -> dict[str, int]:
     """Part -> revision."""
     rows = connection.execute(select(auth_revisions.c.part, auth_revisions.c.revision))
     return {row.part: row.revision for row in rows}
+
+
+def hold_revision(connection: Connection, part: str) -> int:
+    """The revision of a part, which nobody changes before this transaction ends."""
+    query = select(auth_revisions.c.revision).where(auth_revisions.c.part == part)
+    if connection.dialect.name == "postgresql":
+        query = query.with_for_update(read=True)
+    return connection.scalar(query) or 0

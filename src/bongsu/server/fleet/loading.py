@@ -6,11 +6,13 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from bongsu.core.liveness import LATE_AFTER, LONGEST_INTERVAL_MS
 from bongsu.core.samples import Frame
 from bongsu.server.database.database import Database
+from bongsu.server.database.revisions import SERVERS, load_revisions
 from bongsu.server.fleet.registry import Newest, Registry
 from bongsu.server.fleet.servers import ServerRecord, load_servers, touch_servers
-from bongsu.server.storage.archive import newest_block, oldest_samples
+from bongsu.server.storage.archive import layout_ends, newest_block, oldest_samples
 from bongsu.server.storage.blocks import CorruptBlock
 from bongsu.server.storage.frames import newest_frames
 from bongsu.server.storage.layouts import LayoutKey, load_layouts
@@ -18,21 +20,31 @@ from bongsu.server.storage.layouts import LayoutKey, load_layouts
 logger = logging.getLogger(__name__)
 
 STORE_SECONDS = 60
+# A layout whose last frame is so much older than the newest of its server is not current, whatever its interval.
+CURRENT_MS = LATE_AFTER * LONGEST_INTERVAL_MS
 # Less than a millisecond of the write lock.
 SERVERS_PER_TRANSACTION = 100
 
 
 def load_registry(connection: Connection) -> Registry:
     """All servers as the database knows them: their records, layouts and newest frames."""
-    registry = Registry()
+    registry = Registry(load_revisions(connection).get(SERVERS, 0))
     layouts = load_layouts(connection)
+    ends = layout_ends(connection)
     oldest = oldest_samples(connection)
     for record in load_servers(connection):
         state = registry.add(record)
         state.oldest_ms = min(state.oldest_ms, oldest.get(record.id, state.oldest_ms))
-        for layout in layouts.get(record.id, ()):
+        of_server = layouts.get(record.id, [])
+        newest_ms = max((ends.get((record.id, layout.id), 0) for layout in of_server), default=0)
+        for layout in of_server:
             state.add_layout(layout)
             key = (record.id, layout.id)
+            if key not in ends:
+                continue
+            state.ended_ms[layout.id] = ends[key]
+            if ends[key] < newest_ms - CURRENT_MS:
+                continue
             newest = newest_frames(connection, key) or _newest_sealed_frames(connection, key)
             # A damaged row, which the sealer will put into quarantine, must not keep the API server from starting.
             newest = [frame for frame in newest if len(frame.values) == state.sizes[layout.id]]

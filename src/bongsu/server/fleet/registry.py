@@ -1,6 +1,6 @@
 """What the API server holds in memory of each server: its record, its layouts and its newest frames."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from bongsu.core.liveness import DEFAULT_INTERVAL_MS, LATE_AFTER, LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
@@ -53,6 +53,8 @@ class ServerState:
     # Layout id -> length of a frame's values in bytes, for the hot path.
     sizes: dict[int, int] = field(default_factory=dict)
     newest: dict[int, Newest] = field(default_factory=dict)
+    # When layouts had their last sample before this process started; of those that ended, no frame is in memory.
+    ended_ms: dict[int, int] = field(default_factory=dict)
     last_seen_ms: int = 0
     # When a frame last arrived, by our clock; after a start the time of the newest frame, until one arrives.
     heard_ms: int = 0
@@ -82,14 +84,29 @@ class ServerState:
             newest.frame.time_ms >= self.last_seen_ms - LATE_AFTER * self.interval_of(layout_id)
         )
 
-    def names_since(self, since_ms: int) -> set[Series]:
-        """The named series of the layouts that have a frame since then, or none at all yet. Safe in a thread."""
-        names: set[Series] = set()
+    @property
+    def retired(self) -> bool:
+        """Whether people expect nothing of it any more."""
+        return self.record.retired_ms > 0
+
+    def last_ms(self, layout_id: int) -> int | None:
+        """The time of the last sample of a layout; None if it has none yet."""
+        newest = self.newest.get(layout_id)
+        return self.ended_ms.get(layout_id) if newest is None else newest.frame.time_ms
+
+    def layouts_since(self, since_ms: int, back_intervals: int = 0) -> Iterator[Layout]:
+        """The layouts that have a sample since then, or since so many of their intervals before, or none at all yet.
+
+        A server of a year has dozens that ended long ago. Safe in a thread.
+        """
         for layout in list(self.layouts.values()):
-            newest = self.newest.get(layout.id)
-            if newest is None or newest.frame.time_ms >= since_ms:
-                names.update(layout.series[position] for position in layout.named)
-        return names
+            last_ms = self.last_ms(layout.id)
+            if last_ms is None or last_ms >= since_ms - back_intervals * self.interval_of(layout.id):
+                yield layout
+
+    def names_since(self, since_ms: int) -> set[Series]:
+        """The named series of these layouts."""
+        return {layout.series[position] for layout in self.layouts_since(since_ms) for position in layout.named}
 
     @property
     def unnamed(self) -> int:
@@ -107,6 +124,11 @@ class ServerState:
         self.unnamed_since_ms = self.last_seen_ms
         return True
 
+    def forget_layout(self, layout_id: int) -> None:
+        """Accepts no frame of a layout that is no longer stored, until the agent sends it again."""
+        for by_layout in (self.layouts, self.sizes, self.newest, self.ended_ms):
+            by_layout.pop(layout_id, None)
+
     def heard_clock(self, sent_ms: int, now_ms: int) -> bool:
         """Compares the agent's clock with ours. Returns whether it has jumped since its last push."""
         record = self.record
@@ -118,7 +140,9 @@ class ServerState:
         return jumped
 
     def saw(self, frame: Frame) -> None:
-        """Takes note of a committed frame."""
+        """Takes note of a committed frame. Nothing can read it if its layout was forgotten while it was on its way."""
+        if frame.layout_id not in self.layouts:
+            return
         newest = self.newest.get(frame.layout_id)
         if newest is None:
             self.newest[frame.layout_id] = Newest(frame)
@@ -131,9 +155,10 @@ class ServerState:
 
 
 class Registry:
-    """All servers, by id and by agent id."""
+    """All servers, by id and by agent id. ``revision``: of the servers; nothing here is older."""
 
-    def __init__(self) -> None:
+    def __init__(self, revision: int = 0) -> None:
+        self.revision = revision
         self.by_id: dict[int, ServerState] = {}
         self.by_agent_id: dict[str, ServerState] = {}
 
@@ -150,6 +175,16 @@ class Registry:
             self.by_id[record.id] = state
             self.by_agent_id[record.agent.agent_id] = state
         return state
+
+    def remove(self, state: ServerState) -> None:
+        """Removes a server."""
+        self.by_id.pop(state.record.id, None)
+        if self.by_agent_id.get(state.record.agent.agent_id) is state:
+            del self.by_agent_id[state.record.agent.agent_id]
+
+    def in_service(self) -> "Registry":
+        """The servers that are not retired."""
+        return self.only(lambda state: not state.retired)
 
     def only(self, is_wanted: Callable[[ServerState], bool]) -> "Registry":
         """A registry of the wanted servers only; it shares their state with this one."""

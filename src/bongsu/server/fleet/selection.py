@@ -38,6 +38,8 @@ class Selection:
     labels: tuple[LabelFilter, ...] = ()
     names: tuple[str, ...] = ()
     tags: tuple[LabelFilter, ...] = ()
+    # Also retired servers. Those that are selected by id are included anyway.
+    retired: bool = False
 
     def positions(self, layout: Layout) -> tuple[int, ...]:
         """The positions of the selected series in a layout."""
@@ -54,11 +56,15 @@ class Selection:
         for server_id in sorted(set(self.server_ids or registry.by_id)):
             state = registry.by_id.get(server_id)
             if state is None:
+                if not self.server_ids:
+                    continue  # deleted just now
                 raise NotFound(f"There is no server {server_id}.", code="unknown_server", field="server")
             if self._selects(state):
                 yield state
 
     def _selects(self, state: ServerState) -> bool:
+        if state.retired and not (self.retired or self.server_ids):
+            return False
         if self.names and not any(_like(state.record.agent.name, name) for name in self.names):
             return False
         return all(tag.matches(state.record.tags) for tag in self.tags)

@@ -1,15 +1,22 @@
-"""Statements on the tables ``servers`` and ``intervals``."""
+"""Statements on the tables ``servers``, ``deleted_servers`` and ``intervals``.
+
+What every process holds in memory raises the revision of the servers when it changes (``fleet/changes.py``).
+"""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Row, bindparam, case, select, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, case, delete, insert, select, update
 
+from bongsu.core.errors import NotFound
 from bongsu.core.liveness import LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
 from bongsu.core.samples import AgentIdentity, HostFacts
 from bongsu.server.database.dialect import insert_or_ignore
-from bongsu.server.database.tables import intervals, servers
+from bongsu.server.database.revisions import SERVERS, bump_revision
+from bongsu.server.database.tables import deleted_servers, intervals, layouts, servers
+from bongsu.server.storage.layouts import LayoutKey
 
 
 @dataclass(slots=True)
@@ -26,6 +33,8 @@ class ServerRecord:
     # The agent's clock minus the API server's, and when it last jumped (0: never).
     clock_offset_ms: int = 0
     clock_jump_ms: int = 0
+    # Since when people expect nothing of it any more; 0: it is in service.
+    retired_ms: int = 0
 
     @property
     def tags(self) -> dict[str, str]:
@@ -55,6 +64,7 @@ def _record(row: Row[tuple[object, ...]]) -> ServerRecord:
         json.loads(values["tags"]),
         values["clock_offset_ms"],
         values["clock_jump_ms"],
+        values["retired_ms"],
     )
 
 
@@ -63,15 +73,52 @@ def load_servers(connection: Connection) -> list[ServerRecord]:
     return [_record(row) for row in connection.execute(select(servers).order_by(servers.c.id))]
 
 
-def load_tags(connection: Connection) -> dict[int, dict[str, str]]:
-    """Server id -> the tags that people set."""
-    return {server_id: json.loads(tags) for server_id, tags in connection.execute(select(servers.c.id, servers.c.tags))}
+def find_server(connection: Connection, server_id: int) -> ServerRecord:
+    """Raises NotFound if there is no such server."""
+    row = connection.execute(select(servers).where(servers.c.id == server_id)).first()
+    if row is None:
+        raise NotFound(f"There is no server {server_id}.", code="unknown_server", field="server_id")
+    return _record(row)
+
+
+def layouts_in_service(connection: Connection) -> list[LayoutKey]:
+    """The layouts of every server that is not retired. Reads indexes only: 1,000 in 2 ms."""
+    of_server = servers.c.id == layouts.c.server_id
+    query = select(layouts.c.server_id, layouts.c.layout_id).join(servers, of_server).where(servers.c.retired_ms == 0)
+    return [(server_id, layout_id) for server_id, layout_id in connection.execute(query)]
+
+
+class Choices(NamedTuple):
+    """What people decide about a server."""
+
+    own_tags: dict[str, str]
+    retired_ms: int
+
+
+def load_choices(connection: Connection) -> dict[int, Choices]:
+    """Server id -> what people decided about it."""
+    query = select(servers.c.id, servers.c.tags, servers.c.retired_ms)
+    return {row.id: Choices(json.loads(row.tags), row.retired_ms) for row in connection.execute(query)}
 
 
 def set_tags(connection: Connection, server_id: int, tags: dict[str, str]) -> None:
     """Stores the tags that people set."""
     values = {"tags": json.dumps(tags, ensure_ascii=False)}
     connection.execute(update(servers).where(servers.c.id == server_id).values(values))
+    bump_revision(connection, SERVERS)
+
+
+def set_retired(connection: Connection, server_id: int, retired_ms: int) -> None:
+    """Stores since when a server is retired; 0: it is in service."""
+    connection.execute(update(servers).where(servers.c.id == server_id).values(retired_ms=retired_ms))
+    bump_revision(connection, SERVERS)
+
+
+def delete_server(connection: Connection, server_id: int, now_ms: int) -> None:
+    """Deletes a server. The worker deletes what is stored of it (``storage/deletion.py``)."""
+    connection.execute(delete(servers).where(servers.c.id == server_id))
+    connection.execute(insert(deleted_servers).values(server_id=server_id, deleted_ms=now_ms))
+    bump_revision(connection, SERVERS)
 
 
 def add_server(
@@ -102,9 +149,12 @@ def _reported(agent: AgentIdentity, host: HostFacts) -> dict[str, object]:
 
 
 def update_server(connection: Connection, server_id: int, agent: AgentIdentity, host: HostFacts, now_ms: int) -> None:
-    """Stores what an agent reports about itself and its host."""
+    """Stores what an agent reports about itself and its host. A server that is gone stays gone."""
     this_server = servers.c.id == server_id
-    if connection.scalar(select(servers.c.interval_ms).where(this_server)) != agent.interval_ms:
+    interval_ms = connection.scalar(select(servers.c.interval_ms).where(this_server))
+    if interval_ms is None:
+        return
+    if interval_ms != agent.interval_ms:
         _add_interval(connection, server_id, now_ms, agent.interval_ms)
     connection.execute(update(servers).where(this_server).values(_reported(agent, host)))
 

@@ -140,11 +140,7 @@ class HistoryReader:
             if query.cursor is not None and server_id < query.cursor.server_id:
                 continue
             places: dict[Series, list[tuple[Layout, int]]] = {}
-            for layout in list(state.layouts.values()):
-                newest = state.newest.get(layout.id)
-                back_ms = LOOKBACK_BUCKETS_MS + LOOKBACK_INTERVALS * state.interval_of(layout.id)
-                if newest is not None and newest.frame.time_ms < query.start_ms - back_ms:
-                    continue  # ended before the range: a server of a year has dozens of these
+            for layout in state.layouts_since(query.start_ms - LOOKBACK_BUCKETS_MS, LOOKBACK_INTERVALS):
                 for position in query.selection.positions(layout):
                     places.setdefault(layout.series[position], []).append((layout, position))
             for series in sorted(places, key=str):

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
+from sqlalchemy import Connection
 from starlette.types import Receive, Scope, Send
 
 from bongsu.core.clock import Clock
@@ -26,16 +27,18 @@ from bongsu.core.errors import (
 from bongsu.core.samples import HostFacts, Push, PushError, PushResult
 from bongsu.core.series import Layout
 from bongsu.server.auth.directory import Directory, Grant
+from bongsu.server.auth.queries.agents import has_token
 from bongsu.server.config import Limits
 from bongsu.server.database.database import Database
 from bongsu.server.errors import retry_after, status_of
+from bongsu.server.fleet.changes import FleetChanges
 from bongsu.server.fleet.names import check_agent_id
 from bongsu.server.fleet.registry import Registry, ServerState, differs
-from bongsu.server.fleet.servers import add_server, update_server
+from bongsu.server.fleet.servers import ServerRecord, add_server, update_server
 from bongsu.server.ingest.group_commit import GroupCommit
 from bongsu.server.ingest.validation import check_agent, check_frames, check_layouts, check_process_lists, check_sizes
 from bongsu.server.storage.archive import RAW
-from bongsu.server.storage.batches import Batch
+from bongsu.server.storage.batches import Batch, ServerRetired
 from bongsu.server.storage.floors import floors, oldest_accepted
 from bongsu.server.storage.layouts import intern_layout
 from bongsu.server.storage.processes import StoredList, encode_lists
@@ -70,6 +73,7 @@ class Ingest:
         self,
         database: Database,
         registry: Registry,
+        changes: FleetChanges,
         limits: Limits,
         clock: Clock,
         directory: Directory,
@@ -87,6 +91,7 @@ class Ingest:
         self.problem: tuple[Unavailable, int] | None = None
         self._database = database
         self._registry = registry
+        self._changes = changes
         self._limits = limits
         self._clock = clock
         self._directory = directory
@@ -232,7 +237,10 @@ class Ingest:
             BongsuError: why nothing was stored.
         """
         now_ms = self._clock.now_ms()
+        revision = self._registry.revision
         state = self._registry.by_agent_id.get(push.agent.agent_id)
+        if state is not None and state.retired:
+            raise ServerRetired
         check_sizes(push, self._limits)
         oldest_ms = oldest_accepted(self.raw_floor_ms, self._retention_ms, now_ms)
         layouts: list[Layout] = []
@@ -254,15 +262,22 @@ class Ingest:
         if state is None or differs(state.record, push.agent, push.host):
             check_agent(push.agent, push.host)
             state = await self._record(push, tags, now_ms)
+            if state.retired:  # as another process knew
+                raise ServerRetired
         if push.sent_ms and state.heard_clock(push.sent_ms, now_ms):
             offset = state.record.clock_offset_ms / 1000
             logger.warning("the clock of %s jumped: it is now %+.0f s off", state.record.agent.name, offset)
         accepted = 0
         if push.frames or layouts or processes:
-            accepted = await self._commits.commit(
-                Batch(state.record.id, push.frames, layouts, processes),
-                size_bytes,
-            )
+            try:
+                accepted = await self._commits.commit(
+                    Batch(state.record.id, push.frames, layouts, processes, revision), size_bytes
+                )
+            except UnknownLayouts as error:
+                # They were forgotten a moment ago: the agent sends them again, and they must be new then.
+                for layout_id in error.layout_ids:
+                    state.forget_layout(layout_id)
+                raise
         return PushResult(accepted, len(push.frames) - accepted, server_time_ms=now_ms)
 
     def _new_layouts(self, push: Push, state: ServerState | None, oldest_ms: int) -> list[Layout]:
@@ -273,11 +288,17 @@ class Ingest:
             state = self._registry.by_agent_id.get(push.agent.agent_id)
             if state is None:
                 host = push.host or HostFacts()
-                record = await self._database.write(
-                    lambda connection: add_server(connection, push.agent, host, now_ms, tags)
-                )
-                logger.info("new server %d: %s", record.id, record.agent.name)
-                return self._registry.add(record)
+
+                def add(connection: Connection) -> ServerRecord:
+                    record = add_server(connection, push.agent, host, now_ms, tags)
+                    # Another process may have deleted the server, and with it the token, a moment ago.
+                    if not has_token(connection, push.agent.agent_id):
+                        raise Unauthenticated("This server was deleted.", code="invalid_token", field="Authorization")
+                    return record
+
+                state = await self._changes.add(add)
+                logger.info("new server %d: %s", state.record.id, state.record.agent.name)
+                return state
             if differs(state.record, push.agent, push.host):
                 record = state.record
                 host = push.host or record.host
@@ -290,7 +311,9 @@ class Ingest:
     def _committed(self, batches: list[Batch], counts: list[int]) -> None:
         counters = self.counters
         for batch, count in zip(batches, counts, strict=True):
-            state = self._registry.by_id[batch.server_id]
+            state = self._registry.by_id.get(batch.server_id)
+            if state is None:  # deleted since
+                continue
             if batch.frames:
                 state.heard_ms = self._clock.now_ms()
             for layout in batch.layouts:

@@ -1,13 +1,21 @@
-"""Stores pushes: the layouts, frames and process lists of many requests in one transaction."""
+"""Stores pushes: the layouts, frames and process lists of many requests in one transaction.
+
+Nothing is stored for a server that was deleted or retired, or for a layout that was forgotten, after the request was
+checked: if the revision of the servers has risen since then, the transaction checks the request again. No such change
+is committed between that and the end of the transaction.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from bongsu.core.errors import Forbidden, Unauthenticated, UnknownLayouts
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
+from bongsu.server.database.revisions import SERVERS, hold_revision
+from bongsu.server.database.tables import layouts, servers
 from bongsu.server.storage.frames import FrameRow, insert_frames
 from bongsu.server.storage.layouts import store_layout
 from bongsu.server.storage.processes import StoredList, store_process_lists
@@ -15,12 +23,19 @@ from bongsu.server.storage.processes import StoredList, store_process_lists
 
 @dataclass(slots=True)
 class Batch:
-    """One request's part of a group commit."""
+    """One request's part of a group commit. ``revision``: of the servers, at which it was checked."""
 
     server_id: int
     frames: Sequence[Frame]
     layouts: Sequence[Layout] = ()
     process_lists: Sequence[StoredList] = ()
+    revision: int = 0
+
+
+class ServerRetired(Forbidden):
+    """This server is retired: its frames are accepted again when a person restores it."""
+
+    code = "server_retired"
 
 
 class SomeStoredAlready(Exception):
@@ -32,7 +47,12 @@ def store(connection: Connection, batches: Sequence[Batch], *, each: bool = Fals
 
     Raises:
         SomeStoredAlready: not all frames are new, and ``each`` is False. The transaction must be rolled back.
+        BongsuError: the server of a batch is deleted or retired, or one of its layouts is not stored any more.
     """
+    revision = hold_revision(connection, SERVERS)
+    doubtful = [batch for batch in batches if batch.revision != revision]
+    if doubtful:
+        _check_again(connection, doubtful)
     # In the order of the keys, so that two API servers never wait for each other.
     for batch in sorted(batches, key=attrgetter("server_id")):
         for layout in batch.layouts:
@@ -45,6 +65,24 @@ def store(connection: Connection, batches: Sequence[Batch], *, each: bool = Fals
     if insert_frames(connection, rows) != len(rows):
         raise SomeStoredAlready
     return [len(batch.frames) for batch in batches]
+
+
+def _check_again(connection: Connection, batches: Sequence[Batch]) -> None:
+    server_ids = {batch.server_id for batch in batches}
+    query = select(servers.c.id, servers.c.retired_ms).where(servers.c.id.in_(server_ids))
+    retired = {server_id: retired_ms > 0 for server_id, retired_ms in connection.execute(query)}
+    keys = select(layouts.c.server_id, layouts.c.layout_id).where(layouts.c.server_id.in_(server_ids))
+    stored = {(server_id, layout_id) for server_id, layout_id in connection.execute(keys)}
+    for batch in batches:
+        if batch.server_id not in retired:
+            raise Unauthenticated("This server was deleted.", code="invalid_token", field="Authorization")
+        if retired[batch.server_id]:
+            raise ServerRetired
+        sent = {layout.id for layout in batch.layouts}
+        used = dict.fromkeys(frame.layout_id for frame in batch.frames if frame.layout_id not in sent)
+        unknown = [layout_id for layout_id in used if (batch.server_id, layout_id) not in stored]
+        if unknown:
+            raise UnknownLayouts(unknown, field="frames")
 
 
 def _rows(batches: Sequence[Batch]) -> list[FrameRow]:

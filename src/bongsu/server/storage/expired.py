@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Select, Table, delete, func, select, tuple_
+from sqlalchemy import Connection, Select, Table, func, select, tuple_
 
+from bongsu.server.database.dialect import delete_by_key
 from bongsu.server.database.tables import blocks, rollups
 from bongsu.server.storage.archive import RAW, SPAN_MS
 from bongsu.server.storage.frames import has_frames
@@ -67,9 +68,9 @@ def _is_pending(connection: Connection, key: LayoutKey, span_ms: int) -> bool:
 def delete_rows(connection: Connection, tier: int, rows: Sequence[RowKey]) -> int:
     """Deletes these rows. Returns how many were still there."""
     table = blocks if tier == RAW else rollups
-    key = tuple_(table.c.server_id, table.c.layout_id, table.c.start_ms)
+    key = (table.c.server_id, table.c.layout_id, table.c.start_ms)
     kind = table.c.rolled == 1 if tier == RAW else table.c.step_ms == tier
-    return connection.execute(delete(table).where(key.in_(rows), kind)).rowcount
+    return delete_by_key(connection, table, key, rows, kind)
 
 
 def oldest_row_ms(connection: Connection, tier: int, keys: Sequence[LayoutKey]) -> int | None:

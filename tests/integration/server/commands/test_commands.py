@@ -1,4 +1,4 @@
-"""``bongsu user``, ``bongsu auth`` and ``bongsu agent enrol | rotate-token``, beside an API server that runs."""
+"""``bongsu user``, ``bongsu auth``, ``bongsu server`` and ``bongsu agent enrol | rotate-token``, beside an API server that runs."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.processes import QUICK, api_server, free_port, logged_in, wait_for
+from tests.support.processes import QUICK, api_server, enrolled, free_port, logged_in, wait_for
 
 PASSWORD = "a password of some length"
 
@@ -108,3 +108,40 @@ def test_an_agent_is_enrolled_and_its_token_replaced_by_hand(server: tuple[str, 
     assert (status, "has a new token" in output) == (0, True), errors
     assert file.read_text() != before
     assert agent("enrol", BONGSU_AGENT_ENROLMENT_TOKEN=token)[0] == 1, "it was valid for one agent"
+
+
+def test_servers_are_retired_restored_and_deleted(server: tuple[str, str]) -> None:
+    url, data_dir = server
+    with logged_in(url) as admin:
+        for name, token in enrolled(url, "agent-web-1", "agent-web-2", "agent-web-3").items():
+            sent = {"agent": {"agent_id": name, "name": "twin" if name != "agent-web-1" else "web-1"}}
+            headers = {"Authorization": f"Bearer {token}"}
+            assert httpx.post(f"{url}/api/metrics", json=sent, headers=headers, timeout=30).status_code == 200
+
+        def manage(*arguments: str) -> tuple[int, str, str]:
+            return run("server", *arguments, "--data-dir", data_dir)
+
+        def listed() -> dict[int, str]:
+            answer = admin.get("/api/servers", params={"retired": True}).json()
+            return {one["id"]: one["state"] for one in answer["servers"]}
+
+        assert [line.split()[:2] for line in manage("list")[1].splitlines()] == [
+            ["1", "web-1"],
+            ["2", "twin"],
+            ["3", "twin"],
+        ]
+        assert manage("retire", "web-1")[0] == 0
+        wait_for(lambda: listed()[1] == "retired", "the running API server to know")
+        assert "(retired)" in manage("list")[1].splitlines()[0]
+        assert manage("restore", "1")[0] == 0
+        wait_for(lambda: listed()[1] != "retired", "the running API server to know")
+        status, _, errors = manage("delete", "twin", "--yes")
+        assert (status, "2, 3" in errors) == (2, True)
+        status, _, errors = manage("delete", "2")
+        assert (status, "Nothing was deleted." in errors) == (1, True), "nobody answered the question"
+        assert manage("delete", "2", "--yes")[0] == 0
+        wait_for(lambda: set(listed()) == {1, 3}, "the running API server to know")
+        assert manage("retire", "nobody")[0] == 2
+        entries = admin.get("/api/audit").json()["entries"]
+        told = [one["action"] for one in entries if one["actor_name"] == "command line"]
+        assert told == ["server.delete", "server.restore", "server.retire"]

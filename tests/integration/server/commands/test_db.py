@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, update
 
+from bongsu.core.samples import AgentIdentity, HostFacts
 from bongsu.server.commands.db import main
 from bongsu.server.database.database import open_database
 from bongsu.server.database.in_use import using
-from bongsu.server.database.tables import blocks, frames, metadata, rollups
+from bongsu.server.database.tables import blocks, deleted_servers, frames, metadata, rollups
+from bongsu.server.fleet.servers import add_server, delete_server
 from bongsu.server.storage.archive import SPAN_MS
 from bongsu.server.storage.compactor import GRACE_MS, STAGGER_MS, Compactor
 from bongsu.server.storage.sealer import Sealer
@@ -271,3 +273,25 @@ async def test_copy_into_what_is_not_empty_is_noticed(
     await database.close()
     assert await run("copy", "--to", target) == 2
     assert "Copy into an empty database" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+async def test_a_copy_gives_no_server_the_id_of_a_deleted_one(
+    database_url: str, tmp_path: Path, new_postgres_database: Callable[[], str], engine: str
+) -> None:
+    def add(connection: Connection) -> int:
+        return add_server(connection, AgentIdentity("agent-new", "new"), HostFacts(), START).id
+
+    await fill(tmp_path)
+    source = open_database(database_url)
+    for server_id in (1, 2):
+        await source.write(lambda connection, server_id=server_id: delete_server(connection, server_id, START))
+    await source.write(lambda connection: connection.execute(deleted_servers.delete()))
+    await source.close()
+    target = (
+        f"sqlite:///{tmp_path / 'copy.db'}" if engine == "sqlite" else await asyncio.to_thread(new_postgres_database)
+    )
+    assert await run("copy", "--to", target) == 0
+    copied = open_database(target)
+    assert await copied.write(add) == 3
+    await copied.close()

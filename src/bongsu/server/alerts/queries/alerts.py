@@ -13,12 +13,16 @@ from bongsu.alerts.state import SeriesKey
 from bongsu.core.errors import Conflict, NotFound
 from bongsu.server.alerts.queries.evaluations import last_evaluated_ms
 from bongsu.server.database.leases import SHARDS
-from bongsu.server.database.tables import alert_decisions, alert_notification_alerts, alerts
+from bongsu.server.database.tables import alert_decisions, alert_notification_alerts, alerts, servers
 
 _FIELDS = tuple(field.name for field in fields(Alert))
 _SELECT = select(*(alerts.c[name] for name in _FIELDS))
 # The API server writes acknowledgements; the worker must not overwrite them.
 _WORKER_FIELDS = tuple(name for name in _FIELDS if not name.startswith("acknowledged_") and name != "id")
+
+
+# Until the worker has deleted those of a deleted server, nobody sees them.
+_OF_SERVERS = alerts.c.server_id.in_(select(servers.c.id))
 
 
 def _alert(row: Any) -> Alert:
@@ -94,9 +98,15 @@ def acknowledgements(connection: Connection) -> dict[int, Acknowledgement]:
     return {alert_id: Acknowledgement(*columns) for alert_id, *columns in connection.execute(query)}
 
 
+def alerts_with(connection: Connection, alert_ids: Sequence[int]) -> list[Alert]:
+    """The alerts with these ids that exist, also those of deleted servers: their end has yet to be told."""
+    query = _SELECT.where(alerts.c.id.in_(alert_ids)).order_by(alerts.c.id)
+    return [_alert(row) for row in connection.execute(query)]
+
+
 def find_alert(connection: Connection, alert_id: int) -> Alert:
     """Raises NotFound if there is no such alert."""
-    row = connection.execute(_SELECT.where(alerts.c.id == alert_id)).first()
+    row = connection.execute(_SELECT.where(alerts.c.id == alert_id, _OF_SERVERS)).first()
     if row is None:
         raise NotFound(f"There is no alert {alert_id}.", code="unknown_alert", field="id")
     return _alert(row)
@@ -139,7 +149,7 @@ def alert_history(
     states: Sequence[str] = (),
 ) -> list[Alert]:
     """Alerts that began in ``[start_ms, end_ms)``, newest first. ``before_id``: only alerts with a lower id."""
-    conditions = [alerts.c.since_ms >= start_ms, alerts.c.since_ms < end_ms]
+    conditions = [alerts.c.since_ms >= start_ms, alerts.c.since_ms < end_ms, _OF_SERVERS]
     if rule is not None:
         conditions.append(alerts.c.rule_name == rule)
     for column, values in ((alerts.c.server_id, server_ids), (alerts.c.severity, severities), (alerts.c.state, states)):

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from bongsu.alerts.alert import Alert, Draft
 from bongsu.core.errors import Conflict, NotFound
-from bongsu.server.alerts.queries.alerts import find_alert
+from bongsu.server.alerts.queries.alerts import alerts_with
 from bongsu.server.database.tables import alert_notification_alerts, alert_notifications, alerts
 
 
@@ -88,13 +88,7 @@ def alert_ids_of(connection: Connection, notification_id: int) -> list[int]:
 
 def load_notified_alerts(connection: Connection, notification_id: int) -> list[Alert]:
     """The alerts of a notification, without those that have been deleted."""
-    notified = []
-    for alert_id in alert_ids_of(connection, notification_id):
-        try:
-            notified.append(find_alert(connection, alert_id))
-        except NotFound:
-            continue
-    return notified
+    return alerts_with(connection, alert_ids_of(connection, notification_id))
 
 
 def list_notifications(

@@ -60,7 +60,7 @@ class PreviewRequest(BaseModel):
 
 async def _warnings(services: Services, rule: Rule, before: Rule | None = None) -> list[str]:
     """Raises InvalidInput if the rule cannot work."""
-    states = services.registry.by_id.values()
+    states = services.registry.in_service().by_id.values()
     servers = [
         WatchedServer(state.record.id, state.record.agent.name, state.record.tags, state.interval_ms, 0)
         for state in states

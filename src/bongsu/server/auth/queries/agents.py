@@ -108,6 +108,18 @@ def knows_agent(connection: Connection, agent_id: str) -> bool:
     return bool(connection.scalar(matching))
 
 
+def has_token(connection: Connection, agent_id: str) -> bool:
+    """Whether this agent has a token that was not revoked."""
+    valid = agent_tokens.c.agent_id == agent_id, agent_tokens.c.token_hash.is_not(None)
+    return connection.scalar(select(agent_tokens.c.id).where(*valid).limit(1)) is not None
+
+
+def forget_agent(connection: Connection, agent_id: str) -> None:
+    """Deletes all tokens of an agent, and the enrolment tokens that were made for it, so that it can enrol as new."""
+    connection.execute(delete(agent_tokens).where(agent_tokens.c.agent_id == agent_id))
+    connection.execute(delete(enrolment_tokens).where(enrolment_tokens.c.agent_id == agent_id))
+
+
 def expire_agent_tokens(connection: Connection, agent_id: str, but: bytes, expires_ms: int) -> None:
     """Lets all tokens of an agent expire, except ``but``."""
     matching = (agent_tokens.c.agent_id == agent_id) & (agent_tokens.c.token_hash != but)

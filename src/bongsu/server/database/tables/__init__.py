@@ -26,7 +26,7 @@ from bongsu.server.database.tables.frames import frames, layouts, quarantined_fr
 from bongsu.server.database.tables.jobs import job_runs
 from bongsu.server.database.tables.leases import leases
 from bongsu.server.database.tables.processes import process_lists
-from bongsu.server.database.tables.servers import intervals, servers
+from bongsu.server.database.tables.servers import deleted_servers, intervals, servers
 
 __all__ = [
     "agent_tokens",
@@ -42,6 +42,7 @@ __all__ = [
     "audit_log",
     "auth_revisions",
     "blocks",
+    "deleted_servers",
     "enrolment_tokens",
     "frames",
     "intervals",

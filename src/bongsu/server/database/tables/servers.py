@@ -29,6 +29,19 @@ servers = Table(
     # The agent's clock minus the API server's, and when it last jumped (0: never).
     Column("clock_offset_ms", BigInteger, nullable=False, server_default="0"),
     Column("clock_jump_ms", BigInteger, nullable=False, server_default="0"),
+    # Since when it is retired; 0: it is not.
+    Column("retired_ms", BigInteger, nullable=False, server_default="0"),
+    # Ids are never reused: a new server must not inherit what is left of a deleted one.
+    sqlite_autoincrement=True,
+)
+
+# Servers that were deleted, until the worker has deleted all that is stored of them.
+deleted_servers = Table(
+    "deleted_servers",
+    metadata,
+    Column("server_id", Integer, nullable=False, autoincrement=False),
+    Column("deleted_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("server_id"),
 )
 
 # The interval of an agent and since when: how many frames to expect.
