@@ -24,3 +24,14 @@ def read_first(*paths: str) -> bytes:
         except OSError:
             continue
     return b""
+
+
+def number_after(text: bytes, key: bytes) -> int | None:
+    """The number in the last column of the line that begins with the word ``key``, or in the second if a unit follows;
+    None without such a line."""
+    for line in text.splitlines():
+        columns = line.split()
+        if len(columns) > 1 and columns[0] == key:
+            number = columns[1] if columns[-1] == b"kB" else columns[-1]
+            return int(number) if number.isdigit() else None
+    return None

@@ -1,14 +1,23 @@
 """Checks a rule against the servers and channels that exist: refuses what cannot work, warns of likely mistakes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
-from bongsu.alerts.conditions import CLOCK_SKEW, Change, Forecast, Function, Threshold
+from bongsu.alerts.conditions import (
+    COMPUTED,
+    Change,
+    Comparison,
+    Forecast,
+    Function,
+    NoData,
+    SeriesCondition,
+    Threshold,
+)
 from bongsu.alerts.fields import ms
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.watched import WatchedServer
-from bongsu.alerts.watches import samples_needed
+from bongsu.alerts.watches import by_labels, operand_metrics, operands_of, samples_needed, window_samples
 from bongsu.core.errors import InvalidInput
-from bongsu.core.series import Kind, Layout
+from bongsu.core.series import Kind, Layout, Series
 
 MOST_SERIES = 10_000
 # A time and a value of 8 bytes each: 320 MB.
@@ -33,14 +42,9 @@ def check_rule(
     if not covered:
         warnings.append("The scope covers no server at the moment.")
     condition = rule.series_condition
-    if condition is not None and condition.metric != CLOCK_SKEW:
-        selected = {
-            server.id: {
-                series for layout in layouts.get(server.id, ()) for series in layout.series if rule.selects(series)
-            }
-            for server in covered
-        }
-        count = sum(map(len, selected.values()))
+    if condition is not None and condition.metric not in COMPUTED:
+        read = {server.id: _series_read(condition, rule, layouts.get(server.id, ())) for server in covered}
+        count = sum(map(len, read.values()))
         if count > MOST_SERIES:
             raise InvalidInput(
                 f"The rule covers {count:,} series; the limit is {MOST_SERIES:,}. Narrow its scope or labels.",
@@ -48,7 +52,7 @@ def check_rule(
                 field="condition",
                 limit=MOST_SERIES,
             )
-        samples = sum(len(selected[server.id]) * samples_needed(rule, server.step_ms)[0] for server in covered)
+        samples = sum(_samples(condition, len(read[server.id]), server.step_ms) for server in covered)
         if samples > MOST_SAMPLES:
             raise InvalidInput(
                 f"The window would keep {samples:,} samples in memory; the limit is {MOST_SAMPLES:,}. "
@@ -57,44 +61,70 @@ def check_rule(
                 field="condition.window",
                 limit=MOST_SAMPLES,
             )
-        known = {
-            series.metric
-            for server_layouts in layouts.values()
-            for layout in server_layouts
-            for series in layout.series
-        }
-        old = before.series_condition.metric if before is not None and before.series_condition is not None else None
-        if known and condition.metric not in known and condition.metric != old:
-            raise InvalidInput(
-                f"No server has ever sent {condition.metric!r}. Is it misspelled?",
-                code="unknown_metric",
-                field="condition.metric",
-            )
+        _check_metrics(condition, before.series_condition if before else None, layouts)
         if covered and not count:
             warnings.append("No server in the scope sends a matching series.")
-        kinds = {series.kind for server_series in selected.values() for series in server_series}
-        warnings += _kind_warnings(condition, kinds)
-        if isinstance(condition, Threshold | Change):
-            longest_step_ms = max((server.step_ms for server in covered), default=0)
-            if ms(condition.window) < longest_step_ms:
-                warnings.append(
-                    "The window is shorter than the interval of a server in the scope, so it will often be empty."
-                )
+        comparisons = condition.comparisons if isinstance(condition, Threshold) else [condition]
+        of_metric = {series.metric: series.kind for found in read.values() for all_ in found for series in all_}
+        for comparison in comparisons:
+            if comparison.metric in of_metric:
+                warnings += _kind_warnings(comparison, of_metric[comparison.metric])
+        longest_step_ms = max((server.step_ms for server in covered), default=0)
+        if any(
+            isinstance(comparison, Comparison | Change) and ms(comparison.window) < longest_step_ms
+            for comparison in comparisons
+        ):
+            warnings.append(
+                "The window is shorter than the interval of a server in the scope, so it will often be empty."
+            )
     named = [*rule.channels, *(name for step in rule.escalation for name in step.channels)]
     warnings += [f"There is no channel {name!r}." for name in dict.fromkeys(named) if name not in channels]
     return warnings
 
 
-def _kind_warnings(condition: object, kinds: set[Kind]) -> list[str]:
-    if Kind.COUNTER in kinds and (
-        isinstance(condition, Forecast)
-        or (isinstance(condition, Threshold | Change) and condition.function not in (Function.RATE, Function.INCREASE))
-    ):
-        return ["The metric is a counter, which only rises; use rate or increase."]
-    if (
-        Kind.GAUGE in kinds
-        and isinstance(condition, Threshold | Change)
-        and condition.function in (Function.RATE, Function.INCREASE)
-    ):
-        return ["The metric is a gauge; rate and increase treat every fall as a counter reset."]
+def _series_read(condition: SeriesCondition, rule: Rule, layouts: Sequence[Layout]) -> list[tuple[Series, ...]]:
+    """Each series that the rule selects on a server, with its operands."""
+    candidates = by_labels(operand_metrics(condition), layouts)
+    selected = dict.fromkeys(series for layout in layouts for series in layout.series if rule.selects(series))
+    pairs = ((series, operands_of(condition, series, candidates)) for series in selected)
+    return [(series, *operands) for series, operands in pairs if operands is not None]
+
+
+def _samples(condition: SeriesCondition, count: int, step_ms: int) -> int:
+    """How many samples ``count`` series and their operands keep in memory."""
+    slots = samples_needed(condition, step_ms)[0]
+    if isinstance(condition, Threshold):
+        slots += sum(window_samples(ms(operand.window), step_ms)[0] for operand in condition.operands)
+    return count * slots
+
+
+def _check_metrics(
+    condition: SeriesCondition, before: SeriesCondition | None, layouts: Mapping[int, Sequence[Layout]]
+) -> None:
+    known = {
+        series.metric for server_layouts in layouts.values() for layout in server_layouts for series in layout.series
+    }
+    if not known:
+        return
+    old = {before.metric, *operand_metrics(before)} if before is not None else set()
+    named = [(condition.metric, "metric")]
+    if isinstance(condition, Threshold):
+        named += [(operand.metric, operand.place) for operand in condition.operands]
+    for metric, place in named:
+        if metric not in known | old:
+            raise InvalidInput(
+                f"No server has ever sent {metric!r}. Is it misspelled?",
+                code="unknown_metric",
+                field=f"condition.{place}",
+            )
+
+
+def _kind_warnings(comparison: Comparison | SeriesCondition, kind: Kind) -> list[str]:
+    if isinstance(comparison, NoData):
+        return []
+    growing = not isinstance(comparison, Forecast) and comparison.function in (Function.RATE, Function.INCREASE)
+    if kind is Kind.COUNTER and not growing:
+        return [f"{comparison.metric} is a counter, which only rises; use rate or increase."]
+    if kind is Kind.GAUGE and growing:
+        return [f"{comparison.metric} is a gauge; rate and increase treat every fall as a counter reset."]
     return []

@@ -2,7 +2,7 @@
 
 import math
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -13,8 +13,12 @@ from bongsu.core.units import DAY_MS, HOUR_MS, MINUTE_MS
 LONGEST_WINDOW_MS = 6 * HOUR_MS
 LONGEST_HISTORY_MS = 30 * DAY_MS
 
-# The worker measures it for every server when frames arrive. It is not stored, so a preview has no values.
+# The worker measures it for every server when frames arrive.
 CLOCK_SKEW = "server_clock_skew_seconds"
+# The API server tells it of Bongsu itself: 1 for each problem in `/api/health`, 0 when it has passed.
+PROBLEM = "bongsu_problem"
+# They are not stored, so a preview has no values.
+COMPUTED = frozenset({CLOCK_SKEW, PROBLEM})
 
 Metric = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,127}$", examples=["cpu_usage_ratio"])]
 LabelPatterns = Annotated[
@@ -68,10 +72,25 @@ def _finite(value: float | None) -> float | None:
     return value
 
 
-class Threshold(_OfSeries):
-    """A function over a window, compared with a value."""
+class Operand(NamedTuple):
+    """A further series that a threshold reads. ``place``: its key in the condition."""
 
-    type: Literal["threshold"] = "threshold"
+    metric: str
+    window: Duration
+    place: str
+
+
+class Comparison(_Condition):
+    """A function over a window, compared with a value; also an entry of ``and``."""
+
+    metric: Metric
+    per: Metric | None = Field(
+        None,
+        description="Divide by this metric of the same server: by the series with the same labels or, if there is "
+        "none, the one without labels, reduced by the same function (under `rate` and `increase`, a gauge by its "
+        "latest value).",
+        examples=["cpu_cores"],
+    )
     function: Function = Function.AVG
     window: Duration = Field("5m", description="How far back the function looks.")
     operator: Operator = Operator.OVER
@@ -88,6 +107,38 @@ class Threshold(_OfSeries):
         _check_window(self.window)
         _check_recovery(self.operator, self.value, self.recovery)
         return self
+
+
+class Threshold(_OfSeries, Comparison):
+    """A function over a window, compared with a value; together with others if there is ``and``."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    type: Literal["threshold"] = "threshold"
+    and_: list[Comparison] = Field(
+        [],
+        alias="and",
+        max_length=4,
+        description="What must hold as well, of the series with the same labels or, if there is none, the one without "
+        "labels. The alert resolves when any of them is past its recovery threshold.",
+    )
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """The threshold itself, and those of ``and``."""
+        return [self, *self.and_]
+
+    @property
+    def operands(self) -> list[Operand]:
+        """What it reads besides the series that it selects, in the order of the comparisons."""
+        operands = []
+        for index, comparison in enumerate(self.comparisons):
+            place = f"and.{index - 1}." if index else ""
+            if index:
+                operands.append(Operand(comparison.metric, comparison.window, f"{place}metric"))
+            if comparison.per is not None:
+                operands.append(Operand(comparison.per, comparison.window, f"{place}per"))
+        return operands
 
 
 class Change(_OfSeries):
@@ -163,10 +214,10 @@ class NoData(_OfSeries):
 
 
 class ServerDown(_Condition):
-    """A server has sent nothing for ten of its intervals plus the grace time."""
+    """A server has sent nothing for three of its intervals, but at least a minute, plus the grace time."""
 
     type: Literal["server_down"] = "server_down"
-    grace: Duration = "30s"
+    grace: Duration = "0s"
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:

@@ -53,7 +53,7 @@ class Policy:
         return cls(operator, ms(rule.for_), ms(rule.recover_for), rule.no_data.policy, ms(rule.no_data.after))
 
 
-def compare(operator: Operator, values: Values, thresholds: Values) -> Flags:
+def compare(operator: Operator, values: Values, thresholds: Values | float) -> Flags:
     """Whether each value is past its threshold; False where either is NaN."""
     match operator:
         case Operator.OVER:
@@ -70,9 +70,15 @@ def advance(policy: Policy, before: Table, readings: Readings, now_ms: int) -> t
     """The states at ``now_ms``, and the transitions that led to them. ``before`` does not change."""
     table = before.copy()
     have = ~np.isnan(readings.values) & readings.fresh & readings.known
-    breach = have & compare(policy.operator, readings.values, readings.thresholds)
-    # Past the recovery threshold. Between the two thresholds an alert keeps its state.
-    clear = have & ~breach & ~compare(policy.operator, readings.values, readings.recoveries)
+    breach = compare(policy.operator, readings.values, readings.thresholds)
+    past = ~compare(policy.operator, readings.values, readings.recoveries)
+    for further in readings.further:
+        have &= ~np.isnan(further.values)
+        breach &= compare(further.operator, further.values, further.threshold)
+        past |= ~compare(further.operator, further.values, further.recovery)
+    breach &= have
+    # Past a recovery threshold. Between the two thresholds an alert keeps its state.
+    clear = have & ~breach & past
     table.seen[have | ~readings.known] = now_ms
     missing = ~have & readings.known & (now_ms - table.seen >= policy.no_data_ms)
     transitions: list[Transition] = []

@@ -12,11 +12,23 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from bongsu.alerts.conditions import CLOCK_SKEW
+from bongsu.alerts.conditions import CLOCK_SKEW, SeriesCondition, Threshold
+from bongsu.alerts.fields import ms
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import SeriesKey, Subject
 from bongsu.alerts.watched import WatchedServer
-from bongsu.alerts.watches import SKEW_SERIES, Member, Watch, samples_needed, watch_of
+from bongsu.alerts.watches import (
+    SKEW_SERIES,
+    Member,
+    Track,
+    Watch,
+    by_labels,
+    operand_metrics,
+    operands_of,
+    samples_needed,
+    watch_of,
+    window_samples,
+)
 from bongsu.alerts.windows import Ring
 from bongsu.arrays import Flags, Indices, Times, Values
 from bongsu.core.samples import Frame
@@ -127,7 +139,7 @@ class Fleet:
             return []
         condition = rule.series_condition
         if condition is None:
-            return [(SeriesKey(server.id, ""), None, None, -1)]
+            return [Member(SeriesKey(server.id, ""))]
         selected: dict[Series, None] = {}
         if condition.metric == CLOCK_SKEW:
             selected[SKEW_SERIES] = None
@@ -140,13 +152,28 @@ class Fleet:
                         series for series in layout.by_metric.get(condition.metric, ()) if rule.selects(series)
                     ]
                 selected.update(dict.fromkeys(selections[cached]))
-        size = samples_needed(rule, server.step_ms)
-        ring = self._rings.get(size) or self._rings.setdefault(size, Ring(*size))
-        return [
-            (SeriesKey(server.id, str(series)), series, ring, self._track(ring, server, series)) for series in selected
-        ]
+        members = []
+        candidates = by_labels(operand_metrics(condition), self.layouts[server.id].values())
+        for series in selected:
+            operands = operands_of(condition, series, candidates)
+            if operands is not None:
+                of = self._track(samples_needed(condition, server.step_ms), server, series)
+                members.append(
+                    Member(SeriesKey(server.id, str(series)), of, self._tracks_of(condition, operands, server))
+                )
+        return members
 
-    def _track(self, ring: Ring, server: WatchedServer, series: Series) -> int:
+    def _tracks_of(
+        self, condition: SeriesCondition, operands: Sequence[Series], server: WatchedServer
+    ) -> tuple[Track, ...]:
+        windows = [ms(operand.window) for operand in condition.operands] if isinstance(condition, Threshold) else []
+        return tuple(
+            self._track(window_samples(window, server.step_ms), server, series)
+            for window, series in zip(windows, operands, strict=True)
+        )
+
+    def _track(self, size: tuple[int, int], server: WatchedServer, series: Series) -> Track:
+        ring = self._rings.get(size) or self._rings.setdefault(size, Ring(*size))
         tracks = self._tracks[server.id]
         track = tracks.get((ring, series))
         if track is None:
@@ -157,15 +184,17 @@ class Fleet:
                 self._unfilled[server.id].add(series)
         elif ring.step[track] != server.step_ms:
             ring.step[track] = ring.interval[track] = server.step_ms
-        return track
+        return Track(series, ring, track)
 
     def _forget_unused(self, server_ids: Collection[int]) -> None:
         """Frees the tracks of these servers, and forgets the rings, that no rule uses any more."""
         for server_id in server_ids:
             used = {
-                (ring, track)
+                (used.ring, used.track)
                 for by_server in self._members.values()
-                for _, _, ring, track in by_server.get(server_id, ())
+                for member in by_server.get(server_id, ())
+                for used in (member.of, *member.operands)
+                if used is not None
             }
             tracks = self._tracks[server_id]
             for (ring, series), track in list(tracks.items()):

@@ -1,16 +1,34 @@
 """Measures the series that a rule watches: a value and a threshold for each."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 import numpy as np
 
-from bongsu.alerts.conditions import Change, Condition, Forecast, NoData, SeriesCondition, ServerDown, Threshold
+from bongsu.alerts.conditions import (
+    Change,
+    Comparison,
+    Condition,
+    Forecast,
+    Function,
+    NoData,
+    SeriesCondition,
+    ServerDown,
+    Threshold,
+)
 from bongsu.alerts.fields import ms
 from bongsu.alerts.fleet import Fleet
 from bongsu.alerts.forecast import fit, time_left_ms
-from bongsu.alerts.state import Readings
+from bongsu.alerts.state import Further, Readings
 from bongsu.alerts.watched import SLACK_MS
-from bongsu.alerts.watches import FORECAST_POINTS, Segment, Watch
+from bongsu.alerts.watches import FORECAST_POINTS, OperandSegment, Segment, Watch
 from bongsu.arrays import Flags, Times, Values
 from bongsu.core.liveness import DOWN_AFTER, LATE_AFTER
+from bongsu.core.series import Kind
+from bongsu.core.units import MINUTE_MS
+
+# With an interval of a second, three intervals are no outage: an agent that is updated is away for longer.
+LEAST_SILENCE_MS = MINUTE_MS
 
 
 def measure(fleet: Fleet, rule_id: int, now_ms: int) -> Readings:
@@ -33,7 +51,8 @@ def thresholds_of(condition: Condition, steps: Times) -> tuple[Values, Values]:
     ones = np.ones(len(steps))
     match condition:
         case ServerDown():
-            return (DOWN_AFTER * steps + ms(condition.grace)) / 1000, LATE_AFTER * steps / 1000
+            silent_ms = np.maximum(LATE_AFTER * steps, LEAST_SILENCE_MS)
+            return (silent_ms + ms(condition.grace)) / 1000, LATE_AFTER * steps / 1000
         case NoData():
             threshold = recovery = ms(condition.after) / 1000
         case Forecast():
@@ -55,6 +74,9 @@ def _measure_series(
     """``clocks``: (n,) what the clocks of the servers show now."""
     newest, ready = _column(watch, "newest"), _column(watch, "ready").astype(np.bool_)
     known = ready & ~silent
+    for segments in watch.operands:
+        for operand in segments:
+            known[operand.places] &= operand.ring.ready[operand.tracks]
     # In a ring with a spacing the newest sample may be older by that spacing.
     spacings = [np.full(len(segment.tracks), segment.ring.spacing_ms) for segment in watch.segments]
     lasts = _column(watch, "interval") * LATE_AFTER + SLACK_MS + _joined(spacings)
@@ -64,11 +86,57 @@ def _measure_series(
         # Before the first sample, a short silence is no evidence that there are samples.
         known &= _column(watch, "live").astype(np.bool_) | (ages > thresholds[0])
         return Readings(ages, np.ones(len(watch.keys), np.bool_), known, *thresholds, lasts)
+    fresh, ends = clocks - newest <= lasts, np.maximum(clocks, newest)
     if isinstance(condition, Forecast):
-        values = _forecast(watch, condition, newest)
-    else:
-        values = _reduced(condition, watch.segments, np.maximum(clocks, newest))
-    return Readings(values, clocks - newest <= lasts, known, *thresholds, lasts)
+        return Readings(_forecast(watch, condition, newest), fresh, known, *thresholds, lasts)
+    values = _reduced(condition, watch.segments, ends)
+    further: list[Further] = []
+    if isinstance(condition, Threshold):
+        operands = [partial(_operand, segments, ends) for segments in watch.operands]
+        values, further = compared(condition, values, operands)
+    return Readings(values, fresh, known, *thresholds, lasts, further)
+
+
+def compared(
+    condition: Threshold, values: Values, operands: Sequence[Callable[[Comparison, bool], Values]]
+) -> tuple[Values, list[Further]]:
+    """The values that a threshold compares, and what must hold as well. ``values``: of its own series. ``operands``:
+    reduce each of the condition's operands for a comparison, in which it is the divisor or not."""
+    left = iter(operands)
+
+    def divided(comparison: Comparison, dividends: Values) -> Values:
+        if comparison.per is None:
+            return dividends
+        divisors = next(left)(comparison, True)
+        ratios: Values = np.divide(dividends, divisors, out=np.full(len(dividends), np.nan), where=divisors != 0)
+        return ratios
+
+    values = divided(condition, values)
+    further = [
+        Further(
+            comparison.operator,
+            divided(comparison, next(left)(comparison, False)),
+            comparison.value,
+            comparison.value if comparison.recovery is None else comparison.recovery,
+        )
+        for comparison in condition.and_
+    ]
+    return values, further
+
+
+def operand_function(function: Function, kind: Kind, is_divisor: bool) -> Function:
+    """A divisor is reduced as what it divides, but nobody means the growth of a gauge such as the number of cores."""
+    growing = function in (Function.RATE, Function.INCREASE)
+    return Function.LAST if is_divisor and growing and kind is Kind.GAUGE else function
+
+
+def _operand(segments: list[OperandSegment], ends: Times, comparison: Comparison, is_divisor: bool) -> Values:
+    values = np.full(len(ends), np.nan)
+    for segment in segments:
+        function = operand_function(comparison.function, segment.kind, is_divisor)
+        places = segment.places
+        values[places] = segment.ring.reduce(segment.tracks, function, ms(comparison.window), ends[places])
+    return values
 
 
 def _joined(parts: list[Times]) -> Times:

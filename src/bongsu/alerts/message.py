@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bongsu.alerts.alert import Alert, Event
-from bongsu.alerts.conditions import Change, Forecast, NoData, Operator, ServerDown, Threshold
+from bongsu.alerts.conditions import Change, Comparison, Forecast, Function, NoData, Operator, ServerDown, Threshold
 from bongsu.alerts.fields import zone_of
 from bongsu.alerts.rules import Rule, Severity
 from bongsu.alerts.texts import TEXTS, Language
 from bongsu.core.samples import Process
 from bongsu.core.text import visible
-from bongsu.core.units import format_bytes, format_duration
+from bongsu.core.units import format_bytes, format_duration, unit_of_metric
 
 MOST_PROCESSES = 5
 # Alerts after the first that a message lists.
@@ -112,13 +112,34 @@ def value_unit(rule: Rule, unit: str) -> str:
         return "seconds"
     if isinstance(condition, Change) and condition.relative:
         return "ratio"
-    return unit
+    return _compared_unit(condition, unit) if isinstance(condition, Threshold) else unit
+
+
+def _compared_unit(comparison: Comparison, unit: str) -> str:
+    """A quotient of one unit is a ratio. One of two counts, such as the load per core, stays a number."""
+    return "ratio" if comparison.per is not None and unit and unit_of_metric(comparison.per) == unit else unit
+
+
+def _compared(comparison: Comparison, value: float | None, unit: str) -> str:
+    text = format_value(value, _compared_unit(comparison, unit))
+    # Of two rates, the quotient is none.
+    rate = comparison.function is Function.RATE and not (comparison.per or "").endswith("_total")
+    return f"{text}/s" if rate and value is not None else text
 
 
 def _value(rule: Rule, value: float | None, unit: str) -> str:
-    text = format_value(value, value_unit(rule, unit))
-    rate = isinstance(rule.condition, Threshold) and rule.condition.function == "rate"
-    return f"{text}/s" if rate and value is not None else text
+    if isinstance(rule.condition, Threshold):
+        return _compared(rule.condition, value, unit)
+    return format_value(value, value_unit(rule, unit))
+
+
+def _conditions(condition: Threshold) -> list[str]:
+    """What must hold as well, as text."""
+    return [
+        f"{comparison.metric}{f' / {comparison.per}' if comparison.per else ''} {comparison.operator.value} "
+        + _compared(comparison, comparison.value, unit_of_metric(comparison.metric))
+        for comparison in condition.and_
+    ]
 
 
 def _other(alert: Alert, first: Alert, rule: Rule, unit: str) -> str:
@@ -183,11 +204,17 @@ def build(
         title += texts["and_more"].format(count=more)
     unit = explanation.unit
     facts = [(texts["server"], first.server_name)]
+    condition = rule.condition
     if first.series:
-        facts.append((texts["metric"], first.series))
+        per = condition.per if isinstance(condition, Threshold) else None
+        facts.append((texts["metric"], f"{first.series} / {per}" if per else first.series))
     facts += [
         (texts["value"], _value(rule, first.value, unit)),
         (texts["threshold"], _value(rule, first.threshold, unit)),
+    ]
+    if isinstance(condition, Threshold):
+        facts += [(texts["and"], text) for text in _conditions(condition)]
+    facts += [
         (texts["severity"], texts[first.severity.value]),
         (texts["since"], format_time(first.since_ms, zone)),
     ]

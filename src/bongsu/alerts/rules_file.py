@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from bongsu.alerts.rules import Rule
 from bongsu.core.errors import ConfigError, InvalidInput
 
+# Rules that were built in once.
+RETIRED = frozenset({"Swap full"})
 # A file of a thousand rules takes some 300 KB.
 MOST_BYTES = 4 * 1024 * 1024
 

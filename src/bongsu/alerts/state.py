@@ -1,6 +1,6 @@
 """The state of a rule's alerts in columns, one entry per series."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Literal, NamedTuple
@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bongsu.alerts.conditions import Operator
 from bongsu.arrays import Flags, Times, Values
 
 
@@ -42,12 +43,23 @@ Subject = tuple[Literal["rule", "silence", "channel", "server"], int]
 
 
 @dataclass(frozen=True, slots=True)
+class Further:
+    """A comparison of the same series that must hold as well. ``values``: (n,)."""
+
+    operator: Operator
+    values: Values
+    threshold: float
+    recovery: float
+
+
+@dataclass(frozen=True, slots=True)
 class Readings:
     """The values and thresholds of a rule's series at one moment; all (n,).
 
     ``values``: what the condition yields, NaN = no value. ``fresh``: the newest sample is recent enough to evaluate.
     ``known``: False while the window is still being filled or the server is silent; such a series keeps its state.
-    ``lasts``: for how many ms a value is evidence; a later one continues it only within this time.
+    ``lasts``: for how many ms a value is evidence; a later one continues it only within this time. ``further``: what
+    must hold as well; without a value of each, there is none.
     """
 
     values: Values
@@ -56,6 +68,7 @@ class Readings:
     thresholds: Values
     recoveries: Values
     lasts: Times
+    further: Sequence[Further] = ()
 
 
 @dataclass(frozen=True, slots=True)

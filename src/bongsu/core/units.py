@@ -7,6 +7,7 @@ from bongsu.core.errors import InvalidInput
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+_METRIC_UNITS = frozenset(("bytes", "seconds", "ratio", "celsius", "bits", "hertz", "volts", "watts", "joules", "rpm"))
 
 # Every integer up to this is exact as a double, also in JavaScript.
 MAX_VALUE = 2**53
@@ -57,6 +58,12 @@ def parse_size_bytes(text: str, *, field: str | None = None) -> int:
         InvalidInput: not a number with one of these units.
     """
     return _parse(text, _SIZE_BYTES, "a size", "512MB or 2GB", field)
+
+
+def unit_of_metric(metric: str) -> str:
+    """The unit in a metric's name: its last word, before ``_total``. Any other last word makes it a plain count."""
+    word = metric.removesuffix("_total").rpartition("_")[2]
+    return word if word in _METRIC_UNITS else ""
 
 
 def format_bytes(value: float) -> str:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from bongsu.agent.stats import Stats
 from bongsu.core.samples import Process
 from bongsu.core.series import Kind
+from bongsu.core.units import unit_of_metric
 
 Labels = tuple[tuple[str, str], ...]
 # metric name and labels
@@ -23,9 +24,6 @@ SeriesKey = tuple[str, Labels]
 # Called with (topic, problem). The log shows a problem once per topic until it is resolved.
 ProblemReporter = Callable[[str, str], None]
 NAN = math.nan
-
-# The unit is the last word of a metric's name, before "_total". A name that ends in any other word is a plain count.
-_UNITS = frozenset(("bytes", "seconds", "ratio", "celsius", "bits", "hertz", "volts", "watts", "joules", "rpm"))
 
 
 class Reading(NamedTuple):
@@ -47,8 +45,7 @@ class Metric:
 
     @property
     def unit(self) -> str:
-        word = self.name.removesuffix("_total").rpartition("_")[2]
-        return word if word in _UNITS else ""
+        return unit_of_metric(self.name)
 
 
 class Gauge(Metric):

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from bongsu.agent.collectors.base import Collector, Counter, Gauge, Labels, Options, Ps, Reading
 from bongsu.agent.collectors.cgroups import cpu_limit
@@ -19,6 +19,14 @@ _COUNTED_TWICE = (("user", "guest"), ("nice", "guest_nice"))
 _LARGEST_FALL_SECONDS = 60.0
 
 
+class _CoreTime(NamedTuple):
+    """Seconds of one core. ``nice``: the part of ``busy`` that processes of low priority used."""
+
+    busy: float
+    idle: float
+    nice: float
+
+
 class CpuCollector(Collector):
     """CPU time and usage.
 
@@ -29,6 +37,7 @@ class CpuCollector(Collector):
     name = "cpu"
     metrics = (
         Gauge("cpu_usage_ratio", "Share of all cores' time that was not idle."),
+        Gauge("cpu_usage_without_nice_ratio", "As cpu_usage_ratio, without processes of low priority (nice)."),
         Gauge("cpu_core_usage_ratio", "Share of one core's time that was not idle."),
         Counter("cpu_time_seconds_total", "Time that all cores spent in this mode."),
         Gauge("cpu_cores", "Logical cores."),
@@ -43,7 +52,7 @@ class CpuCollector(Collector):
 
     def __init__(self, ps: Ps, options: Options | None = None) -> None:
         super().__init__(ps, options)
-        self._before: list[tuple[float, float]] = []
+        self._before: list[_CoreTime] = []
         self._highest: dict[str, float] = {}
         self._core_labels: list[Labels] = []
         self._mode_labels: dict[str, Labels] = {}
@@ -53,10 +62,10 @@ class CpuCollector(Collector):
     def collect(self) -> Iterable[Reading]:
         cores = self._ps.cpu_times(percpu=True)
         seconds_by_mode = _seconds_by_mode(cores)
-        busy_idle = [_busy_idle(times) for times in cores]
-        if len(self._before) == len(busy_idle):
-            yield from self._usage(busy_idle)
-        self._before = busy_idle
+        core_times = [_core_time(times) for times in cores]
+        if len(self._before) == len(core_times):
+            yield from self._usage(core_times)
+        self._before = core_times
         for mode, seconds in seconds_by_mode.items():
             labels = self._mode_labels.setdefault(mode, (("mode", mode),))
             yield Reading("cpu_time_seconds_total", self._rising(mode, seconds), labels)
@@ -82,20 +91,22 @@ class CpuCollector(Collector):
         self._highest[mode] = max(seconds, highest)
         return self._highest[mode]
 
-    def _usage(self, now: list[tuple[float, float]]) -> Iterable[Reading]:
+    def _usage(self, now: list[_CoreTime]) -> Iterable[Reading]:
         while len(self._core_labels) < len(now):
             self._core_labels.append((("core", str(len(self._core_labels))),))
-        all_busy = all_time = 0.0
-        for (busy, idle), (busy_before, idle_before), labels in zip(now, self._before, self._core_labels, strict=False):
+        all_busy = all_nice = all_time = 0.0
+        for core, before, labels in zip(now, self._before, self._core_labels, strict=False):
             # iowait can go backwards by a tick, see proc_stat(5)
-            busy = max(0.0, busy - busy_before)
-            time = busy + max(0.0, idle - idle_before)
+            busy = max(0.0, core.busy - before.busy)
+            time = busy + max(0.0, core.idle - before.idle)
             all_busy += busy
+            all_nice += min(busy, max(0.0, core.nice - before.nice))
             all_time += time
             if time > 0:
                 yield Reading("cpu_core_usage_ratio", busy / time, labels)
         if all_time > 0:
             yield Reading("cpu_usage_ratio", all_busy / all_time)
+            yield Reading("cpu_usage_without_nice_ratio", (all_busy - all_nice) / all_time)
 
 
 def _seconds_by_mode(cores: Any) -> dict[str, float]:
@@ -106,7 +117,7 @@ def _seconds_by_mode(cores: Any) -> dict[str, float]:
     return modes
 
 
-def _busy_idle(times: Any) -> tuple[float, float]:
+def _core_time(times: Any) -> _CoreTime:
     idle = sum(getattr(times, mode, 0.0) for mode in _IDLE)
     guest = sum(getattr(times, part, 0.0) for _, part in _COUNTED_TWICE)
-    return sum(times) - idle - guest, idle
+    return _CoreTime(sum(times) - idle - guest, idle, getattr(times, "nice", 0.0))

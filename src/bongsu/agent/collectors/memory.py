@@ -4,8 +4,8 @@ import sys
 from collections.abc import Iterable
 
 from bongsu.agent.collectors.base import Collector, Counter, Gauge, Options, Ps, Reading
-from bongsu.agent.collectors.cgroups import memory_limit
-from bongsu.agent.procfs import read_first
+from bongsu.agent.collectors.cgroups import memory_in_use, memory_limit, oom_kills
+from bongsu.agent.procfs import number_after, read_first
 
 _MEMORY_FIELDS = ("total", "available", "used", "free", "buffers", "cached", "shared", "slab")
 _MEMINFO = {"buffers": b"Buffers:", "cached": b"Cached:", "shared": b"Shmem:", "slab": b"Slab:"}
@@ -15,8 +15,10 @@ class MemoryCollector(Collector):
     """Host memory and swap in bytes.
 
     Source: ``psutil.virtual_memory()`` (Linux: ``/proc/meminfo``, ``MemAvailable``) and ``psutil.swap_memory()``.
-    ``used`` is what ``free`` prints as used. Fields that the system does not have are left out, never sent as zero. So
-    is swap on a machine without any.
+    ``used`` is what ``free`` prints as used. ``usable`` and ``left`` are for alerts: they know the container's limit,
+    huge pages (``/proc/meminfo``) and the cache of ZFS (``/proc/spl/kstat/zfs/arcstats``). Kills are from
+    ``/proc/vmstat`` (kernel 4.13 and later), or of the control group in a container with a limit. Fields that the
+    system does not have are left out, never sent as zero. So is swap on a machine without any.
     """
 
     name = "memory"
@@ -37,6 +39,9 @@ class MemoryCollector(Collector):
         Counter("swap_in_bytes_total", "Bytes read from swap."),
         Counter("swap_out_bytes_total", "Bytes written to swap."),
         Gauge("memory_limit_bytes", "Memory limit of this container."),
+        Gauge("memory_usable_bytes", "Memory that programs can use: the container's limit, or all without huge pages."),
+        Gauge("memory_left_bytes", "What is left of it, with caches that are freed when needed, as ZFS's."),
+        Counter("memory_oom_kills_total", "Processes that the kernel killed for lack of memory."),
     )
 
     def __init__(self, ps: Ps, options: Options | None = None, *, platform: str = sys.platform) -> None:
@@ -60,6 +65,10 @@ class MemoryCollector(Collector):
         limit = memory_limit(self._options.sys)
         if limit is not None:
             yield Reading("memory_limit_bytes", limit)
+        yield from self._room(memory.total, memory.available, limit)
+        kills = self._oom_kills(limit)
+        if kills is not None:
+            yield Reading("memory_oom_kills_total", kills)
         swap = self._ps.swap_memory()
         if swap.total <= 0:
             return
@@ -70,3 +79,34 @@ class MemoryCollector(Collector):
         if self._counts_swapping:
             yield Reading("swap_in_bytes_total", swap.sin)
             yield Reading("swap_out_bytes_total", swap.sout)
+
+    def _room(self, total: int, available: int, limit: int | None) -> Iterable[Reading]:
+        """What programs can use and what is left of it. A container knows its limit; the rest is the host's matter."""
+        if limit is not None and limit < total:
+            in_use = memory_in_use(self._options.sys)
+            usable, left = limit, None if in_use is None else limit - in_use
+        else:
+            # Huge pages are set aside for one program, such as a database, however full it is.
+            usable = total - self._huge_pages()
+            left = available + self._zfs_cache()
+        if left is not None and usable > 0:
+            yield Reading("memory_usable_bytes", usable)
+            yield Reading("memory_left_bytes", min(usable, max(0, left)))
+
+    def _huge_pages(self) -> int:
+        meminfo = read_first(f"{self._options.proc}/meminfo")
+        kilobytes = number_after(meminfo, b"Hugetlb:")
+        if kilobytes is None:  # before Linux 4.15, which counts only one size
+            count, kilobytes_each = number_after(meminfo, b"HugePages_Total:"), number_after(meminfo, b"Hugepagesize:")
+            kilobytes = (count or 0) * (kilobytes_each or 0)
+        return kilobytes * 1024
+
+    def _zfs_cache(self) -> int:
+        """Bytes that ZFS gives back when others need memory. For the kernel they are in use, not cache."""
+        arc = read_first(f"{self._options.proc}/spl/kstat/zfs/arcstats")
+        return max(0, (number_after(arc, b"size") or 0) - (number_after(arc, b"c_min") or 0))
+
+    def _oom_kills(self, limit: int | None) -> int | None:
+        if limit is not None:
+            return oom_kills(self._options.sys)
+        return number_after(read_first(f"{self._options.proc}/vmstat"), b"oom_kill")

@@ -15,7 +15,7 @@ class SystemdCollector(Collector):
 
     Source: ``systemctl list-units`` once a minute. It takes 5 to 20 ms in another process; systemd's bus protocol would
     need a library. Reports nothing if systemd does not run. Filter: ``units``, services to report by name in addition
-    to those that failed.
+    to those that have failed since the agent started.
     """
 
     name = "systemd"
@@ -31,6 +31,8 @@ class SystemdCollector(Collector):
         self._command = command
         # by default only failed services are reported by name
         self._reported_by_name = self._options.filters.get("units", Filter(exclude=("*",)))
+        # They are reported by name after they have been mended too, so that it shows.
+        self._have_failed: set[str] = set()
         # sd_booted(3)
         self._systemd_runs = command is not _COMMAND or os.path.isdir("/run/systemd/system")
 
@@ -42,6 +44,7 @@ class SystemdCollector(Collector):
             self._command, capture_output=True, timeout=5, env=environment, check=True, stdin=subprocess.DEVNULL
         )
         counts = dict.fromkeys(_STATES, 0)
+        failed_before, self._have_failed = self._have_failed, set()
         for line in completed.stdout.decode(errors="replace").splitlines():
             # unit, load, active, sub, description
             columns = line.split(None, 4)
@@ -49,7 +52,9 @@ class SystemdCollector(Collector):
                 continue
             unit, state = columns[0], columns[2]
             counts[state] = counts.get(state, 0) + 1
-            if state == "failed" or self._reported_by_name(unit):
+            if state == "failed" or unit in failed_before:
+                self._have_failed.add(unit)
+            if unit in self._have_failed or self._reported_by_name(unit):
                 yield Reading("systemd_unit_failed", 1.0 if state == "failed" else 0.0, (("unit", unit),))
         for state, count in counts.items():
             yield Reading("systemd_units", count, (("state", state),))

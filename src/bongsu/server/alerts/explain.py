@@ -100,7 +100,7 @@ def _chart_threshold(alert: Alert, rule: Rule) -> float | None:
     condition = rule.condition
     if isinstance(condition, Forecast):
         return condition.value
-    if isinstance(condition, Threshold) and condition.function not in ("sum", "increase"):
+    if isinstance(condition, Threshold) and condition.function not in ("sum", "increase") and condition.per is None:
         return alert.threshold
     return None
 

@@ -13,7 +13,7 @@ import httpx
 from bongsu.alerts.channels.addresses import Addresses
 from bongsu.alerts.channels.http import guarded_client
 from bongsu.alerts.cycle import Cycle
-from bongsu.alerts.rules_file import read_rules
+from bongsu.alerts.rules_file import RETIRED, read_rules
 from bongsu.core.clock import Clock
 from bongsu.core.errors import ConfigError
 from bongsu.core.units import parse_duration_ms
@@ -85,7 +85,10 @@ class AlertEvaluation(Job):
             # The stored rules stay in force: a typo in the file must not end all alerts.
             logger.error("cannot import the rules: %s", error.message)
             return
-        imported = await self.database.write(lambda connection: import_rules(connection, rules, self.clock.now_ms()))
+        now_ms, retired = self.clock.now_ms(), () if file else RETIRED
+        imported = await self.database.write(
+            lambda connection: import_rules(connection, rules, now_ms, retired=retired)
+        )
         if imported.created or imported.updated:
             logger.info("rules imported: %d created, %d updated", len(imported.created), len(imported.updated))
         if imported.kept:

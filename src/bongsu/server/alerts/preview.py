@@ -1,24 +1,28 @@
 """Previews a rule: runs it over stored history, with the same functions and engine as the evaluation."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from bongsu.alerts.conditions import CLOCK_SKEW, Change, Forecast, NoData, ServerDown, Threshold
+from bongsu.alerts.conditions import COMPUTED, Change, Comparison, Forecast, NoData, ServerDown, Threshold
 from bongsu.alerts.cycle import finite_or_none
 from bongsu.alerts.engine import Policy, advance
 from bongsu.alerts.fields import ms
-from bongsu.alerts.measure import change_from, seconds_left, thresholds_of
+from bongsu.alerts.measure import change_from, compared, operand_function, seconds_left, thresholds_of
 from bongsu.alerts.rules import Rule
-from bongsu.alerts.state import Move, Readings, SeriesKey, Table
+from bongsu.alerts.state import Further, Move, Readings, SeriesKey, Table
 from bongsu.alerts.watched import SLACK_MS
-from bongsu.alerts.watches import FORECAST_POINTS
+from bongsu.alerts.watches import FORECAST_POINTS, by_labels, operand_metrics, operands_of
 from bongsu.alerts.windows import rolling
 from bongsu.arrays import Times, Values
 from bongsu.core.buckets import nice_step
 from bongsu.core.errors import InvalidInput
 from bongsu.core.liveness import LATE_AFTER
+from bongsu.core.series import Kind, Layout
 from bongsu.core.units import DAY_MS, HOUR_MS
 from bongsu.server.fleet.registry import Registry, ServerState
 from bongsu.server.fleet.selection import Selection
@@ -61,6 +65,15 @@ class Preview(BaseModel):
 Column = tuple[Times, Values]
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The samples of a series, and of what its rule reads besides it."""
+
+    times: Times
+    values: Values
+    operands: Sequence[tuple[Kind, Column]] = ()
+
+
 async def run_preview(
     history: HistoryReader, registry: Registry, rule: Rule, start_ms: int, end_ms: int, warnings: list[str]
 ) -> Preview:
@@ -72,8 +85,8 @@ async def run_preview(
     condition = rule.condition
     if end_ms - start_ms > LONGEST_MS:
         raise InvalidInput("A preview can cover at most 31 days.", field="start", limit=31)
-    if rule.series_condition is not None and rule.series_condition.metric == CLOCK_SKEW:
-        warnings.append("Clock skew is not stored, so the preview is empty.")
+    if rule.series_condition is not None and rule.series_condition.metric in COMPUTED:
+        warnings.append(f"{rule.series_condition.metric} is not stored, so the preview is empty.")
     evaluations = MOST_FORECAST_EVALUATIONS if isinstance(condition, Forecast) else MOST_EVALUATIONS
     step_ms = nice_step(end_ms - start_ms, evaluations, at_least_ms=10_000)
     ends = np.arange(start_ms - start_ms % step_ms + step_ms, end_ms + 1, step_ms, dtype=np.int64)
@@ -103,11 +116,14 @@ async def _columns(
     start_ms: int,
     end_ms: int,
     warnings: list[str],
-) -> dict[SeriesKey, Column]:
+) -> dict[SeriesKey, Watched]:
     condition = rule.condition
     # For server_down: a series that every agent sends shows when its server was up.
-    metric = "system_uptime_seconds" if isinstance(condition, ServerDown) else condition.metric
-    columns: dict[SeriesKey, Column] = {}
+    if isinstance(condition, ServerDown):
+        metrics = frozenset(["system_uptime_seconds"])
+    else:
+        metrics = frozenset([condition.metric, *operand_metrics(condition)])
+    columns: dict[SeriesKey, Watched] = {}
     for server_id in states:
         if len(columns) > MOST_SERIES:
             raise InvalidInput(
@@ -116,7 +132,7 @@ async def _columns(
                 field="rule.scope",
                 limit=MOST_SERIES,
             )
-        selection = Selection((server_id,), frozenset([metric]))
+        selection = Selection((server_id,), metrics)
         query = HistoryQuery(
             selection, start_ms - _back_ms(rule), end_ms, MOST_SAMPLES, None, Aggregation.LAST, MOST_SERIES
         )
@@ -125,12 +141,17 @@ async def _columns(
             warning = f"For a range this long, the preview uses one sample every {history.step_ms // 1000} s, not all."
             if warning not in warnings:
                 warnings.append(warning)
-        for part in history.series:
-            column = np.asarray(part.points.times), np.asarray(part.points.values)
+        read = {part.series: (np.asarray(part.points.times), np.asarray(part.points.values)) for part in history.series}
+        candidates = by_labels(metrics, [Layout.of(tuple(read))])
+        for series, column in read.items():
             if isinstance(condition, ServerDown):
-                columns[SeriesKey(server_id, "")] = column
-            elif rule.selects(part.series):
-                columns[SeriesKey(server_id, str(part.series))] = column
+                columns[SeriesKey(server_id, "")] = Watched(*column)
+            elif rule.selects(series):
+                operands = operands_of(condition, series, candidates)
+                if operands is not None:
+                    columns[SeriesKey(server_id, str(series))] = Watched(
+                        *column, [(operand.kind, read[operand]) for operand in operands]
+                    )
     return columns
 
 
@@ -138,7 +159,7 @@ def _back_ms(rule: Rule) -> int:
     """How far before the range the first evaluation looks back."""
     condition = rule.condition
     if isinstance(condition, Threshold):
-        return ms(condition.window)
+        return max(ms(comparison.window) for comparison in condition.comparisons)
     if isinstance(condition, Change):
         return ms(condition.window) + ms(condition.over)
     if isinstance(condition, Forecast):
@@ -147,17 +168,20 @@ def _back_ms(rule: Rule) -> int:
 
 
 def _find_firings(
-    rule: Rule, columns: dict[SeriesKey, Column], states: dict[int, ServerState], ends: Times
+    rule: Rule, columns: dict[SeriesKey, Watched], states: dict[int, ServerState], ends: Times
 ) -> list[Firing]:
     keys = list(columns)
     if not keys:
         return []
     steps = np.array([states[key.server_id].interval_ms for key in keys], np.int64)
-    values = np.stack([_values(rule, *columns[key], ends) for key in keys], axis=1)
-    newest = np.stack([_newest(columns[key][0], ends) for key in keys], axis=1)
+    each = [_values(rule, columns[key], ends) for key in keys]
+    values = np.stack([own for own, _ in each], axis=1)
+    newest = np.stack([_newest(columns[key].times, ends) for key in keys], axis=1)
     policy = Policy.of(rule)
     thresholds, recoveries = thresholds_of(rule.condition, steps)
-    spread = np.array([np.median(np.diff(times)) if len(times) > 1 else 0 for times, _ in columns.values()])
+    spread = np.array(
+        [np.median(np.diff(watched.times)) if len(watched.times) > 1 else 0 for watched in columns.values()]
+    )
     slack = np.maximum(steps, spread) * LATE_AFTER + SLACK_MS + np.diff(ends, prepend=ends[0])[-1]
     table = Table.of(keys, int(ends[0]))
     open_firings: dict[SeriesKey, Firing] = {}
@@ -166,7 +190,11 @@ def _find_firings(
         fresh = end - newest[index] <= slack
         if isinstance(rule.condition, ServerDown | NoData):
             fresh = newest[index] > 0
-        readings = Readings(values[index], fresh, np.ones(len(keys), np.bool_), thresholds, recoveries, slack)
+        further = [
+            replace(parts[0], values=np.array([part.values[index] for part in parts]))
+            for parts in zip(*(further for _, further in each), strict=True)
+        ]
+        readings = Readings(values[index], fresh, np.ones(len(keys), np.bool_), thresholds, recoveries, slack, further)
         table, transitions = advance(policy, table, readings, end)
         for transition in transitions:
             key = transition.key
@@ -193,18 +221,23 @@ def _newest(times: Times, ends: Times) -> Times:
     return np.where(place > 0, np.append(times, 0)[place - 1], 0)
 
 
-def _values(rule: Rule, times: Times, values: Values, ends: Times) -> Values:
-    condition = rule.condition
+def _values(rule: Rule, watched: Watched, ends: Times) -> tuple[Values, list[Further]]:
+    condition, times, values = rule.condition, watched.times, watched.values
     if isinstance(condition, ServerDown | NoData):
         newest = _newest(times, ends)
-        return np.where(newest > 0, (ends - newest) / 1000, np.nan)
+        return np.where(newest > 0, (ends - newest) / 1000, np.nan), []
     if isinstance(condition, Forecast):
-        return _forecast(condition, times, values, ends)
+        return _forecast(condition, times, values, ends), []
     results = rolling(times, values, condition.function, ms(condition.window), ends)
     if isinstance(condition, Change):
         before = rolling(times, values, condition.function, ms(condition.window), ends - ms(condition.over))
-        results = change_from(before, results, relative=condition.relative)
-    return results
+        return change_from(before, results, relative=condition.relative), []
+
+    def operand(kind: Kind, column: Column, comparison: Comparison, is_divisor: bool) -> Values:
+        function = operand_function(comparison.function, kind, is_divisor)
+        return rolling(*column, function, ms(comparison.window), ends)
+
+    return compared(condition, results, [partial(operand, kind, column) for kind, column in watched.operands])
 
 
 def _forecast(condition: Forecast, times: Times, values: Values, ends: Times) -> Values:

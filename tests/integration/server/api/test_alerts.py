@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bongsu.alerts.rules_file import parse_rules
+from bongsu.alerts.rules_file import parse_rule, parse_rules
 from bongsu.core.series import Series
 from bongsu.server.alerts.queries.rules import import_rules
 from bongsu.server.commands import rules
@@ -105,8 +105,8 @@ async def test_more_than_10_000_series_are_refused(tmp_path: Path) -> None:
     [
         pytest.param({"channels": ["nowhere"]}, "There is no channel 'nowhere'.", id="an unknown channel"),
         pytest.param({"scope": {"names": ["db-*"]}}, "The scope covers no server at the moment.", id="a scope without servers"),
-        pytest.param({"condition": {"type": "threshold", "metric": "network_receive_bytes_total", "value": 1}}, "The metric is a counter, which only rises; use rate or increase.", id="the average of a counter"),
-        pytest.param({"condition": {"type": "threshold", "metric": "cpu_usage_ratio", "function": "rate", "value": 1}}, "The metric is a gauge; rate and increase treat every fall as a counter reset.", id="the rate of a gauge"),
+        pytest.param({"condition": {"type": "threshold", "metric": "network_receive_bytes_total", "value": 1}}, "network_receive_bytes_total is a counter, which only rises; use rate or increase.", id="the average of a counter"),
+        pytest.param({"condition": {"type": "threshold", "metric": "cpu_usage_ratio", "function": "rate", "value": 1}}, "cpu_usage_ratio is a gauge; rate and increase treat every fall as a counter reset.", id="the rate of a gauge"),
         pytest.param({"condition": {"type": "threshold", "metric": "cpu_usage_ratio", "window": "5s", "value": 1}}, "The window is shorter than the interval of a server in the scope, so it will often be empty.", id="a short window"),
         pytest.param({"condition": {"type": "threshold", "metric": "cpu_usage_ratio", "labels": {"core": "*"}, "value": 1}}, "No server in the scope sends a matching series.", id="a label that no series has"),
     ],
@@ -150,6 +150,40 @@ async def test_an_import_does_not_change_what_people_changed_or_deleted(tmp_path
         assert (await import_with(0.8)).unchanged == ["untouched"]
         after = {stored["rule"]["name"]: stored["rule"] for stored in (await app.get("/api/alerts/rules"))["rules"]}
         assert {name: rule["condition"]["value"] for name, rule in after.items()} == {"edited": 0.9, "untouched": 0.8}
+
+
+async def test_a_rule_that_is_no_longer_built_in_is_deleted_unless_it_was_edited(tmp_path: Path) -> None:
+    rules = [parse_rule(CPU_RULE | {"name": name}) for name in ("old", "edited", "kept")]
+    async with running_app(tmp_path) as app:
+        await send_cpu(app, 0.5)
+        database = app.application.api.state.services.database
+        await database.write(lambda connection: import_rules(connection, rules, NOW))
+        listed = {stored["rule"]["name"]: stored for stored in (await app.get("/api/alerts/rules"))["rules"]}
+        by_hand = listed["edited"]["rule"] | {"severity": "critical"}
+        await app.client.put(f"/api/alerts/rules/{listed['edited']['id']}", json=by_hand)
+        await database.write(lambda connection: import_rules(connection, [], NOW, retired={"old", "edited"}))
+        assert [stored["rule"]["name"] for stored in (await app.get("/api/alerts/rules"))["rules"]] == [
+            "edited",
+            "kept",
+        ]
+
+
+async def test_a_preview_of_conditions_that_must_hold_together(tmp_path: Path) -> None:
+    from bongsu.core.series import Layout
+
+    pair = Layout.of((CPU, Series("load_15m"), Series("cpu_cores")))
+    async with running_app(tmp_path) as app:
+        # The CPU is busy from the 60th frame, the load is high from the 120th to the 240th.
+        frames = [
+            a_frame(NOW - 3_600_000 + 10_000 * index, (0.99 if index >= 60 else 0.1, 12.0 if 120 <= index < 240 else 1.0, 4.0), pair)
+            for index in range(360)
+        ]  # fmt: skip
+        await app.push(a_push(frames, layouts=[pair]))
+        high = {"metric": "load_15m", "per": "cpu_cores", "function": "last", "value": 2}
+        condition = {"type": "threshold", "metric": "cpu_usage_ratio", "function": "last", "value": 0.9, "and": [high]}
+        (firing,) = (await preview(app, condition))["firings"]
+        assert firing["fired_ms"] == NOW - 3_600_000 + 120 * 10_000
+        assert firing["resolved_ms"] == NOW - 3_600_000 + 240 * 10_000
 
 
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -312,7 +346,7 @@ async def test_a_preview_of_a_server_that_was_down(tmp_path: Path) -> None:
         await app.push(a_push(frames, layouts=[uptime]))
         result = await preview(app, {"type": "server_down", "grace": "30s"})
         (firing,) = result["firings"]
-        assert firing["fired_ms"] == NOW - 7_200_000 + 199 * 10_000 + 140_000, "the evaluation after 130 s of silence"
+        assert firing["fired_ms"] == NOW - 7_200_000 + 199 * 10_000 + 100_000, "the evaluation after 90 s of silence"
         assert firing["resolved_ms"] == NOW - 7_200_000 + 300 * 10_000
 
 

@@ -40,6 +40,17 @@ def test_cpu_usage_is_the_share_of_time_that_was_not_idle() -> None:
     assert second["interrupts_total"] == 456
 
 
+def test_usage_without_processes_of_low_priority() -> None:
+    cores = [CpuTimes(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)]
+    collector = CpuCollector(cpu_ps(cores))
+    list(collector.collect())
+    # 1 s user, 7 s nice, 2 s idle
+    cores[0] = CpuTimes(1, 7, 0, 2, 0, 0, 0, 0, 0, 0)
+    seen = by_series(collector.collect())
+    assert seen["cpu_usage_ratio"] == pytest.approx(0.8)
+    assert seen["cpu_usage_without_nice_ratio"] == pytest.approx(0.1)
+
+
 def test_guest_time_is_counted_once() -> None:
     collector = CpuCollector(cpu_ps([CpuTimes(100, 10, 0, 50, 0, 0, 0, 0, 60, 4)]))
     seen = by_series(collector.collect())

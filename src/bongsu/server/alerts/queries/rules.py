@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -192,13 +193,16 @@ class Imported:
     kept: list[str]
 
 
-def import_rules(connection: Connection, rules: list[Rule], now_ms: int) -> Imported:
+def import_rules(connection: Connection, rules: list[Rule], now_ms: int, *, retired: Collection[str] = ()) -> Imported:
     """Creates and updates rules by name. Rules that a person changed or deleted do not change, nor do rules that are no
-    longer in the file."""
+    longer in the file, but for those that nobody changed and whose names are ``retired``: they are deleted."""
     stored_rules = load_rules(connection, deleted=True)
     known = {stored.rule.name: stored for stored in stored_rules if stored.imported or not stored.deleted}
     names = {row.name: row.id for row in connection.execute(select(alert_rules.c.name, alert_rules.c.id))}
     result = Imported([], [], [], [])
+    for old in stored_rules:
+        if old.rule.name in retired and old.imported and not old.edited and not old.deleted:
+            delete_rule(connection, old.id, now_ms)
     for rule in rules:
         stored = known.get(rule.name)
         imported = fingerprint(rule)
