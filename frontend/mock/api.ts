@@ -5,7 +5,7 @@ import { current, history, servers } from './metrics.ts'
 /** `null`: there is no such endpoint. */
 export function answer(url: URL, method: string, nowMs: number): object | null {
   switch (`${method} ${url.pathname}`) {
-    case 'GET /api/health': return { status: 'ok', version: '0.1.0', time_ms: nowMs, problems: [] }
+    case 'GET /api/health': return health(nowMs)
     case 'GET /api/setup': return { needed: false, oidc: null }
     case 'POST /api/auth/login':
     case 'POST /api/auth/refresh': return accounts.login(nowMs)
@@ -21,5 +21,17 @@ export function answer(url: URL, method: string, nowMs: number): object | null {
     case 'GET /api/metrics/current': return current(url.searchParams, nowMs)
     case 'GET /api/metrics/history': return history(url.searchParams, nowMs)
     default: return method === 'GET' ? null : {}
+  }
+}
+
+function health(nowMs: number): object {
+  return {
+    status: 'ok',
+    version: '0.1.0',
+    time_ms: nowMs,
+    problems: [],
+    jobs: ['sealer', 'alerts'].map(name => ({ name, good_ms: nowMs - 4_000, error: '', failing: 0 })),
+    alerts: { evaluated_ms: nowMs - 6_000, skipped: [], blind_servers: [], untold: 0, waiting: 0, oldest_waiting_ms: null, dead: 0 },
+    storage: { unsealed_since_ms: nowMs - 900_000, unrolled_since_ms: nowMs - 7_200_000, quarantined_frames: 0 },
   }
 }

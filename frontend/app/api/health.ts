@@ -1,6 +1,8 @@
 import { unwrap } from './client'
 import * as api from './generated'
 
-export async function fetchVersion(): Promise<string> {
-  return (await unwrap(api.getHealth({ throwOnError: true }))).version ?? ''
-}
+export type Health = api.GetHealthResponses[200]
+
+export const getHealth = (): Promise<Health> => unwrap(api.getHealth({ throwOnError: true }))
+
+export const fetchVersion = async (): Promise<string> => (await getHealth()).version ?? ''

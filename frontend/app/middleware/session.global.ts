@@ -2,7 +2,7 @@ import { localPath } from '~/utils/paths'
 
 const LOGIN = '/login'
 const SETUP = '/setup'
-const ADMIN_PAGES = /^\/(users|audit|agents)(\/|$)/
+const ADMIN_PAGES = /^\/(users|audit|agents|health)(\/|$)/
 
 /** Sends users who are not logged in to the login page, which sends them back to the page they asked for. */
 export default defineNuxtRouteMiddleware(async (to) => {

@@ -60,12 +60,31 @@ describe('the settings pages', () => {
     ['tokens', 3, 'deploy script'],
     ['users', 4, 'minji.kim@example.com'],
     ['audit', 3, 'role: viewer → operator'],
+    ['health', 10 + 2, 'sealer'],
   ]
   it.each(rows)('list at /%s all %d rows', async (path, count, text) => {
     const page = await open(`/${path}`, simulated)
     await eventually(() => expect(page.findAll('main li')).toHaveLength(count))
     expect(page.get('main').text()).toContain(text)
     expect(await violations(page.element)).toEqual([])
+  })
+
+  it('tell what is wrong with Bongsu itself in plain words', async () => {
+    const problems = [{ code: 'worker_silent', message: 'No word for 3 minutes.', since_ms: Date.now() - 180_000 }, { code: 'brand_new', message: '?', since_ms: Date.now() }]
+    const jobs = [{ name: 'compactor', good_ms: 0, error: 'OSError: broken', failing: 3 }]
+    const alerts = { evaluated_ms: null, skipped: [{ kind: 'rule', id: 7, why: 'it cannot be read' }], blind_servers: [1], untold: 0, waiting: 2, oldest_waiting_ms: Date.now() - 700_000, dead: 0 }
+    const page = await open('/health', (url, method) =>
+      url.pathname === '/api/health' ? { ...simulated(url, method) as object, status: 'degraded', problems, jobs, alerts } : simulated(url, method))
+    await eventually(() => expect(page.findAll('main li')).toHaveLength(2 + 10 + 1))
+    for (const text of [/워커가 동작하지 않음|The worker does not run/, /brand_new/, /OSError: broken/, /rule 7: it cannot be read/]) {
+      expect(page.get('main').text()).toMatch(text)
+    }
+    expect(await violations(page.element)).toEqual([])
+  })
+
+  it('say that the health of Bongsu cannot be read', async () => {
+    const page = await open('/health', (url, method) => url.pathname === '/api/health' ? 'unreachable' : simulated(url, method))
+    await eventually(() => expect(page.find('main [role=alert] button').exists()).toBe(true))
   })
 
   it('revoke API tokens with a new password, unless told not to', async () => {

@@ -1,6 +1,7 @@
 """Builds the content of a notification, in Korean or English; channels format it."""
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -9,6 +10,7 @@ from bongsu.alerts.conditions import Change, Comparison, Forecast, Function, NoD
 from bongsu.alerts.fields import zone_of
 from bongsu.alerts.rules import Rule, Severity
 from bongsu.alerts.texts import TEXTS, Language
+from bongsu.alerts.watched import BONGSU
 from bongsu.core.samples import Process
 from bongsu.core.text import visible
 from bongsu.core.units import format_bytes, format_duration, unit_of_metric
@@ -142,8 +144,16 @@ def _conditions(condition: Threshold) -> list[str]:
     ]
 
 
-def _other(alert: Alert, first: Alert, rule: Rule, unit: str) -> str:
+def _problem(alert: Alert) -> str:
+    """The code of the problem that an alert about Bongsu itself is about."""
+    found = re.search(r'code="(\w+)"', alert.series)
+    return found[1] if found else alert.series
+
+
+def _other(alert: Alert, first: Alert, rule: Rule, unit: str, language: Language) -> str:
     """A line about a further alert, without what it shares with the first."""
+    if alert.server_id == BONGSU:
+        return summarise(alert, rule, unit, Event.FIRED, language)
     if alert.rule_id != first.rule_id:
         return f"{alert.rule_name}: {alert.server_name} {alert.series}".rstrip()
     labels = alert.series.removeprefix(first.series.partition("{")[0]) if alert.series != first.series else ""
@@ -156,6 +166,9 @@ def summarise(alert: Alert, rule: Rule, unit: str, event: Event, language: Langu
     if event is Event.RESOLVED:
         return texts[f"resolved_{alert.reason}"] if f"resolved_{alert.reason}" in texts else texts["resolved_recovered"]
     condition = rule.condition
+    if alert.server_id == BONGSU:
+        code = _problem(alert)
+        return texts.get(f"problem_{code}", texts["problem"].format(code=code))
     value, threshold = _value(rule, alert.value, unit), _value(rule, alert.threshold, unit)
     if alert.no_data:
         return texts["no_data"].format(after=rule.no_data.after)
@@ -205,13 +218,15 @@ def build(
     unit = explanation.unit
     facts = [(texts["server"], first.server_name)]
     condition = rule.condition
-    if first.series:
+    own = first.server_id == BONGSU
+    if first.series and not own:
         per = condition.per if isinstance(condition, Threshold) else None
         facts.append((texts["metric"], f"{first.series} / {per}" if per else first.series))
-    facts += [
-        (texts["value"], _value(rule, first.value, unit)),
-        (texts["threshold"], _value(rule, first.threshold, unit)),
-    ]
+    if not own:
+        facts += [
+            (texts["value"], _value(rule, first.value, unit)),
+            (texts["threshold"], _value(rule, first.threshold, unit)),
+        ]
     if isinstance(condition, Threshold):
         facts += [(texts["and"], text) for text in _conditions(condition)]
     facts += [
@@ -231,10 +246,11 @@ def build(
         (visible(process.name), f"{process.cpu_ratio * 100:.0f} %", format_bytes(process.memory_bytes))
         for process in list(explanation.processes)[:MOST_PROCESSES]
     ]
-    others = [_other(alert, first, rule, unit) for alert in alerts[1 : MOST_OTHERS + 1]]
+    others = [_other(alert, first, rule, unit, language) for alert in alerts[1 : MOST_OTHERS + 1]]
     if more > MOST_OTHERS:
         others.append(texts["more"].format(count=more - MOST_OTHERS))
-    url = f"{public_url.rstrip('/')}/servers/{first.server_id}" if public_url else ""
+    page = "health" if own else f"servers/{first.server_id}"
+    url = f"{public_url.rstrip('/')}/{page}" if public_url else ""
     return Message(
         f"bongsu-{notification_id}",
         event,

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from bongsu.core.liveness import DEFAULT_INTERVAL_MS, LATE_AFTER
 
+# The id of Bongsu itself, whose series are its problems. Those of servers begin at 1.
+BONGSU = 0
 # A frame may be this old, plus three intervals: the time from reading a sample to storing it.
 SLACK_MS = 5_000
 # A clock that is behind shows by frames that arrive at the pace of their time stamps. A backlog arrives faster.

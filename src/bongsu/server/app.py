@@ -18,7 +18,9 @@ from bongsu.core.clock import Clock, SystemClock
 from bongsu.core.units import parse_duration_ms
 from bongsu.server import errors
 from bongsu.server.alerts.health import AlertsHealth
+from bongsu.server.alerts.own_watch import OwnWatch
 from bongsu.server.api import ROUTERS, pages
+from bongsu.server.api.health import own_problems
 from bongsu.server.api.schemas import ErrorBody
 from bongsu.server.auth.wiring import Auth, make_auth
 from bongsu.server.config import Settings, local_url
@@ -148,6 +150,8 @@ class Application:
                 asyncio.create_task(fleet.poll(), name="fleet"),
                 asyncio.create_task(ingest.follow_floor(), name="floor"),
             ]
+            own_watch = OwnWatch(self._settings, database, self._clock, lambda: own_problems(services))
+            running.append(asyncio.create_task(own_watch.run(), name="alerts about Bongsu"))
             running += [asyncio.create_task(task(), name="background") for task in self.background]
             try:
                 yield

@@ -7,6 +7,7 @@ import pytest
 from bongsu.alerts.message import format_value
 from bongsu.alerts.texts import TEXTS
 from tests.support.messages import a_message
+from tests.support.repository import REPOSITORY
 
 
 def test_both_languages_have_the_same_texts() -> None:
@@ -47,3 +48,16 @@ def test_a_message_links_to_the_page_of_its_first_server() -> None:
         ("acknowledge", "https://monitor.example/api/alerts/acknowledge?token=t"),
     ]
     assert a_message(public_url="", acknowledge_url="").links == []
+
+
+def test_each_problem_of_bongsu_itself_has_a_text() -> None:
+    documentation = (
+        (REPOSITORY / "docs/alerts.md")
+        .read_text()
+        .partition("## Monitoring Bongsu itself")[2]
+        .partition("## Channels")[0]
+    )
+    codes = re.findall(r"^\| `(\w+)` \|", documentation, re.MULTILINE)
+    assert len(codes) > 10
+    for texts in TEXTS.values():
+        assert [code for code in codes if f"problem_{code}" not in texts] == []

@@ -636,6 +636,42 @@ export type Code = {
 };
 
 /**
+ * Comparison
+ *
+ * A function over a window, compared with a value; also an entry of ``and``.
+ */
+export type Comparison = {
+    /**
+     * Metric
+     */
+    metric: string;
+    /**
+     * Per
+     *
+     * Divide by this metric of the same server: by the series with the same labels or, if there is none, the one without labels, reduced by the same function (under `rate` and `increase`, a gauge by its latest value).
+     */
+    per?: string | null;
+    function?: Function;
+    /**
+     * Window
+     *
+     * How far back the function looks.
+     */
+    window?: string;
+    operator?: Operator;
+    /**
+     * Value
+     */
+    value: number;
+    /**
+     * Recovery
+     *
+     * The alert resolves when the value is back at this threshold; `value` if omitted (hysteresis).
+     */
+    recovery?: number | null;
+};
+
+/**
  * CompletenessAnswer
  *
  * A page of servers.
@@ -2311,7 +2347,7 @@ export type ServerCompleteness = {
 /**
  * ServerDown
  *
- * A server has sent nothing for ten of its intervals plus the grace time.
+ * A server has sent nothing for three of its intervals, but at least a minute, plus the grace time.
  */
 export type ServerDown = {
     /**
@@ -2577,13 +2613,37 @@ export type TestResult = {
 /**
  * Threshold
  *
- * A function over a window, compared with a value.
+ * A function over a window, compared with a value; together with others if there is ``and``.
  */
 export type Threshold = {
     /**
      * Metric
      */
     metric: string;
+    /**
+     * Per
+     *
+     * Divide by this metric of the same server: by the series with the same labels or, if there is none, the one without labels, reduced by the same function (under `rate` and `increase`, a gauge by its latest value).
+     */
+    per?: string | null;
+    function?: Function;
+    /**
+     * Window
+     *
+     * How far back the function looks.
+     */
+    window?: string;
+    operator?: Operator;
+    /**
+     * Value
+     */
+    value: number;
+    /**
+     * Recovery
+     *
+     * The alert resolves when the value is back at this threshold; `value` if omitted (hysteresis).
+     */
+    recovery?: number | null;
     /**
      * Labels
      *
@@ -2604,24 +2664,12 @@ export type Threshold = {
      * Type
      */
     type?: 'threshold';
-    function?: Function;
     /**
-     * Window
+     * And
      *
-     * How far back the function looks.
+     * What must hold as well, of the series with the same labels or, if there is none, the one without labels. The alert resolves when any of them is past its recovery threshold.
      */
-    window?: string;
-    operator?: Operator;
-    /**
-     * Value
-     */
-    value: number;
-    /**
-     * Recovery
-     *
-     * The alert resolves when the value is back at this threshold; `value` if omitted (hysteresis).
-     */
-    recovery?: number | null;
+    and?: Array<Comparison>;
 };
 
 /**

@@ -12,6 +12,7 @@ from bongsu.alerts.fields import ms
 from bongsu.alerts.forecast import fit
 from bongsu.alerts.message import MOST_PROCESSES, Explanation, format_value
 from bongsu.alerts.rules import Rule
+from bongsu.alerts.watched import BONGSU
 from bongsu.core.errors import BongsuError
 from bongsu.core.series import Kind
 from bongsu.core.units import HOUR_MS
@@ -74,7 +75,7 @@ class Explainer:
 
     async def _history(self, alert: Alert, rule: Rule, now_ms: int) -> SeriesHistory | None:
         condition = rule.condition
-        if isinstance(condition, ServerDown) or not alert.series:
+        if isinstance(condition, ServerDown) or not alert.series or alert.server_id == BONGSU:
             return None
         length_ms = HOUR_MS
         if isinstance(condition, Threshold):

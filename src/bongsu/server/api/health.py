@@ -1,6 +1,9 @@
 """GET /api/health."""
 
+import contextlib
 import logging
+import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Literal
 
@@ -8,15 +11,20 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from bongsu import __version__
-from bongsu.core.units import parse_duration_ms
+from bongsu.core.units import format_bytes, parse_duration_ms
 from bongsu.server.api.access import Anyone
 from bongsu.server.api.alerts.health import AlertsHealthInfo, alert_problems, alerts_info
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.schemas import Problem
 from bongsu.server.database.job_runs import JobRun, job_problems, load_job_runs
+from bongsu.server.fleet.registry import Registry
+from bongsu.server.services import Services
 from bongsu.server.storage.backlog import Backlog, backlog
 
 logger = logging.getLogger(__name__)
+
+# Of the disk with Bongsu's data; a day of a thousand servers takes some 4 GB.
+LEAST_FREE_RATIO, LEAST_FREE_BYTES = 0.05, 5 * 1024**3
 
 router = APIRouter(prefix="/api", tags=["health"])
 
@@ -66,16 +74,27 @@ class Health(BaseModel):
     )
 
 
-@router.get("/health", operation_id="get_health", summary="Get the state of the API server")
-async def health(services: ServicesDep, user: Anyone) -> Health:
-    """Answers 200 as long as the API server runs; `status` and `problems` tell whether all is well."""
+async def own_problems(services: Services) -> set[str]:
+    """The codes of all present problems, for the alerts about Bongsu itself."""
     now_ms = services.clock.now_ms()
-    ingest = services.ingest
+    found = _problems_here(services, services.registry, now_ms)
+    runs = await services.database.read(load_job_runs)
+    found += _worker_problems(services, runs, now_ms)
+    found += await _alert_problems(services, now_ms)
+    return {problem.code for problem in found}
+
+
+def _problems_here(services: Services, view: Registry, now_ms: int) -> list[Problem]:
+    """What this process knows."""
     problems = []
-    if ingest.problem is not None:
-        error, since_ms = ingest.problem
+    if services.ingest.problem is not None:
+        error, since_ms = services.ingest.problem
         problems.append(Problem(code=error.code, message=error.message, since_ms=since_ms))
-    view = services.registry if user is None else user.view(services.registry)
+    with contextlib.suppress(OSError):
+        space = shutil.disk_usage(services.settings.data_dir)
+        if space.free < min(LEAST_FREE_RATIO * space.total, LEAST_FREE_BYTES):
+            message = f"{format_bytes(space.free)} are left on the disk of Bongsu's data."
+            problems.append(Problem(code="disk_nearly_full", message=message, since_ms=now_ms))
     limit = services.settings.limits.series_per_server
     for state in view.in_service().by_id.values():
         if state.unnamed_since_ms and state.unnamed:
@@ -84,22 +103,39 @@ async def health(services: ServicesDep, user: Anyone) -> Health:
                 "name. Does a label have a new value each time?"
             )
             problems.append(Problem(code="too_many_series", message=message, since_ms=state.unnamed_since_ms))
+    return problems
+
+
+def _worker_problems(services: Services, runs: Sequence[JobRun], now_ms: int) -> list[Problem]:
+    return [
+        Problem(code=problem.code, message=problem.message, since_ms=problem.since_ms)
+        for problem in job_problems(runs, now_ms, services.started_ms)
+    ]
+
+
+async def _alert_problems(services: Services, now_ms: int) -> list[Problem]:
+    interval_ms = parse_duration_ms(services.settings.alert_interval)
+    return alert_problems(await services.alerts.state(), now_ms, interval_ms)
+
+
+@router.get("/health", operation_id="get_health", summary="Get the state of the API server")
+async def health(services: ServicesDep, user: Anyone) -> Health:
+    """Answers 200 as long as the API server runs; `status` and `problems` tell whether all is well."""
+    now_ms = services.clock.now_ms()
+    ingest = services.ingest
+    problems = _problems_here(services, services.registry if user is None else user.view(services.registry), now_ms)
     runs: list[JobRun] = []
     behind: Backlog | None = None
     try:
         runs = await services.database.read(load_job_runs)
         behind = None if user is None else await services.database.read(backlog)
-        problems += [
-            Problem(code=problem.code, message=problem.message, since_ms=problem.since_ms)
-            for problem in job_problems(runs, now_ms, services.started_ms)
-        ]
+        problems += _worker_problems(services, runs, now_ms)
     except Exception as failure:  # whatever happens to the database, health answers
         logger.debug("the database cannot be read", exc_info=True)
         message = f"The database cannot be read: {type(failure).__name__}."
         problems.append(Problem(code="database_unreadable", message=message, since_ms=now_ms))
     alerts = await services.alerts.state()
-    interval_ms = parse_duration_ms(services.settings.alert_interval)
-    problems += alert_problems(alerts, now_ms, interval_ms)
+    problems += await _alert_problems(services, now_ms)
     status: Literal["ok", "degraded"] = "degraded" if problems else "ok"
     if user is None:
         return Health(status=status, time_ms=now_ms)

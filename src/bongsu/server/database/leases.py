@@ -22,6 +22,8 @@ from bongsu.server.database.tables import leases
 # Renewed every few seconds. With an evaluation every 10 s, the shards of a dead worker move within 30 s.
 LEASE_MS = 18_000
 SHARDS = 16
+# Beside those of the servers: the alerts about Bongsu itself, which has the id 0.
+OWN_SHARD = SHARDS
 
 
 class LeaseLost(BongsuError):
@@ -86,8 +88,8 @@ def worker_name() -> str:
 
 
 def shard_of(server_id: int) -> int:
-    """The shard of a server."""
-    return server_id % SHARDS
+    """The shard of a server, or of Bongsu itself."""
+    return server_id % SHARDS if server_id else OWN_SHARD
 
 
 class Shares:
@@ -135,3 +137,18 @@ class Shares:
         names = [*self.names(), f"{self._kind}-worker/{self.owner}"]
         await self._database.write(lambda connection: release(connection, names, self.owner))
         self.shards = frozenset()
+
+
+class OwnShare(Shares):
+    """The one shard of the alerts about Bongsu itself: one of the API servers has it."""
+
+    def __init__(self, database: Database, clock: Clock, *, lease_ms: int = LEASE_MS) -> None:
+        super().__init__("own-alerts", database, clock, lease_ms=lease_ms)
+
+    async def renew(self) -> frozenset[int]:
+        now_ms, names = self._clock.now_ms(), [self._name(OWN_SHARD)]
+        claimed = await self._database.write(
+            lambda connection: claim(connection, names, self.owner, now_ms, now_ms + self._lease_ms)
+        )
+        self.shards = frozenset([OWN_SHARD] if claimed else [])
+        return self.shards

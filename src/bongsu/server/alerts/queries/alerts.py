@@ -4,15 +4,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, insert, or_, select, update
 
 from bongsu.alerts.alert import Alert
 from bongsu.alerts.ports import Acknowledgement, Remembered
 from bongsu.alerts.rules import Severity
 from bongsu.alerts.state import SeriesKey
+from bongsu.alerts.watched import BONGSU
 from bongsu.core.errors import Conflict, NotFound
 from bongsu.server.alerts.queries.evaluations import last_evaluated_ms
-from bongsu.server.database.leases import SHARDS
+from bongsu.server.database.leases import OWN_SHARD, SHARDS
 from bongsu.server.database.tables import alert_decisions, alert_notification_alerts, alerts, servers
 
 _FIELDS = tuple(field.name for field in fields(Alert))
@@ -22,7 +23,7 @@ _WORKER_FIELDS = tuple(name for name in _FIELDS if not name.startswith("acknowle
 
 
 # Until the worker has deleted those of a deleted server, nobody sees them.
-_OF_SERVERS = alerts.c.server_id.in_(select(servers.c.id))
+_OF_SERVERS = or_(alerts.c.server_id == BONGSU, alerts.c.server_id.in_(select(servers.c.id)))
 
 
 def _alert(row: Any) -> Alert:
@@ -59,7 +60,8 @@ def delete_withdrawn(connection: Connection, withdrawn: Sequence[Alert]) -> None
 
 
 def _in_shards(shards: Collection[int]) -> ColumnElement[bool]:
-    return (alerts.c.server_id % SHARDS).in_(sorted(shards))
+    shard = case((alerts.c.server_id == 0, OWN_SHARD), else_=alerts.c.server_id % SHARDS)
+    return shard.in_(sorted(shards))
 
 
 def load_remembered(

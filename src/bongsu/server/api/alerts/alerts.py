@@ -127,7 +127,7 @@ async def active(
     matches = [
         alert
         for alert in await services.database.read(active_alerts)
-        if alert.server_id in visible
+        if (not user.restricted or alert.server_id in visible)
         and (state is None or alert.state == state)
         and (not server or alert.server_id in server)
         and (not severity or alert.severity in severity)
@@ -208,7 +208,7 @@ async def get(
             now_ms=now_ms,
             public_url="",
         )
-        summary, value_text = message.summary, dict(message.facts)[message.text("value")]
+        summary, value_text = message.summary, dict(message.facts).get(message.text("value"), "")
         trend, processes_ms = explanation.trend, explanation.processes_ms
         processes = [
             TopProcess.model_validate(process, from_attributes=True)

@@ -1,0 +1,137 @@
+"""Alerts about Bongsu itself: the API server tells of them, also when the worker is dead."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bongsu.alerts.rules_file import read_rules
+from bongsu.server.alerts.own_watch import OwnWatch
+from bongsu.server.alerts.queries.rules import import_rules
+from bongsu.server.api import health
+from bongsu.server.api.health import own_problems
+from bongsu.server.database.job_runs import JobRun, store_job_runs
+from tests.support.alerting import a_webhook, send_cpu, watching
+from tests.support.app import RunningApp, api_token, running_app
+from tests.support.endpoints import Endpoint, endpoint
+
+
+@contextlib.asynccontextmanager
+async def own_watch(app: RunningApp) -> AsyncIterator[OwnWatch]:
+    """The watch of an API server without its loop."""
+    services = app.services
+    watch = OwnWatch(services.settings, services.database, app.clock, lambda: own_problems(services))
+    try:
+        yield watch
+    finally:
+        await watch._stop_sending()
+        await watch._share.give_up()
+
+
+async def with_rules(app: RunningApp) -> None:
+    await app.services.database.write(lambda connection: import_rules(connection, read_rules(None), app.clock.now_ms()))
+
+
+async def look(app: RunningApp, watch: OwnWatch, times: int, *, worker: bool) -> None:
+    """Evaluates every 10 s. ``worker``: it tells how its jobs fare."""
+    for _ in range(times):
+        app.clock.advance(10)
+        if worker:
+            await alive(app)
+        await watch.look()
+        if watch._delivery is not None:
+            await watch._delivery._delivery.settle()
+
+
+async def alive(app: RunningApp, **changes: str) -> None:
+    now_ms = app.clock.now_ms()
+    run = JobRun("sealer", now_ms, now_ms, now_ms + 60_000, **changes)
+    await app.services.database.write(lambda connection: store_job_runs(connection, [run]))
+
+
+def titles(hook: Endpoint) -> list[str]:
+    return [request.json["title"] for request in hook.received]
+
+
+async def test_a_worker_that_is_silent_is_told_by_the_api_server(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with running_app(tmp_path, public_url="https://monitor.example") as app, own_watch(app) as watch:
+            await with_rules(app)
+            await a_webhook(app, hook.url)
+            await look(app, watch, 12, worker=False)
+            assert titles(hook) == [], "silent for two minutes at most"
+            await look(app, watch, 14, worker=False)
+            (message,) = (request.json for request in hook.received)
+            assert message["title"] == "[ALERT] Bongsu has a problem: Bongsu"
+            assert message["summary"].startswith("The worker does not run")
+            assert message["url"] == "https://monitor.example/health"
+            await look(app, watch, 20, worker=False)
+            assert len(hook.received) == 1, "once"
+            await look(app, watch, 14, worker=True)
+            (alert,) = (await app.get("/api/alerts/history"))["alerts"]
+            assert (alert["state"], alert["reason"], alert["server_id"]) == ("resolved", "recovered", 0)
+            assert watch._delivery is None, "the worker sends the rest"
+
+
+async def test_a_restarted_api_server_continues_the_alert_and_ends_it_by_evidence(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        await with_rules(app)
+        async with own_watch(app) as watch:
+            await look(app, watch, 30, worker=False)
+        async with own_watch(app) as restarted:
+            await look(app, restarted, 2, worker=True)
+            (alert,) = (await app.get("/api/alerts/active"))["alerts"]
+            assert alert["state"] == "firing"
+            await look(app, restarted, 14, worker=True)
+            assert (await app.get("/api/alerts/active"))["alerts"] == []
+            assert len((await app.get("/api/alerts/history"))["alerts"]) == 1
+
+
+async def test_a_failing_job_and_a_nearly_full_disk_are_alerts_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = SimpleNamespace(total=100 * 1024**3, free=1024**3)
+    monkeypatch.setattr(health.shutil, "disk_usage", lambda _: usage)
+    async with running_app(tmp_path) as app, own_watch(app) as watch:
+        await with_rules(app)
+        for _ in range(20):
+            app.clock.advance(10)
+            await alive(app, error="OSError: broken")
+            await watch.look()
+        active = (await app.get("/api/alerts/active", state="firing"))["alerts"]
+        assert sorted(alert["series"] for alert in active) == [
+            'bongsu_problem{code="disk_nearly_full"}',
+            'bongsu_problem{code="job_failing"}',
+        ]
+
+
+async def test_of_two_api_servers_one_evaluates(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app, own_watch(app) as first, own_watch(app) as second:
+        await with_rules(app)
+        for _ in range(30):
+            await look(app, first, 1, worker=False)
+            await second.look()
+        assert len((await app.get("/api/alerts/history"))["alerts"]) == 1
+        assert (first._cycle is not None, second._cycle is not None) == (True, False)
+
+
+async def test_the_worker_leaves_these_alerts_alone(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher, own_watch(app) as watch:
+        await with_rules(app)
+        await send_cpu(app, 0.5)
+        await look(app, watch, 30, worker=False)
+        await watcher.evaluate()
+        await watcher.evaluate()
+        (alert,) = (await app.get("/api/alerts/active", state="firing"))["alerts"]
+        assert alert["rule_name"] == "Bongsu has a problem"
+
+
+async def test_who_sees_only_some_servers_does_not_see_them(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app, own_watch(app) as watch:
+        await with_rules(app)
+        await look(app, watch, 30, worker=False)
+        headers = {"Authorization": f"Bearer {await api_token(app.services, 1, 'viewer', {'team': 'x'})}"}
+        restricted = await app.client.get("/api/alerts/active", headers=headers)
+        assert restricted.json()["alerts"] == []
