@@ -137,11 +137,16 @@ def _value(rule: Rule, value: float | None, unit: str) -> str:
 
 def _conditions(condition: Threshold) -> list[str]:
     """What must hold as well, as text."""
-    return [
-        f"{comparison.metric}{f' / {comparison.per}' if comparison.per else ''} {comparison.operator.value} "
-        + _compared(comparison, comparison.value, unit_of_metric(comparison.metric))
-        for comparison in condition.and_
-    ]
+    lines = []
+    for comparison in condition.and_:
+        parts = [comparison.metric]
+        if comparison.per is not None:
+            parts.append(f"/ {comparison.per}")
+        if comparison.function is not Function.LAST:
+            parts.append(f"({comparison.function.value} {comparison.window})")
+        value = _compared(comparison, comparison.value, unit_of_metric(comparison.metric))
+        lines.append(" ".join([*parts, comparison.operator.value, value]))
+    return lines
 
 
 def _problem(alert: Alert) -> str:

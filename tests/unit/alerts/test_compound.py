@@ -172,6 +172,10 @@ def test_mistakes_in_a_further_condition_are_warned_of() -> None:
             {"type": "threshold", "metric": "memory_left_bytes", "per": "memory_usable_bytes", "operator": "<", "value": 0.05}, "memory_left_bytes",
             "bytes", 0.034, [("Metric", "memory_left_bytes / memory_usable_bytes"), ("Value", "3.4 %"), ("Threshold", "5 %")], id="a share",
         ),
+        pytest.param(
+            {"type": "threshold", "metric": "filesystem_read_only", "function": "last", "operator": ">=", "value": 1, "and": [{"metric": "filesystem_read_only", "function": "min", "window": "15m", "operator": "<", "value": 1}]},
+            "filesystem_read_only", "", 1, [("Metric", "filesystem_read_only"), ("Value", "1"), ("Threshold", "1"), ("And", "filesystem_read_only (min 15m) < 1")], id="two functions of one series",
+        ),
         pytest.param(PER_CORE, "load_15m", "", 2.5, [("Metric", "load_15m / cpu_cores"), ("Value", "2.5"), ("Threshold", "2")], id="load per core"),
         pytest.param(SPACE, str(USED), "ratio", 0.95, [("Metric", str(USED)), ("Value", "95.0 %"), ("Threshold", "90.0 %"), ("And", "filesystem_available_bytes < 9.31 GiB")], id="together"),
     ],

@@ -168,6 +168,23 @@ async def test_a_rule_that_is_no_longer_built_in_is_deleted_unless_it_was_edited
         ]
 
 
+async def test_the_api_takes_and_returns_conditions_that_hold_together(tmp_path: Path) -> None:
+    high = {"metric": "memory_used_bytes", "per": "cpu_usage_ratio", "operator": "<", "value": 2.0}
+    condition = CPU_RULE["condition"] | {"and": [high]}  # type: ignore[operator]
+    async with running_app(tmp_path) as app:
+        await send_cpu(app, 0.5)
+        created = await a_rule(app, condition=condition)
+        stored = await app.get(f"/api/alerts/rules/{created['id']}")
+        (further,) = stored["rule"]["condition"]["and"]
+        assert {key: further[key] for key in high} == high
+        again = await app.client.put(f"/api/alerts/rules/{created['id']}", json=stored["rule"])
+        assert again.json()["rule"] == stored["rule"], "what it returns can be sent back"
+        misspelled = CPU_RULE | {"name": "b", "condition": condition | {"and": [high | {"per": "cpu_usage"}]}}
+        refused = await app.client.post("/api/alerts/rules", json=misspelled)
+        assert refused.status_code == 400
+        assert refused.json()["error"]["field"].endswith("condition.and.0.per")
+
+
 async def test_a_preview_of_conditions_that_must_hold_together(tmp_path: Path) -> None:
     from bongsu.core.series import Layout
 
