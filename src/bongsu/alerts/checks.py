@@ -87,7 +87,7 @@ def _series_read(condition: SeriesCondition, rule: Rule, layouts: Sequence[Layou
     candidates = by_labels(operand_metrics(condition), layouts)
     selected = dict.fromkeys(series for layout in layouts for series in layout.series if rule.selects(series))
     pairs = ((series, operands_of(condition, series, candidates)) for series in selected)
-    return [(series, *operands) for series, operands in pairs if operands is not None]
+    return [(series, *(operand for operand, _ in operands)) for series, operands in pairs if operands is not None]
 
 
 def _samples(condition: SeriesCondition, count: int, step_ms: int) -> int:

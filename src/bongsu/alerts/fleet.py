@@ -12,8 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from bongsu.alerts.conditions import CLOCK_SKEW, SeriesCondition, Threshold
-from bongsu.alerts.fields import ms
+from bongsu.alerts.conditions import CLOCK_SKEW
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import SeriesKey, Subject
 from bongsu.alerts.watched import WatchedServer
@@ -158,19 +157,12 @@ class Fleet:
             operands = operands_of(condition, series, candidates)
             if operands is not None:
                 of = self._track(samples_needed(condition, server.step_ms), server, series)
-                members.append(
-                    Member(SeriesKey(server.id, str(series)), of, self._tracks_of(condition, operands, server))
-                )
+                tracks = [
+                    self._track(window_samples(window_ms, server.step_ms), server, operand)
+                    for operand, window_ms in operands
+                ]
+                members.append(Member(SeriesKey(server.id, str(series)), of, tuple(tracks)))
         return members
-
-    def _tracks_of(
-        self, condition: SeriesCondition, operands: Sequence[Series], server: WatchedServer
-    ) -> tuple[Track, ...]:
-        windows = [ms(operand.window) for operand in condition.operands] if isinstance(condition, Threshold) else []
-        return tuple(
-            self._track(window_samples(window, server.step_ms), server, series)
-            for window, series in zip(windows, operands, strict=True)
-        )
 
     def _track(self, size: tuple[int, int], server: WatchedServer, series: Series) -> Track:
         ring = self._rings.get(size) or self._rings.setdefault(size, Ring(*size))

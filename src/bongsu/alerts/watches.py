@@ -81,17 +81,19 @@ def by_labels(metrics: Iterable[str], layouts: Iterable[Layout]) -> SeriesByLabe
     }
 
 
-def operands_of(condition: SeriesCondition, series: Series, candidates: SeriesByLabels) -> tuple[Series, ...] | None:
-    """The series that a condition reads besides ``series``: those with the same labels, or else without labels. None:
-    the server does not have them all, so the condition cannot hold."""
+def operands_of(
+    condition: SeriesCondition, series: Series, candidates: SeriesByLabels
+) -> list[tuple[Series, int]] | None:
+    """The series that a condition reads besides ``series``, those with the same labels or else without labels, and over
+    how many ms. None: the server does not have them all, so the condition cannot hold."""
     operands = []
     for operand in condition.operands if isinstance(condition, Threshold) else ():
         of_metric = candidates.get(operand.metric, {})
         found = of_metric.get(series.labels) or of_metric.get(())
         if found is None:
             return None
-        operands.append(found)
-    return tuple(operands)
+        operands.append((found, ms(operand.window)))
+    return operands
 
 
 def operand_metrics(condition: SeriesCondition) -> set[str]:

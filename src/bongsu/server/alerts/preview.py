@@ -150,7 +150,7 @@ async def _columns(
                 operands = operands_of(condition, series, candidates)
                 if operands is not None:
                     columns[SeriesKey(server_id, str(series))] = Watched(
-                        *column, [(operand.kind, read[operand]) for operand in operands]
+                        *column, [(operand.kind, read[operand]) for operand, _ in operands]
                     )
     return columns
 
