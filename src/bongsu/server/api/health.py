@@ -123,7 +123,8 @@ async def health(services: ServicesDep, user: Anyone) -> Health:
     """Answers 200 as long as the API server runs; `status` and `problems` tell whether all is well."""
     now_ms = services.clock.now_ms()
     ingest = services.ingest
-    problems = _problems_here(services, services.registry if user is None else user.view(services.registry), now_ms)
+    view = services.registry if user is None else user.view(services.registry)
+    problems = _problems_here(services, view, now_ms)
     runs: list[JobRun] = []
     behind: Backlog | None = None
     try:

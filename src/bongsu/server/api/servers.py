@@ -1,13 +1,15 @@
 """/api/servers: listing, retiring, restoring and deleting servers."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from bongsu.core.errors import NotFound
 from bongsu.core.liveness import DOWN_AFTER, LATE_AFTER
 from bongsu.server.api.access import Admin, Operator, Viewer
+from bongsu.server.api.answers import dumped, streamed
 from bongsu.server.api.dependencies import RowId, ServicesDep
 from bongsu.server.auth import retirement
 from bongsu.server.auth.principal import Principal
@@ -102,7 +104,7 @@ def _server(state: ServerState, now_ms: int) -> Server:
     )
 
 
-@router.get("/servers", operation_id="list_servers", summary="List servers")
+@router.get("/servers", operation_id="list_servers", summary="List servers", response_model=Servers)
 async def servers(
     services: ServicesDep,
     user: Viewer,
@@ -110,7 +112,7 @@ async def servers(
     retired: Annotated[bool, Query(description="Also retired servers.")] = False,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
     cursor: Annotated[int, Query(ge=0, description="`next` of the previous page.")] = 0,
-) -> Servers:
+) -> Response:
     """Lists servers in the order in which they first reported."""
     now_ms = services.clock.now_ms()
     wanted_name = (name or "").casefold()
@@ -119,11 +121,14 @@ async def servers(
         for server_id, state in sorted(user.view(services.registry).by_id.items())
         if server_id > cursor and (retired or not state.retired) and wanted_name in state.record.agent.name.casefold()
     ]
-    page = matches[:limit]
-    return Servers(
-        servers=[_server(state, now_ms) for state in page],
-        next=str(page[-1].record.id) if len(matches) > limit else None,
-    )
+    return streamed(_page(matches[:limit], now_ms, more=len(matches) > limit))
+
+
+def _page(states: list[ServerState], now_ms: int, *, more: bool) -> Iterator[bytes]:
+    yield b'{"servers":['
+    for index, state in enumerate(states):
+        yield (b"," if index else b"") + _server(state, now_ms).model_dump_json().encode()
+    yield b'],"next":%s}' % dumped(str(states[-1].record.id) if more else None)
 
 
 @router.post("/servers/{server_id}/retire", operation_id="retire_server", summary="Retire a server")
