@@ -108,6 +108,33 @@ describe('the settings pages', () => {
     }
   })
 
+  it('retire, restore and delete servers after a question that names them', async () => {
+    const calls: string[] = []
+    let retired = false
+    const page = await open('/agents', (url, method) => {
+      if (method !== 'GET') {
+        calls.push(`${method} ${url.pathname}`)
+        retired = url.pathname.endsWith('/retire')
+        return {}
+      }
+      const answer = simulated(url, method)
+      if (url.pathname !== '/api/servers' || answer === 'unreachable') return answer
+      const { servers } = answer as { servers: { id: number }[] }
+      return { ...answer, servers: servers.map(server => (retired && server.id === 1 ? { ...server, state: 'retired' } : server)) }
+    })
+    const row = () => page.findAll('main li').find(item => item.find('a[href="/servers/1"]').exists())!
+    for (const [label, text] of [[/사용 중지|^Retire$/, /사용을 중지|Retire/], [/다시 사용|^Restore$/, /다시 사용|Restore/], [/^삭제$|^Delete$/, /영구히|for good/]] as const) {
+      await eventually(() => expect(row().findAll('button').some(button => label.test(button.text()))).toBe(true))
+      await row().findAll('button').find(button => label.test(button.text()))!.trigger('click')
+      await eventually(() => expect(page.find('dialog').exists()).toBe(true))
+      expect(page.get('dialog').text()).toMatch(text)
+      expect(page.get('dialog').text()).toContain(row().get('a').text().trim())
+      await page.get('dialog form').trigger('submit')
+      await eventually(() => expect(page.find('dialog').exists()).toBe(false))
+    }
+    expect(calls).toEqual(['POST /api/servers/1/retire', 'POST /api/servers/1/restore', 'DELETE /api/servers/1'])
+  })
+
   it('explain tags that cannot be parsed', async () => {
     const page = await open('/users', simulated)
     await eventually(() => expect(page.findAll('main li')).toHaveLength(4))

@@ -59,7 +59,7 @@ describe('servers', () => {
       : { servers: all.slice(0, 3).map(server => ({ ...server, interval_ms: 0 })), next: '3' })
     const store = useServersStore()
     await store.refresh()
-    expect(requests.map(url => url.search)).toEqual(['', '?cursor=3'])
+    expect(requests.map(url => url.search)).toEqual(['?retired=true', '?cursor=3&retired=true'])
     expect(store.servers).toHaveLength(7)
     expect(store.get(1)?.interval_ms).toBe(10_000)
   })

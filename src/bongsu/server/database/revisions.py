@@ -4,7 +4,7 @@ Each part has a number that rises in the transaction of every change. A process 
 the numbers now and then, and loads the part again when its number has changed.
 """
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from bongsu.server.database.dialect import insert_or_ignore
 from bongsu.server.database.tables import auth_revisions
@@ -32,8 +32,16 @@ def load_revisions(connection: Connection) -> dict[str, int]:
 
 
 def hold_revision(connection: Connection, part: str) -> int:
-    """The revision of a part, which nobody changes before this transaction ends."""
-    query = select(auth_revisions.c.revision).where(auth_revisions.c.part == part)
+    """The revision of a part, which nobody changes before this transaction ends; it must not only read.
+
+    Each commit of frames calls it: on SQLite the driver's own cursor takes a tenth of the time.
+    """
     if connection.dialect.name == "postgresql":
-        query = query.with_for_update(read=True)
-    return connection.scalar(query) or 0
+        return connection.execute(_HELD, {"part": part}).scalar() or 0
+    cursor = connection.connection.cursor()
+    row = cursor.execute("SELECT revision FROM auth_revisions WHERE part = ?", (part,)).fetchone()
+    cursor.close()
+    return 0 if row is None else int(row[0])
+
+
+_HELD = select(auth_revisions.c.revision).where(auth_revisions.c.part == bindparam("part")).with_for_update(read=True)

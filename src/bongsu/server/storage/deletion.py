@@ -22,16 +22,16 @@ from bongsu.server.database.tables import (
     servers,
 )
 
-# Table -> rows in a transaction, which takes some 5 ms: a frame of 150 series has 1.2 KB, the block of a span and a
-# rollup row 170 KB each.
+# Table -> rows in a transaction, which takes some milliseconds: a frame of 150 series has 1.2 KB, the block of a span
+# and a rollup row 170 KB each.
 ROWS: dict[Table, int] = {
-    frames: 200,
-    quarantined_frames: 200,
-    blocks: 12,
-    rollups: 12,
-    process_lists: 200,
-    layouts: 200,
-    intervals: 200,
+    frames: 100,
+    quarantined_frames: 100,
+    blocks: 6,
+    rollups: 6,
+    process_lists: 100,
+    layouts: 100,
+    intervals: 100,
 }
 
 RowKey = Sequence[Any]
