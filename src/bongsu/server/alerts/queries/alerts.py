@@ -60,7 +60,7 @@ def delete_withdrawn(connection: Connection, withdrawn: Sequence[Alert]) -> None
 
 
 def _in_shards(shards: Collection[int]) -> ColumnElement[bool]:
-    shard = case((alerts.c.server_id == 0, OWN_SHARD), else_=alerts.c.server_id % SHARDS)
+    shard = case((alerts.c.server_id == BONGSU, OWN_SHARD), else_=alerts.c.server_id % SHARDS)
     return shard.in_(sorted(shards))
 
 
