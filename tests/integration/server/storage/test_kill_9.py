@@ -23,6 +23,7 @@ from bongsu.server.storage.batches import Batch, store
 from bongsu.server.storage.blocks import Head
 from bongsu.server.storage.check import check_database
 from bongsu.server.storage.compactor import Compactor
+from bongsu.server.storage.frames import insert_frames
 from bongsu.server.storage.rollup import Rollup, counters_of
 from bongsu.server.storage.rollup_blocks import decode_rollup
 from bongsu.server.storage.sealer import Sealer
@@ -206,7 +207,8 @@ async def test_every_revision_is_upgraded_with_what_it_holds(database_url: str, 
         connection.execute(text(f"INSERT INTO servers ({names}) VALUES ({', '.join(':' + name for name in row)})"), row)
         layout = {"server_id": 1, "layout_id": LAYOUT.id, "series": encode_series(LAYOUT.series)}
         connection.execute(text("INSERT INTO layouts VALUES (:server_id, :layout_id, :series)"), layout)
-        store(connection, [Batch(1, [frame_at(0, index) for index in range(100, 110)])])
+        unsealed = [frame_at(0, index) for index in range(100, 110)]
+        insert_frames(connection, [(1, LAYOUT.id, frame.time_ms, frame.values) for frame in unsealed])
         if "0002" <= revision < "0005":
             sealed = old_block([frame_at(0, index) for index in range(100)])
             sealed |= {"server_id": 1, "layout_id": LAYOUT.id, "checksum": 0}

@@ -11,6 +11,7 @@ from bongsu.alerts.message import MOST_PROCESSES, build, format_value
 from bongsu.alerts.rules import Rule, Severity
 from bongsu.alerts.silences import NO_NUL
 from bongsu.alerts.texts import Language
+from bongsu.alerts.watched import BONGSU
 from bongsu.core.errors import InvalidInput, NotFound
 from bongsu.server.alerts.explain import Explainer
 from bongsu.server.alerts.queries.alerts import acknowledge, active_alerts, alert_history, find_alert
@@ -123,11 +124,13 @@ async def active(
     severity: Annotated[list[Severity], Query()] = [],
 ) -> Alerts:
     """Lists pending and firing alerts, most urgent first."""
-    visible = user.view(services.registry).by_id
+    visible = set(user.view(services.registry).by_id)
+    if not user.restricted:
+        visible.add(BONGSU)
     matches = [
         alert
         for alert in await services.database.read(active_alerts)
-        if (not user.restricted or alert.server_id in visible)
+        if alert.server_id in visible
         and (state is None or alert.state == state)
         and (not server or alert.server_id in server)
         and (not severity or alert.severity in severity)
