@@ -226,7 +226,10 @@ def soak_child(url: str, folder: str, away: str) -> None:
 
     class Ticks:
         def wait(self, seconds: float) -> bool:
+            deadline = time.monotonic() + 60
             while not away and stats.queue_frames:
+                if time.monotonic() > deadline:
+                    raise SystemExit("the agent could not send its frames within a minute")
                 time.sleep(0.0005)
             clock.ahead += seconds
             if stats.ticks in (360, 8640):

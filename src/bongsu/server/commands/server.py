@@ -4,12 +4,10 @@ It works on the database, beside a running API server, which learns of a change 
 """
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -18,12 +16,9 @@ from bongsu.core.errors import BongsuError, Conflict, NotFound
 from bongsu.core.text import visible
 from bongsu.server.auth import retirement
 from bongsu.server.auth.audit import Actor
+from bongsu.server.commands.transaction import in_transaction
 from bongsu.server.config import Settings, load_settings
-from bongsu.server.database.database import open_database
-from bongsu.server.database.migrations import upgrade
 from bongsu.server.fleet.servers import ServerRecord, load_servers
-
-T = TypeVar("T")
 
 ACTOR = Actor("system", "command line")
 
@@ -60,23 +55,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(settings: Settings, function: Callable[[Connection], T]) -> T:
-    """Runs ``function`` in a transaction, upgrading the tables if needed."""
-
-    def change(connection: Connection) -> T:
-        upgrade(connection)
-        return function(connection)
-
-    async def run() -> T:
-        database = open_database(settings.effective_database_url)
-        try:
-            return await database.write(change)
-        finally:
-            await database.close()
-
-    return asyncio.run(run())
-
-
 def _find(connection: Connection, wanted: str) -> ServerRecord:
     """The server with this id or name.
 
@@ -96,7 +74,7 @@ def _find(connection: Connection, wanted: str) -> ServerRecord:
 
 
 def _list(settings: Settings, options: argparse.Namespace) -> int:
-    for record in _run(settings, load_servers):
+    for record in in_transaction(settings, load_servers):
         seen = datetime.fromtimestamp(record.last_seen_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
         note = "  (retired)" if record.retired_ms else ""
         print(f"{record.id:6}  {visible(record.agent.name):40} last seen {seen}{note}")
@@ -105,26 +83,26 @@ def _list(settings: Settings, options: argparse.Namespace) -> int:
 
 def _retire(settings: Settings, options: argparse.Namespace) -> int:
     now_ms = SystemClock().now_ms()
-    record = _run(settings, lambda connection: _apply(connection, retirement.retire, options.server, now_ms))
+    record = in_transaction(settings, lambda connection: _apply(connection, retirement.retire, options.server, now_ms))
     print(f"Server {record.id} ({visible(record.agent.name)}) is retired.")
     return 0
 
 
 def _restore(settings: Settings, options: argparse.Namespace) -> int:
     now_ms = SystemClock().now_ms()
-    record = _run(settings, lambda connection: _apply(connection, retirement.restore, options.server, now_ms))
+    record = in_transaction(settings, lambda connection: _apply(connection, retirement.restore, options.server, now_ms))
     print(f"Server {record.id} ({visible(record.agent.name)}) is in service.")
     return 0
 
 
 def _delete(settings: Settings, options: argparse.Namespace) -> int:
-    record = _run(settings, lambda connection: _find(connection, options.server))
+    record = in_transaction(settings, lambda connection: _find(connection, options.server))
     name = f"server {record.id} ({visible(record.agent.name)})"
     if not options.yes and not _confirmed(f"Delete {name} with its samples, alerts and token? This cannot be undone."):
         print("Nothing was deleted.", file=sys.stderr)
         return 1
     now_ms = SystemClock().now_ms()
-    _run(settings, lambda connection: retirement.delete(connection, ACTOR, record.id, now_ms))
+    in_transaction(settings, lambda connection: retirement.delete(connection, ACTOR, record.id, now_ms))
     print(f"Deleted {name}. The worker deletes its data within some minutes.")
     return 0
 

@@ -24,9 +24,8 @@ from bongsu.server.auth.passwords import Passwords
 from bongsu.server.auth.principal import Role
 from bongsu.server.auth.queries import accounts
 from bongsu.server.auth.queries.accounts import UserRecord
+from bongsu.server.commands.transaction import in_transaction
 from bongsu.server.config import Settings, load_settings
-from bongsu.server.database.database import open_database
-from bongsu.server.database.migrations import upgrade
 from bongsu.server.database.revisions import bump_revision
 from bongsu.server.vault import open_vault
 
@@ -101,22 +100,14 @@ def _auth_parser() -> argparse.ArgumentParser:
 
 
 def _run(settings: Settings, function: Callable[[Connection], T], part: str = PEOPLE) -> T:
-    """Runs ``function`` in a transaction, upgrading the tables if needed, and notifies running API servers."""
+    """Runs ``function`` in a transaction and notifies running API servers."""
 
     def change(connection: Connection) -> T:
-        upgrade(connection)
         result = function(connection)
         bump_revision(connection, part)
         return result
 
-    async def run() -> T:
-        database = open_database(settings.effective_database_url)
-        try:
-            return await database.write(change)
-        finally:
-            await database.close()
-
-    return asyncio.run(run())
+    return in_transaction(settings, change)
 
 
 def _new_password(settings: Settings, email: str) -> str:
