@@ -21,7 +21,7 @@ from bongsu.core.clock import Clock
 from bongsu.core.errors import NotFound
 from bongsu.core.liveness import SHORTEST_INTERVAL_MS
 from bongsu.core.samples import Frame
-from bongsu.core.units import HOUR_MS, MINUTE_MS
+from bongsu.core.units import MINUTE_MS
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database
 from bongsu.server.database.tables import blocks
@@ -62,6 +62,7 @@ STAGGER_MS = 10 * MINUTE_MS
 AGAIN_MS = 10 * MINUTE_MS
 # The newest frames stay unsealed, so that frames that are a little late can join them.
 LEAVE_MS = MINUTE_MS
+COUNT_ALL_SECONDS = 3_600
 
 
 def due(layout: Unsealed, now_ms: int, last_ms: float = -math.inf) -> bool:
@@ -110,9 +111,9 @@ class Sealer(Job):
         # Length of a frame of each layout.
         self._frame_bytes: dict[LayoutKey, int] = {}
         # When each layout can have enough frames for a block, and when to look at everything again: at frames without
-        # a layout, too.
-        self._count_ms: dict[LayoutKey, int] = {}
-        self._count_all_ms = 0
+        # a layout, too. On the clock that never jumps: a clock that is set back must not put the sealing off.
+        self._count_at: dict[LayoutKey, float] = {}
+        self._count_all_at = -math.inf
 
     async def run(self, stopping: asyncio.Event) -> None:
         waiting = await self._waiting()
@@ -126,29 +127,24 @@ class Sealer(Job):
     async def _waiting(self) -> list[Unsealed]:
         """The layouts that may be due. Frames are counted only where there can be enough of them: all of 1,000 servers,
         counted every 15 s, would occupy PostgreSQL for most of the time."""
-        now_ms = self.clock.now_ms()
-        if now_ms >= self._count_all_ms:
-            self._count_all_ms = now_ms + HOUR_MS
+        now = self.clock.monotonic()
+        if now >= self._count_all_at:
+            self._count_all_at = now + COUNT_ALL_SECONDS
             waiting = await self.database.read(unsealed)
         else:
             oldest = await self.database.read(oldest_unsealed)
-            keys = [key for key, time_ms in oldest.items() if self._may_be_due(key, time_ms, now_ms)]
+            old_ms = self.clock.now_ms() - MAX_AGE_MS
+            keys = [key for key, time_ms in oldest.items() if time_ms < old_ms or now >= self._count_at.get(key, now)]
             counts = await self.database.read(partial(count_frames, keys=keys))
             waiting = [Unsealed(*key, counts[key], oldest[key]) for key in keys if counts[key]]
             self._forget_all_but(oldest)
         for layout in waiting:
             missing = max(FRAMES_PER_BLOCK - layout.count, 0)
-            self._count_ms[layout.server_id, layout.layout_id] = now_ms + missing * SHORTEST_INTERVAL_MS
+            self._count_at[layout.server_id, layout.layout_id] = now + missing * SHORTEST_INTERVAL_MS / 1000
         return waiting
 
-    def _may_be_due(self, key: LayoutKey, oldest_ms: int, now_ms: int) -> bool:
-        old = oldest_ms < now_ms - MAX_AGE_MS
-        return old or (
-            oldest_ms < now_ms - FRAMES_PER_BLOCK * SHORTEST_INTERVAL_MS and now_ms >= self._count_ms.get(key, 0)
-        )
-
     def _forget_all_but(self, present: Collection[LayoutKey]) -> None:
-        for known in (self._sealed_ms, self._frame_bytes, self._count_ms):
+        for known in (self._sealed_ms, self._frame_bytes, self._count_at):
             for key in known.keys() - present:
                 del known[key]
 

@@ -228,3 +228,15 @@ async def test_frames_are_counted_only_where_there_may_be_enough_for_a_block(
         await sealer.run(asyncio.Event())
         assert counted == [0, 1]
         assert (await rows(app))[1] == 1
+
+
+async def test_a_clock_that_is_set_back_does_not_put_off_the_counting(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        sealer = Sealer(app.services.settings, database_of(app), app.clock)
+        await app.push(a_push(a_ramp(NOW - 10_000, 1)))
+        await sealer.run(asyncio.Event())
+        await push_all(app, a_ramp(NOW - MANY * 1_000, MANY, 1_000))
+        app.clock.step(-86_400)
+        app.clock.advance(FRAMES_PER_BLOCK)
+        await sealer.run(asyncio.Event())
+        assert (await rows(app))[1] == 1
