@@ -38,9 +38,9 @@ contract: .stamps/bongsu .stamps/node-modules ## whether two sides agree: OpenAP
 	@echo "== contract tests"
 	@$(BIN)/pytest tests/contract $(ARGS)
 
-integration: .stamps/bongsu ## tests with real databases, servers, processes and faults, two at a time
+integration: .stamps/bongsu ## tests with real databases, servers, processes and faults, three at a time
 	@echo "== integration tests"
-	@$(BIN)/pytest -n 2 tests/faults tests/integration $(ARGS)
+	@$(BIN)/pytest -n 3 tests/faults tests/integration $(ARGS)
 
 e2e: .stamps/bongsu .stamps/dashboard ## tests in a real Chromium
 	@scripts/chromium

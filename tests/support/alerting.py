@@ -16,7 +16,7 @@ from bongsu.server.alerts.source import DatabaseSource
 from bongsu.server.alerts.store import DatabaseStore
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database, open_database
-from bongsu.server.database.leases import Shares
+from bongsu.server.database.leases import OwnShare, Shares
 from bongsu.server.vault import open_vault
 from tests.support.app import RunningApp
 from tests.support.pushes import a_frame, a_push
@@ -36,9 +36,13 @@ class Watcher:
     shares: Shares
     cycle: Cycle
     delivery: Delivery
+    # Of the API server, whose loop does not follow the clock of the tests; None: it is away.
+    presence: OwnShare | None
 
     async def evaluate(self) -> Changes:
         """Runs one cycle, and sends what it queued."""
+        if self.presence is not None:
+            await self.presence.announce()
         await self.shares.renew()
         changes = await self.cycle.run(self.shares.shards, self.app.clock.now_ms())
         await self.deliver()
@@ -59,7 +63,7 @@ async def watching(app: RunningApp, folder: Path, **settings: Any) -> AsyncItera
     async with guarded_client(Addresses(worker_settings.alert_allowed_addresses)) as http:
         delivery = Delivery(worker_settings, database, app.clock, open_vault(folder), http)
         try:
-            yield Watcher(app, database, shares, cycle, delivery)
+            yield Watcher(app, database, shares, cycle, delivery, OwnShare(database, app.clock))
         finally:
             await delivery.stop()
             await database.close()

@@ -99,6 +99,9 @@ class Cycle:
         self._rearrange_tables(now_ms)
         self._discount_pause(now_ms)
         await self._source.take_new(self.fleet, now_ms)
+        self.fleet.deaf = not self.fleet.heard_at(now_ms) and not await self._source.listening(now_ms)
+        if self.fleet.deaf:
+            self.fleet.forgive_silence(now_ms)
         self._looked_ms = now_ms
         await self._source.fill(self.fleet, now_ms, report)
 

@@ -56,6 +56,8 @@ class Fleet:
         self.steps: Times = np.zeros(0, np.int64)
         self.shifts: Times = np.zeros(0, np.int64)
         self.heard: Flags = np.zeros(0, np.bool_)
+        # No API server runs, so silence says nothing: what is known stays as it is.
+        self.deaf = False
 
     def set_servers(self, servers: Iterable[WatchedServer], layouts: Mapping[int, Sequence[Layout]]) -> None:
         """Replaces servers and layouts. Servers that remain keep their samples; only what changed is selected again."""
@@ -286,6 +288,19 @@ class Fleet:
         self.alive += pause_ms
         for ring in self._rings.values():
             ring.arrived[ring.arrived > 0] += pause_ms
+
+    def heard_at(self, now_ms: int) -> bool:
+        """Whether a frame of any server arrived at this time."""
+        return bool((self.heard & (self.alive == now_ms)).any())
+
+    def forgive_silence(self, now_ms: int) -> None:
+        """Nobody could be heard: silence counts from now, and is no sign of life either."""
+        for server in self.servers.values():
+            server.alive_ms, server.heard = now_ms, False
+        self.alive[:], self.heard[:] = now_ms, False
+        for ring in self._rings.values():
+            ring.arrived[ring.arrived > 0] = now_ms
+            ring.live[:] = False
 
     def unfilled(self) -> dict[int, set[Series]]:
         """Server id -> series whose windows have not been filled from stored history yet."""

@@ -42,7 +42,7 @@ def measure(fleet: Fleet, rule_id: int, now_ms: int) -> Readings:
         known = fleet.heard[places] | (silences / 1000 > thresholds)
         always = np.ones(len(watch.keys), np.bool_)
         return Readings(silences / 1000, always, known, thresholds, recoveries, LATE_AFTER * steps + SLACK_MS)
-    silent = silences > DOWN_AFTER * steps
+    silent = (silences > DOWN_AFTER * steps) | fleet.deaf
     return _measure_series(watch, condition, silent, now_ms - fleet.shifts[places], now_ms, (thresholds, recoveries))
 
 

@@ -124,5 +124,8 @@ class Source(Protocol):
     async def take_new(self, fleet: Fleet, now_ms: int) -> None:
         """Gives the fleet the frames that have arrived since the last call."""
 
+    async def listening(self, now_ms: int) -> bool:
+        """Whether frames can arrive: an API server runs."""
+
     async def fill(self, fleet: Fleet, now_ms: int, report: Report) -> None:
         """Fills windows that are still empty from stored history; stops after a few seconds."""

@@ -131,22 +131,13 @@ class Ring:
         increase and rate count from the sample before the window, so that no growth is lost between two windows.
         """
         start = end - window_ms
-        if function in (Function.INCREASE, Function.RATE):
-            times, values = self.in_order(tracks)
-            steps = growth(values[:-1], values[1:])
-            counted = (times[1:] > start) & (times[1:] <= end) & (times[:-1] > 0)
-            # Below 0 only by the tiny falls that are no resets.
-            grown = np.maximum(np.where(counted, steps, 0.0).sum(axis=0), 0.0)
-            spans = np.where(counted, np.diff(times, axis=0), 0).sum(axis=0)
-            some = spans > 0
-            if function is Function.RATE:
-                grown = np.divide(grown * 1000, spans, out=np.full(len(tracks), np.nan), where=some)
-            return np.where(some, grown, np.nan)
         # Adjacent columns are selected by a slice, which copies nothing.
         columns: slice | Indices = tracks
         if len(tracks) and tracks[-1] - tracks[0] == len(tracks) - 1 and (np.diff(tracks) == 1).all():
             columns = slice(int(tracks[0]), int(tracks[-1]) + 1)
         times, values = self.times[:, columns], self.values[:, columns]
+        if function in (Function.INCREASE, Function.RATE):
+            return _growth_between(times, values, start, end, per_second=function is Function.RATE)
         inside = (times > start) & (times <= end)
         some = inside.any(axis=0)
         if function is Function.LAST:
@@ -161,6 +152,23 @@ class Ring:
             return np.where(some, total, np.nan)
         average: Values = np.divide(total, inside.sum(axis=0), out=np.full(len(tracks), np.nan), where=some)
         return average
+
+
+def _growth_between(times: Times, values: Values, start: Times, end: Times, *, per_second: bool) -> Values:
+    """(n,) growth of counters over ``(start, end]``, of (W, n) samples in the order of rings."""
+    grown, spans = np.zeros(times.shape[1]), np.zeros(times.shape[1], np.int64)
+    # A row follows the one above it, and the first follows the last; but the oldest sample does not follow the newest.
+    for above, below in ((slice(None, -1), slice(1, None)), (slice(-1, None), slice(1))):
+        before, after = times[above], times[below]
+        counted = (after > start) & (after <= end) & (before > 0) & (before < after)
+        grown += np.where(counted, growth(values[above], values[below]), 0.0).sum(axis=0)
+        spans += np.where(counted, after - before, 0).sum(axis=0)
+    # Below 0 only by the tiny falls that are no resets.
+    grown = np.maximum(grown, 0.0)
+    some = spans > 0
+    if per_second:
+        grown = np.divide(grown * 1000, spans, out=np.full(len(spans), np.nan), where=some)
+    return np.where(some, grown, np.nan)
 
 
 def rolling(times: Times, values: Values, function: Function, window_ms: int, ends: Times) -> Values:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bongsu.core.clock import Clock, SystemClock
 from bongsu.core.units import HOUR_MS
 from bongsu.server.alerts.jobs import AlertDelivery, AlertEvaluation, AlertRetention
+from bongsu.server.alerts.own_watch import ApiWatch
 from bongsu.server.auth.jobs import AuditRetention
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database, open_database
@@ -32,6 +33,7 @@ JOBS: tuple[type[Job], ...] = (
     AlertEvaluation,
     AlertDelivery,
     AlertRetention,
+    ApiWatch,
     AuditRetention,
 )
 

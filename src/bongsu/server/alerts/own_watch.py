@@ -3,8 +3,9 @@
 The worker cannot report its own death, so this runs in the API server, beside the requests: the problems of
 ``/api/health`` become series of the server with the id 0, and go through the ordinary cycle and pipeline. While the
 worker is silent or cannot send, the API server sends what is queued too; the leases of the channels keep both from
-sending the same. If the API server is dead, the worker finds every server down. If the database is unreachable, only
-the heartbeat helps (``alert_heartbeat_url``). Of several API servers, the one with the lease does all this.
+sending the same. Of several API servers, the one with the lease does all this. While there is none, the worker has the
+lease and tells of that (``ApiWatch``); it does not take the servers for silent then. If the database is unreachable,
+only the heartbeat helps (``alert_heartbeat_url``).
 """
 
 import asyncio
@@ -26,12 +27,16 @@ from bongsu.server.alerts.jobs import AlertDelivery
 from bongsu.server.alerts.store import DatabaseStore
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database
-from bongsu.server.database.leases import OwnShare
+from bongsu.server.database.leases import OwnShare, api_servers
+from bongsu.server.job import Job
 
 logger = logging.getLogger(__name__)
 
 # With these problems nothing is sent unless the API server does it.
 UNSENT = frozenset({"worker_silent", "job_failing", "job_late"})
+
+# No API server takes in samples.
+API_SILENT = "api_silent"
 
 # Returns the codes of the present problems.
 Problems = Callable[[], Awaitable[Collection[str]]]
@@ -80,9 +85,41 @@ class _ProblemSource:
         values = pack([float(dict(series.labels)["code"] in self.present) for series in self._layout.series])
         fleet.add_frames([(BONGSU, Frame(self._layout.id, now_ms, values))], now_ms)
 
+    async def listening(self, now_ms: int) -> bool:
+        return True
+
     async def fill(self, fleet: Fleet, now_ms: int, report: Report) -> None:
         for server_id in fleet.unfilled():
             fleet.fill(server_id, {}, now_ms)
+
+
+class OwnAlerts:
+    """The rules on problems, evaluated while this process has their lease."""
+
+    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+        self.interval_ms = parse_duration_ms(settings.alert_interval)
+        self.share = OwnShare(database, clock, lease_ms=3 * self.interval_ms)
+        self._database = database
+        self._clock = clock
+        self._source = _ProblemSource(self.interval_ms)
+        self._cycle: Cycle | None = None
+
+    async def evaluate(self, present: Collection[str]) -> None:
+        """Evaluates the present problems once, unless another process has the lease."""
+        self._source.present = present
+        shards = await self.share.renew()
+        if not shards:
+            # What is known here grows old.
+            self._cycle = None
+            return
+        if self._cycle is None:
+            self._cycle = Cycle(_OwnStore(self._database, self.share), self._source, self.interval_ms)
+        await self._cycle.run(shards, self._clock.now_ms())
+
+    async def give_up(self) -> None:
+        """Leaves the lease to others, who continue from what is stored."""
+        self._cycle = None
+        await self.share.give_up()
 
 
 class OwnWatch:
@@ -93,42 +130,36 @@ class OwnWatch:
         self._database = database
         self._clock = clock
         self._problems = problems
-        self._interval_ms = parse_duration_ms(settings.alert_interval)
-        self._share = OwnShare(database, clock, lease_ms=3 * self._interval_ms)
-        self._source = _ProblemSource(self._interval_ms)
-        self._cycle: Cycle | None = None
+        self._alerts = OwnAlerts(settings, database, clock)
         self._delivery: AlertDelivery | None = None
 
     async def run(self) -> None:
         """Runs until cancelled."""
         failed = False
+        # At the start it only says that it is there: many problems of a start pass within seconds.
+        step: Callable[[], Awaitable[None]] = self._alerts.share.announce
         try:
             while True:
-                await asyncio.sleep(self._interval_ms / 1000)
                 try:
-                    await self.look()
+                    await step()
                     failed = False
                 except Exception:
                     if not failed:
                         logger.exception("the alerts about Bongsu itself cannot be evaluated; trying again")
                     failed = True
+                await asyncio.sleep(self._alerts.interval_ms / 1000)
+                step = self.look
         finally:
             await self._stop_sending()
-            await self._share.give_up()
+            await self._alerts.give_up()
 
     async def look(self) -> None:
         """Evaluates the present problems once, and starts to send, or stops."""
-        self._source.present = await self._problems()
-        shards = await self._share.renew()
-        if not shards:
-            # Another API server has the lease; what is known here grows old.
-            self._cycle = None
-        else:
-            if self._cycle is None:
-                store = _OwnStore(self._database, self._share)
-                self._cycle = Cycle(store, self._source, self._interval_ms)
-            await self._cycle.run(shards, self._clock.now_ms())
-        if not UNSENT.isdisjoint(self._source.present):
+        # First, since the worker depends on it, whatever fails after.
+        await self._alerts.share.announce()
+        present = await self._problems()
+        await self._alerts.evaluate(present)
+        if not UNSENT.isdisjoint(present):
             if self._delivery is None:
                 self._delivery = AlertDelivery(self._settings, self._database, self._clock)
             await self._delivery.run(asyncio.Event())
@@ -139,3 +170,25 @@ class OwnWatch:
         if self._delivery is not None:
             await self._delivery.close()
             self._delivery = None
+
+
+class ApiWatch(Job):
+    """The worker tells that no API server takes in samples."""
+
+    name = "api-watch"
+
+    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+        super().__init__(settings, database, clock)
+        self._alerts = OwnAlerts(settings, database, clock)
+        self.every_seconds = self._alerts.interval_ms / 1000
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        if not await self.database.read(lambda connection: api_servers(connection, self.clock.now_ms())):
+            await self._alerts.evaluate({API_SILENT})
+        elif self._alerts.share.shards:
+            # The API server ends the alert.
+            await self._alerts.give_up()
+
+    async def close(self) -> None:
+        if self._alerts.share.shards:
+            await self._alerts.give_up()

@@ -24,7 +24,7 @@ from bongsu.core.series import Layout, Series
 from bongsu.core.units import DAY_MS, MINUTE_MS
 from bongsu.server.config import Limits
 from bongsu.server.database.database import Database
-from bongsu.server.database.leases import shard_of
+from bongsu.server.database.leases import api_servers, shard_of
 from bongsu.server.fleet.registry import Registry
 from bongsu.server.fleet.selection import Selection
 from bongsu.server.fleet.servers import ServerRecord, layouts_in_service, load_servers
@@ -185,6 +185,9 @@ class DatabaseSource:
             cursor.known = {time_ms for time_ms in cursor.known if time_ms > cursor.after_ms} if cursor.known else set()
         fleet.add_frames(stored, now_ms, arrived=False)
         fleet.add_frames(new, now_ms)
+
+    async def listening(self, now_ms: int) -> bool:
+        return bool(await self._database.read(lambda connection: api_servers(connection, now_ms)))
 
     async def _after(self, cursors: Mapping[LayoutKey, Cursor]) -> list[tuple[int, Frame]]:
         after = {key: cursor.after_ms for key, cursor in cursors.items()}

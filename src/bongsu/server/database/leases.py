@@ -24,6 +24,8 @@ LEASE_MS = 18_000
 SHARDS = 16
 # Beside those of the servers: the alerts about Bongsu itself, which has the id 0.
 OWN_SHARD = SHARDS
+# API servers announce themselves under these names.
+API_SERVERS = "api-server/"
 
 
 class LeaseLost(BongsuError):
@@ -54,6 +56,17 @@ def forget(connection: Connection, prefix: str, before_ms: int) -> None:
     """Deletes leases that expired before a time: those of workers that no longer exist."""
     old = leases.c.name.startswith(prefix, autoescape=True), leases.c.expires_ms < before_ms
     connection.execute(delete(leases).where(*old))
+
+
+def announce(connection: Connection, prefix: str, owner: str, now_ms: int, until_ms: int) -> None:
+    """Tells the others under a name of its own that the owner is there until then."""
+    claim(connection, [prefix + owner], owner, now_ms, until_ms)
+    forget(connection, prefix, now_ms - LEASE_MS)
+
+
+def api_servers(connection: Connection, now_ms: int) -> list[str]:
+    """The API servers that take in samples now."""
+    return list(held(connection, API_SERVERS, now_ms).values())
 
 
 def held(connection: Connection, prefix: str, now_ms: int) -> dict[str, str]:
@@ -103,6 +116,10 @@ class Shares:
         self._database = database
         self._clock = clock
 
+    @property
+    def _workers(self) -> str:
+        return f"{self._kind}-worker/"
+
     def _name(self, shard: int) -> str:
         return f"{self._kind}/{shard}"
 
@@ -114,12 +131,10 @@ class Shares:
         """Renews its shards, takes free ones up to its share, and gives back what exceeds it. Returns its shards."""
         now_ms = self._clock.now_ms()
         until_ms = now_ms + self._lease_ms
-        presence = f"{self._kind}-worker/{self.owner}"
 
         def work(connection: Connection) -> frozenset[int]:
-            claim(connection, [presence], self.owner, now_ms, until_ms)
-            forget(connection, f"{self._kind}-worker/", now_ms - LEASE_MS)
-            workers = sorted(held(connection, f"{self._kind}-worker/", now_ms))
+            announce(connection, self._workers, self.owner, now_ms, until_ms)
+            workers = held(connection, self._workers, now_ms)
             owners = held(connection, f"{self._kind}/", now_ms)
             share = -(-SHARDS // max(1, len(workers)))
             names = [self._name(shard) for shard in range(SHARDS)]
@@ -134,16 +149,26 @@ class Shares:
 
     async def give_up(self) -> None:
         """Gives everything back at an orderly end, so that others need not wait."""
-        names = [*self.names(), f"{self._kind}-worker/{self.owner}"]
+        names = [*self.names(), self._workers + self.owner]
         await self._database.write(lambda connection: release(connection, names, self.owner))
         self.shards = frozenset()
 
 
 class OwnShare(Shares):
-    """The one shard of the alerts about Bongsu itself: one of the API servers has it."""
+    """The one shard of the alerts about Bongsu itself: an API server has it, or a worker while there is none."""
 
     def __init__(self, database: Database, clock: Clock, *, lease_ms: int = LEASE_MS) -> None:
         super().__init__("own-alerts", database, clock, lease_ms=lease_ms)
+
+    @property
+    def _workers(self) -> str:
+        return API_SERVERS
+
+    async def announce(self) -> None:
+        """Tells the workers that this API server takes in samples."""
+        now_ms = self._clock.now_ms()
+        until_ms = now_ms + self._lease_ms
+        await self._database.write(lambda connection: announce(connection, self._workers, self.owner, now_ms, until_ms))
 
     async def renew(self) -> frozenset[int]:
         now_ms, names = self._clock.now_ms(), [self._name(OWN_SHARD)]

@@ -1,11 +1,13 @@
 """Clocks that are wrong, workers that pause or restart, and what may end an alert: only evidence."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from bongsu.core.samples import Push
 from bongsu.core.series import Layout, Series
+from bongsu.server.database.leases import OwnShare
 from tests.support.alerting import Watcher, a_rule, a_webhook, make, send_cpu, watching
 from tests.support.app import RunningApp, running_app
 from tests.support.endpoints import Endpoint, endpoint
@@ -116,6 +118,42 @@ async def test_a_pause_of_the_worker_is_no_silence_of_the_servers(tmp_path: Path
         for _ in range(14):
             await cycle(app, watcher)
         assert "Down" in await active(app), "a server that is silent afterwards is down"
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["stopped", "killed"])
+async def test_while_no_api_server_runs_nobody_is_silent(tmp_path: Path, killed: bool) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        async with running_app(tmp_path) as app:
+            watcher = await stack.enter_async_context(watching(app, tmp_path))
+            for name in ("web-1", "web-2"):
+                await send_cpu(app, 0.5, name=name)
+            await make(app, "rules", DOWN)
+            await make(app, "rules", NO_DATA)
+            await a_rule(app, no_data={"policy": "alert", "after": "5m"})
+            for _ in range(14):
+                await cycle(app, watcher, 0.5)
+            before = (await app.get("/api/alerts/active"))["alerts"]
+            found = {(alert["rule_name"], alert["server_name"]) for alert in before}
+            assert found == {("Down", "web-2"), ("Silent", "web-2")}
+        clock, owner = app.clock, OwnShare(watcher.database, app.clock)
+        if killed:
+            await owner.announce()
+        watcher.presence = None
+        for _ in range(60):
+            clock.advance(10)
+            await watcher.evaluate()
+        async with running_app(tmp_path, clock=clock) as app:
+            watcher.app, watcher.presence = app, owner
+            for _ in range(4):
+                await cycle(app, watcher)
+            assert (await app.get("/api/alerts/active"))["alerts"] == before, "nothing is known of anyone yet"
+            for _ in range(4):
+                await cycle(app, watcher, 0.5)
+            history = (await app.get("/api/alerts/history"))["alerts"]
+            assert {alert["id"] for alert in history} == {alert["id"] for alert in before}, "no new one"
+            for _ in range(14):
+                await cycle(app, watcher)
+            assert sorted(await active(app)) == ["Down", "Down", "Silent", "Silent"], "who is silent afterwards is down"
 
 
 @pytest.mark.parametrize("dies", [False, True], ids=["a restart", "another worker takes over"])

@@ -1,5 +1,6 @@
 """Alerts about Bongsu itself: the API server tells of them, also when the worker is dead."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from bongsu.alerts.rules_file import read_rules
-from bongsu.server.alerts.own_watch import OwnWatch
+from bongsu.server.alerts.own_watch import ApiWatch, OwnWatch
 from bongsu.server.alerts.queries.rules import import_rules
 from bongsu.server.api import health
 from bongsu.server.api.health import own_problems
@@ -27,7 +28,7 @@ async def own_watch(app: RunningApp) -> AsyncIterator[OwnWatch]:
         yield watch
     finally:
         await watch._stop_sending()
-        await watch._share.give_up()
+        await watch._alerts.give_up()
 
 
 async def with_rules(app: RunningApp) -> None:
@@ -114,7 +115,7 @@ async def test_of_two_api_servers_one_evaluates(tmp_path: Path) -> None:
             await look(app, first, 1, worker=False)
             await second.look()
         assert len((await app.get("/api/alerts/history"))["alerts"]) == 1
-        assert (first._cycle is not None, second._cycle is not None) == (True, False)
+        assert (first._alerts._cycle is not None, second._alerts._cycle is not None) == (True, False)
 
 
 async def test_the_worker_leaves_these_alerts_alone(tmp_path: Path) -> None:
@@ -135,3 +136,33 @@ async def test_who_sees_only_some_servers_does_not_see_them(tmp_path: Path) -> N
         headers = {"Authorization": f"Bearer {await api_token(app.services, 1, 'viewer', {'team': 'x'})}"}
         restricted = await app.client.get("/api/alerts/active", headers=headers)
         assert restricted.json()["alerts"] == []
+
+
+async def test_while_no_api_server_runs_the_worker_tells_of_it(tmp_path: Path) -> None:
+    with endpoint() as hook:
+        async with contextlib.AsyncExitStack() as stack:
+            async with running_app(tmp_path) as app:
+                await with_rules(app)
+                await a_webhook(app, hook.url)
+                await send_cpu(app, 0.5)
+                watcher = await stack.enter_async_context(watching(app, tmp_path))
+                await watcher.evaluate()
+                job = ApiWatch(app.services.settings, watcher.database, app.clock)
+                await job.run(asyncio.Event())
+                assert job._alerts.share.shards == frozenset(), "there is an API server"
+            watcher.presence = None
+            for _ in range(30):
+                app.clock.advance(10)
+                await job.run(asyncio.Event())
+                await watcher.evaluate()
+            (message,) = (request.json for request in hook.received)
+            assert message["title"] == "[ALERT] Bongsu has a problem: Bongsu"
+            assert message["summary"].startswith("No API server runs")
+            async with running_app(tmp_path, clock=app.clock) as app, own_watch(app) as watch:
+                await watch._alerts.share.announce()
+                await job.run(asyncio.Event())
+                await look(app, watch, 14, worker=True)
+                await watcher.deliver()
+                history = (await app.get("/api/alerts/history"))["alerts"]
+                (alert,) = (alert for alert in history if "api_silent" in alert["series"])
+                assert (alert["state"], alert["reason"], alert["server_id"]) == ("resolved", "recovered", 0)
