@@ -8,7 +8,7 @@ servers need not sample at the same time, and a series that moves to another lay
 import numpy as np
 
 from bongsu.alerts.conditions import Function
-from bongsu.arrays import Flags, Indices, Times, Values, growth
+from bongsu.arrays import Flags, Indices, Times, Values, growth, was_reset
 from bongsu.core.liveness import DEFAULT_INTERVAL_MS
 from bongsu.core.units import HOUR_MS
 
@@ -136,38 +136,56 @@ class Ring:
         if len(tracks) and tracks[-1] - tracks[0] == len(tracks) - 1 and (np.diff(tracks) == 1).all():
             columns = slice(int(tracks[0]), int(tracks[-1]) + 1)
         times, values = self.times[:, columns], self.values[:, columns]
-        if function in (Function.INCREASE, Function.RATE):
-            return _growth_between(times, values, start, end, per_second=function is Function.RATE)
-        inside = (times > start) & (times <= end)
-        some = inside.any(axis=0)
-        if function is Function.LAST:
-            last = np.where(inside, times, -1).argmax(axis=0)
-            return np.where(some, values[last, np.arange(values.shape[1])], np.nan)
-        if function is Function.MAX:
-            return np.where(some, np.where(inside, values, -np.inf).max(axis=0), np.nan)
-        if function is Function.MIN:
+        # Mostly nothing is later than the window, which saves a pass over all samples.
+        all_ended = bool((self.newest[columns] <= end).all())
+        if function in (Function.LAST, Function.INCREASE, Function.RATE):
+            later = 0 if all_ended else (times > end).sum(axis=0)
+            last = (self.head[columns] - 1 - later) % self.slots
+            if function is Function.LAST:
+                each = np.arange(times.shape[1])
+                return np.where(times[last, each] > start, values[last, each], np.nan)
+            return _growth_between(times, values, start, end, last, per_second=function is Function.RATE)
+        inside = times > start
+        if not all_ended:
+            inside &= times <= end
+        if function in (Function.MAX, Function.MIN):
+            some = inside.any(axis=0)
+            if function is Function.MAX:
+                return np.where(some, np.where(inside, values, -np.inf).max(axis=0), np.nan)
             return np.where(some, np.where(inside, values, np.inf).min(axis=0), np.nan)
-        total = np.where(inside, values, 0.0).sum(axis=0)
+        total, count = np.where(inside, values, 0.0).sum(axis=0), inside.sum(axis=0)
         if function is Function.SUM:
-            return np.where(some, total, np.nan)
-        average: Values = np.divide(total, inside.sum(axis=0), out=np.full(len(tracks), np.nan), where=some)
+            return np.where(count > 0, total, np.nan)
+        average: Values = np.divide(total, count, out=np.full(len(tracks), np.nan), where=count > 0)
         return average
 
 
-def _growth_between(times: Times, values: Values, start: Times, end: Times, *, per_second: bool) -> Values:
-    """(n,) growth of counters over ``(start, end]``, of (W, n) samples in the order of rings."""
-    grown, spans = np.zeros(times.shape[1]), np.zeros(times.shape[1], np.int64)
-    # A row follows the one above it, and the first follows the last; but the oldest sample does not follow the newest.
+def _growth_between(
+    times: Times, values: Values, start: Times, end: Times, last: Indices, *, per_second: bool
+) -> Values:
+    """(n,) growth of counters over ``(start, end]``, of (W, n) samples in the order of rings. ``last``: (n,) the rows
+    of the last samples until ``end``."""
+    slots, count = times.shape
+    each = np.arange(count)
+    inside = (times > start).sum(axis=0) - (times > end).sum(axis=0)
+    # From the sample before the window if there is one, else from the first within.
+    before = (last - inside) % slots
+    exists = (times[before, each] > 0) & (times[before, each] <= start)
+    first = np.where(exists, before, (last - inside + 1) % slots)
+    # What all steps add up to, if there was no reset; a reset is a step to its later value from 0.
+    grown = values[last, each] - values[first, each]
     for above, below in ((slice(None, -1), slice(1, None)), (slice(-1, None), slice(1))):
-        before, after = times[above], times[below]
-        counted = (after > start) & (after <= end) & (before > 0) & (before < after)
-        grown += np.where(counted, growth(values[above], values[below]), 0.0).sum(axis=0)
-        spans += np.where(counted, after - before, 0).sum(axis=0)
+        rows, columns = was_reset(values[above], values[below]).nonzero()
+        earlier, later = times[above][rows, columns], times[below][rows, columns]
+        # In a ring, the oldest sample stands after the newest.
+        real = (earlier > 0) & (earlier < later) & (later > start[columns]) & (later <= end[columns])
+        np.add.at(grown, columns[real], values[above][rows[real], columns[real]])
+    spans = times[last, each] - times[first, each]
+    some = (inside > 0) & (spans > 0)
     # Below 0 only by the tiny falls that are no resets.
     grown = np.maximum(grown, 0.0)
-    some = spans > 0
     if per_second:
-        grown = np.divide(grown * 1000, spans, out=np.full(len(spans), np.nan), where=some)
+        grown = np.divide(grown * 1000, spans, out=np.full(count, np.nan), where=some)
     return np.where(some, grown, np.nan)
 
 
