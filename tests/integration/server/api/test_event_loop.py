@@ -89,3 +89,21 @@ def _spy(monkeypatch: pytest.MonkeyPatch, work: str) -> set[int]:
 
     monkeypatch.setattr(owner, name, spied)
     return threads
+
+
+async def test_the_first_requests_find_their_routes_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_app(tmp_path, clock=FakeClock(NOW)) as app:
+        app.application.build_routes()
+        built = _spy(monkeypatch, "fastapi.routing._EffectiveRouteContext.from_api_route")
+        for path in ("servers", "metrics/catalog", "alerts/rules", "alerts/silences", "health"):
+            assert (await app.client.get(f"/api/{path}")).status_code == 200
+    assert not built
+
+
+async def test_the_openapi_document_is_made_in_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_app(tmp_path, clock=FakeClock(NOW)) as app:
+        threads = _spy(monkeypatch, "fastapi.FastAPI.openapi")
+        document = await app.client.get("/api/openapi.json")
+    assert "/api/metrics" in document.json()["paths"]
+    assert threads
+    assert threading.get_ident() not in threads
