@@ -23,12 +23,8 @@ from bongsu.alerts.state import Further, Readings
 from bongsu.alerts.watched import SLACK_MS
 from bongsu.alerts.watches import FORECAST_POINTS, OperandSegment, Segment, Watch
 from bongsu.arrays import Flags, Times, Values
-from bongsu.core.liveness import DOWN_AFTER, LATE_AFTER
+from bongsu.core.liveness import LATE_AFTER, LEAST_SILENCE_MS
 from bongsu.core.series import Kind
-from bongsu.core.units import MINUTE_MS
-
-# With an interval of a second, three intervals are no outage: an agent that is updated is away for longer.
-LEAST_SILENCE_MS = MINUTE_MS
 
 
 def measure(fleet: Fleet, rule_id: int, now_ms: int) -> Readings:
@@ -42,8 +38,13 @@ def measure(fleet: Fleet, rule_id: int, now_ms: int) -> Readings:
         known = fleet.heard[places] | (silences / 1000 > thresholds)
         always = np.ones(len(watch.keys), np.bool_)
         return Readings(silences / 1000, always, known, thresholds, recoveries, LATE_AFTER * steps + SLACK_MS)
-    silent = (silences > DOWN_AFTER * steps) | fleet.deaf
+    silent = (silences > _down_after(steps)) | fleet.deaf
     return _measure_series(watch, condition, silent, now_ms - fleet.shifts[places], now_ms, (thresholds, recoveries))
+
+
+def _down_after(steps: Times) -> Times:
+    """``core.liveness.down_after_ms`` of each."""
+    return np.maximum(LATE_AFTER * steps, LEAST_SILENCE_MS)
 
 
 def thresholds_of(condition: Condition, steps: Times) -> tuple[Values, Values]:
@@ -51,8 +52,7 @@ def thresholds_of(condition: Condition, steps: Times) -> tuple[Values, Values]:
     ones = np.ones(len(steps))
     match condition:
         case ServerDown():
-            silent_ms = np.maximum(LATE_AFTER * steps, LEAST_SILENCE_MS)
-            return (silent_ms + ms(condition.grace)) / 1000, LATE_AFTER * steps / 1000
+            return (_down_after(steps) + ms(condition.grace)) / 1000, LATE_AFTER * steps / 1000
         case NoData():
             threshold = recovery = ms(condition.after) / 1000
         case Forecast():

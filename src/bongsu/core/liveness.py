@@ -2,8 +2,15 @@
 
 # Of an agent that does not say how often it samples.
 DEFAULT_INTERVAL_MS = 10_000
-# In intervals without a frame. One late frame is a busy network; ten are an outage.
-LATE_AFTER, DOWN_AFTER = 3, 10
+# In intervals without a frame: one late frame is a busy network.
+LATE_AFTER = 3
+# With an interval of a second, three intervals are no outage: an agent that is updated is away for longer.
+LEAST_SILENCE_MS = 60_000
 # An agent that samples more often measures mostly itself; one that samples less often is down for half a day before
 # anybody knows.
 SHORTEST_INTERVAL_MS, LONGEST_INTERVAL_MS = 1_000, 3_600_000
+
+
+def down_after_ms(interval_ms: int) -> int:
+    """After how long a silence a server counts as down."""
+    return max(LATE_AFTER * interval_ms, LEAST_SILENCE_MS)

@@ -2236,7 +2236,7 @@ export type Server = {
     /**
      * State
      *
-     * up: a frame arrived within 3 intervals; late: within 10; down: none within 10; retired: none is expected, and none accepted, until somebody restores it.
+     * up: a frame arrived within 3 intervals; late: within a minute; down: within neither; retired: none is expected, and none accepted, until somebody restores it.
      */
     state: 'up' | 'late' | 'down' | 'retired';
     /**

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from bongsu.core.errors import NotFound
-from bongsu.core.liveness import DOWN_AFTER, LATE_AFTER
+from bongsu.core.liveness import LATE_AFTER, down_after_ms
 from bongsu.server.api.access import Admin, Operator, Viewer
 from bongsu.server.api.answers import dumped, streamed
 from bongsu.server.api.dependencies import RowId, ServicesDep
@@ -41,8 +41,8 @@ class Server(BaseModel):
     id: int
     name: str
     state: State = Field(
-        description="up: a frame arrived within 3 intervals; late: within 10; down: none within 10; retired: none is "
-        "expected, and none accepted, until somebody restores it."
+        description="up: a frame arrived within 3 intervals; late: within a minute; down: within neither; retired: "
+        "none is expected, and none accepted, until somebody restores it."
     )
     first_seen_ms: int
     last_seen_ms: int
@@ -75,8 +75,10 @@ def state_of(state: ServerState, now_ms: int) -> State:
 
 def state_at(heard_ms: int, interval_ms: int, now_ms: int) -> State:
     """up, late or down, by when a frame last arrived: an agent's clock may be wrong."""
-    age = (now_ms - heard_ms) / interval_ms
-    return "up" if age <= LATE_AFTER else "late" if age <= DOWN_AFTER else "down"
+    silence_ms = now_ms - heard_ms
+    if silence_ms <= LATE_AFTER * interval_ms:
+        return "up"
+    return "late" if silence_ms <= down_after_ms(interval_ms) else "down"
 
 
 def clock_state(offset_ms: int) -> Literal["ok", "ahead", "behind"]:

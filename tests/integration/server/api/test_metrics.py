@@ -27,8 +27,8 @@ async def test_an_empty_server_answers_with_nothing(tmp_path: Path) -> None:
         pytest.param(0, "up", id="fresh"),
         pytest.param(30, "up", id="three intervals of 10 s"),
         pytest.param(31, "late", id="just over three"),
-        pytest.param(100, "late", id="ten intervals"),
-        pytest.param(101, "down", id="just over ten"),
+        pytest.param(60, "late", id="a minute"),
+        pytest.param(61, "down", id="just over a minute"),
     ],
 )
 async def test_the_state_of_a_server_follows_from_its_newest_frame(
@@ -42,13 +42,22 @@ async def test_the_state_of_a_server_follows_from_its_newest_frame(
         assert server["last_seen_ms"] == NOW
 
 
+async def test_a_server_with_a_long_interval_is_down_after_three_of_them(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        await app.push(a_push([a_frame(NOW)], interval_ms=60_000))
+        for seconds, state in ((180, "up"), (1, "down")):
+            app.clock.advance(seconds)
+            (server,) = (await app.get("/api/servers"))["servers"]
+            assert server["state"] == state
+
+
 @pytest.mark.parametrize("offset", [-200, 200], ids=["a clock that is behind", "a clock that is ahead"])
 async def test_the_state_of_a_server_does_not_depend_on_its_clock(tmp_path: Path, offset: int) -> None:
     async with running_app(tmp_path) as app:
         for _ in range(2):
             app.clock.advance(60)
             await app.push(a_push([a_frame(app.clock.now_ms() + offset * 1000)]))
-        for seconds, state in ((30, "up"), (70, "late"), (1, "down")):
+        for seconds, state in ((30, "up"), (30, "late"), (1, "down")):
             app.clock.advance(seconds)
             (server,) = (await app.get("/api/servers"))["servers"]
             assert server["state"] == state
