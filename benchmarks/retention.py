@@ -99,7 +99,9 @@ async def measure(layouts: int) -> dict[str, float]:
         "write_transactions": len(writes),
         "write_lock_seconds": sum(writes),
         "write_median_ms": writes[len(writes) // 2] * 1000,
+        "write_p99_ms": writes[len(writes) * 99 // 100] * 1000,
         "write_longest_ms": writes[-1] * 1000,
+        "writes_over_10_ms": sum(took > 0.010 for took in writes),
         "last_seen_longest_ms": seen[-1] * 1000,
         "last_seen_total_ms": sum(seen) * 1000,
     }

@@ -3,6 +3,8 @@
 It uses ``PackedPushRequest``, which has the same bytes as ``PushRequest`` but leaves the doubles of each frame packed.
 """
 
+from collections.abc import Iterator
+
 from google.protobuf.message import DecodeError
 
 from bongsu.core.errors import InvalidInput
@@ -10,6 +12,9 @@ from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, Proces
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.wire import metrics_pb2 as pb
 from bongsu.wire.encoder import CONTENT_TYPE as CONTENT_TYPE
+
+# The parser lets no other thread run: 1.7 MB of layouts take 12 ms.
+PIECE_BYTES = 256 * 1024
 
 _KIND_TO_WIRE = {Kind.GAUGE: pb.KIND_GAUGE, Kind.COUNTER: pb.KIND_COUNTER}
 _KIND_FROM_WIRE = {pb.KIND_GAUGE: Kind.GAUGE, pb.KIND_COUNTER: Kind.COUNTER}
@@ -67,8 +72,10 @@ def decode_push(body: bytes) -> Push:
     Raises:
         InvalidInput: not a PushRequest, or a series has no kind.
     """
+    message = pb.PackedPushRequest()
     try:
-        message = pb.PackedPushRequest.FromString(body)
+        for piece in _pieces(body) if len(body) > PIECE_BYTES else (body,):
+            message.MergeFromString(piece)
     except DecodeError:
         raise InvalidInput("The body is not a protobuf PushRequest.", code="malformed_body", field="body") from None
     identity = message.agent
@@ -80,6 +87,38 @@ def decode_push(body: bytes) -> Push:
         [_process_list(processes) for processes in message.process_lists],
         message.sent_ms,
     )
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    """The body, cut between its fields into pieces of some PIECE_BYTES; merged one after the other they are the same.
+
+    https://protobuf.dev/programming-guides/encoding/ has the form of a field. What has another form is left whole: the
+    parser refuses it.
+    """
+    start = 0
+    while start < len(body):
+        end = start
+        while end - start < PIECE_BYTES and end < len(body):
+            tag, end = _varint(body, end)
+            if tag & 7 == 2:
+                length, end = _varint(body, end)
+                end += length
+            elif tag & 7 == 0:
+                _, end = _varint(body, end)
+            else:
+                end = len(body)
+        yield body[start:end]
+        start = end
+
+
+def _varint(body: bytes, position: int) -> tuple[int, int]:
+    """A number of at most ten bytes, and the position after it; the end of the body if there is none."""
+    number = 0
+    for index, byte in enumerate(body[position : position + 10]):
+        number |= (byte & 127) << 7 * index
+        if byte < 128:
+            return number, position + index + 1
+    return number, len(body)
 
 
 def _process_list(processes: pb.ProcessList) -> ProcessList:

@@ -51,6 +51,35 @@ def test_the_packed_view_is_the_same_bytes_as_the_schema(push: Push) -> None:
     assert [frame.time_ms for frame in message.frames] == [frame.time_ms for frame in push.frames]
 
 
+@given(push=pushes, size=st.integers(1, 60))
+def test_a_large_push_is_read_in_pieces(push: Push, size: int) -> None:
+    body = protobuf.encode_push(push)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(protobuf, "PIECE_BYTES", size)
+        pieces = list(protobuf._pieces(body))
+        assert b"".join(pieces) == body
+        assert all(len(piece) >= size for piece in pieces[:-1])
+        assert protobuf.decode_push(body) == push
+
+
+@given(body=st.binary(max_size=60) | pushes.map(lambda push: protobuf.encode_push(push)[:-1]))
+def test_reading_in_pieces_refuses_what_reading_at_once_refuses(body: bytes) -> None:
+    answers = []
+    for size in (1, 1_000_000):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(protobuf, "PIECE_BYTES", size)
+            try:
+                answers.append(protobuf.decode_push(body))
+            except InvalidInput as error:
+                answers.append(error.code)
+    assert answers[0] == answers[1]
+
+
+def test_a_number_without_end_takes_no_time() -> None:
+    with pytest.raises(InvalidInput):
+        protobuf.decode_push(b"\xff" * 4_000_000)
+
+
 def test_values_keep_nan_and_infinity_in_json() -> None:
     push = Push(AgentIdentity("a", "b"), frames=[Frame(1, 2, pack([0.5, math.nan, math.inf, -math.inf]))])
     body = json_form.encode_push(push)
