@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -27,7 +28,7 @@ from bongsu.server.config import Settings, local_url
 from bongsu.server.database.database import Database, open_database
 from bongsu.server.database.in_use import using_database
 from bongsu.server.database.migrations import upgrade
-from bongsu.server.database.revisions import SERVERS, add_revision
+from bongsu.server.database.revisions import REPORTED, SERVERS, add_revision
 from bongsu.server.edge.addresses import Forwarded
 from bongsu.server.edge.gate import Gate
 from bongsu.server.edge.hosts import LOOPBACK_HOSTS, AllowedHosts
@@ -126,10 +127,11 @@ class Application:
             before, after = await database.write(upgrade)
             if before != after:
                 logger.info("database upgraded from %s to %s", before or "empty", after)
-            await database.write(lambda connection: add_revision(connection, SERVERS))
+            for part in (SERVERS, REPORTED):
+                await database.write(partial(add_revision, part=part))
             registry = await database.read(load_registry)
             vault = open_vault(self._settings.data_dir, self._settings.secret_key)
-            fleet = FleetChanges(database, registry)
+            fleet = FleetChanges(database, registry, self._clock)
             auth = make_auth(self._settings, database, vault, self._clock)
             rates = RateLimiter(self._settings.rate_limits, self._settings.redis_url)
             ingest = self._make_ingest(database, registry, fleet, auth, rates)

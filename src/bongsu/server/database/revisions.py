@@ -11,6 +11,9 @@ from bongsu.server.database.tables import auth_revisions
 
 # The part of the servers: their tags, whether they are retired or deleted, and the layouts that were forgotten.
 SERVERS = "servers"
+# The part of what agents send: new servers and layouts, and what they report of themselves. Apart from the other, which
+# every commit of frames holds.
+REPORTED = "reported"
 
 
 def add_revision(connection: Connection, part: str) -> None:

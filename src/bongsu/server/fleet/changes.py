@@ -1,45 +1,61 @@
-"""Keeps the servers in memory in step with changes that this or another process, or the worker, makes: their tags,
-which of them are retired or deleted, and which layouts were forgotten.
+"""Keeps the servers in memory in step with what other processes do: with what people change there (tags, retiring,
+deleting), with layouts that the worker forgets, and with what agents send to other API servers. So any of several API
+servers answers any question.
 
-A change raises the revision of the servers. A push carries the revision at which it was checked; its transaction checks
-it again if the revision has risen meanwhile (``storage/batches.py``). So no process stores anything for a server or a
-layout that is gone, however late it learns of it.
+A change by people or the worker raises the revision of the servers. A push carries the revision at which it was
+checked; its transaction checks it again if the revision has risen meanwhile (``storage/batches.py``). So no process
+stores anything for a server or a layout that is gone, however late it learns of it. Another revision rises with new
+servers and layouts. Frames that others have taken in are read from the database, as long as there are other API
+servers.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from bongsu.core.clock import Clock
+from bongsu.core.series import Layout
+from bongsu.core.units import HOUR_MS
 from bongsu.server.database.database import Database
-from bongsu.server.database.revisions import SERVERS, load_revisions
+from bongsu.server.database.leases import api_servers
+from bongsu.server.database.revisions import REPORTED, SERVERS, load_revisions
 from bongsu.server.fleet.registry import Registry, ServerState
-from bongsu.server.fleet.servers import Choices, ServerRecord, load_choices
-from bongsu.server.storage.layouts import LayoutKey, layout_keys
+from bongsu.server.fleet.servers import ServerRecord, load_servers
+from bongsu.server.storage.frames import frames_after
+from bongsu.server.storage.layouts import LayoutKey, layout_keys, load_some_layouts
 
 T = TypeVar("T")
 
 POLL_SECONDS = 1.0
+# A layout without a frame for this long is looked at only every DORMANT_SECONDS: a server of a year has dozens of them.
+DORMANT_MS = HOUR_MS
+DORMANT_SECONDS = 60
 
 
 @dataclass(slots=True)
 class _Present:
-    """What is stored. Empty if the revision has not changed."""
+    """What is stored."""
 
-    revision: int
-    servers: dict[int, Choices] = field(default_factory=dict)
-    layouts: set[LayoutKey] = field(default_factory=set)
+    servers: dict[int, ServerRecord]
+    layouts: set[LayoutKey]
+    new_layouts: dict[LayoutKey, Layout]
 
 
 class FleetChanges:
     """One per process."""
 
-    def __init__(self, database: Database, registry: Registry) -> None:
+    def __init__(self, database: Database, registry: Registry, clock: Clock) -> None:
         self._database = database
         self._registry = registry
+        self._clock = clock
+        # Of what agents report.
+        self._reported: int | None = None
+        # When the layouts that have long had no frame are due.
+        self._dormant_due_ms = 0
         # Held while the registry changes by what was read from the database before.
         self._changing = asyncio.Lock()
 
@@ -55,11 +71,15 @@ class FleetChanges:
         await self.refresh()
         return result
 
-    async def refresh(self) -> None:
-        """Takes over what has changed."""
+    async def refresh(self, *, with_reported: bool = False) -> None:
+        """Takes over what people and the worker have changed. ``with_reported``: and what agents have reported."""
         async with self._changing:
             registry = self._registry
-            known = registry.revision
+            revisions = await self._database.read(load_revisions)
+            changed = revisions.get(SERVERS, 0)
+            reported = revisions.get(REPORTED, 0) if with_reported else self._reported
+            if (changed, reported) == (registry.revision, self._reported):
+                return
             # What arrives while the database is read must not be forgotten because it is not in the answer.
             servers = list(registry.by_id.values())
             newest = {
@@ -67,27 +87,63 @@ class FleetChanges:
                 for state in servers
                 for layout_id in state.layouts
             }
+            complete = {
+                (state.record.id, layout.id)
+                for state in servers
+                for layout in state.layouts.values()
+                if len(layout.named) == len(layout.series)
+            }
 
             def load(connection: Connection) -> _Present:
-                revision = load_revisions(connection).get(SERVERS, 0)
-                if revision == known:
-                    return _Present(revision)
-                return _Present(revision, load_choices(connection), set(layout_keys(connection)))
+                keys = set(layout_keys(connection))
+                records = {record.id: record for record in load_servers(connection)}
+                return _Present(records, keys, load_some_layouts(connection, sorted(keys - complete))[0])
 
             present = await self._database.read(load)
-            if present.revision == known:
-                return
             for state in servers:
-                choices = present.servers.get(state.record.id)
-                if choices is None:
+                record = present.servers.get(state.record.id)
+                if record is None:
                     registry.remove(state)
                 else:
-                    state.record.own_tags, state.record.retired_ms = choices
+                    state.record.own_tags, state.record.retired_ms = record.own_tags, record.retired_ms
+                    state.record.agent, state.record.host = record.agent, record.host
+            for server_id in present.servers.keys() - registry.by_id.keys():
+                registry.add(present.servers[server_id])
+            for key, layout in present.new_layouts.items():
+                found = registry.by_id.get(key[0])
+                if found is not None and found.layouts.get(key[1]) != layout:
+                    found.add_layout(layout)
             for key in newest.keys() - present.layouts:
                 found = registry.by_id.get(key[0])
                 if found is not None and found.newest.get(key[1]) is newest[key]:
                     found.forget_layout(key[1])
-            registry.revision = present.revision
+            # Read before the rest, so what has changed since is read again.
+            registry.revision, self._reported = changed, reported
+
+    async def look(self) -> None:
+        """Takes over all that has changed. Only other API servers can have taken something in."""
+        now_ms = self._clock.now_ms()
+        others = len(await self._database.read(lambda connection: api_servers(connection, now_ms))) > 1
+        await self.refresh(with_reported=others)
+        if others:
+            await self._follow(now_ms)
+
+    async def _follow(self, now_ms: int) -> None:
+        """Takes over the frames that others have taken in."""
+        with_dormant = now_ms >= self._dormant_due_ms
+        since_ms = 0 if with_dormant else now_ms - DORMANT_MS
+        after = {
+            (state.record.id, layout.id): state.last_ms(layout.id) or 0
+            for state in self._registry.in_service().by_id.values()
+            for layout in state.layouts_since(since_ms)
+        }
+        for server_id, frame in await self._database.read(lambda connection: frames_after(connection, after)):
+            state = self._registry.by_id.get(server_id)
+            if state is not None and len(frame.values) == state.sizes.get(frame.layout_id):
+                state.heard_ms = now_ms
+                state.saw(frame)
+        if with_dormant:
+            self._dormant_due_ms = now_ms + DORMANT_SECONDS * 1000
 
     async def poll(self) -> None:
         """Keeps up with other processes until cancelled."""
@@ -95,4 +151,4 @@ class FleetChanges:
             await asyncio.sleep(POLL_SECONDS)
             # The next round tries again; health reports a database that cannot be reached.
             with contextlib.suppress(Exception):
-                await self.refresh()
+                await self.look()

@@ -6,7 +6,6 @@ What every process holds in memory raises the revision of the servers when it ch
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Connection, Row, bindparam, case, delete, insert, select, update
 
@@ -14,7 +13,7 @@ from bongsu.core.errors import NotFound
 from bongsu.core.liveness import LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
 from bongsu.core.samples import AgentIdentity, HostFacts
 from bongsu.server.database.dialect import insert_or_ignore
-from bongsu.server.database.revisions import SERVERS, bump_revision
+from bongsu.server.database.revisions import REPORTED, SERVERS, bump_revision
 from bongsu.server.database.tables import deleted_servers, intervals, layouts, servers
 from bongsu.server.storage.layouts import LayoutKey
 
@@ -88,19 +87,6 @@ def layouts_in_service(connection: Connection) -> list[LayoutKey]:
     return [(server_id, layout_id) for server_id, layout_id in connection.execute(query)]
 
 
-class Choices(NamedTuple):
-    """What people decide about a server."""
-
-    own_tags: dict[str, str]
-    retired_ms: int
-
-
-def load_choices(connection: Connection) -> dict[int, Choices]:
-    """Server id -> what people decided about it."""
-    query = select(servers.c.id, servers.c.tags, servers.c.retired_ms)
-    return {row.id: Choices(json.loads(row.tags), row.retired_ms) for row in connection.execute(query)}
-
-
 def set_tags(connection: Connection, server_id: int, tags: dict[str, str]) -> None:
     """Stores the tags that people set."""
     values = {"tags": json.dumps(tags, ensure_ascii=False)}
@@ -135,6 +121,7 @@ def add_server(
     connection.execute(insert_or_ignore(connection, servers).values(values))
     record = _record(connection.execute(select(servers).where(servers.c.agent_id == agent.agent_id)).one())
     _add_interval(connection, record.id, 0, record.agent.interval_ms)
+    bump_revision(connection, REPORTED)
     return record
 
 
@@ -157,6 +144,7 @@ def update_server(connection: Connection, server_id: int, agent: AgentIdentity, 
     if interval_ms != agent.interval_ms:
         _add_interval(connection, server_id, now_ms, agent.interval_ms)
     connection.execute(update(servers).where(this_server).values(_reported(agent, host)))
+    bump_revision(connection, REPORTED)
 
 
 def _add_interval(connection: Connection, server_id: int, since_ms: int, interval_ms: int) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from bongsu.core.errors import Forbidden, Unauthenticated, UnknownLayouts
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
-from bongsu.server.database.revisions import SERVERS, hold_revision
+from bongsu.server.database.revisions import REPORTED, SERVERS, bump_revision, hold_revision
 from bongsu.server.database.tables import layouts, servers
 from bongsu.server.storage.frames import FrameRow, insert_frames
 from bongsu.server.storage.layouts import store_layout
@@ -59,6 +59,8 @@ def store(connection: Connection, batches: Sequence[Batch], *, each: bool = Fals
             store_layout(connection, batch.server_id, layout)
         if batch.process_lists:
             store_process_lists(connection, batch.server_id, batch.process_lists)
+    if any(batch.layouts for batch in batches):
+        bump_revision(connection, REPORTED)
     if each:
         return [insert_frames(connection, _rows([batch])) for batch in batches]
     rows = _rows(batches)
