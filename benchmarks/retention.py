@@ -2,17 +2,19 @@
 
 Each of ``--layouts`` layouts has two blocks and two rollup rows that are too old, and two that are not; each of a tenth
 as many servers has 200 process lists, half of them too old. The rows are small: what grows with the number of layouts
-is finding them. Also writes once when all these servers were last seen.
+is finding them. Also writes once when all these servers were last seen. For comparison, as many transactions follow
+that change a single row: what is left of the longest is the disk's.
 """
 
 import asyncio
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, update
 
 from benchmarks.report import parser, report
 from bongsu.core.clock import SystemClock
@@ -21,7 +23,7 @@ from bongsu.core.units import DAY_MS, HOUR_MS, MINUTE_MS
 from bongsu.server.config import Settings
 from bongsu.server.database.database import SqliteDatabase
 from bongsu.server.database.migrations import upgrade
-from bongsu.server.database.tables import blocks, process_lists, rollups
+from bongsu.server.database.tables import blocks, process_lists, rollups, servers
 from bongsu.server.fleet.loading import store_last_seen
 from bongsu.server.fleet.registry import Registry
 from bongsu.server.fleet.servers import add_server
@@ -70,6 +72,11 @@ def fill(connection: Connection, layouts: int, now_ms: int) -> None:
     connection.execute(insert(process_lists), lists)
 
 
+def touch_one(connection: Connection, number: int) -> None:
+    """Changes one row."""
+    connection.execute(update(servers).where(servers.c.id == 1).values(last_seen_ms=number))
+
+
 async def measure(layouts: int) -> dict[str, float]:
     """One run of the job."""
     clock = SystemClock()
@@ -92,6 +99,11 @@ async def measure(layouts: int) -> dict[str, float]:
         database.writes.clear()
         await store_last_seen(database, registry)
         seen = sorted(database.writes)
+        database.writes.clear()
+        for number in range(len(writes)):
+            await database.write(partial(touch_one, number=number))
+            await asyncio.sleep(0.001)
+        single = sorted(database.writes)
         await database.close()
     return {
         "layouts": layouts,
@@ -102,6 +114,9 @@ async def measure(layouts: int) -> dict[str, float]:
         "write_p99_ms": writes[len(writes) * 99 // 100] * 1000,
         "write_longest_ms": writes[-1] * 1000,
         "writes_over_10_ms": sum(took > 0.010 for took in writes),
+        "single_row_median_ms": single[len(single) // 2] * 1000,
+        "single_row_longest_ms": single[-1] * 1000,
+        "single_rows_over_10_ms": sum(took > 0.010 for took in single),
         "last_seen_longest_ms": seen[-1] * 1000,
         "last_seen_total_ms": sum(seen) * 1000,
     }
