@@ -18,6 +18,12 @@ TEMPLATE = "bongsu_template"
 _numbers = itertools.count(1)
 
 
+@pytest.fixture(autouse=True)
+def _patient_health(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine the state of the alerts may take longer to read than people want to wait for it."""
+    monkeypatch.setattr("bongsu.server.alerts.health.READ_SECONDS", 60.0)
+
+
 def _make_tables(url: str) -> None:
     async def make() -> None:
         database = open_database(url)
