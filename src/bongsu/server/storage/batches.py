@@ -54,7 +54,8 @@ def store(connection: Connection, batches: Sequence[Batch], *, each: bool = Fals
     if doubtful:
         _check_again(connection, doubtful)
     # In the order of the keys, so that two API servers never wait for each other.
-    for batch in sorted(batches, key=attrgetter("server_id")):
+    ordered = sorted(batches, key=attrgetter("server_id"))
+    for batch in ordered:
         for layout in batch.layouts:
             store_layout(connection, batch.server_id, layout)
         if batch.process_lists:
@@ -62,7 +63,8 @@ def store(connection: Connection, batches: Sequence[Batch], *, each: bool = Fals
     if any(batch.layouts for batch in batches):
         bump_revision(connection, REPORTED)
     if each:
-        return [insert_frames(connection, _rows([batch])) for batch in batches]
+        new = {id(batch): insert_frames(connection, _rows([batch])) for batch in ordered}
+        return [new[id(batch)] for batch in batches]
     rows = _rows(batches)
     if insert_frames(connection, rows) != len(rows):
         raise SomeStoredAlready
