@@ -110,12 +110,23 @@ async def test_what_cannot_be_answered_says_why(
         assert (error["code"], error["field"]) == (code, field)
 
 
-@pytest.mark.parametrize("claimed_ms", [1_000, 3_600_000])
-async def test_too_much_to_read_is_refused_whatever_the_agent_claims(tmp_path: Path, claimed_ms: int) -> None:
+@pytest.mark.parametrize(
+    ("claimed_ms", "slower"),
+    [
+        pytest.param(1_000, 0, id="it claims a second"),
+        pytest.param(3_600_000, 0, id="it claims an hour"),
+        pytest.param(10_000, 4, id="its interval is an hour since the last frames"),
+    ],
+)
+async def test_too_much_to_read_is_refused_whatever_the_agent_claims(
+    tmp_path: Path, claimed_ms: int, slower: int
+) -> None:
     async with running_app(tmp_path, clock=FakeClock(LATER), limits=Limits(samples_per_query=1_000_000)) as app:
         wide = Layout.of(tuple(Series(f"wide_{number}", (), "") for number in range(1_000)))
-        frames = [a_frame(START + number * 10_000, [1.0] * 1_000, wide) for number in range(1_100)]
-        for first in range(0, 1_100, 400):
+        times = [START + number * 10_000 for number in range(1_100)]
+        times += [times[-1] + (number + 1) * 3_600_000 for number in range(slower)]
+        frames = [a_frame(time_ms, [1.0] * 1_000, wide) for time_ms in times]
+        for first in range(0, len(frames), 400):
             push = a_push(frames[first : first + 400], layouts=[wide], interval_ms=claimed_ms)
             assert (await app.push(push)).status_code == 200
         whole = {"type": "wide", "start": START, "end": START + 11_000_000, "resolution": "raw", "max_points": 100}

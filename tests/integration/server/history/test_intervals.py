@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Kind, Layout, Series
 from tests.support.app import RunningApp, running_app
@@ -49,6 +51,19 @@ async def test_a_sum_over_servers_of_different_intervals_does_not_alternate(tmp_
             (total,) = answer["series"]
             assert answer["step_ms"] >= MINUTE_MS
             assert set(total["values"]) == {3.0}, step
+        # No agent claims a minute here: only the frames tell it.
+        without_slow = await app.get(
+            "/api/metrics/history",
+            metric="cpu_usage_ratio",
+            server=[1, 3],
+            across="sum",
+            aggregation="avg",
+            step="10s",
+            start=START,
+            end=START + TEN_MINUTES,
+        )
+        assert without_slow["step_ms"] == MINUTE_MS
+        assert set(without_slow["series"][0]["values"]) == {2.0}
         alone = await app.get(
             "/api/metrics/history", metric="cpu_usage_ratio", server=1, step="10s", start=START, end=START + TEN_MINUTES
         )
@@ -78,7 +93,16 @@ async def test_the_extremes_of_a_group_fit_its_values(tmp_path: Path) -> None:
             assert set(points) == {found}, across
 
 
-async def test_a_counter_that_is_sampled_each_minute_grows_from_the_sample_before_the_range(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        pytest.param("5m", [5.0], id="by minutes"),
+        pytest.param("150s", [3.0, 2.0], id="from raw samples"),
+    ],
+)
+async def test_a_counter_that_is_sampled_each_minute_grows_from_the_sample_before_the_range(
+    tmp_path: Path, step: str, expected: list[float]
+) -> None:
     async with running_app(tmp_path, clock=FakeClock(START + TEN_MINUTES)) as app:
         await push(app, steady(10_000))
         await push(app, each_minute(), EACH_MINUTE)
@@ -86,11 +110,11 @@ async def test_a_counter_that_is_sampled_each_minute_grows_from_the_sample_befor
             "/api/metrics/history",
             metric="checks_total",
             aggregation="increase",
-            step="5m",
+            step=step,
             start=START + 5 * MINUTE_MS,
             end=START + TEN_MINUTES,
         )
-        assert answer["series"][0]["values"] == [5.0]
+        assert answer["series"][0]["values"] == expected
 
 
 async def test_current_has_slow_collectors_and_leaves_out_what_is_gone(tmp_path: Path) -> None:
