@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bongsu.core.samples import Process, ProcessList
 from bongsu.server.fleet.selection import _positions
 from bongsu.wire import json_form
 from tests.support.app import running_app
@@ -21,16 +22,20 @@ NOW = 1_790_000_000_000
 @pytest.mark.parametrize(
     ("path", "parameters", "work"),
     [
-        ("current", {}, "bongsu.server.api.metrics._entries"),
-        ("current", {"labels": "device=eth*"}, "bongsu.server.fleet.selection.family_of"),
-        ("catalog", {}, "bongsu.server.api.metrics.CatalogMetric"),
-        ("history", {"labels": "device=eth*", "type": "network"}, "bongsu.server.fleet.selection.family_of"),
-        ("history", {}, "bongsu.server.history.reader.make_plan"),
-        ("history", {"across": "avg"}, "bongsu.server.history.groups.Groups._group"),
-        ("history", {}, "bongsu.server.api.history.dumped"),
-        ("history", {"format": "csv"}, "bongsu.server.history.export._row"),
-        ("history", {"format": "arrow"}, "bongsu.server.history.export._table"),
-        ("history", {"format": "parquet"}, "bongsu.server.history.export._table"),
+        ("metrics/current", {}, "bongsu.server.api.metrics._entries"),
+        ("metrics/current", {"labels": "device=eth*"}, "bongsu.server.fleet.selection.family_of"),
+        ("metrics/catalog", {}, "bongsu.server.api.metrics.CatalogMetric"),
+        ("metrics/history", {"labels": "device=eth*", "type": "network"}, "bongsu.server.fleet.selection.family_of"),
+        ("metrics/history", {}, "bongsu.server.history.reader.make_plan"),
+        ("metrics/history", {}, "bongsu.server.history.reader.points_of"),
+        ("metrics/history", {}, "bongsu.server.history.reader._tag"),
+        ("metrics/history", {"across": "avg"}, "bongsu.server.history.groups.Groups._group"),
+        ("metrics/history", {"across": "avg"}, "bongsu.server.history.groups.Groups._combine"),
+        ("metrics/history", {}, "bongsu.server.api.history.dumped"),
+        ("metrics/history", {"format": "csv"}, "bongsu.server.history.export._row"),
+        ("metrics/history", {"format": "arrow"}, "bongsu.server.history.export._table"),
+        ("metrics/history", {"format": "parquet"}, "bongsu.server.history.export._table"),
+        ("servers", {}, "bongsu.server.api.servers._server"),
     ],
 )
 async def test_answers_are_made_in_threads(
@@ -38,13 +43,12 @@ async def test_answers_are_made_in_threads(
 ) -> None:
     monkeypatch.setattr("bongsu.server.api.history.SMALL_POINTS", 1)
     monkeypatch.setattr("bongsu.server.history.reader.SMALL_SERVERS", 0)
+    monkeypatch.setattr("bongsu.server.history.reader.SMALL_SERIES", 0)
     _positions.cache_clear()
     async with running_app(tmp_path, clock=FakeClock(NOW)) as app:
         await app.push(a_push(a_ramp(NOW - 300_000, 30)))
         threads = _spy(monkeypatch, work)
-        answer = await app.client.get(
-            f"/api/metrics/{path}", params={"type": ["cpu", "memory", "network"]} | parameters
-        )
+        answer = await app.client.get(f"/api/{path}", params={"type": ["cpu", "memory", "network"]} | parameters)
         assert answer.status_code == 200, answer.text
     assert threads
     assert threading.get_ident() not in threads
@@ -56,6 +60,7 @@ async def test_answers_are_made_in_threads(
         "bongsu.wire.json_form._parsed",
         "bongsu.server.ingest.endpoint.gunzip",
         "bongsu.server.ingest.endpoint.check_layouts",
+        "bongsu.server.ingest.endpoint.encode_lists",
     ],
 )
 async def test_large_pushes_are_read_in_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str) -> None:
@@ -64,7 +69,9 @@ async def test_large_pushes_are_read_in_threads(tmp_path: Path, monkeypatch: pyt
     async with running_app(tmp_path, clock=FakeClock(NOW)) as app:
         token = await app.agent_token(a_push().agent.agent_id)
         threads = _spy(monkeypatch, work)
-        body = gzip.compress(json_form.encode_push(a_push(a_ramp(NOW - 300_000, 30))))
+        push = a_push(a_ramp(NOW - 300_000, 30))
+        push.process_lists = [ProcessList(NOW, [Process(1, "init", "root", 0.5, 1)])]
+        body = gzip.compress(json_form.encode_push(push))
         answer = await app.post(body, json_form.CONTENT_TYPE, token=token, **{"Content-Encoding": "gzip"})
         assert answer.status_code == 200, answer.text
         assert await app.stored_frames() == 30
