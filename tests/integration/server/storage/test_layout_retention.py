@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 
 from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Kind, Layout, Series
@@ -14,8 +14,10 @@ from bongsu.core.units import DAY_MS, HOUR_MS
 from bongsu.server.database.tables import blocks, frames, layouts, quarantined_frames, rollups
 from bongsu.server.fleet import changes
 from bongsu.server.fleet.loading import load_registry
+from bongsu.server.history.sources import LayoutRows, open_layout
 from bongsu.server.storage.compactor import Compactor
 from bongsu.server.storage.layout_retention import LayoutRetention, forget_layouts
+from bongsu.server.storage.layouts import LayoutKey
 from bongsu.server.storage.retention import Retention
 from bongsu.server.storage.sealer import Sealer
 from bongsu.wire import json_form
@@ -163,7 +165,9 @@ async def test_what_arrives_while_the_registry_is_refreshed_stays_known(app: Run
     assert (await push(app, None, a_frame_of_old(app))).status_code == 200
 
 
-async def test_layouts_that_ended_are_neither_read_at_the_start_nor_by_queries(app: RunningApp, tmp_path: Path) -> None:
+async def test_layouts_that_ended_are_neither_read_at_the_start_nor_by_queries(
+    app: RunningApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await push(app, OLD, a_frame_of_old(app))
     app.clock.advance(DAY_MS * 3 / 1000)
     await push(app, LAYOUT, a_frame(app.clock.now_ms()))
@@ -175,6 +179,16 @@ async def test_layouts_that_ended_are_neither_read_at_the_start_nor_by_queries(a
     assert set(state.newest) == {LAYOUT.id}
     assert app.clock.now_ms() - 4 * DAY_MS < (state.last_ms(OLD.id) or 0) < app.clock.now_ms() - 2 * DAY_MS
     assert [layout.id for layout in state.layouts_since(app.clock.now_ms() - HOUR_MS)] == [LAYOUT.id]
+    asked: list[LayoutKey] = []
+
+    def spied(connection: Connection, key: LayoutKey, *arguments: Any) -> LayoutRows:
+        asked.append(key)
+        return open_layout(connection, key, *arguments)
+
+    monkeypatch.setattr("bongsu.server.history.reader.open_layout", spied)
+    for start, expected in (("-1h", {LAYOUT.id}), ("-4d", {OLD.id, LAYOUT.id})):
+        await app.get("/api/metrics/history", start=start)
+        assert {key[1] for key in asked} == expected
     # When it wakes up, it is a layout like others.
     state.saw(a_frame_of_old(app))
     assert {layout.id for layout in state.layouts_since(app.clock.now_ms() - HOUR_MS)} == {OLD.id, LAYOUT.id}
