@@ -5,18 +5,22 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from bongsu.alerts.rules_file import read_rules
+from bongsu.core.errors import Unavailable
 from bongsu.server.alerts.own_watch import ApiWatch, OwnWatch
 from bongsu.server.alerts.queries.rules import import_rules
 from bongsu.server.api import health
 from bongsu.server.api.health import own_problems
 from bongsu.server.database.job_runs import JobRun, store_job_runs
+from bongsu.server.ingest import group_commit
 from tests.support.alerting import a_webhook, send_cpu, watching
 from tests.support.app import RunningApp, api_token, running_app
 from tests.support.endpoints import Endpoint, endpoint
+from tests.support.pushes import a_frame, a_push
 
 
 @contextlib.asynccontextmanager
@@ -46,9 +50,10 @@ async def look(app: RunningApp, watch: OwnWatch, times: int, *, worker: bool) ->
             await watch._delivery._delivery.settle()
 
 
-async def alive(app: RunningApp, **changes: str) -> None:
+async def alive(app: RunningApp, *, late: bool = False, **changes: str) -> None:
+    """``late``: its job does not end its run."""
     now_ms = app.clock.now_ms()
-    run = JobRun("sealer", now_ms, now_ms, now_ms + 60_000, **changes)
+    run = JobRun("sealer", now_ms, now_ms, now_ms + (-1 if late else 60_000), **changes)
     await app.services.database.write(lambda connection: store_job_runs(connection, [run]))
 
 
@@ -106,6 +111,52 @@ async def test_a_failing_job_and_a_nearly_full_disk_are_alerts_of_their_own(
             'bongsu_problem{code="disk_nearly_full"}',
             'bongsu_problem{code="job_failing"}',
         ]
+
+
+@pytest.mark.parametrize("problem", [{"error": "OSError: broken"}, {"late": True}], ids=["it fails", "it does not end"])
+async def test_a_job_that_does_not_do_its_work_is_told_by_the_api_server(
+    tmp_path: Path, problem: dict[str, Any]
+) -> None:
+    """The job may be the one that sends."""
+    with endpoint() as hook:
+        async with running_app(tmp_path) as app, own_watch(app) as watch:
+            await with_rules(app)
+            await a_webhook(app, hook.url)
+            for _ in range(20):
+                await alive(app, **problem)
+                await look(app, watch, 1, worker=False)
+            (message,) = (request.json for request in hook.received)
+            assert message["summary"].startswith("A job of the worker")
+
+
+async def test_frames_that_cannot_be_stored_are_an_alert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise Unavailable("The disk is full.", code="disk_full")
+
+    async with running_app(tmp_path) as app, own_watch(app) as watch:
+        await with_rules(app)
+        with monkeypatch.context() as patch:
+            patch.setattr(group_commit, "store", full)
+            answer = await app.push(a_push([a_frame(app.clock.now_ms())]))
+            assert answer.status_code == 503
+            await look(app, watch, 20, worker=True)
+        (alert,) = (await app.get("/api/alerts/active", state="firing"))["alerts"]
+        assert alert["series"] == 'bongsu_problem{code="disk_full"}'
+        await send_cpu(app, 0.5)
+        await look(app, watch, 20, worker=True)
+        assert (await app.get("/api/alerts/active"))["alerts"] == []
+
+
+async def test_alerts_that_are_not_evaluated_are_an_alert(tmp_path: Path) -> None:
+    """Though the worker says that its jobs are well."""
+    async with running_app(tmp_path) as app, own_watch(app) as watch:
+        await with_rules(app)
+        async with watching(app, tmp_path) as watcher:
+            await send_cpu(app, 0.5)
+            await watcher.evaluate()
+        await look(app, watch, 40, worker=True)
+        (alert,) = (await app.get("/api/alerts/active", state="firing"))["alerts"]
+        assert alert["series"] == 'bongsu_problem{code="alerts_not_evaluated"}'
 
 
 async def test_of_two_api_servers_one_evaluates(tmp_path: Path) -> None:
