@@ -188,12 +188,16 @@ async def test_another_process_stores_nothing_for_a_retired_server(app: RunningA
     assert await names(other) == ["web-1", "web-2"], "it has not heard of it yet"
 
 
+@pytest.mark.parametrize("heard", [False, True], ids=["before it hears of changes", "after it heard of them"])
 async def test_another_process_refuses_a_retired_server_that_it_did_not_know(
-    app: RunningApp, other: RunningApp
+    app: RunningApp, other: RunningApp, heard: bool
 ) -> None:
+    """It learns of servers when they send, not when others change."""
     await send_cpu(app, 0.5, name="web-3")
     await retire(app, 3)
     await other.services.auth.directory.refresh()
+    if heard:
+        await other.services.fleet.refresh()
     assert code(await push(other, "web-3")) == (403, "server_retired")
     assert code(await push(other, "web-3")) == (403, "server_retired")
 
