@@ -146,15 +146,22 @@ async def test_a_layout_is_kept_if_a_frame_arrives_before_it_is_deleted(app: Run
     assert (await push(app, None, a_frame_of_old(app))).status_code == 200, "the revision has risen, and it is checked"
 
 
-async def test_what_arrives_while_the_registry_is_refreshed_stays_known(app: RunningApp) -> None:
+@pytest.mark.parametrize("forgotten", [False, True], ids=["a new layout", "a layout that was forgotten"])
+async def test_what_arrives_while_the_registry_is_refreshed_stays_known(app: RunningApp, forgotten: bool) -> None:
     await push(app, LAYOUT, a_frame(app.clock.now_ms()))
     await app.client.put("/api/servers/1/tags", json={"tags": {"team": "a"}})
+    if forgotten:
+        await push(app, OLD, a_frame_of_old(app))
+        await delete_frames(app)
+        assert await forget(app) == 2
     database = database_of(app)
     read = database.read
 
     async def slow(function: Any) -> Any:
         answer = await read(function)
         database.read = read  # type: ignore[method-assign]
+        if forgotten:
+            assert (await push(app, OLD, a_frame_of_old(app))).status_code == 409
         assert (await push(app, OLD, a_frame_of_old(app))).status_code == 200
         return answer
 
@@ -169,6 +176,10 @@ async def test_layouts_that_ended_are_neither_read_at_the_start_nor_by_queries(
     app: RunningApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await push(app, OLD, a_frame_of_old(app))
+    app.clock.advance(6 * HOUR_MS / 1000)
+    await push(app, LAYOUT, a_frame(app.clock.now_ms()))
+    registry = await database_of(app).read(load_registry)
+    assert set(registry.by_id[1].newest) == {LAYOUT.id}, "the frame of the other is still there"
     app.clock.advance(DAY_MS * 3 / 1000)
     await push(app, LAYOUT, a_frame(app.clock.now_ms()))
     await maintain(app, tmp_path)
