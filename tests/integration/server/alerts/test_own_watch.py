@@ -129,6 +129,17 @@ async def test_a_job_that_does_not_do_its_work_is_told_by_the_api_server(
             assert message["summary"].startswith("A job of the worker")
 
 
+async def test_a_problem_that_passes_soon_is_no_alert(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app, own_watch(app) as watch:
+        await with_rules(app)
+        for _ in range(11):
+            await alive(app, error="OSError: broken")
+            await look(app, watch, 1, worker=False)
+        await look(app, watch, 12, worker=True)
+        assert (await app.get("/api/alerts/active", state="firing"))["alerts"] == []
+        assert (await app.get("/api/alerts/history"))["alerts"] == []
+
+
 async def test_frames_that_cannot_be_stored_are_an_alert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise Unavailable("The disk is full.", code="disk_full")
