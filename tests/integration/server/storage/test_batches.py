@@ -40,7 +40,7 @@ async def test_two_api_servers_that_store_the_same_do_not_wait_for_each_other(
 ) -> None:
     """Their requests came in opposite orders. Whoever stores one and waits for the next must not be waited for."""
     if database.dialect != "postgresql":
-        return
+        pytest.skip("SQLite has one writer")
     frames, layouts = ([a_frame(NOW)], []) if what == "frames" else ([], [LAYOUT])
     batches = [Batch(server_id, frames, layouts) for server_id in (1, 2, 3)]
     begun = asyncio.Event()
@@ -73,7 +73,7 @@ async def test_requests_that_are_counted_one_by_one_are_counted_in_their_order(d
 async def test_no_server_is_deleted_while_frames_of_it_are_stored(database: Database) -> None:
     """The transaction has seen that the server exists, so a deletion waits for its end."""
     if database.dialect != "postgresql":
-        return
+        pytest.skip("SQLite has one writer")
     await database.write(lambda connection: add_revision(connection, SERVERS))
     deletions: list[asyncio.Task[None]] = []
 
