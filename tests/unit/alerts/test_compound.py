@@ -108,6 +108,7 @@ def test_a_rate_is_divided_by_a_gauge_as_it_is() -> None:
         pytest.param([(0.95, 5e9), (0.95, 13e9)], [(0, Move.FIRED), (1, Move.RESOLVED)], id="the second has recovered"),
         pytest.param([(0.95, 5e9), (0.80, 5e9)], [(0, Move.FIRED), (1, Move.RESOLVED)], id="the first has recovered"),
         pytest.param([(0.95, 5e9), (0.95, 11e9)], [(0, Move.FIRED)], id="the second is between its thresholds"),
+        pytest.param([(0.95, 5e9), *[(0.95, float("nan"))] * 40], [(0, Move.FIRED)], id="7 minutes without a value of the second: it does not end"),
     ],
 )  # fmt: skip
 def test_conditions_hold_together(rows: list, expected: list) -> None:
