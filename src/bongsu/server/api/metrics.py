@@ -187,7 +187,9 @@ def _catalog(servers: list[tuple[int, list[Layout]]], selection: Selection) -> I
                 by_metric.setdefault(member.metric, {})[server_id, member] = None
     yield b'{"metrics":['
     separator = b""
-    for metric, members in sorted(by_metric.items()):
+    for metric in sorted(by_metric):
+        # Freed one by one: 150,000 entries at once would take 30 ms, in which no other thread runs.
+        members = by_metric.pop(metric)
         first = next(iter(members))[1]
         labels: dict[str, set[str]] = {}
         for _, member in members:
