@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from bongsu.server.fleet.selection import Selection
 router = APIRouter(prefix="/api/metrics", tags=["metrics"])
 
 # As many as the event loop looks at in 3 ms.
-SERVERS_AT_A_TIME = 500
+SERVERS_AT_A_TIME = 200
 
 
 class CurrentSeries(SeriesInfo):
@@ -172,37 +173,44 @@ async def catalog(
     selection: SelectionDep,
 ) -> Response:
     """Lists every metric of which anything of the selected servers is stored, ordered by name."""
-    servers = [
-        (state.record.id, list(state.layouts.values())) for state in selection.servers(user.view(services.registry))
-    ]
+    servers = [list(state.layouts.values()) for state in selection.servers(user.view(services.registry))]
     return streamed(_catalog(servers, selection))
 
 
-def _catalog(servers: list[tuple[int, list[Layout]]], selection: Selection) -> Iterator[bytes]:
-    by_metric: dict[str, dict[tuple[int, Series], None]] = {}
-    for server_id, layouts in servers:
-        for layout in layouts:
-            for position in selection.positions(layout):
-                member = layout.series[position]
-                by_metric.setdefault(member.metric, {})[server_id, member] = None
+@dataclass(slots=True)
+class _Listed:
+    """A metric of the catalog. ``first``: the first of its series."""
+
+    first: Series
+    series: int = 0
+    servers: int = 0
+    labels: dict[str, set[str]] = field(default_factory=dict)
+
+
+def _catalog(servers: list[list[Layout]], selection: Selection) -> Iterator[bytes]:
+    by_metric: dict[str, _Listed] = {}
+    for layouts in servers:
+        members = {layout.series[position]: None for layout in layouts for position in selection.positions(layout)}
+        for member in members:
+            listed = by_metric.get(member.metric)
+            if listed is None:
+                listed = by_metric[member.metric] = _Listed(member)
+            listed.series += 1
+            for name, value in member.labels:
+                listed.labels.setdefault(name, set()).add(value)
+        for metric in {member.metric for member in members}:
+            by_metric[metric].servers += 1
     yield b'{"metrics":['
     separator = b""
-    for metric in sorted(by_metric):
-        # Freed one by one: 150,000 entries at once would take 30 ms, in which no other thread runs.
-        members = by_metric.pop(metric)
-        first = next(iter(members))[1]
-        labels: dict[str, set[str]] = {}
-        for _, member in members:
-            for name, value in member.labels:
-                labels.setdefault(name, set()).add(value)
+    for metric, listed in sorted(by_metric.items()):
         entry = CatalogMetric(
             metric=metric,
             type=family_of(metric),
-            unit=first.unit,
-            kind=first.kind,
-            series=len(members),
-            servers=len({server_id for server_id, _ in members}),
-            labels={name: sorted(values)[:CATALOG_VALUES] for name, values in sorted(labels.items())},
+            unit=listed.first.unit,
+            kind=listed.first.kind,
+            series=listed.series,
+            servers=listed.servers,
+            labels={name: sorted(values)[:CATALOG_VALUES] for name, values in sorted(listed.labels.items())},
         )
         yield separator + entry.model_dump_json().encode()
         separator = b","
