@@ -5,12 +5,11 @@ answered when its own frames are on disk. A request is stored as a whole or not 
 """
 
 import asyncio
-import contextlib
 import gc
 import logging
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 from sqlalchemy import Connection
@@ -104,8 +103,6 @@ class Ingest:
             database, queue_bytes=limits.queue_bytes, committed=self._committed, failed=self._failed
         )
         self._records = asyncio.Lock()
-        # Large requests that are being read.
-        self._large = 0
 
     @property
     def queued_bytes(self) -> int:
@@ -157,11 +154,13 @@ class Ingest:
             self._pushed(grant)
             body = await self._body(receive, encoding, length)
             if len(body) > LARGE_BYTES:
-                with self._without_collector():
-                    push = await asyncio.to_thread(form.decode_push, body)
-                    result = await self._push_of(push, grant)
+                push = await asyncio.to_thread(decode_large, form.decode_push, body)
             else:
-                result = await self._push_of(form.decode_push(body), grant)
+                push = form.decode_push(body)
+            if push.agent.agent_id != grant.agent_id:
+                check_agent_id(push.agent.agent_id, field="agent.agent_id")
+                raise Forbidden("This token belongs to another agent.", code="wrong_agent", field="agent.agent_id")
+            result = await self.push(push, grant.tags)
             status = 200
         except ClientGone:
             return
@@ -232,25 +231,6 @@ class Ingest:
             return body
         return await asyncio.to_thread(gunzip, body, limit) if len(body) > LARGE_BYTES else gunzip(body, limit)
 
-    @contextlib.contextmanager
-    def _without_collector(self) -> Iterator[None]:
-        """The garbage collector stops all threads: for 90 ms while the 150,000 objects of a push of 50,000 series are
-        on their way. It would find nothing, since they form no cycles."""
-        self._large += 1
-        gc.disable()
-        try:
-            yield
-        finally:
-            self._large -= 1
-            if not self._large:
-                gc.enable()
-
-    async def _push_of(self, push: Push, grant: Grant) -> PushResult:
-        if push.agent.agent_id != grant.agent_id:
-            check_agent_id(push.agent.agent_id, field="agent.agent_id")
-            raise Forbidden("This token belongs to another agent.", code="wrong_agent", field="agent.agent_id")
-        return await self.push(push, grant.tags)
-
     async def push(self, push: Push, tags: dict[str, str] | None = None) -> PushResult:
         """Stores a push and returns when it is on disk. ``tags``: for the server, if it is new.
 
@@ -266,7 +246,7 @@ class Ingest:
         oldest_ms = oldest_accepted(self.raw_floor_ms, self._retention_ms, now_ms)
         layouts: list[Layout] = []
         if push.layouts:
-            if sum(len(layout.series) for layout in push.layouts) > LARGE_LAYOUTS:
+            if has_large_layouts(push):
                 layouts = await asyncio.to_thread(self._many_layouts, push, state, oldest_ms)
             else:
                 layouts = self._new_layouts(push, state, oldest_ms)
@@ -299,9 +279,6 @@ class Ingest:
                 for layout_id in error.layout_ids:
                     state.forget_layout(layout_id)
                 raise
-            if sum(len(layout.series) for layout in layouts) > LARGE_LAYOUTS:
-                # They stay for long: the garbage collector need not look at them again and again.
-                gc.freeze()
         return PushResult(accepted, len(push.frames) - accepted, server_time_ms=now_ms)
 
     def _new_layouts(self, push: Push, state: ServerState | None, oldest_ms: int) -> list[Layout]:
@@ -390,6 +367,24 @@ async def _rest(receive: Receive, first: bytes, limit: int) -> bytes:
 
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"The body is larger than {limit} bytes.", code="body_too_large", field="body", limit=limit)
+
+
+def has_large_layouts(push: Push) -> bool:
+    """Whether reading its layouts takes long."""
+    return sum(len(layout.series) for layout in push.layouts) > LARGE_LAYOUTS
+
+
+def decode_large(decode: Callable[[bytes], Push], body: bytes) -> Push:
+    """Decodes a large body without the garbage collector, which stops all threads: for 90 ms while it looks at the
+    150,000 objects of 50,000 series again and again. They form no cycles, so it need not look at them later either."""
+    gc.disable()
+    try:
+        push = decode(body)
+        if has_large_layouts(push):
+            gc.freeze()
+    finally:
+        gc.enable()
+    return push
 
 
 def gunzip(body: bytes, limit: int) -> bytes:
