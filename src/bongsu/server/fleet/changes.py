@@ -11,6 +11,7 @@ servers.
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -54,8 +55,8 @@ class FleetChanges:
         self._clock = clock
         # Of what agents report.
         self._reported: int | None = None
-        # When the layouts that have long had no frame are due.
-        self._dormant_due_ms = 0
+        # When the layouts that have long had no frame are due, by the clock that never jumps.
+        self._dormant_due = -math.inf
         # Held while the registry changes by what was read from the database before.
         self._changing = asyncio.Lock()
 
@@ -130,7 +131,7 @@ class FleetChanges:
 
     async def _follow(self, now_ms: int) -> None:
         """Takes over the frames that others have taken in."""
-        with_dormant = now_ms >= self._dormant_due_ms
+        with_dormant = self._clock.monotonic() >= self._dormant_due
         since_ms = 0 if with_dormant else now_ms - DORMANT_MS
         after = {
             (state.record.id, layout.id): state.last_ms(layout.id) or 0
@@ -143,7 +144,7 @@ class FleetChanges:
                 state.heard_ms = now_ms
                 state.saw(frame)
         if with_dormant:
-            self._dormant_due_ms = now_ms + DORMANT_SECONDS * 1000
+            self._dormant_due = self._clock.monotonic() + DORMANT_SECONDS
 
     async def poll(self) -> None:
         """Keeps up with other processes until cancelled."""

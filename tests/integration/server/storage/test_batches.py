@@ -1,7 +1,7 @@
 """API servers that store at the same time, and servers that are deleted meanwhile. SQLite has one writer."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from sqlalchemy import Connection, text
@@ -27,10 +27,12 @@ class Undone(Exception):
     """Ends a transaction without a trace."""
 
 
-def waiting(connection: Connection) -> int:
-    """How many transactions wait for a lock."""
-    connection.execute(text("SELECT pg_sleep(0.01)"))
-    return connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")) or 0
+def looks(connection: Connection) -> Iterator[int]:
+    """How many transactions wait for a lock, again and again for at least a minute; then the test fails."""
+    for _ in range(6_000):
+        connection.execute(text("SELECT pg_sleep(0.01)"))
+        yield connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")) or 0
+    raise AssertionError("nobody waited")
 
 
 @pytest.mark.parametrize("each", [False, True], ids=["at once", "request by request"])
@@ -48,8 +50,7 @@ async def test_two_api_servers_that_store_the_same_do_not_wait_for_each_other(
     def hold_the_second(connection: Connection) -> None:
         store(connection, batches[1:2])
         begun.set()
-        while waiting(connection) < 2:
-            pass
+        next(waiting for waiting in looks(connection) if waiting == 2)
         raise Undone
 
     holding = asyncio.create_task(database.write(hold_the_second))
@@ -81,8 +82,7 @@ async def test_no_server_is_deleted_while_frames_of_it_are_stored(database: Data
         store(connection, [Batch(1, [a_frame(NOW)], [LAYOUT])])
         deletion = asyncio.create_task(database.write(lambda connection: delete_server(connection, 1, NOW)))
         deletions.append(deletion)
-        while not deletion.done() and not waiting(connection):
-            pass
+        next(waiting for waiting in looks(connection) if waiting or deletion.done())
         return deletion.done()
 
     assert not await database.write(store_slowly)
