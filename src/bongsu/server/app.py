@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from bongsu import __version__
@@ -22,6 +23,7 @@ from bongsu.server.alerts.health import AlertsHealth
 from bongsu.server.alerts.own_watch import OwnWatch
 from bongsu.server.api import ROUTERS, pages
 from bongsu.server.api.health import own_problems
+from bongsu.server.api.live import PATH, LiveEndpoint
 from bongsu.server.api.schemas import ErrorBody
 from bongsu.server.auth.wiring import Auth, make_auth
 from bongsu.server.config import Settings, local_url
@@ -39,6 +41,7 @@ from bongsu.server.fleet.registry import Registry
 from bongsu.server.history import HistoryReader
 from bongsu.server.ingest.endpoint import Ingest
 from bongsu.server.ingest.openapi import PUSH_OPENAPI
+from bongsu.server.live.hub import Hub
 from bongsu.server.services import Services
 from bongsu.server.vault import open_vault
 
@@ -88,6 +91,7 @@ class Application:
             self.api.add_middleware(AllowedHosts, hosts=hosts)
         for router in ROUTERS:
             self.api.include_router(router)
+        self.api.router.routes.append(WebSocketRoute(PATH, LiveEndpoint(), name="live"))
         # Not FastAPI's own route, which makes the document on the event loop.
         self.api.get("/api/openapi.json", include_in_schema=False)(self._openapi)
         pages.install(self.api)
@@ -131,10 +135,11 @@ class Application:
                 await database.write(partial(add_revision, part=part))
             registry = await database.read(load_registry)
             vault = open_vault(self._settings.data_dir, self._settings.secret_key)
-            fleet = FleetChanges(database, registry, self._clock)
             auth = make_auth(self._settings, database, vault, self._clock)
+            live = Hub(registry, self._clock, auth.authenticator, lambda: auth.directory.people_revision)
+            fleet = FleetChanges(database, registry, self._clock, live.publish)
             rates = RateLimiter(self._settings.rate_limits, self._settings.redis_url)
-            ingest = self._make_ingest(database, registry, fleet, auth, rates)
+            ingest = self._make_ingest(database, registry, fleet, auth, rates, live)
             services = Services(
                 settings=self._settings,
                 clock=self._clock,
@@ -142,6 +147,7 @@ class Application:
                 registry=registry,
                 fleet=fleet,
                 ingest=ingest,
+                live=live,
                 history=HistoryReader(database, self._settings.limits),
                 vault=vault,
                 started_ms=self._clock.now_ms(),
@@ -159,6 +165,7 @@ class Application:
                 asyncio.create_task(keep_last_seen(database, registry), name="last seen"),
                 asyncio.create_task(fleet.poll(), name="fleet"),
                 asyncio.create_task(ingest.follow_floor(), name="floor"),
+                asyncio.create_task(live.run(), name="live"),
             ]
             own_watch = OwnWatch(self._settings, database, self._clock, lambda: own_problems(services))
             running.append(asyncio.create_task(own_watch.run(), name="alerts about Bongsu"))
@@ -178,7 +185,7 @@ class Application:
             in_use.close()
 
     def _make_ingest(
-        self, database: Database, registry: Registry, fleet: FleetChanges, auth: Auth, rates: RateLimiter
+        self, database: Database, registry: Registry, fleet: FleetChanges, auth: Auth, rates: RateLimiter, live: Hub
     ) -> Ingest:
         forwarded = Forwarded(self._settings.trusted_proxies)
 
@@ -197,4 +204,5 @@ class Application:
             retention_ms=parse_duration_ms(self._settings.retention_raw),
             pushed=rates.agent,
             refused=refused,
+            publish=live.publish,
         )

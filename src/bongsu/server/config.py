@@ -79,6 +79,9 @@ class Limits(BaseModel):
         64 * MIB, ge=MIB, description="Frames that may wait for the disk before agents are asked to wait."
     )
     points_per_query: int = Field(2_000_000, ge=1_000, description="Points in one answer to a history query.")
+    live_connections_per_user: int = Field(
+        100, ge=1, description="Live connections (WebSocket) that a person or API token may have open."
+    )
     samples_per_query: int = Field(
         200_000_000, ge=1_000_000, description="Samples, or buckets of a rollup, that a history query may read."
     )

@@ -13,6 +13,7 @@ from bongsu.server.fleet.changes import FleetChanges
 from bongsu.server.fleet.registry import Registry
 from bongsu.server.history import HistoryReader
 from bongsu.server.ingest.endpoint import Ingest
+from bongsu.server.live.hub import Hub
 from bongsu.server.vault import Vault
 
 
@@ -26,6 +27,7 @@ class Services:
     registry: Registry
     fleet: FleetChanges
     ingest: Ingest
+    live: Hub
     history: HistoryReader
     vault: Vault
     started_ms: int

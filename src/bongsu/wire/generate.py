@@ -1,8 +1,9 @@
-"""Generates ``metrics_pb2.py`` and its stub from ``proto/metrics.proto``: ``python -m bongsu.wire.generate [FOLDER]``.
+"""Generates a module and its stub from each file in ``proto/``: ``python -m bongsu.wire.generate [FOLDER]``.
 
 Needs grpcio-tools, a development dependency. A test compares the committed files with newly generated ones.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -18,11 +19,15 @@ def generate(folder: Path) -> None:
     from grpc_tools import protoc
 
     folder.mkdir(parents=True, exist_ok=True)
+    names = sorted(path.name for path in (REPOSITORY / "proto").glob("*.proto"))
     status = protoc.main(
-        ["protoc", f"-I{REPOSITORY / 'proto'}", f"--python_out={folder}", f"--pyi_out={folder}", "metrics.proto"]
+        ["protoc", f"-I{REPOSITORY / 'proto'}", f"--python_out={folder}", f"--pyi_out={folder}", *names]
     )
     if status:
         raise RuntimeError(f"protoc ended with {status}")
+    for path in folder.glob("*_pb2.py*"):
+        # protoc imports the modules of other files from the top.
+        path.write_text(re.sub(r"^import (\w+_pb2) as", r"from bongsu.wire import \1 as", path.read_text(), flags=re.M))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def encode_push(push: Push) -> bytes:
     for layout in push.layouts:
         message.layouts.add(
             id=layout.id,
-            series=[_series_descriptor(series) for series in layout.series],
+            series=[encode_series(series) for series in layout.series],
         )
     for frame in push.frames:
         message.frames.add(layout_id=frame.layout_id, time_ms=frame.time_ms, values=frame.values)
@@ -60,7 +60,8 @@ def encode_push(push: Push) -> bytes:
     return message.SerializeToString()
 
 
-def _series_descriptor(series: Series) -> pb.SeriesDescriptor:
+def encode_series(series: Series) -> pb.SeriesDescriptor:
+    """A series as a message."""
     return pb.SeriesDescriptor(
         metric=series.metric, labels=dict(series.labels), unit=series.unit, kind=_KIND_TO_WIRE[series.kind]
     )
@@ -153,17 +154,23 @@ def _host(host: pb.HostFacts) -> HostFacts:
 
 
 def _layout(layout: pb.Layout, index: int) -> Layout:
-    series = []
-    for position, descriptor in enumerate(layout.series):
-        kind = _KIND_FROM_WIRE.get(descriptor.kind)
-        if kind is None:
-            raise InvalidInput(
-                "A series must be a gauge or a counter.",
-                code="unknown_kind",
-                field=f"layouts[{index}].series[{position}].kind",
-            )
-        series.append(Series(descriptor.metric, tuple(sorted(descriptor.labels.items())), descriptor.unit, kind))
+    place = f"layouts[{index}].series"
+    series = [decode_series(descriptor, place, position) for position, descriptor in enumerate(layout.series)]
     return Layout(layout.id, tuple(series))
+
+
+def decode_series(descriptor: pb.SeriesDescriptor, place: str, position: int) -> Series:
+    """A series from its message. ``place``, ``position``: where it stands in a request, for the error.
+
+    Raises:
+        InvalidInput: it has no kind.
+    """
+    kind = _KIND_FROM_WIRE.get(descriptor.kind)
+    if kind is None:
+        raise InvalidInput(
+            "A series must be a gauge or a counter.", code="unknown_kind", field=f"{place}[{position}].kind"
+        )
+    return Series(descriptor.metric, tuple(sorted(descriptor.labels.items())), descriptor.unit, kind)
 
 
 def encode_result(result: PushResult) -> bytes:
@@ -177,15 +184,19 @@ def encode_result(result: PushResult) -> bytes:
     if result.interval_ms:
         message.hints.interval_ms = result.interval_ms
     if result.error is not None:
-        message.error.CopyFrom(
-            pb.Error(
-                code=result.error.code,
-                message=result.error.message,
-                field=result.error.field or "",
-                limit=result.error.limit,
-            )
-        )
+        message.error.CopyFrom(encode_error(result.error))
     return message.SerializeToString()
+
+
+def encode_error(error: PushError) -> pb.Error:
+    """An error as a message."""
+    return pb.Error(code=error.code, message=error.message, field=error.field or "", limit=error.limit)
+
+
+def decode_error(error: pb.Error) -> PushError:
+    """An error from its message."""
+    limit = error.limit if error.HasField("limit") else None
+    return PushError(error.code, error.message, error.field or None, limit)
 
 
 def decode_result(body: bytes) -> PushResult:
@@ -198,10 +209,7 @@ def decode_result(body: bytes) -> PushResult:
         message = pb.PushResponse.FromString(body)
     except DecodeError:
         raise InvalidInput("The response is not a protobuf PushResponse.", code="malformed_body") from None
-    error = None
-    if message.HasField("error"):
-        limit = message.error.limit if message.error.HasField("limit") else None
-        error = PushError(message.error.code, message.error.message, message.error.field or None, limit)
+    error = decode_error(message.error) if message.HasField("error") else None
     return PushResult(
         message.accepted,
         message.duplicates,

@@ -5,20 +5,15 @@
 the caller may not see do not exist for it.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Depends, Request, WebSocket, WebSocketDisconnect
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from bongsu.core.errors import BongsuError, Forbidden, Unauthenticated
+from bongsu.core.errors import Forbidden, Unauthenticated
 from bongsu.server.api.dependencies import address_of, services_of
 from bongsu.server.auth.principal import Principal, Role
-
-# A WebSocket sends its token in the first message: in the URL it would end up in logs.
-AUTH_SECONDS = 10.0
-UNAUTHENTICATED, FORBIDDEN = 4401, 4403
 
 _bearer = HTTPBearer(auto_error=False, description="An access token (POST /api/auth/login) or an API token.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
@@ -69,35 +64,3 @@ async def anyone(request: Request, credentials: Credentials) -> Principal | None
 
 
 Anyone = Annotated[Principal | None, Depends(anyone)]
-
-
-async def websocket_principal(websocket: WebSocket, role: Role) -> Principal | None:
-    """Accepts a WebSocket and waits for its first message, ``{"type": "auth", "token": "..."}``.
-
-    Returns None if it closed the connection: with 4401 (no valid token within AUTH_SECONDS) or 4403 (a lower role). The
-    caller must close the connection with 4401 when the token of the principal expires (``seconds_left``).
-    """
-    services = websocket.app.state.services
-    await websocket.accept()
-    try:
-        async with asyncio.timeout(AUTH_SECONDS):
-            message = await websocket.receive_json()
-        token = message.get("token") if isinstance(message, dict) and message.get("type") == "auth" else None
-        if not isinstance(token, str):
-            raise Unauthenticated
-        principal: Principal = await services.auth.authenticator.principal(token, address_of(websocket))
-    except WebSocketDisconnect:
-        return None
-    except (TimeoutError, ValueError, KeyError, BongsuError) as error:
-        reason = error.message if isinstance(error, BongsuError) else "Send a token first."
-        await websocket.close(UNAUTHENTICATED, reason[:120])
-        return None
-    if not principal.role.includes(role):
-        await websocket.close(FORBIDDEN, f"This requires the role {role}.")
-        return None
-    return principal
-
-
-def seconds_left(principal: Principal, now_ms: int) -> float | None:
-    """How long a connection may stay open before its token must be renewed; None: for ever."""
-    return max(0.0, (principal.expires_ms - now_ms) / 1000) if principal.expires_ms else None

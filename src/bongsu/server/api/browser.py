@@ -20,13 +20,17 @@ COOKIE_PATH = "/api/auth"
 HINT = "bongsu_logged_in"
 
 
+def is_own_page(origin: str | None, host: str, allowed: list[str]) -> bool:
+    """Whether a request comes from one of our own pages, of those that are allowed, or from a program, which sends no
+    origin. ``host``: the Host header."""
+    # Only the host: behind a proxy that terminates TLS the scheme may differ.
+    return origin is None or origin in allowed or urlsplit(origin).netloc.lower() == host.lower()
+
+
 def from_this_site(request: Request) -> None:
     """A dependency. Raises Forbidden for a request from a page of another site."""
-    origin = request.headers.get("origin")
-    if origin is None or origin in services_of(request).settings.cors_origins:
-        return
-    # Only the host: behind a proxy that terminates TLS the scheme may differ.
-    if urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
+    allowed = services_of(request).settings.cors_origins
+    if not is_own_page(request.headers.get("origin"), request.headers.get("host", ""), allowed):
         raise Forbidden("This request comes from a page of another site.", code="cross_site", field="Origin")
 
 

@@ -9,7 +9,6 @@ from sqlalchemy import Connection
 from bongsu.core.units import HOUR_MS
 from bongsu.server.api.access import Viewer
 from bongsu.server.api.dependencies import Retired, ServicesDep
-from bongsu.server.api.servers import state_of
 from bongsu.server.api.timerange import parse_range
 from bongsu.server.fleet.registry import ServerState
 from bongsu.server.fleet.selection import Selection
@@ -105,7 +104,7 @@ async def completeness(
 def _watched(state: ServerState, start_ms: int, end_ms: int, now_ms: int, floor_ms: int) -> tuple[int, int]:
     """The part of the range in which the server was watched and of which something is kept."""
     first_ms = max(start_ms, min(max(state.oldest_ms, floor_ms), end_ms))
-    expects_more = state_of(state, now_ms) in ("late", "down")
+    expects_more = state.state_at(now_ms) in ("late", "down")
     last_ms = min(end_ms, now_ms if expects_more else state.last_seen_ms + 1)
     return first_ms, max(first_ms, last_ms)
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Path, Query, Request, WebSocket
+from fastapi import Depends, Path, Query, Request
 from pydantic import Field
 
 from bongsu.server.fleet.selection import Selection, parse_filters
@@ -16,7 +16,7 @@ def services_of(request: Request) -> Services:
     return services
 
 
-def address_of(request: Request | WebSocket) -> str:
+def address_of(request: Request) -> str:
     """The address of the client; behind a trusted proxy, the one that the proxy reports."""
     return request.client.host if request.client else ""
 

@@ -7,19 +7,15 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from bongsu.core.errors import NotFound
-from bongsu.core.liveness import LATE_AFTER, down_after_ms
 from bongsu.server.api.access import Admin, Operator, Viewer
 from bongsu.server.api.answers import dumped, streamed
 from bongsu.server.api.dependencies import RowId, ServicesDep
 from bongsu.server.auth import retirement
 from bongsu.server.auth.principal import Principal
-from bongsu.server.fleet.registry import CLOCK_JUMP_MS, ServerState
+from bongsu.server.fleet.registry import CLOCK_JUMP_MS, ServerState, State
 from bongsu.server.services import Services
 
 router = APIRouter(prefix="/api", tags=["servers"])
-
-
-State = Literal["up", "late", "down", "retired"]
 
 
 class Host(BaseModel):
@@ -68,19 +64,6 @@ class Servers(BaseModel):
     next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last page.")
 
 
-def state_of(state: ServerState, now_ms: int) -> State:
-    """The state of a server."""
-    return "retired" if state.retired else state_at(state.heard_ms, state.interval_ms, now_ms)
-
-
-def state_at(heard_ms: int, interval_ms: int, now_ms: int) -> State:
-    """up, late or down, by when a frame last arrived: an agent's clock may be wrong."""
-    silence_ms = now_ms - heard_ms
-    if silence_ms <= LATE_AFTER * interval_ms:
-        return "up"
-    return "late" if silence_ms <= down_after_ms(interval_ms) else "down"
-
-
 def clock_state(offset_ms: int) -> Literal["ok", "ahead", "behind"]:
     """Whether a clock with this offset is ok, ahead or behind."""
     return "ok" if abs(offset_ms) <= CLOCK_JUMP_MS else "ahead" if offset_ms > 0 else "behind"
@@ -91,7 +74,7 @@ def _server(state: ServerState, now_ms: int) -> Server:
     return Server(
         id=record.id,
         name=record.agent.name,
-        state=state_of(state, now_ms),
+        state=state.state_at(now_ms),
         first_seen_ms=record.first_seen_ms,
         last_seen_ms=state.last_seen_ms,
         retired_ms=record.retired_ms or None,

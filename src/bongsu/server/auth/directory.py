@@ -107,6 +107,11 @@ class Directory:
         await self.refresh()
         return result
 
+    @property
+    def people_revision(self) -> int:
+        """Rises when users, sessions or API tokens change."""
+        return self._revisions.get(PEOPLE, 0)
+
     async def refresh(self) -> None:
         """Loads the parts that have changed."""
         async with self._loading:

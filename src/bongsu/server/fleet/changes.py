@@ -12,13 +12,14 @@ servers.
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from bongsu.core.clock import Clock
+from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
 from bongsu.core.units import HOUR_MS
 from bongsu.server.database.database import Database
@@ -30,6 +31,7 @@ from bongsu.server.storage.frames import frames_after
 from bongsu.server.storage.layouts import LayoutKey, layout_keys, load_some_layouts
 
 T = TypeVar("T")
+Publish = Callable[[ServerState, Sequence[Frame]], None]
 
 POLL_SECONDS = 1.0
 # A layout without a frame for this long is looked at only every DORMANT_SECONDS: a server of a year has dozens of them.
@@ -49,7 +51,9 @@ class _Present:
 class FleetChanges:
     """One per process."""
 
-    def __init__(self, database: Database, registry: Registry, clock: Clock) -> None:
+    def __init__(self, database: Database, registry: Registry, clock: Clock, publish: Publish) -> None:
+        """``publish`` gets the frames that other API servers have taken in."""
+        self._publish = publish
         self._database = database
         self._registry = registry
         self._clock = clock
@@ -118,6 +122,7 @@ class FleetChanges:
                 found = registry.by_id.get(key[0])
                 if found is not None and found.newest.get(key[1]) is newest[key]:
                     found.forget_layout(key[1])
+            registry.generation += 1
             # Read before the rest, so what has changed since is read again.
             registry.revision, self._reported = changed, reported
 
@@ -138,11 +143,17 @@ class FleetChanges:
             for state in self._registry.in_service().by_id.values()
             for layout in state.layouts_since(since_ms)
         }
+        taken: dict[int, list[Frame]] = {}
         for server_id, frame in await self._database.read(lambda connection: frames_after(connection, after)):
             state = self._registry.by_id.get(server_id)
             if state is not None and len(frame.values) == state.sizes.get(frame.layout_id):
                 state.heard_ms = now_ms
                 state.saw(frame)
+                taken.setdefault(server_id, []).append(frame)
+        for server_id, frames in taken.items():
+            state = self._registry.by_id.get(server_id)
+            if state is not None:
+                self._publish(state, frames)
         if with_dormant:
             self._dormant_due = self._clock.monotonic() + DORMANT_SECONDS
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
-from bongsu.core.liveness import DEFAULT_INTERVAL_MS, LATE_AFTER, LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
+from bongsu.core.liveness import DEFAULT_INTERVAL_MS, LATE_AFTER, LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS, state_at
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts
 from bongsu.core.series import Layout, Series
 from bongsu.server.fleet.servers import ServerRecord
+
+State = Literal["up", "late", "down", "retired"]
 
 # So many longer steps in a row are a new interval; fewer are frames that were late or lost.
 SLOWER_STEPS = 3
@@ -89,6 +92,10 @@ class ServerState:
         """Whether people expect nothing of it any more."""
         return self.record.retired_ms > 0
 
+    def state_at(self, now_ms: int) -> State:
+        """Its state."""
+        return "retired" if self.retired else state_at(self.heard_ms, self.interval_ms, now_ms)
+
     def last_ms(self, layout_id: int) -> int | None:
         """The time of the last sample of a layout; None if it has none yet."""
         newest = self.newest.get(layout_id)
@@ -155,10 +162,14 @@ class ServerState:
 
 
 class Registry:
-    """All servers, by id and by agent id. ``revision``: of the servers; nothing here is older."""
+    """All servers, by id and by agent id. ``revision``: of the servers; nothing here is older.
+
+    ``generation`` rises with every change of what is said of servers, whoever made it.
+    """
 
     def __init__(self, revision: int = 0) -> None:
         self.revision = revision
+        self.generation = 0
         self.by_id: dict[int, ServerState] = {}
         self.by_agent_id: dict[str, ServerState] = {}
 
@@ -174,10 +185,12 @@ class Registry:
             state = ServerState(record, last_seen_ms=seen_ms, heard_ms=seen_ms, oldest_ms=record.first_seen_ms)
             self.by_id[record.id] = state
             self.by_agent_id[record.agent.agent_id] = state
+            self.generation += 1
         return state
 
     def remove(self, state: ServerState) -> None:
         """Removes a server."""
+        self.generation += 1
         self.by_id.pop(state.record.id, None)
         if self.by_agent_id.get(state.record.agent.agent_id) is state:
             del self.by_agent_id[state.record.agent.agent_id]

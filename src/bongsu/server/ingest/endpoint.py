@@ -32,7 +32,7 @@ from bongsu.server.auth.queries.agents import has_token
 from bongsu.server.config import Limits
 from bongsu.server.database.database import Database
 from bongsu.server.errors import retry_after, status_of
-from bongsu.server.fleet.changes import FleetChanges
+from bongsu.server.fleet.changes import FleetChanges, Publish
 from bongsu.server.fleet.names import check_agent_id
 from bongsu.server.fleet.registry import Registry, ServerState, differs
 from bongsu.server.fleet.servers import ServerRecord, add_server, update_server
@@ -82,9 +82,10 @@ class Ingest:
         retention_ms: int,
         pushed: Callable[[Grant], None],
         refused: Callable[[Scope], Awaitable[None]],
+        publish: Publish,
     ) -> None:
         """``retention_ms``: of raw samples. ``pushed`` counts the pushes of an agent, ``refused`` the requests without
-        a valid token; both raise TooMany above the rate limit."""
+        a valid token; both raise TooMany above the rate limit. ``publish`` gets the frames that are on disk."""
         # Of the raw samples; the budget for the database may have raised it.
         self.raw_floor_ms = 0
         self.counters = Counters()
@@ -99,6 +100,7 @@ class Ingest:
         self._retention_ms = retention_ms
         self._pushed = pushed
         self._refused = refused
+        self._publish = publish
         self._commits = GroupCommit(
             database, queue_bytes=limits.queue_bytes, committed=self._committed, failed=self._failed
         )
@@ -314,6 +316,7 @@ class Ingest:
                     lambda connection: update_server(connection, record.id, push.agent, host, now_ms)
                 )
                 record.agent, record.host = push.agent, host
+                self._registry.generation += 1
             return state
 
     def _committed(self, batches: list[Batch], counts: list[int]) -> None:
@@ -340,6 +343,8 @@ class Ingest:
             counters.samples += values if count == len(batch.frames) else values * count // len(batch.frames)
             counters.frames += count
             counters.duplicates += len(batch.frames) - count
+            if count:
+                self._publish(state, batch.frames)
         if self.problem is not None:
             logger.warning("frames can be stored again")
             self.problem = None

@@ -1,0 +1,421 @@
+"""The hub: takes every committed frame, and hands it to the clients that watch its server.
+
+Nothing here reads the database. A frame costs nothing while nobody watches its server.
+"""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from weakref import WeakValueDictionary
+
+from bongsu.core.clock import Clock
+from bongsu.core.errors import BongsuError, TooLarge
+from bongsu.core.samples import Frame
+from bongsu.core.series import Series
+from bongsu.server.auth.authenticator import Authenticator
+from bongsu.server.auth.principal import Principal
+from bongsu.server.fleet.registry import Registry, ServerState
+from bongsu.server.fleet.selection import Selection
+from bongsu.server.live.client import Client, Subscription
+from bongsu.server.live.streams import RECENT_MS, SeriesList, Stream
+from bongsu.wire import live
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+# A stream that nobody watches stays so long, for a client that comes back.
+LINGER_SECONDS = RECENT_MS / 1000
+STREAMS_PER_CLIENT = 10_000
+# As many as the event loop looks at in some 3 ms.
+SERVERS_AT_A_TIME = 100
+CLIENTS_AT_A_TIME = 50
+
+UNAUTHENTICATED = 4401
+
+_time = attrgetter("time_ms")
+_STATES = {"up": live.State.UP, "late": live.State.LATE, "down": live.State.DOWN, "retired": live.State.RETIRED}
+
+
+@dataclass(slots=True)
+class _Followed:
+    """A stream and who watches it. ``idle_since``: since when nobody has, by the clock that never jumps."""
+
+    stream: Stream
+    clients: dict[Client, None] = field(default_factory=dict)
+    idle_since: float | None = None
+
+
+@dataclass(slots=True)
+class _Server:
+    """A server that somebody watches."""
+
+    subscriptions: dict[Subscription, None] = field(default_factory=dict)
+    # Layout id -> its streams; an empty list where nobody wants anything of it.
+    streams: dict[int, list[_Followed]] = field(default_factory=dict)
+
+
+class Hub:
+    """One per process."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        clock: Clock,
+        authenticator: Authenticator,
+        people_revision: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``people_revision``: rises when users, sessions or API tokens change."""
+        self.clients: dict[Client, None] = {}
+        # Totals since the start, shown by /api/health.
+        self.counters: Counter[str] = Counter()
+        self._registry = registry
+        self._clock = clock
+        self._authenticator = authenticator
+        self._people_revision = people_revision
+        self._monotonic = monotonic
+        self._servers: dict[int, _Server] = {}
+        self._followed: dict[int, _Followed] = {}
+        self._numbers = itertools.count(1)
+        # Equal lists of series have one number, as long as a stream has them.
+        self._lists: WeakValueDictionary[tuple[Series, ...], SeriesList] = WeakValueDictionary()
+        # The last known state of each server, once somebody wants to know.
+        self._states: dict[int, live.State] = {}
+        self._selected: dict[tuple[Selection, frozenset[tuple[str, str]]], frozenset[int]] = {}
+        self._generation = registry.generation
+        self._people = people_revision()
+
+    def connections_of(self, principal: Principal) -> int:
+        """How many connections a person or API token has open."""
+        owner = (principal.kind, principal.id)
+        return sum((client.principal.kind, client.principal.id) == owner for client in self.clients)
+
+    def join(self, client: Client) -> None:
+        """Adds a connection; ``leave`` must follow."""
+        self.clients[client] = None
+
+    def leave(self, client: Client) -> None:
+        """Removes a connection and all its subscriptions."""
+        self.clients.pop(client, None)
+        self.counters["dropped_frames"] += client.outbox.dropped
+        for subscription in list(client.subscriptions.values()):
+            self._end(subscription)
+
+    async def subscribe(self, client: Client, wanted: Subscription, since_ms: int = 0) -> None:
+        """Begins a subscription, in place of one with the same id. ``since_ms``: what the client has already.
+
+        Raises:
+            NotFound: a server that was selected by id does not exist, or the client may not see it.
+            TooLarge: it would have more than STREAMS_PER_CLIENT streams.
+        """
+        async with client.changing:
+            try:
+                await self._extend(wanted, self._select(wanted, all_must_exist=True))
+                old = client.subscriptions.get(wanted.id)
+                others = sum(len(other.streams) for other in client.subscriptions.values() if other is not old)
+                if others + len(wanted.streams) > STREAMS_PER_CLIENT:
+                    raise TooLarge(
+                        f"The subscriptions of a connection may have {STREAMS_PER_CLIENT} streams.",
+                        code="too_many_streams",
+                        field="subscribe",
+                        limit=STREAMS_PER_CLIENT,
+                    )
+            except BaseException:
+                self._withdraw(wanted, wanted.server_ids)
+                raise
+            if old is not None:
+                self._withdraw(old, old.server_ids)
+            client.subscriptions[wanted.id] = wanted
+            self._settle(client, since_ms)
+            client.changed(wanted)
+            if wanted.states:
+                self._tell_states(wanted, wanted.server_ids)
+
+    async def unsubscribe(self, client: Client, subscription_id: int) -> None:
+        """Ends a subscription, if there is one."""
+        async with client.changing:
+            subscription = client.subscriptions.get(subscription_id)
+            if subscription is not None:
+                self._end(subscription)
+
+    def publish(self, state: ServerState, frames: Sequence[Frame]) -> None:
+        """Takes committed frames of a server, in the order of their commits."""
+        server = self._servers.get(state.record.id)
+        if server is None:
+            return
+        if self._states.get(state.record.id, live.State.UP) is not live.State.UP:
+            self._look_at_state(state)
+        by_layout: dict[int, list[Frame]] = {}
+        for frame in frames:
+            by_layout.setdefault(frame.layout_id, []).append(frame)
+        for layout_id, of_layout in by_layout.items():
+            streams = server.streams.get(layout_id)
+            if streams is None:
+                streams = self._new_layout(server, state, layout_id)
+            for followed in streams:
+                _hand_on(followed, of_layout)
+
+    async def run(self) -> None:
+        """Follows time and changes until cancelled: states, servers that come and go, rights that end."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            try:
+                await self.look()
+            except Exception:
+                logger.exception("the live streams were not brought up to date; the next second tries again")
+
+    async def look(self) -> None:
+        """Does what ``run`` does every second."""
+        await self._check_rights()
+        if not self.clients and not self._followed:
+            self._states.clear()
+            return
+        if self._registry.generation != self._generation:
+            self._generation = self._registry.generation
+            self._selected.clear()
+            for client in list(self.clients):
+                client.outbox.put(live.SERVERS_CHANGED)
+                await self._fill_again(client)
+        self._end_streams()
+        if any(subscription.states for client in self.clients for subscription in client.subscriptions.values()):
+            for state in list(self._registry.by_id.values()):
+                self._look_at_state(state)
+        else:
+            self._states.clear()
+
+    async def renew(self, client: Client, principal: Principal, token: str) -> None:
+        """Goes on with another token of the same person."""
+        rights = client.principal
+        client.principal, client.token = principal, token
+        if (principal.tags, principal.role) != (rights.tags, rights.role):
+            await self._fill_again(client)
+
+    async def _check_rights(self) -> None:
+        now_ms, people = self._clock.now_ms(), self._people_revision()
+        changed, self._people = people != self._people, people
+        for index, client in enumerate(list(self.clients)):
+            if client.principal.expires_ms and client.principal.expires_ms <= now_ms:
+                client.close(UNAUTHENTICATED, "The token has expired.")
+            elif changed:
+                try:
+                    principal = await self._authenticator.principal(client.token, client.principal.address)
+                except BongsuError as error:
+                    client.close(UNAUTHENTICATED, error.message)
+                else:
+                    await self.renew(client, principal, client.token)
+                if index % CLIENTS_AT_A_TIME == CLIENTS_AT_A_TIME - 1:
+                    await asyncio.sleep(0)
+
+    async def _fill_again(self, client: Client) -> None:
+        """Brings the subscriptions of a client up to date with the servers and its rights."""
+        async with client.changing:
+            for subscription in list(client.subscriptions.values()):
+                before, now = subscription.server_ids, self._select(subscription)
+                if before == now:
+                    continue
+                self._withdraw(subscription, before - now)
+                await self._extend(subscription, now - before)
+                client.changed(subscription)
+                if subscription.states:
+                    for server_id in before - now:
+                        client.outbox.put(live.status(server_id, live.State.GONE, 0))
+                    self._tell_states(subscription, now - before)
+            self._settle(client)
+
+    async def _extend(self, subscription: Subscription, server_ids: frozenset[int]) -> None:
+        """Adds servers to a subscription, and what they send at present."""
+        subscription.server_ids |= server_ids
+        for server_id in server_ids:
+            # First, so that layouts which arrive from now on are not missed.
+            self._servers.setdefault(server_id, _Server()).subscriptions[subscription] = None
+        if not subscription.values:
+            return
+        for index, server_id in enumerate(sorted(server_ids)):
+            state = self._registry.by_id.get(server_id)
+            if state is not None:
+                for stream in self._streams_of(state, subscription.selection):
+                    subscription.streams[stream.id] = stream
+            if index % SERVERS_AT_A_TIME == SERVERS_AT_A_TIME - 1:
+                await asyncio.sleep(0)
+
+    def _withdraw(self, subscription: Subscription, server_ids: frozenset[int]) -> None:
+        """Removes servers from a subscription."""
+        subscription.server_ids -= server_ids
+        for server_id in server_ids:
+            server = self._servers.get(server_id)
+            if server is not None:
+                server.subscriptions.pop(subscription, None)
+        for stream in list(subscription.streams.values()):
+            if stream.server_id in server_ids:
+                del subscription.streams[stream.id]
+
+    def _select(self, subscription: Subscription, *, all_must_exist: bool = False) -> frozenset[int]:
+        """The servers that are selected and visible. Those selected by id may have been deleted meanwhile."""
+        selection, principal = subscription.selection, subscription.client.principal
+        view = principal.view(self._registry)
+        if selection.server_ids:
+            if not all_must_exist:
+                left = tuple(server_id for server_id in selection.server_ids if server_id in view.by_id)
+                if not left:
+                    return frozenset()
+                selection = replace(selection, server_ids=left)
+            return frozenset(state.record.id for state in selection.servers(view))
+        key = (selection, principal.tags)
+        found = self._selected.get(key)
+        if found is None or self._registry.generation != self._generation:
+            found = self._selected[key] = frozenset(state.record.id for state in selection.servers(view))
+        return found
+
+    def _streams_of(self, state: ServerState, selection: Selection) -> Iterator[Stream]:
+        """The streams of what a server sends at present, made as needed."""
+        watched = self._servers[state.record.id].streams
+        for layout_id in list(state.newest):
+            layout = state.layouts.get(layout_id)
+            if layout is None or not (layout_id in watched or state.is_current(layout_id)):
+                continue
+            positions = selection.positions(layout)
+            if positions:
+                yield self._stream(state, layout_id, positions).stream
+
+    def _stream(self, state: ServerState, layout_id: int, positions: tuple[int, ...]) -> _Followed:
+        server = self._servers.setdefault(state.record.id, _Server())
+        streams = server.streams.setdefault(layout_id, [])
+        for followed in streams:
+            if followed.stream.positions == positions:
+                return followed
+        layout = state.layouts[layout_id]
+        series_list = self._list(tuple(layout.series[position] for position in positions))
+        interval_ms = state.interval_of(layout_id)
+        stream = Stream(next(self._numbers), series_list, state.record.id, layout, positions, interval_ms)
+        newest = state.newest.get(layout_id)
+        if newest is not None:
+            for frame in (newest.before, newest.frame):
+                if frame is not None:
+                    stream.take(frame)
+        followed = self._followed[stream.id] = _Followed(stream, idle_since=self._monotonic())
+        streams.append(followed)
+        return followed
+
+    def _list(self, series: tuple[Series, ...]) -> SeriesList:
+        found = self._lists.get(series)
+        if found is None:
+            found = self._lists[series] = SeriesList(next(self._numbers), series)
+        return found
+
+    def _new_layout(self, server: _Server, state: ServerState, layout_id: int) -> list[_Followed]:
+        """A server sends a layout that nobody has watched yet."""
+        streams = server.streams.setdefault(layout_id, [])
+        layout = state.layouts.get(layout_id)
+        if layout is None:
+            return streams
+        clients: dict[Client, None] = {}
+        for subscription in server.subscriptions:
+            positions = subscription.selection.positions(layout) if subscription.values else ()
+            if positions:
+                stream = self._stream(state, layout_id, positions).stream
+                subscription.streams[stream.id] = stream
+                subscription.client.changed(subscription)
+                clients[subscription.client] = None
+        for client in clients:
+            self._settle(client)
+        return streams
+
+    def _settle(self, client: Client, since_ms: int = 0) -> None:
+        """Connects a client with the streams of its subscriptions, and sends the first frames of new ones."""
+        begun, ended = client.settle()
+        for stream_id in ended:
+            followed = self._followed.get(stream_id)
+            if followed is not None:
+                followed.clients.pop(client, None)
+                if not followed.clients:
+                    followed.idle_since = self._monotonic()
+        for stream_id in sorted(begun):
+            followed = self._followed[stream_id]
+            followed.clients[client] = None
+            followed.idle_since = None
+            stream = followed.stream
+            client.define(stream)
+            frames = list(stream.recent)[-1:]
+            if since_ms:
+                frames, begins_ms = stream.since(since_ms)
+                if begins_ms > since_ms:
+                    client.outbox.missed(stream.server_id, since_ms + 1, begins_ms - 1)
+            for time_ms, part in frames:
+                client.send(stream, time_ms, part)
+
+    def _end(self, subscription: Subscription) -> None:
+        self._withdraw(subscription, subscription.server_ids)
+        client = subscription.client
+        if client.subscriptions.get(subscription.id) is subscription:
+            del client.subscriptions[subscription.id]
+        self._settle(client)
+
+    def _end_streams(self) -> None:
+        """Ends streams of layouts that are not sent any more, and those that nobody has watched for a while."""
+        due = self._monotonic() - LINGER_SECONDS
+        for server_id, server in list(self._servers.items()):
+            state = self._registry.by_id.get(server_id)
+            for layout_id, streams in list(server.streams.items()):
+                gone = state is None or not state.is_current(layout_id)
+                for followed in list(streams):
+                    if gone or (followed.idle_since is not None and followed.idle_since < due):
+                        streams.remove(followed)
+                        del self._followed[followed.stream.id]
+                        self._forget_stream(server, followed)
+                if not streams and (gone or not server.subscriptions):
+                    del server.streams[layout_id]
+            if not server.streams and not server.subscriptions:
+                del self._servers[server_id]
+
+    def _forget_stream(self, server: _Server, followed: _Followed) -> None:
+        for subscription in server.subscriptions:
+            if subscription.streams.pop(followed.stream.id, None) is not None:
+                subscription.client.changed(subscription)
+        for client in followed.clients:
+            client.settle()
+
+    def _look_at_state(self, state: ServerState) -> None:
+        now = _STATES[state.state_at(self._clock.now_ms())]
+        server_id = state.record.id
+        before = self._states.get(server_id)
+        if before is now:
+            return
+        self._states[server_id] = now
+        server = self._servers.get(server_id)
+        if before is None or server is None:
+            return
+        part = live.status(server_id, now, state.last_seen_ms)
+        clients = {subscription.client: None for subscription in server.subscriptions if subscription.states}
+        for client in clients:
+            client.outbox.put(part)
+
+    def _tell_states(self, subscription: Subscription, server_ids: frozenset[int]) -> None:
+        """Tells a client the states of servers that it has just begun to watch."""
+        for server_id in sorted(server_ids):
+            state = self._registry.by_id.get(server_id)
+            if state is not None:
+                self._look_at_state(state)
+                part = live.status(server_id, self._states[server_id], state.last_seen_ms)
+                subscription.client.outbox.put(part)
+
+
+def _hand_on(followed: _Followed, frames: list[Frame]) -> None:
+    """Sends frames of a layout to the clients of a stream. Those that are late, replayed after an outage, are in the
+    history; clients are told the range."""
+    stream = followed.stream
+    since_ms = max(stream.newest_ms, max(frame.time_ms for frame in frames) - RECENT_MS)
+    late = [frame.time_ms for frame in frames if frame.time_ms <= since_ms]
+    if late:
+        for client in followed.clients:
+            client.outbox.missed(stream.server_id, min(late), max(late))
+        frames = [frame for frame in frames if frame.time_ms > since_ms]
+    for frame in sorted(frames, key=_time) if len(frames) > 1 else frames:
+        if frame.time_ms > stream.newest_ms:
+            part = stream.take(frame)
+            for client in followed.clients:
+                client.send(stream, frame.time_ms, part)
