@@ -1297,6 +1297,7 @@ export type Health = {
      */
     problems?: Array<Problem> | null;
     ingest?: IngestHealth | null;
+    live?: LiveHealth | null;
     storage?: StorageHealth | null;
     /**
      * Jobs
@@ -1534,6 +1535,44 @@ export type JobHealth = {
  * How the values of a series behave.
  */
 export type Kind = 'gauge' | 'counter';
+
+/**
+ * LiveHealth
+ *
+ * The live stream of this API server.
+ */
+export type LiveHealth = {
+    /**
+     * Clients
+     *
+     * Open connections.
+     */
+    clients: number;
+    /**
+     * Streams
+     *
+     * What they watch: each stream is one layout of one server.
+     */
+    streams: number;
+    /**
+     * Messages Total
+     */
+    messages_total: number;
+    /**
+     * Dropped Frames Total
+     *
+     * Frames that clients were not sent because they were too slow.
+     */
+    dropped_frames_total: number;
+    /**
+     * Closed Total
+     *
+     * Connections that the API server closed, by close code.
+     */
+    closed_total: {
+        [key: string]: number;
+    };
+};
 
 /**
  * LoggedIn

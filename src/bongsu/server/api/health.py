@@ -39,6 +39,16 @@ class IngestHealth(BaseModel):
     queued_bytes: int = Field(description="Bytes of values that wait for the disk.")
 
 
+class LiveHealth(BaseModel):
+    """The live stream of this API server."""
+
+    clients: int = Field(description="Open connections.")
+    streams: int = Field(description="What they watch: each stream is one layout of one server.")
+    messages_total: int
+    dropped_frames_total: int = Field(description="Frames that clients were not sent because they were too slow.")
+    closed_total: dict[str, int] = Field(description="Connections that the API server closed, by close code.")
+
+
 class StorageHealth(BaseModel):
     """How far the worker is behind. Late frames may be older than the 40 minutes after which frames are sealed."""
 
@@ -66,6 +76,7 @@ class Health(BaseModel):
     servers: int | None = Field(None, description="Servers the caller may see.")
     problems: list[Problem] | None = None
     ingest: IngestHealth | None = None
+    live: LiveHealth | None = None
     storage: StorageHealth | None = None
     jobs: list[JobHealth] | None = None
     alerts: AlertsHealthInfo | None = None
@@ -153,6 +164,13 @@ async def health(services: ServicesDep, user: Anyone) -> Health:
             duplicates_total=ingest.counters.duplicates,
             rejected_total=dict(ingest.counters.rejected),
             queued_bytes=ingest.queued_bytes,
+        ),
+        live=LiveHealth(
+            clients=len(services.live.clients),
+            streams=services.live.streams,
+            messages_total=services.live.messages,
+            dropped_frames_total=services.live.dropped_frames,
+            closed_total={str(code): count for code, count in services.live.closed.items()},
         ),
         storage=None if behind is None else StorageHealth(**asdict(behind)),
         jobs=[JobHealth(name=run.name, good_ms=run.good_ms, error=run.error, failing=run.failing) for run in runs],

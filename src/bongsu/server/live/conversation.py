@@ -87,7 +87,7 @@ class Conversation:
         except Disconnected:
             pass
         except _Closed as closed:
-            self._hub.counters[f"closed_{closed.code}"] += 1
+            self._hub.closed[closed.code] += 1
             # A reason may have 123 bytes (RFC 6455, section 5.5.1).
             await self._socket.close(closed.code, closed.reason.encode()[:120].decode(errors="ignore"))
 
@@ -136,7 +136,7 @@ class Conversation:
                         await self._socket.send(message)
                 except TimeoutError:
                     raise _Closed(TOO_SLOW, "The connection is too slow.") from None
-                self._hub.counters["messages"] += 1
+                self._hub.messages += 1
             if client.closing is not None:
                 raise _Closed(*client.closing)
             if not client.outbox.waiting.is_set():

@@ -72,8 +72,10 @@ class Hub:
     ) -> None:
         """``people_revision``: rises when users, sessions or API tokens change."""
         self.clients: dict[Client, None] = {}
-        # Totals since the start, shown by /api/health.
-        self.counters: Counter[str] = Counter()
+        # Totals since the start, shown by /api/health: messages, and connections that this side closed, by close code.
+        self.messages = 0
+        self.closed: Counter[int] = Counter()
+        self._dropped_frames = 0
         self._registry = registry
         self._clock = clock
         self._authenticator = authenticator
@@ -90,6 +92,16 @@ class Hub:
         self._generation = registry.generation
         self._people = people_revision()
 
+    @property
+    def dropped_frames(self) -> int:
+        """Frames that were not sent to clients that were too slow, since the start."""
+        return self._dropped_frames + sum(client.outbox.dropped for client in self.clients)
+
+    @property
+    def streams(self) -> int:
+        """The number of streams."""
+        return len(self._followed)
+
     def connections_of(self, principal: Principal) -> int:
         """How many connections a person or API token has open."""
         owner = (principal.kind, principal.id)
@@ -102,7 +114,7 @@ class Hub:
     def leave(self, client: Client) -> None:
         """Removes a connection and all its subscriptions."""
         self.clients.pop(client, None)
-        self.counters["dropped_frames"] += client.outbox.dropped
+        self._dropped_frames += client.outbox.dropped
         for subscription in list(client.subscriptions.values()):
             self._end(subscription)
 

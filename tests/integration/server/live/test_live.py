@@ -302,7 +302,7 @@ async def test_a_client_that_reads_nothing_is_closed(tmp_path: Path, monkeypatch
             await asyncio.sleep(0.01)
         client.reads.set()
         assert (await client.until_closed())[0] == conversation.TOO_SLOW
-        assert app.services.live.counters["closed_4408"] == 1
+        assert app.services.live.closed == {conversation.TOO_SLOW: 1}
 
 
 async def test_only_servers_that_one_may_see(tmp_path: Path) -> None:
