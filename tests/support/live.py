@@ -28,6 +28,7 @@ class Seen:
     pongs: list[int] = field(default_factory=list)
     welcomes: list[int] = field(default_factory=list)
     servers_changed: int = 0
+    behind: bool = False
     messages: int = 0
 
     def take(self, message: live.ServerMessage) -> None:
@@ -46,6 +47,8 @@ class Seen:
         self.states |= {server_id: state for server_id, (state, _) in message.servers.items()}
         self.refusals += message.refusals
         self.servers_changed += message.servers_changed
+        if message.behind is not None:
+            self.behind = message.behind
 
     def series(self, sample: live.Sample) -> dict[str, float]:
         """Metric -> value of a sample."""

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -17,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from bongsu import __version__
 from bongsu.core.addresses import rate_key
 from bongsu.core.clock import Clock, SystemClock
+from bongsu.core.samples import Frame
 from bongsu.core.units import parse_duration_ms
 from bongsu.server import errors
 from bongsu.server.alerts.health import AlertsHealth
@@ -37,10 +39,11 @@ from bongsu.server.edge.hosts import LOOPBACK_HOSTS, AllowedHosts
 from bongsu.server.edge.rates import RateLimiter
 from bongsu.server.fleet.changes import FleetChanges
 from bongsu.server.fleet.loading import keep_last_seen, load_registry, store_last_seen
-from bongsu.server.fleet.registry import Registry
+from bongsu.server.fleet.registry import Registry, ServerState
 from bongsu.server.history import HistoryReader
 from bongsu.server.ingest.endpoint import Ingest
 from bongsu.server.ingest.openapi import PUSH_OPENAPI
+from bongsu.server.live.feed import Feed, bus_for
 from bongsu.server.live.hub import Hub
 from bongsu.server.services import Services
 from bongsu.server.vault import open_vault
@@ -138,8 +141,11 @@ class Application:
             auth = make_auth(self._settings, database, vault, self._clock)
             live = Hub(registry, self._clock, auth.authenticator, lambda: auth.directory.people_revision)
             fleet = FleetChanges(database, registry, self._clock, live.publish)
+            live.is_behind = lambda: fleet.behind
+            bus = bus_for(self._settings)
+            feed = None if bus is None else Feed(bus, uuid4().hex, fleet.hear, lambda: fleet.others)
             rates = RateLimiter(self._settings.rate_limits, self._settings.redis_url)
-            ingest = self._make_ingest(database, registry, fleet, auth, rates, live)
+            ingest = self._make_ingest(database, registry, fleet, auth, rates, live, feed)
             services = Services(
                 settings=self._settings,
                 clock=self._clock,
@@ -148,6 +154,7 @@ class Application:
                 fleet=fleet,
                 ingest=ingest,
                 live=live,
+                feed=feed,
                 history=HistoryReader(database, self._settings.limits),
                 vault=vault,
                 started_ms=self._clock.now_ms(),
@@ -167,6 +174,8 @@ class Application:
                 asyncio.create_task(ingest.follow_floor(), name="floor"),
                 asyncio.create_task(live.run(), name="live"),
             ]
+            if feed is not None:
+                running.append(asyncio.create_task(feed.run(), name="feed"))
             own_watch = OwnWatch(self._settings, database, self._clock, lambda: own_problems(services))
             running.append(asyncio.create_task(own_watch.run(), name="alerts about Bongsu"))
             running += [asyncio.create_task(task(), name="background") for task in self.background]
@@ -185,7 +194,14 @@ class Application:
             in_use.close()
 
     def _make_ingest(
-        self, database: Database, registry: Registry, fleet: FleetChanges, auth: Auth, rates: RateLimiter, live: Hub
+        self,
+        database: Database,
+        registry: Registry,
+        fleet: FleetChanges,
+        auth: Auth,
+        rates: RateLimiter,
+        live: Hub,
+        feed: Feed | None,
     ) -> Ingest:
         forwarded = Forwarded(self._settings.trusted_proxies)
 
@@ -193,6 +209,11 @@ class Application:
             forwarded.apply(scope)
             client = scope.get("client")
             await rates.address(rate_key(client[0] if client else ""))
+
+        def committed(state: ServerState, frames: Sequence[Frame]) -> None:
+            live.publish(state, frames)
+            if feed is not None:
+                feed.committed(state.record.id)
 
         return Ingest(
             database,
@@ -204,5 +225,5 @@ class Application:
             retention_ms=parse_duration_ms(self._settings.retention_raw),
             pushed=rates.agent,
             refused=refused,
-            publish=live.publish,
+            publish=committed,
         )

@@ -195,7 +195,11 @@ class Settings(BaseSettings):
         default_factory=list,
         description="Other sites whose pages may use the API with a token, such as https://wall.example.com.",
     )
-    redis_url: str = Field("", repr=False, description="Shares rate limits between API servers: redis://host:6379/0")
+    redis_url: str = Field(
+        "",
+        repr=False,
+        description="Shares rate limits between API servers, and tells them what the others take in: redis://host:6379/0",
+    )
     password_hashing: PasswordSettings = Field(default_factory=PasswordSettings)
     sessions: SessionSettings = Field(default_factory=SessionSettings)
     lockouts: Lockouts = Field(default_factory=Lockouts)

@@ -13,6 +13,7 @@ from bongsu.server.fleet.changes import FleetChanges
 from bongsu.server.fleet.registry import Registry
 from bongsu.server.history import HistoryReader
 from bongsu.server.ingest.endpoint import Ingest
+from bongsu.server.live.feed import Feed
 from bongsu.server.live.hub import Hub
 from bongsu.server.vault import Vault
 
@@ -28,6 +29,7 @@ class Services:
     fleet: FleetChanges
     ingest: Ingest
     live: Hub
+    feed: Feed | None
     history: HistoryReader
     vault: Vault
     started_ms: int

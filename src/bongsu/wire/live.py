@@ -186,6 +186,11 @@ def status(server_id: int, state: State, last_seen_ms: int) -> bytes:
     return pb.ServerMessage(servers=[content]).SerializeToString()
 
 
+def behind(present: bool) -> bytes:
+    """Whether the API server cannot see what others take in."""
+    return pb.ServerMessage(behind=present).SerializeToString()
+
+
 SERVERS_CHANGED = pb.ServerMessage(servers_changed=True).SerializeToString()
 
 
@@ -233,6 +238,7 @@ class ServerMessage:
     # Server id -> its state, and the time of its newest sample.
     servers: dict[int, tuple[State, int]] = field(default_factory=dict)
     servers_changed: bool = False
+    behind: bool | None = None
 
 
 def decode_server(body: bytes) -> ServerMessage:
@@ -259,4 +265,5 @@ def decode_server(body: bytes) -> ServerMessage:
         [Missed(part.server, part.start_ms, part.end_ms) for part in message.gaps],
         {part.server: (State(part.state), part.last_seen_ms) for part in message.servers},
         message.servers_changed,
+        message.behind if message.HasField("behind") else None,
     )

@@ -82,7 +82,7 @@ class Ping(_message.Message):
     def __init__(self, number: _Optional[int] = ...) -> None: ...
 
 class ServerMessage(_message.Message):
-    __slots__ = ("welcome", "pongs", "refusals", "series_lists", "streams", "subscriptions", "values", "gaps", "servers", "servers_changed")
+    __slots__ = ("welcome", "pongs", "refusals", "series_lists", "streams", "subscriptions", "values", "gaps", "servers", "servers_changed", "behind")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     PONGS_FIELD_NUMBER: _ClassVar[int]
     REFUSALS_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +93,7 @@ class ServerMessage(_message.Message):
     GAPS_FIELD_NUMBER: _ClassVar[int]
     SERVERS_FIELD_NUMBER: _ClassVar[int]
     SERVERS_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    BEHIND_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     pongs: _containers.RepeatedCompositeFieldContainer[Pong]
     refusals: _containers.RepeatedCompositeFieldContainer[Refusal]
@@ -103,7 +104,8 @@ class ServerMessage(_message.Message):
     gaps: _containers.RepeatedCompositeFieldContainer[Gap]
     servers: _containers.RepeatedCompositeFieldContainer[ServerStatus]
     servers_changed: bool
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., pongs: _Optional[_Iterable[_Union[Pong, _Mapping]]] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., series_lists: _Optional[_Iterable[_Union[SeriesList, _Mapping]]] = ..., streams: _Optional[_Iterable[_Union[Stream, _Mapping]]] = ..., subscriptions: _Optional[_Iterable[_Union[Subscription, _Mapping]]] = ..., values: _Optional[_Iterable[_Union[Values, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., servers: _Optional[_Iterable[_Union[ServerStatus, _Mapping]]] = ..., servers_changed: _Optional[bool] = ...) -> None: ...
+    behind: bool
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., pongs: _Optional[_Iterable[_Union[Pong, _Mapping]]] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., series_lists: _Optional[_Iterable[_Union[SeriesList, _Mapping]]] = ..., streams: _Optional[_Iterable[_Union[Stream, _Mapping]]] = ..., subscriptions: _Optional[_Iterable[_Union[Subscription, _Mapping]]] = ..., values: _Optional[_Iterable[_Union[Values, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., servers: _Optional[_Iterable[_Union[ServerStatus, _Mapping]]] = ..., servers_changed: _Optional[bool] = ..., behind: _Optional[bool] = ...) -> None: ...
 
 class Welcome(_message.Message):
     __slots__ = ("protocol", "server_time_ms", "expires_ms")

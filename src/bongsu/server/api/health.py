@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 # Of the disk with Bongsu's data; a day of a thousand servers takes some 4 GB.
 LEAST_FREE_RATIO, LEAST_FREE_BYTES = 0.05, 5 * 1024**3
+# A restart of Redis is no problem.
+FEED_AWAY_SECONDS = 30.0
 
 router = APIRouter(prefix="/api", tags=["health"])
 
@@ -101,6 +103,11 @@ def _problems_here(services: Services, view: Registry, now_ms: int) -> list[Prob
     if services.ingest.problem is not None:
         error, since_ms = services.ingest.problem
         problems.append(Problem(code=error.code, message=error.message, since_ms=since_ms))
+    feed = services.feed
+    if feed is not None and feed.away_seconds > FEED_AWAY_SECONDS and services.fleet.others:
+        message = f"{feed.bus_name} is away: what other API servers take in is seen here a second later, not at once."
+        since_ms = now_ms - round(1000 * feed.away_seconds)
+        problems.append(Problem(code="feed_away", message=message, since_ms=since_ms))
     with contextlib.suppress(OSError):
         space = shutil.disk_usage(services.settings.data_dir)
         if space.free < min(LEAST_FREE_RATIO * space.total, LEAST_FREE_BYTES):

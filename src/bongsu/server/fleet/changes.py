@@ -12,7 +12,7 @@ servers.
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -37,6 +37,7 @@ POLL_SECONDS = 1.0
 # A layout without a frame for this long is looked at only every DORMANT_SECONDS: a server of a year has dozens of them.
 DORMANT_MS = HOUR_MS
 DORMANT_SECONDS = 60
+BEHIND_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -59,6 +60,9 @@ class FleetChanges:
         self._clock = clock
         # Of what agents report.
         self._reported: int | None = None
+        # Whether there are other API servers, and when this was last found out, by the clock that never jumps.
+        self.others = False
+        self._looked_at = clock.monotonic()
         # When the layouts that have long had no frame are due, by the clock that never jumps.
         self._dormant_due = -math.inf
         # Held while the registry changes by what was read from the database before.
@@ -129,33 +133,56 @@ class FleetChanges:
     async def look(self) -> None:
         """Takes over all that has changed. Only other API servers can have taken something in."""
         now_ms = self._clock.now_ms()
-        others = len(await self._database.read(lambda connection: api_servers(connection, now_ms))) > 1
-        await self.refresh(with_reported=others)
-        if others:
-            await self._follow(now_ms)
+        self.others = len(await self._database.read(lambda connection: api_servers(connection, now_ms))) > 1
+        await self.refresh(with_reported=self.others)
+        if self.others:
+            with_dormant = self._clock.monotonic() >= self._dormant_due
+            await self._follow(self._registry.by_id, 0 if with_dormant else now_ms - DORMANT_MS)
+            if with_dormant:
+                self._dormant_due = self._clock.monotonic() + DORMANT_SECONDS
+        self._looked_at = self._clock.monotonic()
 
-    async def _follow(self, now_ms: int) -> None:
-        """Takes over the frames that others have taken in."""
-        with_dormant = self._clock.monotonic() >= self._dormant_due
-        since_ms = 0 if with_dormant else now_ms - DORMANT_MS
+    @property
+    def behind(self) -> bool:
+        """Whether this process cannot see at present what other API servers take in."""
+        return self.others and self._clock.monotonic() - self._looked_at > BEHIND_SECONDS
+
+    async def hear(self, server_ids: Collection[int] | None) -> None:
+        """Others say that they have committed frames of these servers; None: maybe of all."""
+        if server_ids is None:
+            await self.look()
+            return
+        await self.refresh(with_reported=True)
+        await self._follow(server_ids, 0)
+
+    async def _follow(self, server_ids: Collection[int], since_ms: int) -> None:
+        """Takes over the frames of some servers that others have taken in. ``since_ms``: layouts without a frame since
+        then are left out."""
+        in_service = [
+            state
+            for state in (self._registry.by_id.get(server_id) for server_id in list(server_ids))
+            if state is not None and not state.retired
+        ]
         after = {
             (state.record.id, layout.id): state.last_ms(layout.id) or 0
-            for state in self._registry.in_service().by_id.values()
+            for state in in_service
             for layout in state.layouts_since(since_ms)
         }
         taken: dict[int, list[Frame]] = {}
         for server_id, frame in await self._database.read(lambda connection: frames_after(connection, after)):
             state = self._registry.by_id.get(server_id)
-            if state is not None and len(frame.values) == state.sizes.get(frame.layout_id):
-                state.heard_ms = now_ms
+            if state is None or len(frame.values) != state.sizes.get(frame.layout_id):
+                continue
+            newest = state.newest.get(frame.layout_id)
+            # It may have come here too while the database was read.
+            if newest is None or frame.time_ms > newest.frame.time_ms:
+                state.heard_ms = self._clock.now_ms()
                 state.saw(frame)
                 taken.setdefault(server_id, []).append(frame)
         for server_id, frames in taken.items():
             state = self._registry.by_id.get(server_id)
             if state is not None:
                 self._publish(state, frames)
-        if with_dormant:
-            self._dormant_due = self._clock.monotonic() + DORMANT_SECONDS
 
     async def poll(self) -> None:
         """Keeps up with other processes until cancelled."""

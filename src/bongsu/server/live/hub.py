@@ -72,6 +72,8 @@ class Hub:
     ) -> None:
         """``people_revision``: rises when users, sessions or API tokens change."""
         self.clients: dict[Client, None] = {}
+        # Whether this process cannot see what others take in.
+        self.is_behind: Callable[[], bool] = lambda: False
         # Totals since the start, shown by /api/health: messages, and connections that this side closed, by close code.
         self.messages = 0
         self.closed: Counter[int] = Counter()
@@ -90,6 +92,7 @@ class Hub:
         self._states: dict[int, live.State] = {}
         self._selected: dict[tuple[Selection, frozenset[tuple[str, str]]], frozenset[int]] = {}
         self._generation = registry.generation
+        self._behind = False
         self._people = people_revision()
 
     @property
@@ -110,6 +113,8 @@ class Hub:
     def join(self, client: Client) -> None:
         """Adds a connection; ``leave`` must follow."""
         self.clients[client] = None
+        if self._behind:
+            client.outbox.put(live.behind(True))
 
     def leave(self, client: Client) -> None:
         """Removes a connection and all its subscriptions."""
@@ -184,6 +189,11 @@ class Hub:
     async def look(self) -> None:
         """Does what ``run`` does every second."""
         await self._check_rights()
+        behind = self.is_behind()
+        if behind is not self._behind:
+            self._behind = behind
+            for client in self.clients:
+                client.outbox.put(live.behind(behind))
         if not self.clients and not self._followed:
             self._states.clear()
             return
@@ -423,8 +433,10 @@ def _hand_on(followed: _Followed, frames: list[Frame]) -> None:
     since_ms = max(stream.newest_ms, max(frame.time_ms for frame in frames) - RECENT_MS)
     late = [frame.time_ms for frame in frames if frame.time_ms <= since_ms]
     if late:
-        for client in followed.clients:
-            client.outbox.missed(stream.server_id, min(late), max(late))
+        # A frame that comes again, or with which the stream began, is not missing.
+        unsent = set(late).difference(time_ms for time_ms, _ in stream.recent)
+        for client in followed.clients if unsent else ():
+            client.outbox.missed(stream.server_id, min(unsent), max(unsent))
         frames = [frame for frame in frames if frame.time_ms > since_ms]
     for frame in sorted(frames, key=_time) if len(frames) > 1 else frames:
         if frame.time_ms > stream.newest_ms:

