@@ -20,7 +20,8 @@ CUT_BYTES = 20
 
 
 class FaultyProxy:
-    """Forwards to ``target_port``. ``mode``: "pass", "cut", or the name of one of PAGES, which it answers instead."""
+    """Forwards to ``target_port``. ``mode``: "pass", "cut", "no websocket", or the name of one of PAGES, which it answers
+    instead."""
 
     def __init__(self, target_port: int) -> None:
         self.mode = "pass"
@@ -66,6 +67,10 @@ class FaultyProxy:
                 client.recv(65_536)
                 client.sendall(PAGES[mode])
                 client.shutdown(socket.SHUT_RDWR)
+                client.close()
+                return
+            if mode == "no websocket" and b"upgrade: websocket" in client.recv(65_536, socket.MSG_PEEK).lower():
+                client.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 client.close()
                 return
             server = socket.create_connection(("127.0.0.1", self._target_port), 10)

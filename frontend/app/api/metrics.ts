@@ -3,6 +3,8 @@ import * as api from './generated'
 
 export type CurrentMetrics = api.GetCurrentMetricsResponses[200]
 export type CurrentSeries = CurrentMetrics['servers'][number]['series'][number]
+/** A series as the live stream has it, too. */
+export type LiveSeries = Omit<CurrentSeries, 'type'>
 export type MetricsHistory = api.GetMetricsHistoryResponses[200]
 export type HistorySeries = MetricsHistory['series'][number]
 export type HistoryQuery = NonNullable<api.GetMetricsHistoryData['query']>

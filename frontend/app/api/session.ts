@@ -67,6 +67,12 @@ export function refresh(): Promise<Login> {
   return pendingRefresh
 }
 
+/** The access token, for what is no request of the client. `fresh`: a new one, since the last one is refused or ends soon. */
+export async function currentToken(fresh: boolean): Promise<string> {
+  if (!fresh && accessToken && performance.now() - accessToken.receivedAtMs < accessToken.lifetimeMs - REFRESH_MARGIN_MS) return accessToken.text
+  return (await refresh()).access_token
+}
+
 /** Whether the API server answered that the session is over; otherwise it may just be unreachable. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof ApiError && (error.status === 401 || error.status === 403)

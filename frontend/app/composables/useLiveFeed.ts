@@ -1,24 +1,42 @@
-import { useDocumentVisibility, useEventListener } from '@vueuse/core'
+import { useDebounceFn, useDocumentVisibility, useEventListener } from '@vueuse/core'
 import { onScopeDispose, watch } from 'vue'
 import type { Ref } from 'vue'
+import { State } from '~/api/proto/live_pb'
+import type { ServerMessage } from '~/api/proto/live_pb'
 import { DEFAULT_INTERVAL_MS } from '~/api/servers'
+import type { ServerState } from '~/api/servers'
+import { LiveStreams, overlaps } from '~/utils/live/streams'
+import type { SocketState } from '~/utils/live/socket'
 import { Poller, nextPollDelay } from '~/utils/poller'
-import { MINUTE_MS } from '~/utils/units'
+import { MINUTE_MS, SECOND_MS } from '~/utils/units'
 
 const SERVERS_EVERY_MS = 10_000
-// Live frames only approximate the newest buckets, and frames that arrive late are missing: a fetch now and then corrects both.
+// Live frames only approximate the newest buckets of a chart: a fetch now and then corrects them.
 const HISTORY_EVERY_MS = 5 * MINUTE_MS
+// A stream that breaks off is mostly back sooner, and all browsers at once would be too much for an API server that has just started.
+const POLL_AFTER_MS = 2 * SECOND_MS
+const POLL_SPREAD_MS = 3 * SECOND_MS
+const GATHER_MS = SECOND_MS
+
+const STATES: Partial<Record<State, ServerState>> = { [State.UP]: 'up', [State.LATE]: 'late', [State.DOWN]: 'down', [State.RETIRED]: 'retired' }
+/** The numbers of the subscriptions: the states of all servers, and the values of the server on screen. */
+const ALL_STATES = 1
+const SHOWN_SERVER = 2
 
 /**
- * Keeps the servers and metrics stores up to date for as long as the layout lives, by polling. Polling is enough for one server on
- * screen; a stream would replace this file and call the same store functions.
+ * Keeps the servers and metrics stores up to date for as long as the layout lives: by the live stream, and by polling as long as the
+ * stream is not open.
  */
 export function useLiveFeed(serverId: Ref<number | null>) {
   const servers = useServersStore()
   const metrics = useMetricsStore()
   const visibility = useDocumentVisibility()
+  const streams = new LiveStreams()
   let serversFetchedMs = -Infinity
   let historyFetchedMs = Date.now()
+  let streaming = false
+  let wasStreaming = false
+  let pollTimer: ReturnType<typeof setTimeout> | undefined
 
   const intervalMs = () => servers.get(serverId.value)?.interval_ms ?? DEFAULT_INTERVAL_MS
 
@@ -31,10 +49,8 @@ export function useLiveFeed(serverId: Ref<number | null>) {
       // A server that is not in the list would make every poll fail.
       id !== null && (!servers.loaded || servers.get(id)) ? metrics.refreshCurrent(id, intervalMs()) : null,
     ])
-    if (recovering || nowMs - historyFetchedMs >= HISTORY_EVERY_MS) {
-      historyFetchedMs = nowMs
-      await metrics.refetchWindows()
-    }
+    if (recovering) await refetchHistory()
+    else correctHistory()
   }
 
   const poller = new Poller({
@@ -43,20 +59,87 @@ export function useLiveFeed(serverId: Ref<number | null>) {
       const frameMs = serverId.value === null ? null : metrics.snapshots.get(serverId.value)?.timeMs ?? null
       return nextPollDelay(frameMs, Date.now() + metrics.clockOffsetMs, intervalMs())
     },
-    onSuccess: metrics.markSuccess,
+    onSuccess: () => metrics.markSuccess(streaming ? 'stream' : 'polling'),
     onFailure: metrics.markFailure,
   })
 
-  watch(serverId, () => poller.runNow())
+  const refreshServers = useDebounceFn(() => servers.refresh().catch(() => {}), () => GATHER_MS * (1 + Math.random()))
+  const refetchSoon = useDebounceFn(() => refetchHistory().catch(() => {}), GATHER_MS)
+
+  function refetchHistory(): Promise<void> {
+    historyFetchedMs = Date.now()
+    return metrics.refetchWindows()
+  }
+
+  function correctHistory(): void {
+    if (Date.now() - historyFetchedMs >= HISTORY_EVERY_MS) void refetchHistory().catch(() => {})
+  }
+
+  function onMessage(message: ServerMessage): void {
+    metrics.markSuccess('stream')
+    if (message.welcome) metrics.setClock(Number(message.welcome.serverTimeMs))
+    for (const { serverTimeMs } of message.pongs) metrics.setClock(Number(serverTimeMs))
+    if (message.behind !== undefined) metrics.behind = message.behind
+    const frames = streams.take(message)
+    for (const { id, streams: present, servers: selected } of message.subscriptions) {
+      if (id === SHOWN_SERVER && selected[0] !== undefined) metrics.keepStreams(selected[0], present)
+    }
+    for (const frame of frames) metrics.applyFrame(frame)
+    if (message.gaps.some(gap => gap.server === serverId.value && isShown(gap))) void refetchSoon()
+    let known = true
+    for (const { server, state, lastSeenMs } of message.servers) {
+      const shown = STATES[state]
+      known = shown !== undefined && servers.applyState(server, shown, Number(lastSeenMs)) && known
+    }
+    if (message.serversChanged || !known) void refreshServers()
+    correctHistory()
+  }
+
+  /** Whether an open window shows a part of the gap. */
+  function isShown(gap: ServerMessage['gaps'][number]): boolean {
+    return [...metrics.windows.values()].some(({ endMs, data }) => endMs === null && overlaps(gap, data.startMs))
+  }
+
+  function onState(state: SocketState, failures: number): void {
+    clearTimeout(pollTimer)
+    streaming = state === 'open'
+    if (streaming) {
+      poller.stop()
+      // What happened meanwhile, of which the stream tells only the last minute.
+      if (wasStreaming) void refetchSoon()
+      wasStreaming = true
+      return
+    }
+    metrics.markStreamLost(failures)
+    streams.clear()
+    if (state === 'waiting') pollTimer = setTimeout(() => poller.start(), failures > 0 ? 0 : POLL_AFTER_MS + Math.random() * POLL_SPREAD_MS)
+  }
+
+  const socket = useWebSocket({ onMessage, onState, since: id => (id === SHOWN_SERVER && serverId.value !== null ? streams.newest(serverId.value) : 0) })
+  socket.subscribe(ALL_STATES, { states: true })
+
+  watch(serverId, (id) => {
+    if (id === null) socket.unsubscribe(SHOWN_SERVER)
+    else socket.subscribe(SHOWN_SERVER, { servers: [id], values: true })
+    poller.runNow()
+  }, { immediate: true })
   watch(visibility, (value) => {
     if (value === 'hidden') return poller.stop()
     serversFetchedMs = -Infinity
     historyFetchedMs = -Infinity
+    // At once, while the stream connects.
     poller.start()
   })
   useEventListener('online', () => poller.runNow())
   if (visibility.value !== 'hidden') poller.start()
-  onScopeDispose(() => poller.stop())
+  onScopeDispose(() => {
+    clearTimeout(pollTimer)
+    poller.stop()
+  })
 
-  return { retry: () => poller.runNow() }
+  function retry(): void {
+    socket.retryNow()
+    poller.runNow()
+  }
+  return { retry }
 }

@@ -3,14 +3,18 @@ import { computed, ref, shallowReactive, shallowRef } from 'vue'
 import { toApiError } from '~/api/client'
 import type { ApiError } from '~/api/client'
 import { fetchCurrent, fetchHistory } from '~/api/metrics'
-import type { CurrentMetrics } from '~/api/metrics'
+import type { CurrentMetrics, LiveSeries } from '~/api/metrics'
 import { appendFrame } from '~/utils/chart/append'
-import { EMPTY_HISTORY, toHistoryData } from '~/utils/chart/series'
+import { EMPTY_HISTORY, seriesKey, toHistoryData } from '~/utils/chart/series'
 import type { HistoryData } from '~/utils/chart/series'
 import { makeSnapshot } from '~/utils/readings'
 import type { Snapshot } from '~/utils/readings'
+import type { StreamFrame } from '~/utils/live/streams'
 
-export type ConnectionStatus = 'connecting' | 'live' | 'reconnecting' | 'offline'
+/** `polling`: the live stream does not get through. `delayed`: the API server does not see what others take in. */
+export type ConnectionStatus = 'connecting' | 'live' | 'polling' | 'delayed' | 'reconnecting' | 'offline'
+/** Where the present values come from. */
+export type Source = 'none' | 'stream' | 'polling'
 
 export interface WindowRequest {
   serverId: number
@@ -31,6 +35,11 @@ export interface HistoryWindow extends Omit<WindowRequest, 'metrics'> {
 
 // One or two failures may be a hiccup.
 const OFFLINE_AFTER_FAILURES = 3
+const BLOCKED_AFTER_FAILURES = 2
+// As long as a fetch of the history may take.
+const RECENT_MS = 30_000
+/** The part of a server's series that comes from polling, which is all of them. */
+const POLLED = 0
 
 export const useMetricsStore = defineStore('metrics', () => {
   const snapshots = shallowReactive(new Map<number, Snapshot>())
@@ -38,9 +47,16 @@ export const useMetricsStore = defineStore('metrics', () => {
   const fetchedIds = shallowReactive(new Set<number>())
   const windows = shallowReactive(new Map<string, HistoryWindow>())
   const fetches = new Map<string, AbortController>()
+  /** Server id -> stream -> its newest frame: together they are all series of the server. */
+  const parts = new Map<number, Map<number, { timeMs: number, series: LiveSeries[] }>>()
+
+  /** Server id -> its last frames, for a history that was read before they arrived. */
+  const recent = new Map<number, StreamFrame[]>()
 
   const failures = ref(0)
-  const connected = ref(false)
+  const source = ref<Source>('none')
+  const streamFailures = ref(0)
+  const behind = ref(false)
   const lastAnswerMs = ref<number | null>(null)
   const retryAtMs = ref<number | null>(null)
   const lastError = shallowRef<ApiError | null>(null)
@@ -48,23 +64,52 @@ export const useMetricsStore = defineStore('metrics', () => {
   const clockOffsetMs = ref(0)
 
   const status = computed<ConnectionStatus>(() => {
-    if (failures.value === 0) return connected.value ? 'live' : 'connecting'
-    return failures.value < OFFLINE_AFTER_FAILURES ? 'reconnecting' : 'offline'
+    if (source.value === 'stream') return behind.value ? 'delayed' : 'live'
+    if (failures.value > 0) return failures.value < OFFLINE_AFTER_FAILURES ? 'reconnecting' : 'offline'
+    if (source.value === 'none') return lastAnswerMs.value === null ? 'connecting' : 'reconnecting'
+    return streamFailures.value < BLOCKED_AFTER_FAILURES ? 'live' : 'polling'
   })
 
   /** Stores live values and appends them to the open windows. A frame that is not newer than the last one is ignored. */
   function applyCurrent(response: CurrentMetrics, intervalMs: number): void {
-    clockOffsetMs.value = response.time_ms - Date.now()
+    setClock(response.time_ms)
     for (const { server_id: serverId, time_ms: timeMs, series } of response.servers) {
       const previous = snapshots.get(serverId)
       if (previous && previous.timeMs >= timeMs) continue
-      snapshots.set(serverId, makeSnapshot(timeMs, series))
-      for (const [key, historyWindow] of windows) {
-        if (historyWindow.serverId !== serverId || historyWindow.status !== 'ready' || historyWindow.endMs !== null) continue
-        const data = appendFrame(historyWindow.data, { timeMs, intervalMs, series }, historyWindow.metrics, historyWindow.rangeMs)
-        if (data !== historyWindow.data) windows.set(key, { ...historyWindow, data })
-      }
+      parts.delete(serverId)
+      applyFrame({ serverId, stream: POLLED, timeMs, intervalMs, series })
     }
+  }
+
+  function setClock(serverTimeMs: number): void {
+    clockOffsetMs.value = serverTimeMs - Date.now()
+  }
+
+  /** Shows a frame, and appends it to the open windows of its server. */
+  function applyFrame(frame: StreamFrame): void {
+    const { serverId, stream, timeMs, series } = frame
+    const ofServer = parts.get(serverId) ?? new Map<number, { timeMs: number, series: LiveSeries[] }>()
+    if (stream !== POLLED) ofServer.delete(POLLED)
+    ofServer.set(stream, { timeMs, series })
+    parts.set(serverId, ofServer)
+    snapshots.set(serverId, snapshotOf([...ofServer.values()]))
+    for (const [key, historyWindow] of windows) {
+      if (historyWindow.serverId !== serverId || historyWindow.status !== 'ready' || historyWindow.endMs !== null) continue
+      const data = appendFrame(historyWindow.data, frame, historyWindow.metrics, historyWindow.rangeMs)
+      if (data !== historyWindow.data) windows.set(key, { ...historyWindow, data })
+    }
+    recent.set(serverId, [...(recent.get(serverId) ?? []).filter(item => item.timeMs > timeMs - RECENT_MS), frame])
+  }
+
+  /** Forgets what came from streams of a server that it does not have any more. */
+  function keepStreams(serverId: number, streams: readonly number[]): void {
+    fetchedIds.add(serverId)
+    const ofServer = parts.get(serverId)
+    if (!ofServer) return
+    const gone = [...ofServer.keys()].filter(stream => stream !== POLLED && !streams.includes(stream))
+    if (gone.length === 0) return
+    gone.forEach(stream => ofServer.delete(stream))
+    if (ofServer.size > 0) snapshots.set(serverId, snapshotOf([...ofServer.values()]))
   }
 
   async function refreshCurrent(serverId: number, intervalMs: number): Promise<void> {
@@ -72,12 +117,19 @@ export const useMetricsStore = defineStore('metrics', () => {
     fetchedIds.add(serverId)
   }
 
-  function markSuccess(): void {
-    connected.value = true
+  function markSuccess(from: Exclude<Source, 'none'>): void {
+    source.value = from
     failures.value = 0
     lastError.value = null
     retryAtMs.value = null
     lastAnswerMs.value = Date.now()
+  }
+
+  /** The stream is not open; `count`: attempts in a row that failed. */
+  function markStreamLost(count: number): void {
+    streamFailures.value = count
+    behind.value = false
+    if (source.value === 'stream') source.value = 'none'
   }
 
   function markFailure(error: unknown, count: number, retryInMs: number): void {
@@ -99,6 +151,8 @@ export const useMetricsStore = defineStore('metrics', () => {
     const controller = new AbortController()
     fetches.set(key, controller)
     const { serverId, metrics, rangeMs, endMs, maxPoints } = historyWindow
+    const withRecent = (history: HistoryData) => (endMs === null ? recent.get(serverId) ?? [] : [])
+      .reduce((data, frame) => appendFrame(data, frame, metrics, rangeMs), history)
     try {
       const response = await fetchHistory({
         server: [serverId],
@@ -108,7 +162,7 @@ export const useMetricsStore = defineStore('metrics', () => {
         end: endMs === null ? 'now' : String(endMs + 1),
         max_points: maxPoints,
       }, controller.signal)
-      if (fetches.get(key) === controller) update(key, { data: toHistoryData(response), status: 'ready', error: null })
+      if (fetches.get(key) === controller) update(key, { data: withRecent(toHistoryData(response)), status: 'ready', error: null })
     }
     catch (cause) {
       if (controller.signal.aborted || fetches.get(key) !== controller) return
@@ -134,7 +188,22 @@ export const useMetricsStore = defineStore('metrics', () => {
   }
 
   return {
-    snapshots, fetchedIds, windows, status, lastAnswerMs, retryAtMs, lastError, clockOffsetMs,
-    applyCurrent, refreshCurrent, markSuccess, markFailure, openWindow, fetchWindow, closeWindow, refetchWindows,
+    snapshots, fetchedIds, windows, status, source, behind, lastAnswerMs, retryAtMs, lastError, clockOffsetMs,
+    applyCurrent, applyFrame, keepStreams, setClock, refreshCurrent, markSuccess, markStreamLost, markFailure,
+    openWindow, fetchWindow, closeWindow, refetchWindows,
   }
 })
+
+/** One snapshot of all parts. A series that has moved to another stream counts with its newer value. */
+function snapshotOf(parts: { timeMs: number, series: LiveSeries[] }[]): Snapshot {
+  if (parts.length === 1) return makeSnapshot(parts[0]!.timeMs, parts[0]!.series)
+  const sorted = [...parts].sort((a, b) => b.timeMs - a.timeMs)
+  const seen = new Set<string>()
+  const series = sorted.flatMap(part => part.series.filter((item) => {
+    const key = seriesKey(item.metric, item.labels)
+    if (seen.has(key)) return false
+    seen.add(key)
+    return true
+  }))
+  return makeSnapshot(sorted[0]!.timeMs, series)
+}

@@ -34,6 +34,13 @@ export const useServersStore = defineStore('servers', () => {
     loaded.value = true
   }
 
+  /** Takes over what the live stream says of a server. Returns whether it is in the list. */
+  function applyState(id: number, state: ServerState, lastSeenMs: number): boolean {
+    if (!byId.value.has(id)) return false
+    apply(all.value.map(server => (server.id === id ? { ...server, state, last_seen_ms: Math.max(server.last_seen_ms, lastSeenMs) } : server)))
+    return true
+  }
+
   async function refresh(): Promise<void> {
     apply(await listServers())
   }
@@ -46,7 +53,7 @@ export const useServersStore = defineStore('servers', () => {
     catch { /* storage is blocked: remembered until the page closes */ }
   }
 
-  return { all, servers, loaded, notUp, initial, get, apply, refresh, remember }
+  return { all, servers, loaded, notUp, initial, get, apply, applyState, refresh, remember }
 })
 
 function readRememberedId(): number | null {

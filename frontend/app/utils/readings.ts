@@ -1,15 +1,15 @@
 // Turns the flat list of current series into what the server page shows. A field that a host does not report is null, never zero.
-import type { CurrentSeries } from '~/api/metrics'
+import type { LiveSeries } from '~/api/metrics'
 import { BITS_PER_BYTE } from './units'
 import { GUEST_MODES, NETWORK_FAULT_METRICS } from './views'
 
 export interface Snapshot {
   timeMs: number
-  byMetric: ReadonlyMap<string, readonly CurrentSeries[]>
+  byMetric: ReadonlyMap<string, readonly LiveSeries[]>
 }
 
-export function makeSnapshot(timeMs: number, series: readonly CurrentSeries[]): Snapshot {
-  const byMetric = new Map<string, CurrentSeries[]>()
+export function makeSnapshot(timeMs: number, series: readonly LiveSeries[]): Snapshot {
+  const byMetric = new Map<string, LiveSeries[]>()
   for (const item of series) {
     const list = byMetric.get(item.metric)
     if (list) list.push(item)
@@ -20,7 +20,7 @@ export function makeSnapshot(timeMs: number, series: readonly CurrentSeries[]): 
 
 type Field = 'value' | 'rate'
 
-function seriesOf(snapshot: Snapshot, metric: string): readonly CurrentSeries[] {
+function seriesOf(snapshot: Snapshot, metric: string): readonly LiveSeries[] {
   return snapshot.byMetric.get(metric) ?? []
 }
 

@@ -117,7 +117,7 @@ describe('the chooser', () => {
 
 describe('the history', () => {
   const times = Array.from({ length: 100 }, (_, i) => NOW - (100 - i) * 10_000)
-  const item = { key: 'cpu_usage_ratio', metric: 'cpu_usage_ratio', labels: {}, times, values: times.map((_, i) => i / 100), min: null, max: null }
+  const item = { key: 'cpu_usage_ratio', metric: 'cpu_usage_ratio', labels: {}, times, values: times.map((_, i) => i / 100), min: null, max: null, newestMs: NOW }
   const model = buildModel({ startMs: times[0]!, endMs: times.at(-1)!, stepMs: null, series: [item] }, {
     view: VIEWS.cpu[0], cores: 1, intervalMs: 10_000, rangeMs: 1_000_000, firstSeenMs: 0, theme: 'dark', nameOf: () => 'Total',
   })
@@ -147,7 +147,7 @@ describe('states', () => {
   })
   it('say that the API server is unreachable and when the next attempt follows', async () => {
     const metrics = useMetricsStore()
-    metrics.markSuccess()
+    metrics.markSuccess('polling')
     metrics.markFailure(new Error('x'), 3, 4_000)
     const notice = await mountSuspended(LayoutConnectionNotice)
     expect(notice.get('[role=alert]').text()).toMatch(/\d초 뒤|in \ds/)
@@ -156,7 +156,7 @@ describe('states', () => {
     expect(await violations(notice.element)).toEqual([])
     const state = await mountSuspended(LayoutConnectionState)
     expect(state.text()).toMatch(/연결 끊김|Offline/)
-    metrics.markSuccess()
+    metrics.markSuccess('polling')
     await nextTick()
     expect(state.text()).toMatch(/실시간|Live/)
   })

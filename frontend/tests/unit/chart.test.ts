@@ -11,7 +11,7 @@ import { sparkPaths } from '~/utils/chart/spark'
 import { VIEWS } from '~/utils/views'
 
 function line(metric: string, times: number[], values: (number | null)[], labels: Record<string, string> = {}, bucketed = false): SeriesData {
-  return { key: seriesKey(metric, labels), metric, labels, times, values, min: bucketed ? values : null, max: bucketed ? values : null }
+  return { key: seriesKey(metric, labels), metric, labels, times, values, min: bucketed ? values : null, max: bucketed ? values : null, newestMs: bucketed ? 70 : times.at(-1) ?? 0 }
 }
 
 function gauge(metric: string, value: number | null): CurrentSeries {
@@ -70,6 +70,18 @@ describe('appending a live frame', () => {
   it('adds a series that is new', () => {
     const next = appendFrame({ ...raw, series: [] }, { timeMs: 30, intervalMs: 10, series: [gauge('a', 1)] }, metrics, 100)
     expect(next.series[0]).toMatchObject({ key: 'a', times: [30], values: [1], min: null })
+  })
+
+  it('takes a frame that was on its way while the history was read', () => {
+    const fetched = { ...raw, endMs: 29 }
+    expect(appendFrame(fetched, { timeMs: 25, intervalMs: 10, series: [gauge('a', 4)] }, metrics, 100).series[0]).toMatchObject({ times: [0, 10, 20, 25] })
+  })
+  it('takes all frames of one time, each with other series', () => {
+    const both = new Set(['a', 'b'])
+    const first = appendFrame(raw, { timeMs: 30, intervalMs: 10, series: [gauge('a', 4)] }, both, 100)
+    const second = appendFrame(first, { timeMs: 30, intervalMs: 10, series: [gauge('b', 5)] }, both, 100)
+    expect(second.series.map(item => item.times.at(-1))).toEqual([30, 30])
+    expect(appendFrame(second, { timeMs: 30, intervalMs: 10, series: [gauge('a', 4)] }, both, 100)).toBe(second)
   })
 
   const bucketed: HistoryData = { startMs: 0, endMs: 70, stepMs: 60, series: [line('a', [0, 60], [1, 2], {}, true)] }

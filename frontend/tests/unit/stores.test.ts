@@ -106,6 +106,47 @@ describe('metrics', () => {
     expect(store.windows.get('w')!.data).toBe(data)
   })
 
+  it('show the parts of a server that several streams bring, and forget those that end', () => {
+    const store = useMetricsStore()
+    const gauge = (metric: string, value: number) => ({ metric, labels: {}, unit: '', kind: 'gauge' as const, value, rate: null })
+    const frame = { serverId: 1, timeMs: NOW, intervalMs: 1_000 }
+    store.applyFrame({ ...frame, stream: 1, series: [gauge('a', 1), gauge('b', 2)] })
+    store.applyFrame({ ...frame, stream: 2, timeMs: NOW + 1, series: [gauge('b', 3), gauge('c', 4)] })
+    const values = () => Object.fromEntries([...store.snapshots.get(1)!.byMetric].map(([metric, series]) => [metric, series.map(item => item.value)]))
+    expect(values()).toEqual({ a: [1], b: [3], c: [4] })
+    expect(store.snapshots.get(1)!.timeMs).toBe(NOW + 1)
+    store.keepStreams(1, [2])
+    expect(values()).toEqual({ b: [3], c: [4] })
+  })
+
+  it('add frames that arrived while the history was fetched', async () => {
+    const store = useMetricsStore()
+    const pending = store.openWindow('w', request)
+    const late = current(new URLSearchParams({ server: '1' }), NOW + 20_000) as CurrentMetrics
+    store.applyCurrent(late, 10_000)
+    await pending
+    expect(store.windows.get('w')!.data.series[0]!.times.at(-1)).toBe(late.servers[0]!.time_ms)
+  })
+
+  it('tell where the values come from', () => {
+    const store = useMetricsStore()
+    expect(store.status).toBe('connecting')
+    store.markSuccess('polling')
+    expect(store.status).toBe('live')
+    store.markStreamLost(2)
+    expect(store.status).toBe('polling')
+    store.markSuccess('stream')
+    expect(store.status).toBe('live')
+    store.behind = true
+    expect(store.status).toBe('delayed')
+    store.markStreamLost(0)
+    expect(store.status).toBe('reconnecting')
+    store.markFailure(new Error('x'), 3, 1_000)
+    expect(store.status).toBe('offline')
+    store.markSuccess('stream')
+    expect(store.status).toBe('live')
+  })
+
   it('use the clock of the API server', async () => {
     const store = useMetricsStore()
     await store.refreshCurrent(1, 10_000)

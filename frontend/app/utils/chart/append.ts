@@ -1,4 +1,4 @@
-import type { CurrentSeries } from '~/api/metrics'
+import type { LiveSeries } from '~/api/metrics'
 import { liveValue, seriesKey } from './series'
 import type { HistoryData, SeriesData } from './series'
 
@@ -6,27 +6,32 @@ export interface LiveFrame {
   timeMs: number
   /** The agent's interval, which tells how many samples a bucket holds. */
   intervalMs: number
-  series: CurrentSeries[]
+  series: LiveSeries[]
 }
 
-/** Adds a live frame to a fetched history and drops values before the range. Returns the same history if the frame is not newer. */
+/** Adds a live frame to a fetched history and drops values before the range. Returns the same history if it has all of the frame. */
 export function appendFrame(history: HistoryData, frame: LiveFrame, metrics: ReadonlySet<string>, rangeMs: number): HistoryData {
-  if (frame.timeMs <= history.endMs) return history
-  const startMs = frame.timeMs - rangeMs
+  const endMs = Math.max(frame.timeMs, history.endMs)
+  const startMs = endMs - rangeMs
   const byKey = new Map(history.series.map(series => [series.key, series]))
+  let changed = false
   for (const live of frame.series) {
     if (!metrics.has(live.metric)) continue
     const key = seriesKey(live.metric, live.labels)
     const series = byKey.get(key) ?? emptySeries(key, live, history.stepMs)
-    byKey.set(key, appendValue(series, frame.timeMs, liveValue(live), history.stepMs, frame.intervalMs))
+    // Of a server with several layouts, each frame holds some of its series.
+    if (frame.timeMs <= series.newestMs) continue
+    byKey.set(key, { ...appendValue(series, frame.timeMs, liveValue(live), history.stepMs, frame.intervalMs), newestMs: frame.timeMs })
+    changed = true
   }
+  if (!changed) return history
   const series = [...byKey.values()].map(item => dropBefore(item, history.stepMs === null ? startMs : startMs - history.stepMs))
-  return { ...history, startMs, endMs: frame.timeMs, series }
+  return { ...history, startMs, endMs, series }
 }
 
-function emptySeries(key: string, live: CurrentSeries, stepMs: number | null): SeriesData {
+function emptySeries(key: string, live: LiveSeries, stepMs: number | null): SeriesData {
   const bucketed = stepMs !== null
-  return { key, metric: live.metric, labels: live.labels, times: [], values: [], min: bucketed ? [] : null, max: bucketed ? [] : null }
+  return { key, metric: live.metric, labels: live.labels, times: [], values: [], min: bucketed ? [] : null, max: bucketed ? [] : null, newestMs: 0 }
 }
 
 function appendValue(series: SeriesData, timeMs: number, value: number | null, stepMs: number | null, intervalMs: number): SeriesData {

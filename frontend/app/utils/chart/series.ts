@@ -1,4 +1,4 @@
-import type { CurrentSeries, HistorySeries, MetricsHistory } from '~/api/metrics'
+import type { HistorySeries, LiveSeries, MetricsHistory } from '~/api/metrics'
 
 /** The values of one series: times ascending, `null` for a missing value. Immutable: an update creates a new object. */
 export interface SeriesData {
@@ -10,6 +10,8 @@ export interface SeriesData {
   /** Extremes of each bucket; `null` if the values are stored samples. */
   min: (number | null)[] | null
   max: (number | null)[] | null
+  /** Live values after this time are not in it yet. */
+  newestMs: number
 }
 
 export interface HistoryData {
@@ -34,11 +36,11 @@ export function toHistoryData(response: MetricsHistory): HistoryData {
     startMs: response.start_ms,
     endMs: response.end_ms,
     stepMs: response.step_ms,
-    series: response.series.map(toSeriesData),
+    series: response.series.map(series => toSeriesData(series, response)),
   }
 }
 
-function toSeriesData(series: HistorySeries): SeriesData {
+function toSeriesData(series: HistorySeries, response: MetricsHistory): SeriesData {
   return {
     key: seriesKey(series.metric, series.labels),
     metric: series.metric,
@@ -47,11 +49,13 @@ function toSeriesData(series: HistorySeries): SeriesData {
     values: series.values,
     min: series.min,
     max: series.max,
+    // The newest frame may have been on its way while the history was read. A bucket does not tell what it holds.
+    newestMs: response.step_ms === null ? series.times.at(-1) ?? response.start_ms : response.end_ms,
   }
 }
 
 /** What a history shows of this series: the rate of a counter, the value of a gauge. */
-export function liveValue(series: CurrentSeries): number | null {
+export function liveValue(series: LiveSeries): number | null {
   return series.kind === 'counter' ? series.rate : series.value
 }
 

@@ -88,6 +88,11 @@ class ServerState:
         )
 
     @property
+    def never_seen(self) -> bool:
+        """Whether its record has only the time at which it was added, by our clock; its own may be behind."""
+        return self.record.last_seen_ms == self.record.first_seen_ms
+
+    @property
     def retired(self) -> bool:
         """Whether people expect nothing of it any more."""
         return self.record.retired_ms > 0
@@ -148,13 +153,19 @@ class ServerState:
 
     def saw(self, frame: Frame) -> None:
         """Takes note of a committed frame. Nothing can read it if its layout was forgotten while it was on its way."""
-        if frame.layout_id not in self.layouts:
-            return
         newest = self.newest.get(frame.layout_id)
         if newest is None:
+            if frame.layout_id not in self.layouts:
+                return
+            if not self.newest and self.never_seen:
+                self.last_seen_ms = frame.time_ms
             self.newest[frame.layout_id] = Newest(frame)
-        elif frame.time_ms > newest.frame.time_ms:
-            newest.follow(frame)
+        elif (step_ms := frame.time_ms - newest.frame.time_ms) > 0:
+            # Nearly always on time, and each call counts here.
+            if step_ms == newest.interval_ms and not newest.slower:
+                newest.before, newest.frame = newest.frame, frame
+            else:
+                newest.follow(frame)
         if frame.time_ms > self.last_seen_ms:
             self.last_seen_ms = frame.time_ms
         elif frame.time_ms < self.oldest_ms:

@@ -142,7 +142,7 @@ class Ingest:
             elif name == b"content-length" and value.isdigit():
                 length = int(value)
         form = json_form if content_type == b"application/json" else protobuf
-        headers: dict[str, str] = {}
+        extra: dict[str, str] = {}
         try:
             if content_type not in (b"application/x-protobuf", b"application/json"):
                 form = json_form
@@ -168,7 +168,7 @@ class Ingest:
             return
         except BongsuError as error:
             status = status_of(error)
-            headers = retry_after(error)
+            extra = retry_after(error)
             self.counters.rejected[error.code] += 1
             result = PushResult(
                 unknown_layouts=error.layout_ids if isinstance(error, UnknownLayouts) else [],
@@ -183,17 +183,10 @@ class Ingest:
                 error=PushError("internal_error", "This is a bug in the API server; its log has the details.")
             )
         answer = form.encode_result(result)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [
-                    (b"content-type", form.CONTENT_TYPE.encode()),
-                    (b"content-length", str(len(answer)).encode()),
-                    *((name.lower().encode(), value.encode()) for name, value in headers.items()),
-                ],
-            }
-        )
+        headers = [(b"content-type", form.CONTENT_TYPE.encode()), (b"content-length", b"%d" % len(answer))]
+        if extra:
+            headers += [(name.lower().encode(), value.encode()) for name, value in extra.items()]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
     async def _unknown(self, authorization: bytes, scope: Scope) -> Grant:
@@ -256,6 +249,7 @@ class Ingest:
         if layouts:
             sizes = sizes | {layout.id: 8 * len(layout.series) for layout in layouts}
         size_bytes = check_frames(push.frames, sizes, self._limits, now_ms, oldest_ms)
+        values = size_bytes >> 3
         processes: list[StoredList] = []
         if push.process_lists:
             check_process_lists(push.process_lists, self._limits, now_ms, oldest_ms)
@@ -274,7 +268,7 @@ class Ingest:
         if push.frames or layouts or processes:
             try:
                 accepted = await self._commits.commit(
-                    Batch(state.record.id, push.frames, layouts, processes, revision), size_bytes
+                    Batch(state.record.id, push.frames, layouts, processes, revision, values), size_bytes
                 )
             except UnknownLayouts as error:
                 # They were forgotten a moment ago: the agent sends them again, and they must be new then.
@@ -320,13 +314,13 @@ class Ingest:
             return state
 
     def _committed(self, batches: list[Batch], counts: list[int]) -> None:
-        counters = self.counters
+        counters, now_ms = self.counters, self._clock.now_ms()
         for batch, count in zip(batches, counts, strict=True):
             state = self._registry.by_id.get(batch.server_id)
             if state is None:  # deleted since
                 continue
             if batch.frames:
-                state.heard_ms = self._clock.now_ms()
+                state.heard_ms = now_ms
             for layout in batch.layouts:
                 if state.add_layout(layout):
                     logger.warning(
@@ -335,14 +329,14 @@ class Ingest:
                         state.record.agent.name,
                         self._limits.series_per_server,
                     )
-            values = 0
+            saw = state.saw
             for frame in batch.frames:
-                state.saw(frame)
-                values += len(frame.values) >> 3
+                saw(frame)
+            sent = len(batch.frames)
             # An estimate where some frames were stored before: the frames of a request have about the same length.
-            counters.samples += values if count == len(batch.frames) else values * count // len(batch.frames)
+            counters.samples += batch.values if count == sent else batch.values * count // sent
             counters.frames += count
-            counters.duplicates += len(batch.frames) - count
+            counters.duplicates += sent - count
             if count:
                 self._publish(state, batch.frames)
         if self.problem is not None:

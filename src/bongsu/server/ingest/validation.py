@@ -63,13 +63,16 @@ def check_agent(agent: AgentIdentity, host: HostFacts | None) -> None:
 
 def check_sizes(push: Push, limits: Limits) -> None:
     """Raises TooLarge when a push has too many frames, layouts or process lists."""
-    for field, count, limit in (
-        ("frames", len(push.frames), limits.frames_per_request),
-        ("layouts", len(push.layouts), limits.layouts_per_request),
-        ("process_lists", len(push.process_lists), limits.process_lists_per_request),
-    ):
-        if count > limit:
-            raise TooLarge(f"{count} {field} in one request; the limit is {limit}.", field=field, limit=limit)
+    if len(push.frames) > limits.frames_per_request:
+        raise _too_many("frames", len(push.frames), limits.frames_per_request)
+    if len(push.layouts) > limits.layouts_per_request:
+        raise _too_many("layouts", len(push.layouts), limits.layouts_per_request)
+    if len(push.process_lists) > limits.process_lists_per_request:
+        raise _too_many("process_lists", len(push.process_lists), limits.process_lists_per_request)
+
+
+def _too_many(field: str, count: int, limit: int) -> TooLarge:
+    return TooLarge(f"{count} {field} in one request; the limit is {limit}.", field=field, limit=limit)
 
 
 def check_layouts(push: Push, state: ServerState | None, limits: Limits, live_since_ms: int) -> list[Layout]:

@@ -23,13 +23,15 @@ from bongsu.server.storage.processes import StoredList, store_process_lists
 
 @dataclass(slots=True)
 class Batch:
-    """One request's part of a group commit. ``revision``: of the servers, at which it was checked."""
+    """One request's part of a group commit. ``revision``: of the servers, at which it was checked. ``values``: how many
+    its frames have."""
 
     server_id: int
     frames: Sequence[Frame]
     layouts: Sequence[Layout] = ()
     process_lists: Sequence[StoredList] = ()
     revision: int = 0
+    values: int = 0
 
 
 class ServerRetired(Forbidden):
@@ -55,12 +57,13 @@ def store(connection: Connection, batches: Sequence[Batch], *, each: bool = Fals
         _check_again(connection, doubtful)
     # In the order of the keys, so that two API servers never wait for each other.
     ordered = sorted(batches, key=attrgetter("server_id"))
-    for batch in ordered:
+    with_more = [batch for batch in ordered if batch.layouts or batch.process_lists]
+    for batch in with_more:
         for layout in batch.layouts:
             store_layout(connection, batch.server_id, layout)
         if batch.process_lists:
             store_process_lists(connection, batch.server_id, batch.process_lists)
-    if any(batch.layouts for batch in batches):
+    if any(batch.layouts for batch in with_more):
         bump_revision(connection, REPORTED)
     if each:
         new = {id(batch): insert_frames(connection, _rows([batch])) for batch in ordered}
