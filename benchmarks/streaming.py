@@ -166,7 +166,6 @@ async def stream(
 ) -> tuple[list[Client], dict[int, float], float]:
     """Pushes and listens. Returns the clients, the acknowledgements, and when measuring began."""
     acks: dict[int, float] = {}
-    ready = asyncio.Event()
     setup = 5.0 + clients / 400
     until = time.perf_counter() + setup + WARM_UP_SECONDS + seconds
     agents = [
@@ -174,11 +173,12 @@ async def stream(
     ]
     await asyncio.sleep(3.0)
     connected = await connect(port, viewer, clients, len(tokens), stalled)
-    ready.set()
     await asyncio.sleep(WARM_UP_SECONDS)
     began = time.perf_counter()
     await asyncio.gather(*agents)
     await asyncio.sleep(1.0)
+    if any(client.lost and not client.stalls for client in connected):
+        raise RuntimeError("a client lost its connection")
     for client in connected:
         client.transport.abort()
     return connected, acks, began
@@ -204,8 +204,6 @@ def measure(clients: int, servers: int, seconds: float, stalled: int) -> dict[st
     from_answer: list[float] = []
     watched = 0
     for client in connected:
-        if client.lost and not client.stalls:
-            raise RuntimeError("a client lost its connection")
         if not client.decodes:
             continue
         seen = [arrival for arrival in client.arrivals if arrival[0] >= measured_from]

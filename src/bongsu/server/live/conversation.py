@@ -17,8 +17,10 @@ from bongsu.wire import live
 AUTHENTICATION_SECONDS = 10.0
 # A client may read nothing for so long.
 STALLED_SECONDS = 10.0
-# Frames that arrive within this time are sent in one message.
-GATHER_SECONDS = 0.1
+# Frames that arrive within this time are sent in one message, which takes some 80 us, however few they are. With so
+# many clients it is twice as long; four times would save a sixth of the CPU and double the delay.
+GATHER_SECONDS = 0.05
+CROWD = 1_000
 # After a message too many; no longer, so that a connection that is closed meanwhile is noticed.
 TOO_MANY_SECONDS = 1.0
 SUBSCRIPTIONS = 64
@@ -140,7 +142,7 @@ class Conversation:
             if client.closing is not None:
                 raise _Closed(*client.closing)
             if not client.outbox.waiting.is_set():
-                await asyncio.sleep(GATHER_SECONDS)
+                await asyncio.sleep(GATHER_SECONDS * (1 + len(self._hub.clients) / CROWD))
 
     async def _read(self, client: Client) -> None:
         while True:
