@@ -60,9 +60,9 @@ class Client:
         self._changed[subscription.id] = subscription
         self.outbox.waiting.set()
 
-    def settle(self) -> tuple[set[int], set[int]]:
+    def settle(self, *, keep_waiting: bool = False) -> tuple[set[int], set[int]]:
         """Counts again which streams it watches. Returns the ids of those that are new, and of those that it does not
-        watch any more."""
+        watch any more. ``keep_waiting``: frames of these that wait are still sent."""
         before, self._intervals = self._intervals, {}
         for subscription in self.subscriptions.values():
             least_ms = subscription.min_interval_ms
@@ -70,7 +70,8 @@ class Client:
                 self._intervals[stream_id] = min(self._intervals.get(stream_id, least_ms), least_ms)
         ended = before.keys() - self._intervals.keys()
         for stream_id in ended:
-            self.outbox.forget(stream_id)
+            if not keep_waiting:
+                self.outbox.forget(stream_id)
             self._sent_ms.pop(stream_id, None)
         return self._intervals.keys() - before.keys(), ended
 

@@ -14,7 +14,7 @@ from operator import attrgetter
 from weakref import WeakValueDictionary
 
 from bongsu.core.clock import Clock
-from bongsu.core.errors import BongsuError, TooLarge
+from bongsu.core.errors import BongsuError, TooLarge, Unavailable
 from bongsu.core.samples import Frame
 from bongsu.core.series import Series
 from bongsu.server.auth.authenticator import Authenticator
@@ -31,6 +31,9 @@ TICK_SECONDS = 1.0
 # A stream that nobody watches stays so long, for a client that comes back.
 LINGER_SECONDS = RECENT_MS / 1000
 STREAMS_PER_CLIENT = 10_000
+# Of all clients together, and of those that nobody watches any more: some 5 KB each.
+STREAMS, IDLE_STREAMS = 100_000, 20_000
+SELECTIONS = 1_000
 # As many as the event loop looks at in some 3 ms.
 SERVERS_AT_A_TIME = 100
 CLIENTS_AT_A_TIME = 50
@@ -90,6 +93,8 @@ class Hub:
         self._lists: WeakValueDictionary[tuple[Series, ...], SeriesList] = WeakValueDictionary()
         # The last known state of each server, once somebody wants to know.
         self._states: dict[int, live.State] = {}
+        # Servers whose frames could not be handed on, so that each is logged once.
+        self._failed: set[int] = set()
         self._selected: dict[tuple[Selection, frozenset[tuple[str, str]]], frozenset[int]] = {}
         self._generation = registry.generation
         self._behind = False
@@ -129,12 +134,15 @@ class Hub:
         Raises:
             NotFound: a server that was selected by id does not exist, or the client may not see it.
             TooLarge: it would have more than STREAMS_PER_CLIENT streams.
+            Unavailable: all clients together have more than STREAMS.
         """
         async with client.changing:
             try:
                 await self._extend(wanted, self._select(wanted, all_must_exist=True))
                 old = client.subscriptions.get(wanted.id)
                 others = sum(len(other.streams) for other in client.subscriptions.values() if other is not old)
+                if len(self._followed) > STREAMS:
+                    raise Unavailable("The live stream has too many streams.", code="too_many_streams")
                 if others + len(wanted.streams) > STREAMS_PER_CLIENT:
                     raise TooLarge(
                         f"The subscriptions of a connection may have {STREAMS_PER_CLIENT} streams.",
@@ -165,6 +173,14 @@ class Hub:
         server = self._servers.get(state.record.id)
         if server is None:
             return
+        try:
+            self._publish(server, state, frames)
+        except Exception:  # the frames are stored, and those of other servers must be counted and handed on
+            if state.record.id not in self._failed:
+                self._failed.add(state.record.id)
+                logger.exception("frames of server %d were not handed on to those who watch it", state.record.id)
+
+    def _publish(self, server: _Server, state: ServerState, frames: Sequence[Frame]) -> None:
         if self._states.get(state.record.id, live.State.UP) is not live.State.UP:
             self._look_at_state(state)
         by_layout: dict[int, list[Frame]] = {}
@@ -225,9 +241,11 @@ class Hub:
                 client.close(UNAUTHENTICATED, "The token has expired.")
             elif changed:
                 try:
-                    principal = await self._authenticator.principal(client.token, client.principal.address)
-                except BongsuError as error:
-                    client.close(UNAUTHENTICATED, error.message)
+                    principal = self._authenticator.known(client.token, client.principal.address)
+                except BongsuError:
+                    principal = None
+                if principal is None:
+                    client.close(UNAUTHENTICATED, "The token is not valid any more.")
                 else:
                     await self.renew(client, principal, client.token)
                 if index % CLIENTS_AT_A_TIME == CLIENTS_AT_A_TIME - 1:
@@ -289,6 +307,8 @@ class Hub:
             return frozenset(state.record.id for state in selection.servers(view))
         key = (selection, principal.tags)
         found = self._selected.get(key)
+        if len(self._selected) > SELECTIONS:
+            self._selected.clear()
         if found is None or self._registry.generation != self._generation:
             found = self._selected[key] = frozenset(state.record.id for state in selection.servers(view))
         return found
@@ -379,7 +399,8 @@ class Hub:
 
     def _end_streams(self) -> None:
         """Ends streams of layouts that are not sent any more, and those that nobody has watched for a while."""
-        due = self._monotonic() - LINGER_SECONDS
+        idle = sum(followed.idle_since is not None for followed in self._followed.values())
+        due = self._monotonic() - (LINGER_SECONDS if idle <= IDLE_STREAMS else 0.0)
         for server_id, server in list(self._servers.items()):
             state = self._registry.by_id.get(server_id)
             for layout_id, streams in list(server.streams.items()):
@@ -399,7 +420,7 @@ class Hub:
             if subscription.streams.pop(followed.stream.id, None) is not None:
                 subscription.client.changed(subscription)
         for client in followed.clients:
-            client.settle()
+            client.settle(keep_waiting=True)
 
     def _look_at_state(self, state: ServerState) -> None:
         now = _STATES[state.state_at(self._clock.now_ms())]

@@ -15,9 +15,13 @@ class Outbox:
 
     def __init__(self) -> None:
         self.waiting = asyncio.Event()
+        # Cleared while so much waits that nothing more should be asked for.
+        self.room = asyncio.Event()
+        self.room.set()
         # Frames that were left out because the client was too slow.
         self.dropped = 0
         self._parts: deque[bytes] = deque()
+        self._part_bytes = 0
         # Stream id -> server id, and (time, encoded) of its frames, oldest first.
         self._frames: dict[int, tuple[int, list[tuple[int, bytes]]]] = {}
         self._frame_bytes = 0
@@ -28,6 +32,9 @@ class Outbox:
     def put(self, part: bytes) -> None:
         """Adds a part that must arrive. Parts arrive in order, and before the frames that were added after them."""
         self._parts.append(part)
+        self._part_bytes += len(part)
+        if self._part_bytes > OUTBOX_BYTES:
+            self.room.clear()
         self.waiting.set()
 
     def put_frame(self, stream_id: int, server_id: int, time_ms: int, part: bytes) -> None:
@@ -62,7 +69,10 @@ class Outbox:
         size = 0
         while self._parts and size < MESSAGE_BYTES:
             size += len(self._parts[0])
+            self._part_bytes -= len(self._parts[0])
             taken.append(self._parts.popleft())
+        if self._part_bytes <= OUTBOX_BYTES:
+            self.room.set()
         if not self._parts:
             taken += [live.gap(server_id, *missed) for server_id, missed in self._gaps.items()]
             self._gaps.clear()

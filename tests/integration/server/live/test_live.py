@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bongsu.core.samples import pack
+from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.server.config import Limits, RateLimits
 from bongsu.server.fleet.servers import set_tags
@@ -444,6 +444,7 @@ async def test_pages_of_other_sites_are_refused(tmp_path: Path) -> None:
         (live.Subscribe(5), "subscribe.values", None),
         (live.Subscribe(5, server_ids=tuple(range(1, 1_002)), values=True), "subscribe.servers", 1_000),
         (live.Subscribe(5, metrics=("a" * 600,), values=True), "subscribe.metrics", 512),
+        (live.Subscribe(5, names=("a*",) * 17, values=True), "subscribe.names", 16),
         (live.Subscribe(5, labels=("nonsense",), values=True), "subscribe.labels", None),
         (live.Subscribe(5, tags=("=x",), values=True), "subscribe.tags", None),
         (live.Subscribe(5, server_ids=(999,), values=True), "server", None),
@@ -545,3 +546,71 @@ async def test_agents_may_send_infinity(tmp_path: Path) -> None:
             await push(app, math.inf, -math.inf, math.inf)
             seen = await client.until(lambda seen: len(seen.samples) == 2)
             assert pack(seen.samples[1].values) == pack((math.inf, -math.inf, math.inf))
+
+
+async def test_frames_that_cannot_be_handed_on_cost_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_app(tmp_path, clock=FakeClock(NOW)) as app:
+        for name in ("web-1", "web-2"):
+            await push(app, name=name)
+        first, second = await server_id(app, "web-1"), await server_id(app, "web-2")
+        async with connected(app) as client:
+            await client.say(EVERYTHING)
+            await client.until(lambda seen: len(seen.samples) == 2)
+            hand_on = hub._hand_on
+
+            def failing(followed: hub._Followed, frames: list[Frame]) -> None:
+                if followed.stream.server_id == first:
+                    raise RuntimeError("a bug")
+                hand_on(followed, frames)
+
+            monkeypatch.setattr(hub, "_hand_on", failing)
+            for _ in range(3):
+                app.clock.advance(10)
+                await push(app, name="web-1")
+                await push(app, name="web-2")
+            await client.until(lambda seen: len(seen.times(second)) == 4)
+            assert len(client.seen.times(first)) == 1
+        assert (await app.get("/api/health"))["ingest"]["frames_total"] == 8
+    assert caplog.text.count("were not handed on") == 1
+
+
+async def test_all_clients_together_have_a_limit_and_idle_streams_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "STREAMS", 2)
+    monkeypatch.setattr(hub, "IDLE_STREAMS", 1)
+    async with running_app(tmp_path, clock=FakeClock(NOW)) as app:
+        await push(app)
+        async with connected(app) as client:
+            for number, metric in enumerate(("cpu_usage_ratio", "memory_used_bytes", "network_receive_bytes_total"), 1):
+                await client.say(live.Subscribe(number, metrics=(metric,), values=True))
+            await client.until(lambda seen: seen.refusals)
+            ((subscription, error),) = client.seen.refusals
+            assert (subscription, error.code) == (3, "too_many_streams")
+            for number in (1, 2):
+                await client.say(live.Unsubscribe(number))
+            await client.settled()
+            await app.services.live.look()
+            assert app.services.live.streams == 0, "too many to wait for clients that come back"
+            await client.say(EVERYTHING)
+            await client.until(lambda seen: 1 in seen.subscriptions and len(seen.samples) == 3)
+
+
+async def test_whoever_asks_without_reading_is_not_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "OUTBOX_BYTES", 200)
+    monkeypatch.setattr(conversation, "STALLED_SECONDS", 600.0)
+    async with running_app(tmp_path, clock=FakeClock(NOW)) as app:
+        await push(app)
+        async with connected(app) as client:
+            client.reads.clear()
+            for number in range(1, 200):
+                await client.say(live.Ping(number))
+            (one,) = app.services.live.clients
+            while one.outbox.room.is_set():
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.2)
+            assert one.outbox._part_bytes < 400
+            client.reads.set()
+            await client.until(lambda seen: len(seen.pongs) == 199)
