@@ -50,9 +50,8 @@ def load_registry(connection: Connection) -> Registry:
             newest = [frame for frame in newest if len(frame.values) == state.sizes[layout.id]]
             if newest:
                 state.newest[layout.id] = Newest(newest[0], newest[1] if len(newest) > 1 else None)
-                seen_ms = 0 if state.never_seen and len(state.newest) == 1 else state.last_seen_ms
-                state.last_seen_ms = max(seen_ms, newest[0].time_ms)
-                state.heard_ms = max(state.heard_ms, newest[0].time_ms)
+                state.newest_ms = max(state.newest_ms, newest[0].time_ms)
+                state.heard_ms = state.last_seen_ms = max(state.last_seen_ms, newest[0].time_ms)
     return registry
 
 

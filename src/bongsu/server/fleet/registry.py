@@ -59,6 +59,8 @@ class ServerState:
     # When layouts had their last sample before this process started; of those that ended, no frame is in memory.
     ended_ms: dict[int, int] = field(default_factory=dict)
     last_seen_ms: int = 0
+    # Time of its newest frame in memory. Not as above: a new server was first seen by our clock; its own may be behind.
+    newest_ms: int = 0
     # When a frame last arrived, by our clock; after a start the time of the newest frame, until one arrives.
     heard_ms: int = 0
     clock_known: bool = False
@@ -84,13 +86,8 @@ class ServerState:
         """Whether the newest frame of a layout still stands for now, measured by the newest of all its layouts."""
         newest = self.newest.get(layout_id)
         return newest is not None and (
-            newest.frame.time_ms >= self.last_seen_ms - LATE_AFTER * self.interval_of(layout_id)
+            newest.frame.time_ms >= self.newest_ms - LATE_AFTER * self.interval_of(layout_id)
         )
-
-    @property
-    def never_seen(self) -> bool:
-        """Whether its record has only the time at which it was added, by our clock; its own may be behind."""
-        return self.record.last_seen_ms == self.record.first_seen_ms
 
     @property
     def retired(self) -> bool:
@@ -157,8 +154,6 @@ class ServerState:
         if newest is None:
             if frame.layout_id not in self.layouts:
                 return
-            if not self.newest and self.never_seen:
-                self.last_seen_ms = frame.time_ms
             self.newest[frame.layout_id] = Newest(frame)
         elif (step_ms := frame.time_ms - newest.frame.time_ms) > 0:
             # Nearly always on time, and each call counts here.
@@ -166,6 +161,8 @@ class ServerState:
                 newest.before, newest.frame = newest.frame, frame
             else:
                 newest.follow(frame)
+        if frame.time_ms > self.newest_ms:
+            self.newest_ms = frame.time_ms
         if frame.time_ms > self.last_seen_ms:
             self.last_seen_ms = frame.time_ms
         elif frame.time_ms < self.oldest_ms:

@@ -33,9 +33,10 @@ async def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
 
 @pytest.fixture
-async def other(app: RunningApp, tmp_path: Path) -> AsyncIterator[RunningApp]:
+async def other(app: RunningApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunningApp]:
     """A second API server on the same database. It knows the same servers and tokens, and hears of no change by
     itself."""
+    monkeypatch.setattr("bongsu.server.app.bus_for", lambda _settings: None)
     async with running_app(tmp_path, clock=app.clock) as running:
         running.tokens = app.tokens
         yield running
