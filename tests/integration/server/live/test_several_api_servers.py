@@ -99,7 +99,8 @@ def without_looking() -> None:
 
 
 async def push(app: RunningApp, value: float = 0.5, layout: Layout = LAYOUT) -> int:
-    app.clock.advance(10)
+    # Little: the leases by which they know of each other last 18 s of this clock, and are renewed by a real one.
+    app.clock.advance(1)
     time_ms = app.clock.now_ms()
     values = (value, 1024.0, 100.0, 1.0)[: len(layout.series)]
     answer = await app.push(a_push([a_frame(time_ms, values, layout)], layouts=[layout]))
