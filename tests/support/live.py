@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bongsu.core.events import Event
 from bongsu.core.samples import PushError
 from bongsu.core.series import Series
 from bongsu.wire import live
@@ -29,6 +30,7 @@ class Seen:
     welcomes: list[int] = field(default_factory=list)
     servers_changed: int = 0
     behind: bool = False
+    events: list[Event] = field(default_factory=list)
     messages: int = 0
 
     def take(self, message: live.ServerMessage) -> None:
@@ -47,6 +49,7 @@ class Seen:
         self.states |= {server_id: state for server_id, (state, _) in message.servers.items()}
         self.refusals += message.refusals
         self.servers_changed += message.servers_changed
+        self.events += message.events
         if message.behind is not None:
             self.behind = message.behind
 

@@ -16,6 +16,7 @@ from bongsu.agent.config_values import (
     parse_choice,
     parse_count,
     parse_interval,
+    parse_interval_or_off,
     parse_percent,
     parse_positive_duration,
     parse_proxy_url,
@@ -34,6 +35,7 @@ from bongsu.agent.defaults import (
     REPLAY_RATE,
     SERVER_URL,
     TIMEOUT_MS,
+    WATCHED_INTERVAL_MS,
 )
 from bongsu.core.errors import BongsuError, ConfigError
 from bongsu.core.text import has_control
@@ -69,6 +71,7 @@ class Config:
     enrolment_token_file: str = ""
     name: str = ""
     interval_ms: int = INTERVAL_MS
+    watched_interval_ms: int = WATCHED_INTERVAL_MS
     data_dir: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     proxy: str = ""
@@ -97,6 +100,7 @@ _KEYS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "enrolment_token_file": ("enrolment_token_file", parse_text),
     "name": ("name", parse_text),
     "interval": ("interval_ms", parse_interval),
+    "watched_interval": ("watched_interval_ms", parse_interval_or_off),
     "data_dir": ("data_dir", parse_text),
     "proxy": ("proxy", parse_proxy_url),
     "tls.ca_file": ("ca_file", parse_text),

@@ -42,6 +42,11 @@ def parse_interval(text: str) -> int:
     return interval_ms
 
 
+def parse_interval_or_off(text: str) -> int:
+    """Milliseconds; 0: off."""
+    return 0 if text == "off" else parse_interval(text)
+
+
 def parse_positive_duration(text: str) -> int:
     """Milliseconds."""
     duration_ms = parse_duration_ms(text)

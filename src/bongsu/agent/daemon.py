@@ -2,6 +2,7 @@
 
 import gc
 import socket
+import time
 from collections.abc import Sequence
 
 import psutil
@@ -10,6 +11,7 @@ from bongsu.agent.config import Config
 from bongsu.agent.delivery.backlog import Backlog
 from bongsu.agent.identity import host_facts
 from bongsu.agent.log import Log
+from bongsu.agent.pace import Pace
 from bongsu.agent.sampling.cost_limiter import CostLimiter
 from bongsu.agent.sampling.runner import TIMEOUT_SECONDS, RunningCollector
 from bongsu.agent.sampling.scheduler import Scheduler, Wakeup
@@ -29,11 +31,18 @@ class Agent:
         self._agent_id = agent_id
         self._stats = stats
         self._facts = host_facts(psutil)
-        self._sender = make_sender(config, agent_id, backlog, stats, log, lambda: self._facts)
+        self._pace = Pace(config.interval_ms, config.watched_interval_ms)
+        self._sender = make_sender(config, agent_id, backlog, stats, log, lambda: self._facts, self._pace)
         self._collectors = make_collectors(config, log.problem, stats)
         self._cost_limiter = CostLimiter(
-            cpu_limit=config.cpu_limit, memory_limit_bytes=config.memory_limit_bytes, stats=stats, log=log
+            cpu_limit=config.cpu_limit,
+            memory_limit_bytes=config.memory_limit_bytes,
+            stats=stats,
+            log=log,
+            pace=self._pace,
         )
+        # When the status is due, by the clock that never jumps.
+        self._status_at = 0.0
         self._scheduler = Scheduler(
             self._collectors,
             interval_ms=config.interval_ms,
@@ -43,10 +52,12 @@ class Agent:
             clock=SystemClock(),
             timeout_seconds=min(TIMEOUT_SECONDS, config.interval_ms / 2000),
             after_tick=self._after_tick,
+            pace=self._pace,
         )
 
     def run(self, wakeup: Wakeup) -> None:
         """Runs until ``wakeup`` stops it. Before it returns, it sends or buffers all waiting frames."""
+        self._pace.hurry = wakeup.nudge
         self._sender.start()
         # the garbage collector need not look at objects that live as long as the process
         gc.collect()
@@ -63,5 +74,7 @@ class Agent:
             old_name, self._facts = self._facts.hostname, host_facts(psutil)
             self._sender.identify(make_identity(self._config, self._agent_id, self._facts.hostname))
             self.log.info(f"The host name changed from {old_name} to {self._facts.hostname}.")
-        if (self._stats.ticks - 1) % max(1, WRITE_INTERVAL_MS // self._config.interval_ms) == 0:
+        if time.monotonic() >= self._status_at:
+            # Ticks are not exactly an interval apart.
+            self._status_at = time.monotonic() + (WRITE_INTERVAL_MS - self._config.interval_ms / 2) / 1000
             write_status(self._config, self._stats, collectors)

@@ -10,18 +10,18 @@ from bongsu import __version__
 from bongsu.agent.collectors import COLLECTORS
 from bongsu.agent.collectors.base import Collector, Options, ProblemReporter
 from bongsu.agent.config import CollectorConfig, Config
+from bongsu.agent.defaults import SEND_DELAY_SHARE
 from bongsu.agent.delivery.backlog import Backlog
 from bongsu.agent.delivery.credentials import Credentials
 from bongsu.agent.delivery.http import Connection, Url, tls_context
 from bongsu.agent.delivery.sender import Sender
 from bongsu.agent.delivery.transport import Transport
 from bongsu.agent.log import EventLog, Log
+from bongsu.agent.pace import Pace
 from bongsu.agent.stats import Stats
 from bongsu.core.errors import ConfigError
 from bongsu.core.samples import AgentIdentity, HostFacts
 
-# A third of an interval spreads a fleet enough, and the value is still recent when it is shown.
-SEND_DELAY_SHARE = 0.3
 LONGEST_SEND_DELAY_SECONDS = 5.0
 
 
@@ -103,7 +103,13 @@ def make_connection(config: Config, url: Url) -> Connection:
 
 
 def make_sender(
-    config: Config, agent_id: str, backlog: Backlog, stats: Stats, log: EventLog, facts: Callable[[], HostFacts]
+    config: Config,
+    agent_id: str,
+    backlog: Backlog,
+    stats: Stats,
+    log: EventLog,
+    facts: Callable[[], HostFacts],
+    pace: Pace,
 ) -> Sender:
     identity = make_identity(config, agent_id, facts().hostname)
     transport = Transport(
@@ -124,6 +130,7 @@ def make_sender(
         stats=stats,
         log=log,
         delay_seconds=send_delay_seconds(config, agent_id),
+        pace=pace,
         replay_rate=config.replay_rate,
     )
 

@@ -19,9 +19,11 @@ from bongsu.alerts.fleet import Fleet
 from bongsu.alerts.measure import measure
 from bongsu.alerts.notifier import Notifier
 from bongsu.alerts.ports import AlertKey, Changes, Remembered, Report, Source, Store
+from bongsu.alerts.presence import Presence
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import Move, Reason, State, StoredState, Subject, Table, Transition
 from bongsu.arrays import Values
+from bongsu.core.events import EventType
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class Cycle:
         self._every_ms = every_ms
         self._pause_ms = max(PAUSE_INTERVALS * every_ms, LEAST_PAUSE_MS)
         self._notifier = Notifier(store)
+        self._presence = Presence()
         self._shards: frozenset[int] | None = None
         self._version: object = None
         self._rules: Mapping[int, Rule] = {}
@@ -119,6 +122,7 @@ class Cycle:
         """Takes over the alerts of the shards."""
         self._alerts = {(alert.rule_id, alert.key): alert for alert in stored.open if alert.state != "resolved"}
         self._notifier.take_over(stored)
+        self._presence.restore(stored.down)
         self._evaluated_ms = stored.evaluated_ms
         self._tables = {}
         self._rearrange_tables(now_ms)
@@ -166,7 +170,7 @@ class Cycle:
             for server in self.fleet.servers.values()
             if server.blind_since_ms is not None and now_ms - server.blind_since_ms >= BLIND_MS
         ]
-        changes = Changes()
+        changes = Changes(events=self._presence.look(self.fleet, now_ms))
         self._end_unwatched(now_ms, changes, report)
         for rule_id in self._rules:
             if ("rule", rule_id) in report.skipped:
@@ -221,6 +225,7 @@ class Cycle:
                 alert.state, alert.fired_ms, alert.escalates_from_ms = "firing", now_ms, now_ms
                 alert.since_ms = transition.since_ms
                 alert.flapping, alert.no_data = transition.flapping, transition.reason is Reason.NO_DATA
+                changes.turned.append((EventType.ALERT_FIRED, alert))
             case Move.WITHDRAWN:
                 del self._alerts[alert_key]
                 changes.withdraw(alert)
@@ -229,6 +234,7 @@ class Cycle:
                 del self._alerts[alert_key]
                 alert.state, alert.resolved_ms = "resolved", now_ms
                 alert.owes = alert.notified_ms is not None
+                changes.turned.append((EventType.ALERT_RESOLVED, alert))
                 if alert.owes:
                     self._notifier.owing.append(alert)
         changes.change(alert)

@@ -38,11 +38,11 @@ def measure(fleet: Fleet, rule_id: int, now_ms: int) -> Readings:
         known = fleet.heard[places] | (silences / 1000 > thresholds)
         always = np.ones(len(watch.keys), np.bool_)
         return Readings(silences / 1000, always, known, thresholds, recoveries, LATE_AFTER * steps + SLACK_MS)
-    silent = (silences > _down_after(steps)) | fleet.deaf
+    silent = (silences > down_after(steps)) | fleet.deaf
     return _measure_series(watch, condition, silent, now_ms - fleet.shifts[places], now_ms, (thresholds, recoveries))
 
 
-def _down_after(steps: Times) -> Times:
+def down_after(steps: Times) -> Times:
     """``core.liveness.down_after_ms`` of each."""
     return np.maximum(LATE_AFTER * steps, LEAST_SILENCE_MS)
 
@@ -52,7 +52,7 @@ def thresholds_of(condition: Condition, steps: Times) -> tuple[Values, Values]:
     ones = np.ones(len(steps))
     match condition:
         case ServerDown():
-            return (_down_after(steps) + ms(condition.grace)) / 1000, LATE_AFTER * steps / 1000
+            return (down_after(steps) + ms(condition.grace)) / 1000, LATE_AFTER * steps / 1000
         case NoData():
             threshold = recovery = ms(condition.after) / 1000
         case Forecast():

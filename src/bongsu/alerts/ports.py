@@ -10,6 +10,7 @@ from bongsu.alerts.pipeline import ChannelRoute
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.silences import Silence
 from bongsu.alerts.state import SeriesKey, Subject
+from bongsu.core.events import Event, EventType
 
 AlertKey = tuple[int, SeriesKey]  # rule id, series
 
@@ -24,11 +25,14 @@ class Acknowledgement(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """What a cycle changes. ``withdrawn``: pending alerts that never fired."""
+    """What a cycle changes. ``withdrawn``: pending alerts that never fired. ``turned``: alerts that fired or resolved.
+    ``events``: servers that went down or came back."""
 
     withdrawn: list[Alert] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     drafts: list[Draft] = field(default_factory=list)
+    turned: list[tuple[EventType, Alert]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     # By identity, because new alerts have no id yet.
     _changed: dict[int, Alert] = field(default_factory=dict)
 
@@ -47,7 +51,7 @@ class Changes:
         return list(self._changed.values())
 
     def __bool__(self) -> bool:
-        return bool(self._changed or self.withdrawn or self.decisions or self.drafts)
+        return bool(self._changed or self.withdrawn or self.decisions or self.drafts or self.events)
 
 
 @dataclass(slots=True)
@@ -81,6 +85,8 @@ class Remembered:
     firings: list[tuple[int, SeriesKey, int]]
     # When the shards were last evaluated, by whatever worker.
     evaluated_ms: int | None
+    # The servers of which the last event is that they are down.
+    down: Collection[int] = ()
 
 
 class Store(Protocol):

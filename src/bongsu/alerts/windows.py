@@ -72,7 +72,12 @@ class Ring:
 
     def push(self, tracks: Indices, times: Times, values: Values, arrived_ms: int | None) -> None:
         """Adds one sample to each of ``tracks``, which must be distinct. A sample that is older than the newest is
-        ignored, so that a replayed backlog changes no window. ``arrived_ms``: None if nobody knows."""
+        ignored, so that a replayed backlog changes no window. ``arrived_ms``: None if nobody knows.
+
+        While somebody looks at a server, samples come more often than there is room for. Then the newest takes the
+        place of the one before it, so that the ring reaches as far back as ever: one sample in an interval, and the
+        newest.
+        """
         newest = self.newest[tracks]
         accepted = ~np.isnan(values) & (times > newest)
         if arrived_ms is not None:
@@ -83,14 +88,22 @@ class Ring:
         if not accepted.all():
             tracks, times, values = tracks[accepted], times[accepted], values[accepted]
         head = self.head[tracks]
+        if not self.spacing_ms:
+            newest, before, step = self.newest[tracks], self.gap[tracks], self.step[tracks]
+            gaps = np.where(newest > 0, times - newest, 0)
+            # What would be the oldest, and how far back the window of a rule may reach (``watches.window_samples``).
+            oldest = self.times[(head + 1) % self.slots, tracks]
+            extra = (before > 0) & (before * 20 < step * 19) & (times - oldest < (self.slots - 3) * step)
+            if extra.any():
+                head = np.where(extra, (head - 1) % self.slots, head)
+                gaps = np.where(extra, before + gaps, gaps)
+                before = np.where(extra, 0, before)
+            # One long gap is an outage; two in a row are a series that is sampled less often than its server.
+            self.interval[tracks] = np.clip(np.minimum(gaps, before), step, HOUR_MS)
+            self.gap[tracks] = gaps
         self.times[head, tracks] = times
         self.values[head, tracks] = values
         self.head[tracks] = (head + 1) % self.slots
-        if not self.spacing_ms:
-            # One long gap is an outage; two in a row are a series that is sampled less often than its server.
-            gaps = np.where(self.newest[tracks] > 0, times - self.newest[tracks], 0)
-            self.interval[tracks] = np.clip(np.minimum(gaps, self.gap[tracks]), self.step[tracks], HOUR_MS)
-            self.gap[tracks] = gaps
         self.newest[tracks] = times
 
     def fill(self, track: int, times: Times, values: Values, now_ms: int) -> None:
@@ -103,8 +116,12 @@ class Ring:
             older = times < self.times[kept[0], track]
             times = np.concatenate((times[older], self.times[kept, track]))
             values = np.concatenate((values[older], self.values[kept, track]))
-        if self.spacing_ms and len(times):
-            _, first = np.unique(times // self.spacing_ms, return_index=True)
+        spacing_ms = self.spacing_ms
+        step_ms = int(self.step[track])
+        if not spacing_ms and len(times) > self.slots and (times[-1] - times[-self.slots]) * 2 < self.slots * step_ms:
+            spacing_ms = step_ms
+        if spacing_ms and len(times):
+            _, first = np.unique(times // spacing_ms, return_index=True)
             times, values = times[first], values[first]
         times, values = times[-self.slots :], values[-self.slots :]
         count = len(times)

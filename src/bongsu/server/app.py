@@ -43,6 +43,7 @@ from bongsu.server.fleet.registry import Registry, ServerState
 from bongsu.server.history import HistoryReader
 from bongsu.server.ingest.endpoint import Ingest
 from bongsu.server.ingest.openapi import PUSH_OPENAPI
+from bongsu.server.live.events import NewEvents
 from bongsu.server.live.feed import Feed, bus_for
 from bongsu.server.live.hub import Hub
 from bongsu.server.services import Services
@@ -142,8 +143,9 @@ class Application:
             live = Hub(registry, self._clock, auth.authenticator, lambda: auth.directory.people_revision)
             fleet = FleetChanges(database, registry, self._clock, live.publish)
             live.is_behind = lambda: fleet.behind
+            live.new_events = NewEvents(database, registry).take
             bus = bus_for(self._settings)
-            feed = None if bus is None else Feed(bus, uuid4().hex, fleet.hear, lambda: fleet.others)
+            feed = None if bus is None else Feed(bus, uuid4().hex, fleet.hear, lambda: fleet.others, live.watched)
             rates = RateLimiter(self._settings.rate_limits, self._settings.redis_url)
             ingest = self._make_ingest(database, registry, fleet, auth, rates, live, feed)
             services = Services(
@@ -226,4 +228,5 @@ class Application:
             pushed=rates.agent,
             refused=refused,
             publish=committed,
+            asked_interval_ms=live.watched.interval_ms,
         )

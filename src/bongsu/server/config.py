@@ -229,7 +229,7 @@ class Settings(BaseSettings):
         description="Maximum size of the database, such as 20GB; beyond it the oldest data is deleted. Empty: none.",
     )
     retention_audit: Duration = Field("1y", description="How long entries of the audit log are kept.")
-    retention_alerts: Duration = Field("1y", description="How long resolved alerts and their history are kept.")
+    retention_alerts: Duration = Field("1y", description="How long resolved alerts, their history and events are kept.")
     alert_interval: AlertInterval = Field("10s", description="How often rules are evaluated, 1s to 1m.")
     alert_rules_file: str = Field("", description="Rules to import at start; empty: the rules that come with Bongsu.")
     alert_allowed_addresses: list[Network] = Field(

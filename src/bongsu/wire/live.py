@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from google.protobuf.message import DecodeError
 
 from bongsu.core.errors import InvalidInput
+from bongsu.core.events import Event, EventType
 from bongsu.core.samples import PushError
 from bongsu.core.series import Series
 from bongsu.wire import live_pb2 as pb
 from bongsu.wire.protobuf import decode_error, decode_series, encode_error, encode_series
 
 PROTOCOL = 1
+_EVENT_TYPES = frozenset(EventType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Subscribe:
     since_ms: int = 0
     values: bool = False
     states: bool = False
+    events: bool = False
+    watch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,8 @@ def encode_client(message: ClientMessage) -> bytes:
                     since_ms=message.since_ms,
                     values=message.values,
                     states=message.states,
+                    events=message.events,
+                    watch=message.watch,
                 )
             )
         case Unsubscribe():
@@ -126,6 +132,8 @@ def decode_client(body: bytes) -> ClientMessage:
                 wanted.since_ms,
                 wanted.values,
                 wanted.states,
+                wanted.events,
+                wanted.watch,
             )
         case "unsubscribe":
             return Unsubscribe(message.unsubscribe.id)
@@ -186,6 +194,40 @@ def status(server_id: int, state: State, last_seen_ms: int) -> bytes:
     return pb.ServerMessage(servers=[content]).SerializeToString()
 
 
+def event(happened: Event) -> bytes:
+    """Something that has happened."""
+    content = pb.Event(
+        id=happened.id,
+        time_ms=happened.time_ms,
+        type=happened.type.value,
+        server=happened.server_id,
+        server_name=happened.server_name,
+        alert=happened.alert_id,
+        rule_name=happened.rule_name,
+        severity=happened.severity,
+        series=happened.series,
+        before=happened.before,
+        after=happened.after,
+    )
+    return pb.ServerMessage(events=[content]).SerializeToString()
+
+
+def _decode_event(message: pb.Event) -> Event:
+    return Event(
+        EventType(message.type),
+        message.time_ms,
+        message.server,
+        message.server_name,
+        message.alert,
+        message.rule_name,
+        message.severity,
+        message.series,
+        message.before,
+        message.after,
+        message.id,
+    )
+
+
 def behind(present: bool) -> bytes:
     """Whether the API server cannot see what others take in."""
     return pb.ServerMessage(behind=present).SerializeToString()
@@ -239,6 +281,7 @@ class ServerMessage:
     servers: dict[int, tuple[State, int]] = field(default_factory=dict)
     servers_changed: bool = False
     behind: bool | None = None
+    events: list[Event] = field(default_factory=list)
 
 
 def decode_server(body: bytes) -> ServerMessage:
@@ -266,4 +309,5 @@ def decode_server(body: bytes) -> ServerMessage:
         {part.server: (State(part.state), part.last_seen_ms) for part in message.servers},
         message.servers_changed,
         message.behind if message.HasField("behind") else None,
+        [_decode_event(part) for part in message.events if part.type in _EVENT_TYPES],
     )

@@ -25,47 +25,49 @@ _sym_db = _symbol_database.Default()
 from bongsu.wire import metrics_pb2 as metrics__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\nlive.proto\x12\tbongsu.v1\x1a\rmetrics.proto\"\xc6\x01\n\rClientMessage\x12/\n\x0c\x61uthenticate\x18\x01 \x01(\x0b\x32\x17.bongsu.v1.AuthenticateH\x00\x12)\n\tsubscribe\x18\x02 \x01(\x0b\x32\x14.bongsu.v1.SubscribeH\x00\x12-\n\x0bunsubscribe\x18\x03 \x01(\x0b\x32\x16.bongsu.v1.UnsubscribeH\x00\x12\x1f\n\x04ping\x18\x04 \x01(\x0b\x32\x0f.bongsu.v1.PingH\x00\x42\t\n\x07\x63ontent\"/\n\x0c\x41uthenticate\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\r\n\x05token\x18\x02 \x01(\t\"\xc0\x01\n\tSubscribe\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0f\n\x07servers\x18\x02 \x03(\r\x12\r\n\x05names\x18\x03 \x03(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12\x0f\n\x07metrics\x18\x05 \x03(\t\x12\r\n\x05types\x18\x06 \x03(\t\x12\x0e\n\x06labels\x18\x07 \x03(\t\x12\x17\n\x0fmin_interval_ms\x18\x08 \x01(\r\x12\x10\n\x08since_ms\x18\t \x01(\x03\x12\x0e\n\x06values\x18\n \x01(\x08\x12\x0e\n\x06states\x18\x0b \x01(\x08\"\x19\n\x0bUnsubscribe\x12\n\n\x02id\x18\x01 \x01(\r\"\x16\n\x04Ping\x12\x0e\n\x06number\x18\x01 \x01(\r\"\x9f\x03\n\rServerMessage\x12#\n\x07welcome\x18\x01 \x01(\x0b\x32\x12.bongsu.v1.Welcome\x12\x1e\n\x05pongs\x18\x02 \x03(\x0b\x32\x0f.bongsu.v1.Pong\x12$\n\x08refusals\x18\x03 \x03(\x0b\x32\x12.bongsu.v1.Refusal\x12+\n\x0cseries_lists\x18\x04 \x03(\x0b\x32\x15.bongsu.v1.SeriesList\x12\"\n\x07streams\x18\x05 \x03(\x0b\x32\x11.bongsu.v1.Stream\x12.\n\rsubscriptions\x18\x06 \x03(\x0b\x32\x17.bongsu.v1.Subscription\x12!\n\x06values\x18\x07 \x03(\x0b\x32\x11.bongsu.v1.Values\x12\x1c\n\x04gaps\x18\x08 \x03(\x0b\x32\x0e.bongsu.v1.Gap\x12(\n\x07servers\x18\t \x03(\x0b\x32\x17.bongsu.v1.ServerStatus\x12\x17\n\x0fservers_changed\x18\n \x01(\x08\x12\x13\n\x06\x62\x65hind\x18\x0b \x01(\x08H\x00\x88\x01\x01\x42\t\n\x07_behind\"G\n\x07Welcome\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x16\n\x0eserver_time_ms\x18\x02 \x01(\x03\x12\x12\n\nexpires_ms\x18\x03 \x01(\x03\".\n\x04Pong\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x16\n\x0eserver_time_ms\x18\x02 \x01(\x03\"@\n\x07Refusal\x12\x14\n\x0csubscription\x18\x01 \x01(\r\x12\x1f\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x10.bongsu.v1.Error\"E\n\nSeriesList\x12\n\n\x02id\x18\x01 \x01(\r\x12+\n\x06series\x18\x02 \x03(\x0b\x32\x1b.bongsu.v1.SeriesDescriptor\"N\n\x06Stream\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0e\n\x06server\x18\x02 \x01(\r\x12\x13\n\x0bseries_list\x18\x03 \x01(\r\x12\x13\n\x0binterval_ms\x18\x04 \x01(\r\"<\n\x0cSubscription\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0f\n\x07streams\x18\x02 \x03(\r\x12\x0f\n\x07servers\x18\x03 \x03(\r\"H\n\x06Values\x12\x0e\n\x06stream\x18\x01 \x01(\r\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x0e\n\x06values\x18\x03 \x03(\x01\x12\r\n\x05rates\x18\x04 \x03(\x01\"7\n\x03Gap\x12\x0e\n\x06server\x18\x01 \x01(\r\x12\x10\n\x08start_ms\x18\x02 \x01(\x03\x12\x0e\n\x06\x65nd_ms\x18\x03 \x01(\x03\"U\n\x0cServerStatus\x12\x0e\n\x06server\x18\x01 \x01(\r\x12\x1f\n\x05state\x18\x02 \x01(\x0e\x32\x10.bongsu.v1.State\x12\x14\n\x0clast_seen_ms\x18\x03 \x01(\x03\"N\n\x0cPackedValues\x12\x0e\n\x06stream\x18\x01 \x01(\r\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x0e\n\x06values\x18\x03 \x01(\x0c\x12\r\n\x05rates\x18\x04 \x01(\x0c\">\n\x13PackedServerMessage\x12\'\n\x06values\x18\x07 \x03(\x0b\x32\x17.bongsu.v1.PackedValues*o\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08STATE_UP\x10\x01\x12\x0e\n\nSTATE_LATE\x10\x02\x12\x0e\n\nSTATE_DOWN\x10\x03\x12\x11\n\rSTATE_RETIRED\x10\x04\x12\x0e\n\nSTATE_GONE\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\nlive.proto\x12\tbongsu.v1\x1a\rmetrics.proto\"\xc6\x01\n\rClientMessage\x12/\n\x0c\x61uthenticate\x18\x01 \x01(\x0b\x32\x17.bongsu.v1.AuthenticateH\x00\x12)\n\tsubscribe\x18\x02 \x01(\x0b\x32\x14.bongsu.v1.SubscribeH\x00\x12-\n\x0bunsubscribe\x18\x03 \x01(\x0b\x32\x16.bongsu.v1.UnsubscribeH\x00\x12\x1f\n\x04ping\x18\x04 \x01(\x0b\x32\x0f.bongsu.v1.PingH\x00\x42\t\n\x07\x63ontent\"/\n\x0c\x41uthenticate\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\r\n\x05token\x18\x02 \x01(\t\"\xdf\x01\n\tSubscribe\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0f\n\x07servers\x18\x02 \x03(\r\x12\r\n\x05names\x18\x03 \x03(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12\x0f\n\x07metrics\x18\x05 \x03(\t\x12\r\n\x05types\x18\x06 \x03(\t\x12\x0e\n\x06labels\x18\x07 \x03(\t\x12\x17\n\x0fmin_interval_ms\x18\x08 \x01(\r\x12\x10\n\x08since_ms\x18\t \x01(\x03\x12\x0e\n\x06values\x18\n \x01(\x08\x12\x0e\n\x06states\x18\x0b \x01(\x08\x12\x0e\n\x06\x65vents\x18\x0c \x01(\x08\x12\r\n\x05watch\x18\r \x01(\x08\"\x19\n\x0bUnsubscribe\x12\n\n\x02id\x18\x01 \x01(\r\"\x16\n\x04Ping\x12\x0e\n\x06number\x18\x01 \x01(\r\"\xc1\x03\n\rServerMessage\x12#\n\x07welcome\x18\x01 \x01(\x0b\x32\x12.bongsu.v1.Welcome\x12\x1e\n\x05pongs\x18\x02 \x03(\x0b\x32\x0f.bongsu.v1.Pong\x12$\n\x08refusals\x18\x03 \x03(\x0b\x32\x12.bongsu.v1.Refusal\x12+\n\x0cseries_lists\x18\x04 \x03(\x0b\x32\x15.bongsu.v1.SeriesList\x12\"\n\x07streams\x18\x05 \x03(\x0b\x32\x11.bongsu.v1.Stream\x12.\n\rsubscriptions\x18\x06 \x03(\x0b\x32\x17.bongsu.v1.Subscription\x12!\n\x06values\x18\x07 \x03(\x0b\x32\x11.bongsu.v1.Values\x12\x1c\n\x04gaps\x18\x08 \x03(\x0b\x32\x0e.bongsu.v1.Gap\x12(\n\x07servers\x18\t \x03(\x0b\x32\x17.bongsu.v1.ServerStatus\x12\x17\n\x0fservers_changed\x18\n \x01(\x08\x12\x13\n\x06\x62\x65hind\x18\x0b \x01(\x08H\x00\x88\x01\x01\x12 \n\x06\x65vents\x18\x0c \x03(\x0b\x32\x10.bongsu.v1.EventB\t\n\x07_behind\"G\n\x07Welcome\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x16\n\x0eserver_time_ms\x18\x02 \x01(\x03\x12\x12\n\nexpires_ms\x18\x03 \x01(\x03\".\n\x04Pong\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x16\n\x0eserver_time_ms\x18\x02 \x01(\x03\"@\n\x07Refusal\x12\x14\n\x0csubscription\x18\x01 \x01(\r\x12\x1f\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x10.bongsu.v1.Error\"E\n\nSeriesList\x12\n\n\x02id\x18\x01 \x01(\r\x12+\n\x06series\x18\x02 \x03(\x0b\x32\x1b.bongsu.v1.SeriesDescriptor\"N\n\x06Stream\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0e\n\x06server\x18\x02 \x01(\r\x12\x13\n\x0bseries_list\x18\x03 \x01(\r\x12\x13\n\x0binterval_ms\x18\x04 \x01(\r\"<\n\x0cSubscription\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0f\n\x07streams\x18\x02 \x03(\r\x12\x0f\n\x07servers\x18\x03 \x03(\r\"H\n\x06Values\x12\x0e\n\x06stream\x18\x01 \x01(\r\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x0e\n\x06values\x18\x03 \x03(\x01\x12\r\n\x05rates\x18\x04 \x03(\x01\"7\n\x03Gap\x12\x0e\n\x06server\x18\x01 \x01(\r\x12\x10\n\x08start_ms\x18\x02 \x01(\x03\x12\x0e\n\x06\x65nd_ms\x18\x03 \x01(\x03\"U\n\x0cServerStatus\x12\x0e\n\x06server\x18\x01 \x01(\r\x12\x1f\n\x05state\x18\x02 \x01(\x0e\x32\x10.bongsu.v1.State\x12\x14\n\x0clast_seen_ms\x18\x03 \x01(\x03\"\xba\x01\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0e\n\x06server\x18\x04 \x01(\r\x12\x13\n\x0bserver_name\x18\x05 \x01(\t\x12\r\n\x05\x61lert\x18\x06 \x01(\r\x12\x11\n\trule_name\x18\x07 \x01(\t\x12\x10\n\x08severity\x18\x08 \x01(\t\x12\x0e\n\x06series\x18\t \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\n \x01(\t\x12\r\n\x05\x61\x66ter\x18\x0b \x01(\t\"N\n\x0cPackedValues\x12\x0e\n\x06stream\x18\x01 \x01(\r\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x0e\n\x06values\x18\x03 \x01(\x0c\x12\r\n\x05rates\x18\x04 \x01(\x0c\">\n\x13PackedServerMessage\x12\'\n\x06values\x18\x07 \x03(\x0b\x32\x17.bongsu.v1.PackedValues*o\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08STATE_UP\x10\x01\x12\x0e\n\nSTATE_LATE\x10\x02\x12\x0e\n\nSTATE_DOWN\x10\x03\x12\x11\n\rSTATE_RETIRED\x10\x04\x12\x0e\n\nSTATE_GONE\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'live_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STATE']._serialized_start=1716
-  _globals['_STATE']._serialized_end=1827
+  _globals['_STATE']._serialized_start=1970
+  _globals['_STATE']._serialized_end=2081
   _globals['_CLIENTMESSAGE']._serialized_start=41
   _globals['_CLIENTMESSAGE']._serialized_end=239
   _globals['_AUTHENTICATE']._serialized_start=241
   _globals['_AUTHENTICATE']._serialized_end=288
   _globals['_SUBSCRIBE']._serialized_start=291
-  _globals['_SUBSCRIBE']._serialized_end=483
-  _globals['_UNSUBSCRIBE']._serialized_start=485
-  _globals['_UNSUBSCRIBE']._serialized_end=510
-  _globals['_PING']._serialized_start=512
-  _globals['_PING']._serialized_end=534
-  _globals['_SERVERMESSAGE']._serialized_start=537
-  _globals['_SERVERMESSAGE']._serialized_end=952
-  _globals['_WELCOME']._serialized_start=954
-  _globals['_WELCOME']._serialized_end=1025
-  _globals['_PONG']._serialized_start=1027
-  _globals['_PONG']._serialized_end=1073
-  _globals['_REFUSAL']._serialized_start=1075
-  _globals['_REFUSAL']._serialized_end=1139
-  _globals['_SERIESLIST']._serialized_start=1141
-  _globals['_SERIESLIST']._serialized_end=1210
-  _globals['_STREAM']._serialized_start=1212
-  _globals['_STREAM']._serialized_end=1290
-  _globals['_SUBSCRIPTION']._serialized_start=1292
-  _globals['_SUBSCRIPTION']._serialized_end=1352
-  _globals['_VALUES']._serialized_start=1354
-  _globals['_VALUES']._serialized_end=1426
-  _globals['_GAP']._serialized_start=1428
-  _globals['_GAP']._serialized_end=1483
-  _globals['_SERVERSTATUS']._serialized_start=1485
-  _globals['_SERVERSTATUS']._serialized_end=1570
-  _globals['_PACKEDVALUES']._serialized_start=1572
-  _globals['_PACKEDVALUES']._serialized_end=1650
-  _globals['_PACKEDSERVERMESSAGE']._serialized_start=1652
-  _globals['_PACKEDSERVERMESSAGE']._serialized_end=1714
+  _globals['_SUBSCRIBE']._serialized_end=514
+  _globals['_UNSUBSCRIBE']._serialized_start=516
+  _globals['_UNSUBSCRIBE']._serialized_end=541
+  _globals['_PING']._serialized_start=543
+  _globals['_PING']._serialized_end=565
+  _globals['_SERVERMESSAGE']._serialized_start=568
+  _globals['_SERVERMESSAGE']._serialized_end=1017
+  _globals['_WELCOME']._serialized_start=1019
+  _globals['_WELCOME']._serialized_end=1090
+  _globals['_PONG']._serialized_start=1092
+  _globals['_PONG']._serialized_end=1138
+  _globals['_REFUSAL']._serialized_start=1140
+  _globals['_REFUSAL']._serialized_end=1204
+  _globals['_SERIESLIST']._serialized_start=1206
+  _globals['_SERIESLIST']._serialized_end=1275
+  _globals['_STREAM']._serialized_start=1277
+  _globals['_STREAM']._serialized_end=1355
+  _globals['_SUBSCRIPTION']._serialized_start=1357
+  _globals['_SUBSCRIPTION']._serialized_end=1417
+  _globals['_VALUES']._serialized_start=1419
+  _globals['_VALUES']._serialized_end=1491
+  _globals['_GAP']._serialized_start=1493
+  _globals['_GAP']._serialized_end=1548
+  _globals['_SERVERSTATUS']._serialized_start=1550
+  _globals['_SERVERSTATUS']._serialized_end=1635
+  _globals['_EVENT']._serialized_start=1638
+  _globals['_EVENT']._serialized_end=1824
+  _globals['_PACKEDVALUES']._serialized_start=1826
+  _globals['_PACKEDVALUES']._serialized_end=1904
+  _globals['_PACKEDSERVERMESSAGE']._serialized_start=1906
+  _globals['_PACKEDSERVERMESSAGE']._serialized_end=1968
 # @@protoc_insertion_point(module_scope)

@@ -44,7 +44,7 @@ class Authenticate(_message.Message):
     def __init__(self, protocol: _Optional[int] = ..., token: _Optional[str] = ...) -> None: ...
 
 class Subscribe(_message.Message):
-    __slots__ = ("id", "servers", "names", "tags", "metrics", "types", "labels", "min_interval_ms", "since_ms", "values", "states")
+    __slots__ = ("id", "servers", "names", "tags", "metrics", "types", "labels", "min_interval_ms", "since_ms", "values", "states", "events", "watch")
     ID_FIELD_NUMBER: _ClassVar[int]
     SERVERS_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +56,8 @@ class Subscribe(_message.Message):
     SINCE_MS_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    WATCH_FIELD_NUMBER: _ClassVar[int]
     id: int
     servers: _containers.RepeatedScalarFieldContainer[int]
     names: _containers.RepeatedScalarFieldContainer[str]
@@ -67,7 +69,9 @@ class Subscribe(_message.Message):
     since_ms: int
     values: bool
     states: bool
-    def __init__(self, id: _Optional[int] = ..., servers: _Optional[_Iterable[int]] = ..., names: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Iterable[str]] = ..., types: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., min_interval_ms: _Optional[int] = ..., since_ms: _Optional[int] = ..., values: _Optional[bool] = ..., states: _Optional[bool] = ...) -> None: ...
+    events: bool
+    watch: bool
+    def __init__(self, id: _Optional[int] = ..., servers: _Optional[_Iterable[int]] = ..., names: _Optional[_Iterable[str]] = ..., tags: _Optional[_Iterable[str]] = ..., metrics: _Optional[_Iterable[str]] = ..., types: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., min_interval_ms: _Optional[int] = ..., since_ms: _Optional[int] = ..., values: _Optional[bool] = ..., states: _Optional[bool] = ..., events: _Optional[bool] = ..., watch: _Optional[bool] = ...) -> None: ...
 
 class Unsubscribe(_message.Message):
     __slots__ = ("id",)
@@ -82,7 +86,7 @@ class Ping(_message.Message):
     def __init__(self, number: _Optional[int] = ...) -> None: ...
 
 class ServerMessage(_message.Message):
-    __slots__ = ("welcome", "pongs", "refusals", "series_lists", "streams", "subscriptions", "values", "gaps", "servers", "servers_changed", "behind")
+    __slots__ = ("welcome", "pongs", "refusals", "series_lists", "streams", "subscriptions", "values", "gaps", "servers", "servers_changed", "behind", "events")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     PONGS_FIELD_NUMBER: _ClassVar[int]
     REFUSALS_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +98,7 @@ class ServerMessage(_message.Message):
     SERVERS_FIELD_NUMBER: _ClassVar[int]
     SERVERS_CHANGED_FIELD_NUMBER: _ClassVar[int]
     BEHIND_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     pongs: _containers.RepeatedCompositeFieldContainer[Pong]
     refusals: _containers.RepeatedCompositeFieldContainer[Refusal]
@@ -105,7 +110,8 @@ class ServerMessage(_message.Message):
     servers: _containers.RepeatedCompositeFieldContainer[ServerStatus]
     servers_changed: bool
     behind: bool
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., pongs: _Optional[_Iterable[_Union[Pong, _Mapping]]] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., series_lists: _Optional[_Iterable[_Union[SeriesList, _Mapping]]] = ..., streams: _Optional[_Iterable[_Union[Stream, _Mapping]]] = ..., subscriptions: _Optional[_Iterable[_Union[Subscription, _Mapping]]] = ..., values: _Optional[_Iterable[_Union[Values, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., servers: _Optional[_Iterable[_Union[ServerStatus, _Mapping]]] = ..., servers_changed: _Optional[bool] = ..., behind: _Optional[bool] = ...) -> None: ...
+    events: _containers.RepeatedCompositeFieldContainer[Event]
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., pongs: _Optional[_Iterable[_Union[Pong, _Mapping]]] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., series_lists: _Optional[_Iterable[_Union[SeriesList, _Mapping]]] = ..., streams: _Optional[_Iterable[_Union[Stream, _Mapping]]] = ..., subscriptions: _Optional[_Iterable[_Union[Subscription, _Mapping]]] = ..., values: _Optional[_Iterable[_Union[Values, _Mapping]]] = ..., gaps: _Optional[_Iterable[_Union[Gap, _Mapping]]] = ..., servers: _Optional[_Iterable[_Union[ServerStatus, _Mapping]]] = ..., servers_changed: _Optional[bool] = ..., behind: _Optional[bool] = ..., events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ...) -> None: ...
 
 class Welcome(_message.Message):
     __slots__ = ("protocol", "server_time_ms", "expires_ms")
@@ -194,6 +200,32 @@ class ServerStatus(_message.Message):
     state: State
     last_seen_ms: int
     def __init__(self, server: _Optional[int] = ..., state: _Optional[_Union[State, str]] = ..., last_seen_ms: _Optional[int] = ...) -> None: ...
+
+class Event(_message.Message):
+    __slots__ = ("id", "time_ms", "type", "server", "server_name", "alert", "rule_name", "severity", "series", "before", "after")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    SERVER_FIELD_NUMBER: _ClassVar[int]
+    SERVER_NAME_FIELD_NUMBER: _ClassVar[int]
+    ALERT_FIELD_NUMBER: _ClassVar[int]
+    RULE_NAME_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    time_ms: int
+    type: str
+    server: int
+    server_name: str
+    alert: int
+    rule_name: str
+    severity: str
+    series: str
+    before: str
+    after: str
+    def __init__(self, id: _Optional[int] = ..., time_ms: _Optional[int] = ..., type: _Optional[str] = ..., server: _Optional[int] = ..., server_name: _Optional[str] = ..., alert: _Optional[int] = ..., rule_name: _Optional[str] = ..., severity: _Optional[str] = ..., series: _Optional[str] = ..., before: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
 
 class PackedValues(_message.Message):
     __slots__ = ("stream", "time_ms", "values", "rates")

@@ -34,6 +34,9 @@ def test_a_renamed_machine_tells_the_server(
             threading.Event().wait(min(seconds, 0.05))
             return any(push.host is not None and push.host.hostname == "after" for push in api.pushes)
 
+        def nudge(self) -> None:
+            return
+
     try:
         agent.run(Ticks())  # type: ignore[arg-type]
     finally:

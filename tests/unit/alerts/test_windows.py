@@ -11,10 +11,10 @@ from bongsu.alerts.windows import Ring, rolling
 START = 1_750_000_000_000
 
 
-def a_ring(samples: list[tuple[int, float]], slots: int = 16, spacing_ms: int = 0) -> Ring:
+def a_ring(samples: list[tuple[int, float]], slots: int = 16, spacing_ms: int = 0, interval_ms: int = 10_000) -> Ring:
     """A ring with one track of these (second, value) samples."""
     ring = Ring(slots, spacing_ms)
-    track = np.array([ring.add(10_000)])
+    track = np.array([ring.add(interval_ms)])
     for second, value in samples:
         ring.push(track, np.array([START + second * 1000]), np.array([float(value)]), START)
     return ring
@@ -79,7 +79,7 @@ def test_stored_samples_are_put_before_newer_ones() -> None:
 
 
 def test_a_ring_keeps_the_newest_samples_of_the_history() -> None:
-    ring = a_ring([], slots=8)
+    ring = a_ring([], slots=8, interval_ms=1_000)
     times = START + 1000 * np.arange(100)
     ring.fill(0, times, np.arange(100.0), START)
     assert reduced(ring, Function.MIN, 1000, 99) == 92.0
@@ -91,6 +91,32 @@ def test_a_ring_with_a_spacing_keeps_one_sample_per_spacing() -> None:
     ring = a_ring([(second, second) for second in range(0, 600, 10)], spacing_ms=60_000)
     times, values = ring.in_order(np.array([0]))
     assert values[times > 0].tolist() == [0.0, 60.0, 120.0, 180.0, 240.0, 300.0, 360.0, 420.0, 480.0, 540.0]
+
+
+def test_while_somebody_looks_the_ring_reaches_as_far_back_as_ever() -> None:
+    as_ever = [(second, second) for second in range(0, 300, 10)]
+    looked_at = [(second, second) for second in range(300, 601)]
+    ring = a_ring(as_ever + looked_at, slots=32)
+    times, values = ring.in_order(np.array([0]))
+    kept = values[times > 0]
+    assert kept[0] <= 600 - 29 * 10, "as many intervals as a window in a ring of 32 may have"
+    assert np.diff(kept).max() <= 10
+    assert kept[-1] == 600, "the newest"
+    assert reduced(ring, Function.INCREASE, 200, 600) == pytest.approx(200, abs=9)
+    assert reduced(ring, Function.AVG, 200, 600) == pytest.approx(505, abs=10)
+
+
+def test_while_somebody_looks_and_there_is_room_all_samples_count() -> None:
+    ring = a_ring([(second, second) for second in (0, 10, 20, 30, 31, 32, 33, 34)], slots=16)
+    assert reduced(ring, Function.SUM, 1000, 34) == 190
+
+
+def test_the_history_of_a_server_that_somebody_looked_at_fills_its_windows_as_ever() -> None:
+    ring = a_ring([], slots=32)
+    times = START + 1000 * np.arange(601)
+    ring.fill(0, times, np.arange(601.0), START)
+    stored, values = ring.in_order(np.array([0]))
+    assert values[stored > 0].tolist() == list(range(290, 601, 10))
 
 
 samples = st.lists(st.tuples(st.integers(1, 30), st.floats(0, 1e6)), max_size=40)
@@ -115,7 +141,7 @@ def test_a_ring_that_has_gone_round_answers_like_one_that_has_not(
 ) -> None:
     seconds = np.cumsum([step for step, _ in steps], dtype=np.int64).tolist()
     pairs = list(zip(seconds, [value for _, value in steps], strict=True))
-    kept, whole = a_ring(pairs, slots=8), a_ring(pairs, slots=64)
+    kept, whole = a_ring(pairs, slots=8, interval_ms=1_000), a_ring(pairs, slots=64, interval_ms=1_000)
     end = (seconds[-1] if seconds else 0) - before_last
     # As far back as the small ring remembers.
     oldest = seconds[-8:][0] if seconds else 0

@@ -1090,6 +1090,94 @@ export type Escalation = {
 export type Event = 'fired' | 'repeated' | 'escalated' | 'resolved' | 'test';
 
 /**
+ * EventInfo
+ *
+ * Something that has happened to a server.
+ */
+export type EventInfo = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Time Ms
+     *
+     * When it became known, by the API server's clock.
+     */
+    time_ms: number;
+    /**
+     * `server_down`, `server_up`: no frame for three intervals, at least a minute, and the first one after that. `rebooted`: the boot time that the agent reports is a later one. `clock_jumped`: by over 5 s.
+     */
+    type: EventType;
+    /**
+     * Server Id
+     *
+     * 0: Bongsu itself.
+     */
+    server_id: number;
+    /**
+     * Server Name
+     *
+     * The name at that time.
+     */
+    server_name: string;
+    /**
+     * Alert Id
+     *
+     * Of an alert only, as are the rule, the severity and the series.
+     */
+    alert_id: number | null;
+    /**
+     * Rule Name
+     */
+    rule_name: string;
+    severity: Severity | null;
+    /**
+     * Series
+     *
+     * Empty for the server as a whole.
+     */
+    series: string;
+    /**
+     * Before
+     *
+     * What changed. `agent_updated`: the version; `rebooted`: when the host booted, in Unix ms; `clock_jumped`: the agent's clock minus the API server's, in ms. Empty for other types.
+     */
+    before: string;
+    /**
+     * After
+     *
+     * As `before`; `alert_acknowledged`: by whom.
+     */
+    after: string;
+};
+
+/**
+ * EventType
+ *
+ * What has happened. ``before`` and ``after`` of the event, where it has them, are named here.
+ */
+export type EventType = 'server_added' | 'server_up' | 'server_down' | 'server_retired' | 'server_restored' | 'agent_updated' | 'rebooted' | 'clock_jumped' | 'alert_fired' | 'alert_resolved' | 'alert_acknowledged';
+
+/**
+ * Events
+ *
+ * A page of events, newest first.
+ */
+export type Events = {
+    /**
+     * Events
+     */
+    events: Array<EventInfo>;
+    /**
+     * Next
+     *
+     * Pass it as `cursor` for the next page; null on the last page.
+     */
+    next: string | null;
+};
+
+/**
  * Firing
  *
  * An alert that the rule would have fired.
@@ -4445,6 +4533,70 @@ export type GetCompletenessResponses = {
 };
 
 export type GetCompletenessResponse = GetCompletenessResponses[keyof GetCompletenessResponses];
+
+export type ListEventsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Start
+         *
+         * Unix ms, ISO 8601, or relative: -6h, -7d.
+         */
+        start?: string;
+        /**
+         * End
+         *
+         * As `start`; not included in the range.
+         */
+        end?: string;
+        /**
+         * Server
+         *
+         * Server ids, 0 for Bongsu itself; all if omitted.
+         */
+        server?: Array<number>;
+        /**
+         * Type
+         *
+         * All types if omitted.
+         */
+        type?: Array<EventType>;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Cursor
+         *
+         * `next` of the previous page.
+         */
+        cursor?: number | null;
+    };
+    url: '/api/events';
+};
+
+export type ListEventsErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListEventsError = ListEventsErrors[keyof ListEventsErrors];
+
+export type ListEventsResponses = {
+    /**
+     * Successful Response
+     */
+    200: Events;
+};
+
+export type ListEventsResponse = ListEventsResponses[keyof ListEventsResponses];
 
 export type ListAlertRulesData = {
     body?: never;

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file live.proto.
  */
 export const file_live: GenFile = /*@__PURE__*/
-  fileDesc("CgpsaXZlLnByb3RvEglib25nc3UudjEixgEKDUNsaWVudE1lc3NhZ2USLwoMYXV0aGVudGljYXRlGAEgASgLMhcuYm9uZ3N1LnYxLkF1dGhlbnRpY2F0ZUgAEikKCXN1YnNjcmliZRgCIAEoCzIULmJvbmdzdS52MS5TdWJzY3JpYmVIABItCgt1bnN1YnNjcmliZRgDIAEoCzIWLmJvbmdzdS52MS5VbnN1YnNjcmliZUgAEh8KBHBpbmcYBCABKAsyDy5ib25nc3UudjEuUGluZ0gAQgkKB2NvbnRlbnQiLwoMQXV0aGVudGljYXRlEhAKCHByb3RvY29sGAEgASgNEg0KBXRva2VuGAIgASgJIsABCglTdWJzY3JpYmUSCgoCaWQYASABKA0SDwoHc2VydmVycxgCIAMoDRINCgVuYW1lcxgDIAMoCRIMCgR0YWdzGAQgAygJEg8KB21ldHJpY3MYBSADKAkSDQoFdHlwZXMYBiADKAkSDgoGbGFiZWxzGAcgAygJEhcKD21pbl9pbnRlcnZhbF9tcxgIIAEoDRIQCghzaW5jZV9tcxgJIAEoAxIOCgZ2YWx1ZXMYCiABKAgSDgoGc3RhdGVzGAsgASgIIhkKC1Vuc3Vic2NyaWJlEgoKAmlkGAEgASgNIhYKBFBpbmcSDgoGbnVtYmVyGAEgASgNIp8DCg1TZXJ2ZXJNZXNzYWdlEiMKB3dlbGNvbWUYASABKAsyEi5ib25nc3UudjEuV2VsY29tZRIeCgVwb25ncxgCIAMoCzIPLmJvbmdzdS52MS5Qb25nEiQKCHJlZnVzYWxzGAMgAygLMhIuYm9uZ3N1LnYxLlJlZnVzYWwSKwoMc2VyaWVzX2xpc3RzGAQgAygLMhUuYm9uZ3N1LnYxLlNlcmllc0xpc3QSIgoHc3RyZWFtcxgFIAMoCzIRLmJvbmdzdS52MS5TdHJlYW0SLgoNc3Vic2NyaXB0aW9ucxgGIAMoCzIXLmJvbmdzdS52MS5TdWJzY3JpcHRpb24SIQoGdmFsdWVzGAcgAygLMhEuYm9uZ3N1LnYxLlZhbHVlcxIcCgRnYXBzGAggAygLMg4uYm9uZ3N1LnYxLkdhcBIoCgdzZXJ2ZXJzGAkgAygLMhcuYm9uZ3N1LnYxLlNlcnZlclN0YXR1cxIXCg9zZXJ2ZXJzX2NoYW5nZWQYCiABKAgSEwoGYmVoaW5kGAsgASgISACIAQFCCQoHX2JlaGluZCJHCgdXZWxjb21lEhAKCHByb3RvY29sGAEgASgNEhYKDnNlcnZlcl90aW1lX21zGAIgASgDEhIKCmV4cGlyZXNfbXMYAyABKAMiLgoEUG9uZxIOCgZudW1iZXIYASABKA0SFgoOc2VydmVyX3RpbWVfbXMYAiABKAMiQAoHUmVmdXNhbBIUCgxzdWJzY3JpcHRpb24YASABKA0SHwoFZXJyb3IYAiABKAsyEC5ib25nc3UudjEuRXJyb3IiRQoKU2VyaWVzTGlzdBIKCgJpZBgBIAEoDRIrCgZzZXJpZXMYAiADKAsyGy5ib25nc3UudjEuU2VyaWVzRGVzY3JpcHRvciJOCgZTdHJlYW0SCgoCaWQYASABKA0SDgoGc2VydmVyGAIgASgNEhMKC3Nlcmllc19saXN0GAMgASgNEhMKC2ludGVydmFsX21zGAQgASgNIjwKDFN1YnNjcmlwdGlvbhIKCgJpZBgBIAEoDRIPCgdzdHJlYW1zGAIgAygNEg8KB3NlcnZlcnMYAyADKA0iSAoGVmFsdWVzEg4KBnN0cmVhbRgBIAEoDRIPCgd0aW1lX21zGAIgASgDEg4KBnZhbHVlcxgDIAMoARINCgVyYXRlcxgEIAMoASI3CgNHYXASDgoGc2VydmVyGAEgASgNEhAKCHN0YXJ0X21zGAIgASgDEg4KBmVuZF9tcxgDIAEoAyJVCgxTZXJ2ZXJTdGF0dXMSDgoGc2VydmVyGAEgASgNEh8KBXN0YXRlGAIgASgOMhAuYm9uZ3N1LnYxLlN0YXRlEhQKDGxhc3Rfc2Vlbl9tcxgDIAEoAyJOCgxQYWNrZWRWYWx1ZXMSDgoGc3RyZWFtGAEgASgNEg8KB3RpbWVfbXMYAiABKAMSDgoGdmFsdWVzGAMgASgMEg0KBXJhdGVzGAQgASgMIj4KE1BhY2tlZFNlcnZlck1lc3NhZ2USJwoGdmFsdWVzGAcgAygLMhcuYm9uZ3N1LnYxLlBhY2tlZFZhbHVlcypvCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEgwKCFNUQVRFX1VQEAESDgoKU1RBVEVfTEFURRACEg4KClNUQVRFX0RPV04QAxIRCg1TVEFURV9SRVRJUkVEEAQSDgoKU1RBVEVfR09ORRAFYgZwcm90bzM", [file_metrics]);
+  fileDesc("CgpsaXZlLnByb3RvEglib25nc3UudjEixgEKDUNsaWVudE1lc3NhZ2USLwoMYXV0aGVudGljYXRlGAEgASgLMhcuYm9uZ3N1LnYxLkF1dGhlbnRpY2F0ZUgAEikKCXN1YnNjcmliZRgCIAEoCzIULmJvbmdzdS52MS5TdWJzY3JpYmVIABItCgt1bnN1YnNjcmliZRgDIAEoCzIWLmJvbmdzdS52MS5VbnN1YnNjcmliZUgAEh8KBHBpbmcYBCABKAsyDy5ib25nc3UudjEuUGluZ0gAQgkKB2NvbnRlbnQiLwoMQXV0aGVudGljYXRlEhAKCHByb3RvY29sGAEgASgNEg0KBXRva2VuGAIgASgJIt8BCglTdWJzY3JpYmUSCgoCaWQYASABKA0SDwoHc2VydmVycxgCIAMoDRINCgVuYW1lcxgDIAMoCRIMCgR0YWdzGAQgAygJEg8KB21ldHJpY3MYBSADKAkSDQoFdHlwZXMYBiADKAkSDgoGbGFiZWxzGAcgAygJEhcKD21pbl9pbnRlcnZhbF9tcxgIIAEoDRIQCghzaW5jZV9tcxgJIAEoAxIOCgZ2YWx1ZXMYCiABKAgSDgoGc3RhdGVzGAsgASgIEg4KBmV2ZW50cxgMIAEoCBINCgV3YXRjaBgNIAEoCCIZCgtVbnN1YnNjcmliZRIKCgJpZBgBIAEoDSIWCgRQaW5nEg4KBm51bWJlchgBIAEoDSLBAwoNU2VydmVyTWVzc2FnZRIjCgd3ZWxjb21lGAEgASgLMhIuYm9uZ3N1LnYxLldlbGNvbWUSHgoFcG9uZ3MYAiADKAsyDy5ib25nc3UudjEuUG9uZxIkCghyZWZ1c2FscxgDIAMoCzISLmJvbmdzdS52MS5SZWZ1c2FsEisKDHNlcmllc19saXN0cxgEIAMoCzIVLmJvbmdzdS52MS5TZXJpZXNMaXN0EiIKB3N0cmVhbXMYBSADKAsyES5ib25nc3UudjEuU3RyZWFtEi4KDXN1YnNjcmlwdGlvbnMYBiADKAsyFy5ib25nc3UudjEuU3Vic2NyaXB0aW9uEiEKBnZhbHVlcxgHIAMoCzIRLmJvbmdzdS52MS5WYWx1ZXMSHAoEZ2FwcxgIIAMoCzIOLmJvbmdzdS52MS5HYXASKAoHc2VydmVycxgJIAMoCzIXLmJvbmdzdS52MS5TZXJ2ZXJTdGF0dXMSFwoPc2VydmVyc19jaGFuZ2VkGAogASgIEhMKBmJlaGluZBgLIAEoCEgAiAEBEiAKBmV2ZW50cxgMIAMoCzIQLmJvbmdzdS52MS5FdmVudEIJCgdfYmVoaW5kIkcKB1dlbGNvbWUSEAoIcHJvdG9jb2wYASABKA0SFgoOc2VydmVyX3RpbWVfbXMYAiABKAMSEgoKZXhwaXJlc19tcxgDIAEoAyIuCgRQb25nEg4KBm51bWJlchgBIAEoDRIWCg5zZXJ2ZXJfdGltZV9tcxgCIAEoAyJACgdSZWZ1c2FsEhQKDHN1YnNjcmlwdGlvbhgBIAEoDRIfCgVlcnJvchgCIAEoCzIQLmJvbmdzdS52MS5FcnJvciJFCgpTZXJpZXNMaXN0EgoKAmlkGAEgASgNEisKBnNlcmllcxgCIAMoCzIbLmJvbmdzdS52MS5TZXJpZXNEZXNjcmlwdG9yIk4KBlN0cmVhbRIKCgJpZBgBIAEoDRIOCgZzZXJ2ZXIYAiABKA0SEwoLc2VyaWVzX2xpc3QYAyABKA0SEwoLaW50ZXJ2YWxfbXMYBCABKA0iPAoMU3Vic2NyaXB0aW9uEgoKAmlkGAEgASgNEg8KB3N0cmVhbXMYAiADKA0SDwoHc2VydmVycxgDIAMoDSJICgZWYWx1ZXMSDgoGc3RyZWFtGAEgASgNEg8KB3RpbWVfbXMYAiABKAMSDgoGdmFsdWVzGAMgAygBEg0KBXJhdGVzGAQgAygBIjcKA0dhcBIOCgZzZXJ2ZXIYASABKA0SEAoIc3RhcnRfbXMYAiABKAMSDgoGZW5kX21zGAMgASgDIlUKDFNlcnZlclN0YXR1cxIOCgZzZXJ2ZXIYASABKA0SHwoFc3RhdGUYAiABKA4yEC5ib25nc3UudjEuU3RhdGUSFAoMbGFzdF9zZWVuX21zGAMgASgDIroBCgVFdmVudBIKCgJpZBgBIAEoDRIPCgd0aW1lX21zGAIgASgDEgwKBHR5cGUYAyABKAkSDgoGc2VydmVyGAQgASgNEhMKC3NlcnZlcl9uYW1lGAUgASgJEg0KBWFsZXJ0GAYgASgNEhEKCXJ1bGVfbmFtZRgHIAEoCRIQCghzZXZlcml0eRgIIAEoCRIOCgZzZXJpZXMYCSABKAkSDgoGYmVmb3JlGAogASgJEg0KBWFmdGVyGAsgASgJIk4KDFBhY2tlZFZhbHVlcxIOCgZzdHJlYW0YASABKA0SDwoHdGltZV9tcxgCIAEoAxIOCgZ2YWx1ZXMYAyABKAwSDQoFcmF0ZXMYBCABKAwiPgoTUGFja2VkU2VydmVyTWVzc2FnZRInCgZ2YWx1ZXMYByADKAsyFy5ib25nc3UudjEuUGFja2VkVmFsdWVzKm8KBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASDAoIU1RBVEVfVVAQARIOCgpTVEFURV9MQVRFEAISDgoKU1RBVEVfRE9XThADEhEKDVNUQVRFX1JFVElSRUQQBBIOCgpTVEFURV9HT05FEAViBnByb3RvMw", [file_metrics]);
 
 /**
  * @generated from message bongsu.v1.ClientMessage
@@ -157,6 +157,21 @@ export type Subscribe = Message<"bongsu.v1.Subscribe"> & {
    * @generated from field: bool states = 11;
    */
   states: boolean;
+
+  /**
+   * Whether events of the selected servers are wanted; those of Bongsu itself come too if no server is selected. Only new ones:
+   * GET /api/events has those of before, also after a reconnect.
+   *
+   * @generated from field: bool events = 12;
+   */
+  events: boolean;
+
+  /**
+   * Ask the agents of the selected servers, at most 4, to sample every second as long as the subscription lasts.
+   *
+   * @generated from field: bool watch = 13;
+   */
+  watch: boolean;
 };
 
 /**
@@ -268,6 +283,11 @@ export type ServerMessage = Message<"bongsu.v1.ServerMessage"> & {
    * @generated from field: optional bool behind = 11;
    */
   behind?: boolean | undefined;
+
+  /**
+   * @generated from field: repeated bongsu.v1.Event events = 12;
+   */
+  events: Event[];
 };
 
 /**
@@ -538,6 +558,82 @@ export const ServerStatusSchema: GenMessage<ServerStatus> = /*@__PURE__*/
   messageDesc(file_live, 14);
 
 /**
+ * Something that has happened, as in GET /api/events.
+ *
+ * @generated from message bongsu.v1.Event
+ */
+export type Event = Message<"bongsu.v1.Event"> & {
+  /**
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * @generated from field: int64 time_ms = 2;
+   */
+  timeMs: bigint;
+
+  /**
+   * server_added, server_up, server_down, server_retired, server_restored, agent_updated, rebooted, clock_jumped, alert_fired,
+   * alert_resolved, alert_acknowledged; clients pass over others.
+   *
+   * @generated from field: string type = 3;
+   */
+  type: string;
+
+  /**
+   * 0: Bongsu itself.
+   *
+   * @generated from field: uint32 server = 4;
+   */
+  server: number;
+
+  /**
+   * @generated from field: string server_name = 5;
+   */
+  serverName: string;
+
+  /**
+   * Of an alert only, as are the next three. 0: not about an alert.
+   *
+   * @generated from field: uint32 alert = 6;
+   */
+  alert: number;
+
+  /**
+   * @generated from field: string rule_name = 7;
+   */
+  ruleName: string;
+
+  /**
+   * @generated from field: string severity = 8;
+   */
+  severity: string;
+
+  /**
+   * @generated from field: string series = 9;
+   */
+  series: string;
+
+  /**
+   * @generated from field: string before = 10;
+   */
+  before: string;
+
+  /**
+   * @generated from field: string after = 11;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message bongsu.v1.Event.
+ * Use `create(EventSchema)` to create a new message.
+ */
+export const EventSchema: GenMessage<Event> = /*@__PURE__*/
+  messageDesc(file_live, 15);
+
+/**
  * Values for a sender that has packed them already: packed doubles and bytes have the same wire type.
  *
  * @generated from message bongsu.v1.PackedValues
@@ -569,7 +665,7 @@ export type PackedValues = Message<"bongsu.v1.PackedValues"> & {
  * Use `create(PackedValuesSchema)` to create a new message.
  */
 export const PackedValuesSchema: GenMessage<PackedValues> = /*@__PURE__*/
-  messageDesc(file_live, 15);
+  messageDesc(file_live, 16);
 
 /**
  * @generated from message bongsu.v1.PackedServerMessage
@@ -586,7 +682,7 @@ export type PackedServerMessage = Message<"bongsu.v1.PackedServerMessage"> & {
  * Use `create(PackedServerMessageSchema)` to create a new message.
  */
 export const PackedServerMessageSchema: GenMessage<PackedServerMessage> = /*@__PURE__*/
-  messageDesc(file_live, 16);
+  messageDesc(file_live, 17);
 
 /**
  * @generated from enum bongsu.v1.State

@@ -26,22 +26,29 @@ from bongsu.core.errors import BongsuError
 
 
 class StopOrReload(threading.Event):
-    """Set when a signal asks the agent to stop or to reload. Signal handlers run in the main thread, which waits on
-    it."""
+    """Set when a signal asks the agent to stop or to reload, or when the next tick comes sooner. Signal handlers run in
+    the main thread, which waits on it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.stop = False
+        self.stop = self.reload = False
 
     def request_stop(self) -> None:
         self.stop = True
         self.set()
 
     def request_reload(self) -> None:
+        self.reload = True
+        self.set()
+
+    def nudge(self) -> None:
         self.set()
 
     def wait(self, seconds: float | None = None) -> bool:
-        return super().wait(seconds)
+        super().wait(seconds)
+        # clear first, or a stop that arrives in between would be lost
+        self.clear()
+        return self.stop or self.reload
 
 
 def run(file: str, flags: Mapping[str, str]) -> int:
@@ -66,11 +73,10 @@ def run(file: str, flags: Mapping[str, str]) -> int:
         agent = Agent(config, identity.agent_id, backlog, stats, log)
         while True:
             agent.run(event)
-            # clear first, or a stop that arrives in between would be lost
-            event.clear()
             if event.stop:
                 backlog.close()
                 return 0
+            event.reload = False
             try:
                 new_config = load(file=file, flags=flags)
                 agent = Agent(new_config, identity.agent_id, backlog, stats, make_log(new_config))

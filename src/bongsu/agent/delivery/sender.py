@@ -16,12 +16,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from bongsu.agent.api_limits import MAX_BODY_BYTES, MAX_FRAMES
-from bongsu.agent.defaults import REPLAY_RATE
+from bongsu.agent.defaults import REPLAY_RATE, SEND_DELAY_SHARE
 from bongsu.agent.delivery.backlog import Backlog
 from bongsu.agent.delivery.outcome import MAX_CLOCK_SKEW_MS, Outcome, Verdict
 from bongsu.agent.delivery.payloads import Payload, QueuedPayload
 from bongsu.agent.delivery.transport import Transport
 from bongsu.agent.log import EventLog
+from bongsu.agent.pace import Pace
 from bongsu.agent.stats import Stats
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, ProcessList, Push
 from bongsu.core.series import Layout
@@ -59,6 +60,7 @@ class Sender:
         stats: Stats,
         log: EventLog,
         delay_seconds: float = 0.0,
+        pace: Pace | None = None,
         replay_rate: int = REPLAY_RATE,
         monotonic: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random_share,
@@ -70,6 +72,7 @@ class Sender:
         self._stats = stats
         self._log = log
         self._delay_seconds = delay_seconds
+        self._pace = pace
         self._replay_rate = replay_rate
         self._monotonic = monotonic
         self._random = random
@@ -95,10 +98,15 @@ class Sender:
                 self._backlog.append(payload, layout)
             else:
                 if not self._live:
-                    self._send_at = self._monotonic() + self._delay_seconds
+                    self._send_at = self._monotonic() + self._delay()
                 self._live.append(QueuedPayload(payload, layout))
             self._update_stats()
             self._changed.notify_all()
+
+    def _delay(self) -> float:
+        if self._pace is None or not self._pace.is_fast:
+            return self._delay_seconds
+        return min(self._delay_seconds, SEND_DELAY_SHARE * self._pace.interval_ms / 1000)
 
     def identify(self, identity: AgentIdentity) -> None:
         """Changes the identity, after the machine was renamed."""
@@ -246,6 +254,8 @@ class Sender:
         outcome = self._transport.send(push)
         self._stats.sent_bytes += outcome.sent_bytes
         if outcome.verdict is Verdict.STORED:
+            if self._pace is not None:
+                self._pace.asked(outcome.result.interval_ms)
             self._stats.sent_frames += len(frames)
             self._stats.duplicate_frames += outcome.result.duplicates
             self._ahead = 0

@@ -49,9 +49,11 @@ class Assembler:
         for position, metric in enumerate(collector.metrics):
             self._declarations[metric.name] = _Declaration(collector_number, position, metric)
 
-    def frame(self, time_ms: int, readings: Iterable[Reading]) -> Frame | None:
-        """The frame of these readings, or None if the layout has no series."""
-        self._tick += 1
+    def frame(self, time_ms: int, readings: Iterable[Reading], *, extra: bool = False) -> Frame | None:
+        """The frame of these readings, or None if the layout has no series. ``extra``: between two ticks of the
+        configured interval."""
+        if not extra:
+            self._tick += 1
         values = [NAN] * len(self._keys)
         new: dict[SeriesKey, float] = {}
         index = self._index

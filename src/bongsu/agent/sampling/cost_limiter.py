@@ -2,13 +2,15 @@
 
 Once a minute the agent's share of a core is compared with the limit. If it is over, the collector that cost most in
 that minute runs half as often, down to every 16th of its ticks. After ``CALM_WINDOWS`` minutes at under half of the
-limit, the slowest collector runs twice as often again. Memory over its limit is only logged.
+limit, the slowest collector runs twice as often again. If the agent was over the limit while it sampled more often than
+configured, because somebody looks at the server, it samples less often first. Memory over its limit is only logged.
 """
 
 import time
 from collections.abc import Callable, Sequence
 
 from bongsu.agent.log import EventLog
+from bongsu.agent.pace import Pace
 from bongsu.agent.sampling.runner import RunningCollector
 from bongsu.agent.stats import Stats, resident_bytes
 from bongsu.core.units import format_bytes
@@ -30,6 +32,7 @@ class CostLimiter:
         memory_limit_bytes: int,
         stats: Stats,
         log: EventLog,
+        pace: Pace,
         monotonic: Callable[[], float] = time.monotonic,
         cpu: Callable[[], float] = time.process_time,
         resident: Callable[[], int] = resident_bytes,
@@ -38,6 +41,8 @@ class CostLimiter:
         self._memory_limit_bytes = memory_limit_bytes
         self._stats = stats
         self._log = log
+        self._pace = pace
+        self._was_fast = False
         self._monotonic = monotonic
         self._cpu = cpu
         self._resident = resident
@@ -48,6 +53,7 @@ class CostLimiter:
 
     def check(self, collectors: Sequence[RunningCollector]) -> None:
         self._ticks += 1
+        self._was_fast |= self._pace.is_fast
         now = self._monotonic()
         started_at, cpu_seconds_at_start = self._window_start
         if self._ticks < WINDOW_TICKS or now - started_at < WINDOW_SECONDS:
@@ -59,7 +65,10 @@ class CostLimiter:
         totals = {running.name: running.cpu_seconds for running in collectors}
         recent = {name: total - self._cpu_seconds.get(name, 0.0) for name, total in totals.items()}
         self._cpu_seconds = totals
-        if share > self._cpu_limit:
+        was_fast, self._was_fast = self._was_fast, False
+        if share > self._cpu_limit and was_fast:
+            self._pace.slow_down()
+        elif share > self._cpu_limit:
             self._calm_windows = 0
             self._slow_down(collectors, recent, share)
         elif share < self._cpu_limit / 2:

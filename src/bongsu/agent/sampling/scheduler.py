@@ -7,6 +7,9 @@ longer than an interval), it skips the tick and counts it. If the wall clock is 
 * forward, or after suspend: the skipped ticks are counted, and logged once;
 * back: the same times occur again. Each step back adds 1 ms to their time stamps, so that the API server stores the new
   frames beside the earlier ones and does not take them for duplicates.
+
+While somebody looks at the server, there are extra ticks in between (``agent/pace.py``), for the collectors that
+sample in the agent's interval.
 """
 
 import time
@@ -16,6 +19,7 @@ from typing import Protocol
 
 from bongsu.agent.collectors.base import Collector
 from bongsu.agent.log import EventLog
+from bongsu.agent.pace import Pace
 from bongsu.agent.sampling.assembly import Assembler
 from bongsu.agent.sampling.runner import TIMEOUT_SECONDS, CollectorRunner, RunningCollector
 from bongsu.agent.stats import Stats
@@ -31,7 +35,11 @@ FIRST_TICK_MS = 1_000
 
 class Wakeup(Protocol):
     def wait(self, seconds: float) -> bool:
-        """Waits for this time. Returns True, possibly earlier, if the scheduler must stop."""
+        """Waits for this time, or less. Returns True if the scheduler must stop."""
+        ...
+
+    def nudge(self) -> None:
+        """Ends the wait, if there is one. Any thread may call it."""
         ...
 
 
@@ -70,8 +78,9 @@ class Scheduler:
         boot_clock: Callable[[], float] = suspend_aware_seconds,
         timeout_seconds: float = TIMEOUT_SECONDS,
         after_tick: Callable[[list[RunningCollector]], None] = lambda collectors: None,
+        pace: Pace | None = None,
     ) -> None:
-        self.interval_ms = interval_ms
+        self._pace = pace or Pace(interval_ms, 0)
         self._sink = sink
         self._log = log
         self._stats = stats
@@ -106,44 +115,66 @@ class Scheduler:
         if tick_ms - soon > FIRST_TICK_MS:  # an extra sample, so that a new server appears within seconds
             tick_ms = soon
         # never longer than an interval, because the clock may be set back in this moment
-        while not wakeup.wait(min(max(0, tick_ms - self._clock.now_ms()), self.interval_ms) / 1000):
+        while not wakeup.wait(min(max(0, tick_ms - self._clock.now_ms()), self._pace.interval_ms) / 1000):
             clock_was_set = self._check_clock()
             now_ms = self._clock.now_ms()
-            if clock_was_set or now_ms - tick_ms >= self.interval_ms:
+            if clock_was_set or now_ms - tick_ms >= self._pace.own_ms:
                 tick_ms = self._skip_to_next_tick(tick_ms, now_ms)
                 continue
-            if now_ms < tick_ms:  # the timer rounded down
+            if now_ms < tick_ms:  # the timer rounded down, or the pace has changed
+                tick_ms = min(tick_ms, self._next_tick())
                 continue
+            tick_ms = self._latest(tick_ms, now_ms)
+            began = self._clock.monotonic()
             self.tick(tick_ms)
+            if self._pace.is_fast and (self._clock.monotonic() - began) * 1000 > self._pace.interval_ms:
+                self._pace.slow_down()
             tick_ms = self._tick_after(tick_ms)
         self._runner.stop()
 
     def _tick_after(self, tick_ms: int) -> int:
         """The next tick, or a later one if its time has passed."""
-        next_ms = tick_ms - tick_ms % self.interval_ms + self.interval_ms
+        interval_ms = self._pace.interval_ms
+        next_ms = self._following(tick_ms)
         late_ms = self._clock.now_ms() - next_ms
-        if late_ms < self.interval_ms:
+        if late_ms < interval_ms:
             return next_ms
-        missed = late_ms // self.interval_ms
+        if interval_ms < self._pace.own_ms:  # no regular tick is left out
+            return min(next_ms - next_ms % -self._pace.own_ms, self._next_tick())
+        missed = late_ms // interval_ms
         self._stats.missed_ticks += missed
         self._log.problem("slow", f"Sampling took longer than the interval; {missed} ticks were skipped.")
-        return next_ms + missed * self.interval_ms
+        return next_ms + missed * interval_ms
+
+    def _latest(self, tick_ms: int, now_ms: int) -> int:
+        """A tick that is due, without extra ticks that were slept through before it."""
+        interval_ms, own_ms = self._pace.interval_ms, self._pace.own_ms
+        if now_ms - tick_ms < interval_ms or interval_ms == own_ms:
+            return tick_ms
+        regular_ms = now_ms - now_ms % own_ms
+        return regular_ms if regular_ms >= tick_ms else now_ms - now_ms % interval_ms
 
     def _skip_to_next_tick(self, tick_ms: int, now_ms: int) -> int:
-        missed = max(0, (now_ms - tick_ms) // self.interval_ms)
+        missed = max(0, (now_ms - tick_ms) // self._pace.own_ms)
         self._stats.missed_ticks += missed
         return self._next_tick()
 
     def tick(self, time_ms: int) -> None:
         """Runs the collectors that are due and passes their frames to the sink."""
-        due = [group for group in self._groups.values() if time_ms // group.interval_ms != group.bucket]
+        own_ms = self._pace.own_ms
+        extra = self._pace.is_fast and time_ms % own_ms > 0
+        due = [
+            group
+            for group in self._groups.values()
+            if time_ms // group.interval_ms != group.bucket or (extra and group.interval_ms == own_ms)
+        ]
         results = self._runner.run(running for group in due for running in group.collectors if _is_due(running))
         readings_of = {result.running: result.readings for result in results}
         stamp_ms = self._stamp(time_ms)
         for group in due:
             group.bucket = time_ms // group.interval_ms
             readings = [reading for running in group.collectors for reading in readings_of.get(running, ())]
-            frame = group.assembler.frame(stamp_ms, readings)
+            frame = group.assembler.frame(stamp_ms, readings, extra=extra)
             if frame is not None and group.assembler.layout is not None:
                 self._sink(frame, group.assembler.layout)
                 self._stats.frames += 1
@@ -167,8 +198,11 @@ class Scheduler:
         return time_ms + self._shift_ms
 
     def _next_tick(self) -> int:
-        now_ms = self._clock.now_ms()
-        return now_ms - now_ms % self.interval_ms + self.interval_ms
+        return self._following(self._clock.now_ms())
+
+    def _following(self, time_ms: int) -> int:
+        """The first tick after a time: a multiple of the interval at present, or of the agent's own."""
+        return min(time_ms - time_ms % step_ms + step_ms for step_ms in (self._pace.interval_ms, self._pace.own_ms))
 
     def _read_wall_offset_ms(self) -> int:
         return self._clock.now_ms() - round(self._clock.monotonic() * 1000)

@@ -27,6 +27,7 @@ from bongsu.server.alerts.store import DatabaseStore
 from bongsu.server.config import Settings
 from bongsu.server.database.database import Database
 from bongsu.server.database.leases import LEASE_MS, Shares
+from bongsu.server.fleet.events import delete_events_before
 from bongsu.server.job import Job
 from bongsu.server.vault import open_vault
 
@@ -121,14 +122,14 @@ class AlertDelivery(Job):
 
 
 class AlertRetention(Job):
-    """Deletes resolved alerts and old notifications after ``retention_alerts``."""
+    """Deletes resolved alerts, old notifications and events after ``retention_alerts``."""
 
     name = "alert-retention"
     every_seconds = 3_600
 
     async def run(self, stopping: asyncio.Event) -> None:
         before_ms = self.clock.now_ms() - parse_duration_ms(self.settings.retention_alerts)
-        for delete in (delete_alerts_before, delete_notifications_before):
+        for delete in (delete_alerts_before, delete_notifications_before, delete_events_before):
             while not stopping.is_set():
                 count = await self.database.write(
                     lambda connection, delete=delete: delete(connection, before_ms, ROWS_PER_TRANSACTION)  # type: ignore[misc]

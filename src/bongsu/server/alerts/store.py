@@ -1,15 +1,22 @@
 """Stores alerts: ``alerts.ports.Store`` on the database."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection
 
+from bongsu.alerts.alert import Alert
 from bongsu.alerts.engine import FLAP_WINDOW_MS
 from bongsu.alerts.pipeline import DEDUPE_WINDOW_MS, ChannelRoute
 from bongsu.alerts.ports import Acknowledgement, Changes, Remembered, Report, RuleBook
 from bongsu.alerts.silences import Silence
 from bongsu.server.alerts.channels import route_of
-from bongsu.server.alerts.queries.alerts import acknowledgements, delete_withdrawn, load_remembered, store_alerts
+from bongsu.server.alerts.queries.alerts import (
+    acknowledgements,
+    delete_withdrawn,
+    event_of,
+    load_remembered,
+    store_alerts,
+)
 from bongsu.server.alerts.queries.channels import load_channels
 from bongsu.server.alerts.queries.decisions import store_decisions
 from bongsu.server.alerts.queries.evaluations import store_evaluation
@@ -18,6 +25,7 @@ from bongsu.server.alerts.queries.rules import load_rules, rules_version
 from bongsu.server.alerts.queries.silences import load_silences
 from bongsu.server.database.database import Database
 from bongsu.server.database.leases import Shares, check
+from bongsu.server.fleet.events import store_events
 
 # A hundred alerts take some 4 ms; ingest waits for the write lock no longer than that.
 ALERTS_PER_TRANSACTION = 100
@@ -71,6 +79,14 @@ class DatabaseStore:
         # Alerts that are stored before their drafts must not be marked as notified yet.
         marks = [(alert, alert.notified_ms, alert.escalated, alert.owes) for alert in changes.changed]
         queued = {id(alert) for draft in changes.drafts for alert in draft.alerts}
+        turned = {id(alert): kind for kind, alert in changes.turned}
+
+        def store_changed(connection: Connection, changed: Sequence[Alert]) -> None:
+            """Alerts with their events: once stored, an alert does not fire again."""
+            store_alerts(connection, changed)
+            happened = [(turned[id(alert)], alert) for alert in changed if id(alert) in turned]
+            store_events(connection, [event_of(kind, alert, now_ms) for kind, alert in happened])
+
         one_transaction = len(changes.changed) <= ALERTS_PER_TRANSACTION
         for start in range(0, len(changes.changed), ALERTS_PER_TRANSACTION) if not one_transaction else ():
             part = changes.changed[start : start + ALERTS_PER_TRANSACTION]
@@ -80,7 +96,7 @@ class DatabaseStore:
 
             def store_part(connection: Connection, part=part) -> None:  # type: ignore[no-untyped-def]
                 check(connection, names, owner)
-                store_alerts(connection, part)
+                store_changed(connection, part)
 
             await self._database.write(store_part)
         for alert, notified_ms, escalated, owes in marks:
@@ -89,10 +105,11 @@ class DatabaseStore:
         def store_rest(connection: Connection) -> None:
             check(connection, names, owner)
             if one_transaction:
-                store_alerts(connection, changes.changed)
+                store_changed(connection, changes.changed)
             delete_withdrawn(connection, changes.withdrawn)
             store_decisions(connection, changes.decisions)
             queue_notifications(connection, changes.drafts, now_ms)
+            store_events(connection, changes.events)
 
         await self._database.write(store_rest)
 

@@ -42,7 +42,7 @@ def restore(connection: Connection, by: Principal | Actor, server_id: int, now_m
 
 
 def _set(connection: Connection, by: Principal | Actor, server: ServerRecord, retired_ms: int, now_ms: int) -> None:
-    set_retired(connection, server.id, retired_ms)
+    set_retired(connection, server, retired_ms, now_ms)
     before, after = {"retired": server.retired_ms > 0}, {"retired": retired_ms > 0}
     action = "server.retire" if retired_ms else "server.restore"
     record(connection, now_ms, by, action, f"server {server.id}", before=before, after=after)

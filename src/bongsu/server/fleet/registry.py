@@ -75,11 +75,12 @@ class ServerState:
         return self.record.agent.interval_ms or DEFAULT_INTERVAL_MS
 
     def interval_of(self, layout_id: int) -> int:
-        """How often frames of one layout are expected: as seen, or as the agent says if that is about the same."""
-        claimed_ms = self.interval_ms
+        """How often frames of one layout are expected: as the agent says, unless they are seen to come less often.
+        While somebody looks at the server they come more often."""
+        claimed_ms = self.record.agent.interval_ms
         newest = self.newest.get(layout_id)
-        if newest is None or not newest.interval_ms or abs(newest.interval_ms - claimed_ms) * 4 <= claimed_ms:
-            return claimed_ms
+        if newest is None or not newest.interval_ms or newest.interval_ms * 4 <= claimed_ms * 5:
+            return self.interval_ms
         return min(max(newest.interval_ms, SHORTEST_INTERVAL_MS), LONGEST_INTERVAL_MS)
 
     def is_current(self, layout_id: int) -> bool:

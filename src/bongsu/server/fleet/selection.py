@@ -41,6 +41,11 @@ class Selection:
     # Also retired servers. Those that are selected by id are included anyway.
     retired: bool = False
 
+    @property
+    def all_servers(self) -> bool:
+        """Whether it selects all servers that are in service."""
+        return not (self.server_ids or self.names or self.tags)
+
     def positions(self, layout: Layout) -> tuple[int, ...]:
         """The positions of the selected series in a layout."""
         if not (self.metrics or self.families or self.labels):
@@ -59,11 +64,14 @@ class Selection:
                 if not self.server_ids:
                     continue  # deleted just now
                 raise NotFound(f"There is no server {server_id}.", code="unknown_server", field="server")
-            if self._selects(state):
+            if self.selects(state):
                 yield state
 
-    def _selects(self, state: ServerState) -> bool:
-        if state.retired and not (self.retired or self.server_ids):
+    def selects(self, state: ServerState, *, retired: bool = False) -> bool:
+        """Whether it selects a server. ``retired``: even if it is retired."""
+        if self.server_ids and state.record.id not in self.server_ids:
+            return False
+        if state.retired and not (retired or self.retired or self.server_ids):
             return False
         if self.names and not any(_like(state.record.agent.name, name) for name in self.names):
             return False

@@ -10,12 +10,17 @@ from dataclasses import asdict, dataclass, field
 from sqlalchemy import BigInteger, Connection, Row, bindparam, case, delete, insert, select, update
 
 from bongsu.core.errors import NotFound
+from bongsu.core.events import Event, EventType
 from bongsu.core.liveness import LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
 from bongsu.core.samples import AgentIdentity, HostFacts
 from bongsu.server.database.dialect import insert_or_ignore
 from bongsu.server.database.revisions import REPORTED, SERVERS, bump_revision
 from bongsu.server.database.tables import deleted_servers, intervals, layouts, servers
+from bongsu.server.fleet.events import store_agent_events, store_events
 from bongsu.server.storage.layouts import LayoutKey
+
+# A boot time is the clock minus the uptime, so it moves when the clock is set.
+REBOOT_MS = 10_000
 
 
 @dataclass(slots=True)
@@ -94,9 +99,11 @@ def set_tags(connection: Connection, server_id: int, tags: dict[str, str]) -> No
     bump_revision(connection, SERVERS)
 
 
-def set_retired(connection: Connection, server_id: int, retired_ms: int) -> None:
+def set_retired(connection: Connection, server: ServerRecord, retired_ms: int, now_ms: int) -> None:
     """Stores since when a server is retired; 0: it is in service."""
-    connection.execute(update(servers).where(servers.c.id == server_id).values(retired_ms=retired_ms))
+    connection.execute(update(servers).where(servers.c.id == server.id).values(retired_ms=retired_ms))
+    kind = EventType.SERVER_RETIRED if retired_ms else EventType.SERVER_RESTORED
+    store_events(connection, [Event(kind, now_ms, server.id, server.agent.name)])
     bump_revision(connection, SERVERS)
 
 
@@ -118,9 +125,11 @@ def add_server(
         "last_seen_ms": now_ms,
         **_reported(agent, host),
     }
-    connection.execute(insert_or_ignore(connection, servers).values(values))
+    is_new = connection.execute(insert_or_ignore(connection, servers).values(values)).rowcount > 0
     record = _record(connection.execute(select(servers).where(servers.c.agent_id == agent.agent_id)).one())
     _add_interval(connection, record.id, 0, record.agent.interval_ms)
+    if is_new:
+        store_events(connection, [Event(EventType.SERVER_ADDED, now_ms, record.id, agent.name)])
     bump_revision(connection, REPORTED)
     return record
 
@@ -138,11 +147,22 @@ def _reported(agent: AgentIdentity, host: HostFacts) -> dict[str, object]:
 def update_server(connection: Connection, server_id: int, agent: AgentIdentity, host: HostFacts, now_ms: int) -> None:
     """Stores what an agent reports about itself and its host. A server that is gone stays gone."""
     this_server = servers.c.id == server_id
-    interval_ms = connection.scalar(select(servers.c.interval_ms).where(this_server))
-    if interval_ms is None:
+    before = connection.execute(
+        select(servers.c.interval_ms, servers.c.agent_version, servers.c.boot_time_ms).where(this_server)
+    ).first()
+    if before is None:
         return
-    if interval_ms != agent.interval_ms:
+    if before.interval_ms != agent.interval_ms:
         _add_interval(connection, server_id, now_ms, agent.interval_ms)
+    changes = []
+    if before.agent_version != agent.version:
+        changes.append((EventType.AGENT_UPDATED, before.agent_version, agent.version))
+    if before.boot_time_ms and host.boot_time_ms - before.boot_time_ms > REBOOT_MS:
+        changes.append((EventType.REBOOTED, str(before.boot_time_ms), str(host.boot_time_ms)))
+    store_agent_events(
+        connection,
+        [Event(kind, now_ms, server_id, agent.name, before=was, after=becomes) for kind, was, becomes in changes],
+    )
     connection.execute(update(servers).where(this_server).values(_reported(agent, host)))
     bump_revision(connection, REPORTED)
 

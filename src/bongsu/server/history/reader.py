@@ -251,8 +251,11 @@ def _compute(
         if points is None or not len(points.times):
             continue
         if plan.step_ms is None and len(points.times) > query.max_points:
-            # More points than the present interval implies: the interval was shorter earlier.
+            # More points than the present interval implies: it was shorter earlier, or somebody looked at the server.
+            # Steps below the interval would have no sample in most of the range.
             length_ms = query.end_ms - int(points.times[0])
-            return _compute(page, rows, query, Plan(plan.tier, nice_step(length_ms, query.max_points)), missing)
+            at_least_ms = min(each.interval_ms for each in page)
+            step_ms = nice_step(length_ms, query.max_points, at_least_ms=at_least_ms)
+            return _compute(page, rows, query, Plan(plan.tier, step_ms), missing)
         series.append(SeriesHistory(selected.server_id, selected.series, query.aggregation_of(selected.series), points))
     return plan, series

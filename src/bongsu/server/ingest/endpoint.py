@@ -5,11 +5,13 @@ answered when its own frames are on disk. A request is stored as a whole or not 
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from hashlib import sha256
 
 from sqlalchemy import Connection
@@ -25,6 +27,7 @@ from bongsu.core.errors import (
     UnknownLayouts,
     UnsupportedEncoding,
 )
+from bongsu.core.events import Event, EventType
 from bongsu.core.samples import HostFacts, Push, PushError, PushResult
 from bongsu.core.series import Layout
 from bongsu.server.auth.directory import Directory, Grant
@@ -33,6 +36,7 @@ from bongsu.server.config import Limits
 from bongsu.server.database.database import Database
 from bongsu.server.errors import retry_after, status_of
 from bongsu.server.fleet.changes import FleetChanges, Publish
+from bongsu.server.fleet.events import store_agent_events
 from bongsu.server.fleet.names import check_agent_id
 from bongsu.server.fleet.registry import Registry, ServerState, differs
 from bongsu.server.fleet.servers import ServerRecord, add_server, update_server
@@ -83,9 +87,11 @@ class Ingest:
         pushed: Callable[[Grant], None],
         refused: Callable[[Scope], Awaitable[None]],
         publish: Publish,
+        asked_interval_ms: Callable[[int], int],
     ) -> None:
         """``retention_ms``: of raw samples. ``pushed`` counts the pushes of an agent, ``refused`` the requests without
-        a valid token; both raise TooMany above the rate limit. ``publish`` gets the frames that are on disk."""
+        a valid token; both raise TooMany above the rate limit. ``publish`` gets the frames that are on disk.
+        ``asked_interval_ms``: of a server id, the interval that its agent is asked for; 0: its own."""
         # Of the raw samples; the budget for the database may have raised it.
         self.raw_floor_ms = 0
         self.counters = Counters()
@@ -101,6 +107,7 @@ class Ingest:
         self._pushed = pushed
         self._refused = refused
         self._publish = publish
+        self._asked_interval_ms = asked_interval_ms
         self._commits = GroupCommit(
             database, queue_bytes=limits.queue_bytes, committed=self._committed, failed=self._failed
         )
@@ -261,9 +268,9 @@ class Ingest:
             state = await self._record(push, tags, now_ms)
             if state.retired:  # as another process knew
                 raise ServerRetired
+        offset_ms = state.record.clock_offset_ms
         if push.sent_ms and state.heard_clock(push.sent_ms, now_ms):
-            offset = state.record.clock_offset_ms / 1000
-            logger.warning("the clock of %s jumped: it is now %+.0f s off", state.record.agent.name, offset)
+            await self._clock_jumped(state.record, offset_ms, now_ms)
         accepted = 0
         if push.frames or layouts or processes:
             try:
@@ -275,7 +282,8 @@ class Ingest:
                 for layout_id in error.layout_ids:
                     state.forget_layout(layout_id)
                 raise
-        return PushResult(accepted, len(push.frames) - accepted, server_time_ms=now_ms)
+        interval_ms = self._asked_interval_ms(state.record.id)
+        return PushResult(accepted, len(push.frames) - accepted, server_time_ms=now_ms, interval_ms=interval_ms)
 
     def _new_layouts(self, push: Push, state: ServerState | None, oldest_ms: int) -> list[Layout]:
         return [intern_layout(layout) for layout in check_layouts(push, state, self._limits, oldest_ms)]
@@ -312,6 +320,22 @@ class Ingest:
                 record.agent, record.host = push.agent, host
                 self._registry.generation += 1
             return state
+
+    async def _clock_jumped(self, record: ServerRecord, before_ms: int, now_ms: int) -> None:
+        logger.warning(
+            "the clock of %s jumped: it is now %+.0f s off", record.agent.name, record.clock_offset_ms / 1000
+        )
+        jumped = Event(
+            EventType.CLOCK_JUMPED,
+            now_ms,
+            record.id,
+            record.agent.name,
+            before=str(before_ms),
+            after=str(record.clock_offset_ms),
+        )
+        # Without the event, the push is stored all the same.
+        with contextlib.suppress(Unavailable):
+            await self._database.write(partial(store_agent_events, happened=[jumped]))
 
     def _committed(self, batches: list[Batch], counts: list[int]) -> None:
         counters, now_ms = self.counters, self._clock.now_ms()

@@ -20,6 +20,8 @@ class Subscription:
     min_interval_ms: int = 0
     values: bool = True
     states: bool = False
+    events: bool = False
+    watch: bool = False
     server_ids: frozenset[int] = frozenset()
     streams: dict[int, Stream] = field(default_factory=dict)
 

@@ -27,6 +27,8 @@ SUBSCRIPTIONS = 64
 # Entries in each field of a subscription, and their length. Patterns are compared with the names, tags or labels of all
 # servers: 16 with 1,000 take 16 ms.
 ENTRIES, PATTERNS, ENTRY_BYTES = 1_000, 16, 512
+# Servers whose agents a subscription has sample every second.
+MOST_WATCHED = 4
 
 # Close codes, beside 1000 (done), 1009 (message too large), 1011 (no answer to a ping) and 1012 (restart).
 MALFORMED, UNKNOWN_PROTOCOL, TOO_SLOW, TOO_MANY = 4400, 4406, 4408, 4429
@@ -197,8 +199,14 @@ class Conversation:
 def _subscription(client: Client, message: live.Subscribe) -> Subscription:
     if not message.id:
         raise InvalidInput("subscribe.id must be from 1 on.", field="subscribe.id", limit=1)
-    if not (message.values or message.states):
-        raise InvalidInput("subscribe: ask for values, for states or for both.", field="subscribe.values")
+    if not (message.values or message.states or message.events):
+        raise InvalidInput("subscribe: ask for values, states or events.", field="subscribe.values")
+    if message.watch and not 1 <= len(message.server_ids) <= MOST_WATCHED:
+        raise InvalidInput(
+            f"subscribe.watch needs from 1 to {MOST_WATCHED} servers by id.",
+            field="subscribe.servers",
+            limit=MOST_WATCHED,
+        )
     texts = {name: getattr(message, name) for name in ("names", "tags", "metrics", "types", "labels")}
     for name, entries in {"servers": message.server_ids, **texts}.items():
         limit = PATTERNS if name in ("names", "tags", "labels") else ENTRIES
@@ -223,4 +231,13 @@ def _subscription(client: Client, message: live.Subscribe) -> Subscription:
         message.names,
         parse_filters(message.tags, field="subscribe.tags"),
     )
-    return Subscription(message.id, client, selection, message.min_interval_ms, message.values, message.states)
+    return Subscription(
+        message.id,
+        client,
+        selection,
+        message.min_interval_ms,
+        message.values,
+        message.states,
+        message.events,
+        message.watch,
+    )

@@ -1,4 +1,5 @@
-"""The change feed: API servers tell each other of which servers they have committed frames.
+"""The change feed: API servers tell each other of which servers they have committed frames, and which servers are
+looked at through them (``live/watched.py``).
 
 A notice says only where to look; values are read from the database, which alone decides what is true. So a notice that
 is lost or comes twice does no harm: ``fleet/changes.py`` also looks by itself, once a second. The feed makes the
@@ -14,6 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from bongsu.server.config import Settings
+from bongsu.server.live.watched import Watched
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +28,8 @@ FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 1.0, 30.0
 # PostgreSQL refuses notices of 8,000 bytes: https://www.postgresql.org/docs/current/sql-notify.html
 NOTICE_BYTES = 7_000
 CHANNEL = "bongsu"
+# Stands before the servers in a notice of those that are looked at.
+WATCHED = "w"
 
 
 class OpenBus(Protocol):
@@ -57,6 +61,7 @@ class Feed:
         own_name: str,
         heard: Callable[[frozenset[int] | None], Awaitable[None]],
         others: Callable[[], bool],
+        watched: Watched,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         # Since when the bus is away, by the clock that never jumps; None: it is not.
@@ -65,12 +70,15 @@ class Feed:
         self._own_name = own_name
         self._heard = heard
         self._others = others
+        self._watched = watched
+        watched.on_begin = self._begun
         self._monotonic = monotonic
         self._committed: set[int] = set()
         self._noticed: set[int] = set()
         self._to_tell = asyncio.Event()
         self._to_look = asyncio.Event()
         self._heard_at = 0.0
+        self._watch_begun = False
 
     @property
     def bus_name(self) -> str:
@@ -86,6 +94,11 @@ class Feed:
         """Tells the others that this process has committed frames of a server."""
         if self.away_since is None and self._others():
             self._committed.add(server_id)
+            self._to_tell.set()
+
+    def _begun(self) -> None:
+        if self.away_since is None and self._others():
+            self._watch_begun = True
             self._to_tell.set()
 
     async def run(self) -> None:
@@ -121,10 +134,18 @@ class Feed:
             committed, self._committed = sorted(self._committed), set()
             for notice in notices(self._own_name, committed):
                 await bus.tell(notice)
+            if self._watch_begun:
+                self._watch_begun = False
+                await self._tell_watched(bus)
+
+    async def _tell_watched(self, bus: OpenBus) -> None:
+        for notice in notices(f"{self._own_name} {WATCHED}", self._watched.here) if self._others() else ():
+            await bus.tell(notice)
 
     async def _beat(self, bus: OpenBus) -> None:
         while True:
             await bus.tell(f"{self._own_name} ")
+            await self._tell_watched(bus)
             await asyncio.sleep(BEAT_SECONDS)
             if self._monotonic() - self._heard_at > SILENT_SECONDS:
                 raise TimeoutError
@@ -135,8 +156,15 @@ class Feed:
             self._heard_at = self._monotonic()
             teller, _, listed = notice.partition(" ")
             if teller != self._own_name and listed:
-                with contextlib.suppress(ValueError):  # whoever else uses this channel
-                    self._noticed.update(map(int, listed.split(",")))
+                kind, _, server_ids = listed.rpartition(" ")
+                try:
+                    named = list(map(int, server_ids.split(",")))
+                except ValueError:  # whoever else uses this channel
+                    continue
+                if kind == WATCHED:
+                    self._watched.heard(named)
+                elif not kind:
+                    self._noticed.update(named)
                     self._to_look.set()
 
     async def _look(self) -> None:
@@ -147,14 +175,14 @@ class Feed:
             await self._heard(noticed)
 
 
-def notices(own_name: str, server_ids: list[int]) -> list[str]:
-    """Notices that name these servers, each short enough for every bus."""
+def notices(head: str, server_ids: list[int]) -> list[str]:
+    """Notices that name these servers, each short enough for every bus. ``head``: the teller, and the kind."""
     found: list[str] = []
     for server_id in server_ids:
         if found and len(found[-1]) < NOTICE_BYTES:
             found[-1] += f",{server_id}"
         else:
-            found.append(f"{own_name} {server_id}")
+            found.append(f"{head} {server_id}")
     return found
 
 

@@ -1,6 +1,6 @@
 """The hub: takes every committed frame, and hands it to the clients that watch its server.
 
-Nothing here reads the database. A frame costs nothing while nobody watches its server.
+For frames, nothing here reads the database. A frame costs nothing while nobody watches its server.
 """
 
 import asyncio
@@ -8,13 +8,13 @@ import itertools
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 from weakref import WeakValueDictionary
 
 from bongsu.core.clock import Clock
 from bongsu.core.errors import BongsuError, TooLarge, Unavailable
+from bongsu.core.events import Event
 from bongsu.core.samples import Frame
 from bongsu.core.series import Series
 from bongsu.server.auth.authenticator import Authenticator
@@ -22,7 +22,11 @@ from bongsu.server.auth.principal import Principal
 from bongsu.server.fleet.registry import Registry, ServerState
 from bongsu.server.fleet.selection import Selection
 from bongsu.server.live.client import Client, Subscription
+from bongsu.server.live.events import concerned
+from bongsu.server.live.followed import Followed
+from bongsu.server.live.states import States
 from bongsu.server.live.streams import RECENT_MS, SeriesList, Stream
+from bongsu.server.live.watched import Watched
 from bongsu.wire import live
 
 logger = logging.getLogger(__name__)
@@ -40,18 +44,6 @@ CLIENTS_AT_A_TIME = 50
 
 UNAUTHENTICATED = 4401
 
-_time = attrgetter("time_ms")
-_STATES = {"up": live.State.UP, "late": live.State.LATE, "down": live.State.DOWN, "retired": live.State.RETIRED}
-
-
-@dataclass(slots=True)
-class _Followed:
-    """A stream and who watches it. ``idle_since``: since when nobody has, by the clock that never jumps."""
-
-    stream: Stream
-    clients: dict[Client, None] = field(default_factory=dict)
-    idle_since: float | None = None
-
 
 @dataclass(slots=True)
 class _Server:
@@ -59,7 +51,7 @@ class _Server:
 
     subscriptions: dict[Subscription, None] = field(default_factory=dict)
     # Layout id -> its streams; an empty list where nobody wants anything of it.
-    streams: dict[int, list[_Followed]] = field(default_factory=dict)
+    streams: dict[int, list[Followed]] = field(default_factory=dict)
 
 
 class Hub:
@@ -77,6 +69,9 @@ class Hub:
         self.clients: dict[Client, None] = {}
         # Whether this process cannot see what others take in.
         self.is_behind: Callable[[], bool] = lambda: False
+        # The events since the last call.
+        self.new_events: Callable[[], Awaitable[Sequence[Event]]] = _no_events
+        self.watched = Watched(monotonic)
         # Totals since the start, shown by /api/health: messages, and connections that this side closed, by close code.
         self.messages = 0
         self.closed: Counter[int] = Counter()
@@ -87,12 +82,11 @@ class Hub:
         self._people_revision = people_revision
         self._monotonic = monotonic
         self._servers: dict[int, _Server] = {}
-        self._followed: dict[int, _Followed] = {}
+        self._followed: dict[int, Followed] = {}
         self._numbers = itertools.count(1)
         # Equal lists of series have one number, as long as a stream has them.
         self._lists: WeakValueDictionary[tuple[Series, ...], SeriesList] = WeakValueDictionary()
-        # The last known state of each server, once somebody wants to know.
-        self._states: dict[int, live.State] = {}
+        self._states = States(registry, clock, self._watching_states)
         # Servers whose frames could not be handed on, so that each is logged once.
         self._failed: set[int] = set()
         self._selected: dict[tuple[Selection, frozenset[tuple[str, str]]], frozenset[int]] = {}
@@ -159,7 +153,7 @@ class Hub:
             self._settle(client, since_ms)
             client.changed(wanted)
             if wanted.states:
-                self._tell_states(wanted, wanted.server_ids)
+                self._states.tell(client, wanted.server_ids)
 
     async def unsubscribe(self, client: Client, subscription_id: int) -> None:
         """Ends a subscription, if there is one."""
@@ -181,8 +175,7 @@ class Hub:
                 logger.exception("frames of server %d were not handed on to those who watch it", state.record.id)
 
     def _publish(self, server: _Server, state: ServerState, frames: Sequence[Frame]) -> None:
-        if self._states.get(state.record.id, live.State.UP) is not live.State.UP:
-            self._look_at_state(state)
+        self._states.sends(state)
         by_layout: dict[int, list[Frame]] = {}
         for frame in frames:
             by_layout.setdefault(frame.layout_id, []).append(frame)
@@ -191,7 +184,7 @@ class Hub:
             if streams is None:
                 streams = self._new_layout(server, state, layout_id)
             for followed in streams:
-                _hand_on(followed, of_layout)
+                followed.hand_on(of_layout)
 
     async def run(self) -> None:
         """Follows time and changes until cancelled: states, servers that come and go, rights that end."""
@@ -210,9 +203,12 @@ class Hub:
             self._behind = behind
             for client in self.clients:
                 client.outbox.put(live.behind(behind))
+        events = await self._events()
         if not self.clients and not self._followed:
-            self._states.clear()
+            self._states.forget()
             return
+        # Also those that select the server no more, and after that those that select it now.
+        told = [(event, self._concerned(event)) for event in events]
         if self._registry.generation != self._generation:
             self._generation = self._registry.generation
             self._selected.clear()
@@ -221,10 +217,19 @@ class Hub:
                 await self._fill_again(client)
         self._end_streams()
         if any(subscription.states for client in self.clients for subscription in client.subscriptions.values()):
-            for state in list(self._registry.by_id.values()):
-                self._look_at_state(state)
+            self._states.look_at_all()
         else:
-            self._states.clear()
+            self._states.forget()
+        for event, clients in told:
+            part = live.event(event)
+            for client in clients | self._concerned(event):
+                client.outbox.put(part)
+
+    async def _events(self) -> Sequence[Event]:
+        try:
+            return await self.new_events()
+        except Exception:  # the next second reads them; health reports a database that cannot be reached
+            return ()
 
     async def renew(self, client: Client, principal: Principal, token: str) -> None:
         """Goes on with another token of the same person."""
@@ -264,7 +269,7 @@ class Hub:
                 if subscription.states:
                     for server_id in before - now:
                         client.outbox.put(live.status(server_id, live.State.GONE, 0))
-                    self._tell_states(subscription, now - before)
+                    self._states.tell(client, now - before)
             self._settle(client)
 
     async def _extend(self, subscription: Subscription, server_ids: frozenset[int]) -> None:
@@ -273,6 +278,8 @@ class Hub:
         for server_id in server_ids:
             # First, so that layouts which arrive from now on are not missed.
             self._servers.setdefault(server_id, _Server()).subscriptions[subscription] = None
+            if subscription.watch:
+                self.watched.begin(server_id)
         if not subscription.values:
             return
         for index, server_id in enumerate(sorted(server_ids)):
@@ -290,6 +297,8 @@ class Hub:
             server = self._servers.get(server_id)
             if server is not None:
                 server.subscriptions.pop(subscription, None)
+            if subscription.watch:
+                self.watched.end(server_id)
         for stream in list(subscription.streams.values()):
             if stream.server_id in server_ids:
                 del subscription.streams[stream.id]
@@ -324,7 +333,7 @@ class Hub:
             if positions:
                 yield self._stream(state, layout_id, positions).stream
 
-    def _stream(self, state: ServerState, layout_id: int, positions: tuple[int, ...]) -> _Followed:
+    def _stream(self, state: ServerState, layout_id: int, positions: tuple[int, ...]) -> Followed:
         server = self._servers.setdefault(state.record.id, _Server())
         streams = server.streams.setdefault(layout_id, [])
         for followed in streams:
@@ -339,7 +348,7 @@ class Hub:
             for frame in (newest.before, newest.frame):
                 if frame is not None:
                     stream.take(frame)
-        followed = self._followed[stream.id] = _Followed(stream, idle_since=self._monotonic())
+        followed = self._followed[stream.id] = Followed(stream, idle_since=self._monotonic())
         streams.append(followed)
         return followed
 
@@ -349,7 +358,7 @@ class Hub:
             found = self._lists[series] = SeriesList(next(self._numbers), series)
         return found
 
-    def _new_layout(self, server: _Server, state: ServerState, layout_id: int) -> list[_Followed]:
+    def _new_layout(self, server: _Server, state: ServerState, layout_id: int) -> list[Followed]:
         """A server sends a layout that nobody has watched yet."""
         streams = server.streams.setdefault(layout_id, [])
         layout = state.layouts.get(layout_id)
@@ -415,52 +424,22 @@ class Hub:
             if not server.streams and not server.subscriptions:
                 del self._servers[server_id]
 
-    def _forget_stream(self, server: _Server, followed: _Followed) -> None:
+    def _forget_stream(self, server: _Server, followed: Followed) -> None:
         for subscription in server.subscriptions:
             if subscription.streams.pop(followed.stream.id, None) is not None:
                 subscription.client.changed(subscription)
         for client in followed.clients:
             client.settle(keep_waiting=True)
 
-    def _look_at_state(self, state: ServerState) -> None:
-        now = _STATES[state.state_at(self._clock.now_ms())]
-        server_id = state.record.id
-        before = self._states.get(server_id)
-        if before is now:
-            return
-        self._states[server_id] = now
+    def _watching_states(self, server_id: int) -> Iterable[Client]:
         server = self._servers.get(server_id)
-        if before is None or server is None:
-            return
-        part = live.status(server_id, now, state.last_seen_ms)
-        clients = {subscription.client: None for subscription in server.subscriptions if subscription.states}
-        for client in clients:
-            client.outbox.put(part)
+        subscriptions = server.subscriptions if server is not None else ()
+        return {subscription.client: None for subscription in subscriptions if subscription.states}
 
-    def _tell_states(self, subscription: Subscription, server_ids: frozenset[int]) -> None:
-        """Tells a client the states of servers that it has just begun to watch."""
-        for server_id in sorted(server_ids):
-            state = self._registry.by_id.get(server_id)
-            if state is not None:
-                self._look_at_state(state)
-                part = live.status(server_id, self._states[server_id], state.last_seen_ms)
-                subscription.client.outbox.put(part)
+    def _concerned(self, event: Event) -> dict[Client, None]:
+        server = self._servers.get(event.server_id)
+        return concerned(event, self._registry, self.clients, server.subscriptions if server is not None else ())
 
 
-def _hand_on(followed: _Followed, frames: list[Frame]) -> None:
-    """Sends frames of a layout to the clients of a stream. Those that are late, replayed after an outage, are in the
-    history; clients are told the range."""
-    stream = followed.stream
-    since_ms = max(stream.newest_ms, max(frame.time_ms for frame in frames) - RECENT_MS)
-    late = [frame.time_ms for frame in frames if frame.time_ms <= since_ms]
-    if late:
-        # A frame that comes again, or with which the stream began, is not missing.
-        unsent = set(late).difference(time_ms for time_ms, _ in stream.recent)
-        for client in followed.clients if unsent else ():
-            client.outbox.missed(stream.server_id, min(unsent), max(unsent))
-        frames = [frame for frame in frames if frame.time_ms > since_ms]
-    for frame in sorted(frames, key=_time) if len(frames) > 1 else frames:
-        if frame.time_ms > stream.newest_ms:
-            part = stream.take(frame)
-            for client in followed.clients:
-                client.send(stream, frame.time_ms, part)
+async def _no_events() -> Sequence[Event]:
+    return ()

@@ -13,6 +13,7 @@ from bongsu.server.database.dialect import delete_by_key
 from bongsu.server.database.tables import (
     blocks,
     deleted_servers,
+    events,
     frames,
     intervals,
     layouts,
@@ -32,6 +33,7 @@ ROWS: dict[Table, int] = {
     process_lists: 100,
     layouts: 100,
     intervals: 100,
+    events: 100,
 }
 
 RowKey = Sequence[Any]

@@ -11,6 +11,7 @@ from bongsu.core.series import Kind, Layout, Series
 from bongsu.server.config import Limits, RateLimits
 from bongsu.server.fleet.servers import set_tags
 from bongsu.server.live import conversation, hub, outbox
+from bongsu.server.live.followed import Followed
 from bongsu.wire import live
 from tests.support.app import RunningApp, api_token, running_app
 from tests.support.clock import FakeClock
@@ -558,14 +559,14 @@ async def test_frames_that_cannot_be_handed_on_cost_nobody_else(
         async with connected(app) as client:
             await client.say(EVERYTHING)
             await client.until(lambda seen: len(seen.samples) == 2)
-            hand_on = hub._hand_on
+            hand_on = Followed.hand_on
 
-            def failing(followed: hub._Followed, frames: list[Frame]) -> None:
+            def failing(followed: Followed, frames: list[Frame]) -> None:
                 if followed.stream.server_id == first:
                     raise RuntimeError("a bug")
                 hand_on(followed, frames)
 
-            monkeypatch.setattr(hub, "_hand_on", failing)
+            monkeypatch.setattr(Followed, "hand_on", failing)
             for _ in range(3):
                 app.clock.advance(10)
                 await push(app, name="web-1")

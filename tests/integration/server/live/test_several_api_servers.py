@@ -3,6 +3,7 @@ the look at the database once a second."""
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bongsu.core.errors import Unavailable
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.server.fleet import changes
 from bongsu.server.live import conversation, feed
+from bongsu.server.live.watched import HEARD_SECONDS, Watched
 from bongsu.wire import live
 from tests.support.app import RunningApp, running_app
 from tests.support.clock import FakeClock
@@ -191,6 +193,31 @@ async def end_listeners(database_url: str) -> None:
     assert ended
 
 
+async def test_an_agent_hurries_whichever_api_server_somebody_looks_through(tmp_path: Path, bus: str) -> None:
+    async with two(tmp_path) as (one, other):
+        await push(one)
+        await until(lambda: other.services.registry.by_id, "the server")
+        if one.services.feed is None:
+            return  # SQLite without Redis has no bus
+        async with connected(other) as client:
+            await client.say(live.Subscribe(1, server_ids=(1,), values=True, watch=True))
+            await client.settled()
+            await until(lambda: one.services.live.watched.interval_ms(1) == 1_000, "the notice")
+            assert one.services.live.watched.here == []
+        one.services.live.watched._monotonic = lambda: time.monotonic() + HEARD_SECONDS
+        assert one.services.live.watched.interval_ms(1) == 0, "nothing is heard of it any more"
+
+
+async def test_events_are_told_by_every_api_server(tmp_path: Path, bus: str) -> None:
+    async with two(tmp_path) as (one, other), connected(other) as client:
+        await client.say(live.Subscribe(1, events=True))
+        await client.settled()
+        await other.services.live.look()
+        await push(one)
+        seen = await client.until(lambda seen: seen.events, "the news of a server that the other has added")
+        assert [(event.type, event.server_name) for event in seen.events] == [("server_added", "web-1")]
+
+
 async def test_others_may_use_the_channel_too(tmp_path: Path, database_url: str, redis: Redis) -> None:
     bus: feed.Bus = feed.RedisBus(redis.url)
     if database_url.startswith("postgresql"):
@@ -200,7 +227,7 @@ async def test_others_may_use_the_channel_too(tmp_path: Path, database_url: str,
     async def hear(server_ids: frozenset[int] | None) -> None:
         heard.append(server_ids)
 
-    listening = feed.Feed(bus, "me", hear, lambda: True)
+    listening = feed.Feed(bus, "me", hear, lambda: True, Watched())
     task = asyncio.create_task(listening.run())
     await until(lambda: heard == [None], "the first look")
     async with bus.connect() as connection:

@@ -1,5 +1,6 @@
 """Limits of the agent's own cost."""
 
+from bongsu.agent.pace import Pace
 from bongsu.agent.sampling.cost_limiter import CALM_WINDOWS, MAX_INTERVAL_FACTOR, CostLimiter
 from bongsu.agent.sampling.runner import RunningCollector
 from bongsu.agent.stats import Stats
@@ -16,12 +17,14 @@ class World:
         self.stats = Stats()
         self.cpu_seconds = 0.0
         self.resident = 0
+        self.pace = Pace(10_000, 1_000, monotonic=self.clock.monotonic)
         self.collectors = [RunningCollector(FastCollector("cheap")), RunningCollector(FastCollector("expensive"))]
         self.limiter = CostLimiter(
             cpu_limit=limit,
             memory_limit_bytes=1024**2,
             stats=self.stats,
             log=self.log,
+            pace=self.pace,
             monotonic=self.clock.monotonic,
             cpu=lambda: self.cpu_seconds,
             resident=lambda: self.resident,
@@ -76,3 +79,22 @@ def test_too_much_memory_is_logged_once() -> None:
         "The agent uses 2.00 MiB of memory, more than its limit of 1.00 MiB.",
         "The agent's memory is within its limit again.",
     ]
+
+
+def test_before_a_collector_is_slowed_down_the_agent_samples_less_often_for_those_who_look_at_it() -> None:
+    world = World()
+    world.pace.asked(1_000)
+    assert world.pace.interval_ms == 1_000
+    for _ in range(5):
+        world.clock.advance(10)
+        world.pace.asked(1_000)
+        world.limiter.check(world.collectors)
+    world.cpu_seconds += 2
+    world.clock.advance(10)
+    world.limiter.check(world.collectors)
+    world.pace.asked(1_000)
+    assert world.pace.interval_ms == 2_000
+    assert [running.interval_factor for running in world.collectors] == [1, 1]
+    world.pace.asked(0)
+    world.minute(0.02)
+    assert [running.interval_factor for running in world.collectors] == [1, 2], "nobody looks, and it costs too much"

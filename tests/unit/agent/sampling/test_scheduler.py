@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from bongsu.agent.collectors.base import Collector, Counter, Reading
+from bongsu.agent.pace import Pace
 from bongsu.agent.sampling.scheduler import Scheduler
 from bongsu.agent.stats import Stats
 from bongsu.core.samples import Process, ProcessList, unpack
@@ -32,6 +33,9 @@ class Ticks:
         self.left -= 1
         return self.left < 0
 
+    def nudge(self) -> None:
+        return
+
 
 class Counting(Collector):
     metrics = (Counter("calls_total", "Calls."),)
@@ -55,9 +59,10 @@ class World:
         self.stats = Stats()
         self.slept = 0.0
         self.interval_ms = interval_ms
+        self.pace = Pace(interval_ms, 1_000, monotonic=self.clock.monotonic)
         self.frames: list = []
 
-    def run(self, waits: int, *collectors, plans=None) -> list[int]:
+    def run(self, waits: "int | Ticks", *collectors, plans=None) -> list[int]:
         scheduler = Scheduler(
             collectors or [(Counting(), 0)],
             interval_ms=self.interval_ms,
@@ -66,9 +71,12 @@ class World:
             stats=self.stats,
             clock=self.clock,
             boot_clock=lambda: self.clock.monotonic() + self.slept,
+            pace=self.pace,
         )
-        ticks = Ticks(self.clock, waits)
-        ticks.plans = plans or {}
+        ticks = waits
+        if isinstance(waits, int):
+            ticks = Ticks(self.clock, waits)
+            ticks.plans = plans or {}
         scheduler.run(ticks)
         return [frame.time_ms - START_MS for frame in self.frames]
 
@@ -197,3 +205,76 @@ def test_processes_are_listed_at_the_time_of_the_frames() -> None:
         (30_000, 3),
     ]
     assert world.stats.frames == 3
+
+
+class Nudged(Ticks):
+    """Ends a wait early, as the sender does when somebody begins to look at the server."""
+
+    def __init__(self, clock: FakeClock, waits: int, nudges: dict[int, tuple[float, Callable[[], None]]]) -> None:
+        super().__init__(clock, waits)
+        self.nudges = nudges
+
+    def wait(self, seconds: float) -> bool:
+        early, action = self.nudges.get(self.count + 1, (seconds, lambda: None))
+        stopped = super().wait(min(seconds, early))
+        action()
+        return stopped
+
+
+def test_somebody_looks_and_leaves() -> None:
+    world = World(START_MS + 8_500)
+    ask = lambda interval_ms: lambda: world.pace.asked(interval_ms)  # noqa: E731
+    # The tick at 10 s; 2.3 s later somebody looks; after 14 s nobody does any more.
+    waits = Nudged(world.clock, 6, {2: (2.3, ask(1_000)), 5: (1.0, ask(0))})
+    assert world.run(waits) == [10_000, 13_000, 14_000, 20_000]
+    assert world.stats.missed_ticks == 0
+
+
+def test_extra_ticks_do_not_forget_a_series_earlier() -> None:
+    world = World(START_MS + 8_500)
+    flaky = Counting()
+    flaky.collect = lambda: [Reading("calls_total", 1.0)] if world.clock.now_ms() < START_MS + 11_000 else []
+    steady = Counting("steady")
+    steady.metrics = (Counter("steady_total", "Calls."),)
+    steady.collect = lambda: [Reading("steady_total", 1.0)]
+    world.pace.asked(1_000)
+    keep = {count: lambda: world.pace.asked(1_000) for count in range(1, 200)}
+    world.run(120, (flaky, 0), (steady, 0), plans=keep)
+    assert len(world.frames) > 100
+    assert len({frame.layout_id for frame in world.frames}) == 1
+
+
+def test_extra_ticks_leave_slower_collectors_alone() -> None:
+    world = World(START_MS + 8_500)
+    slow = Counting("slow")
+    slow.metrics = (Counter("slow_total", "Calls."),)
+    slow.collect = lambda: [Reading("slow_total", 1.0)]
+    keep = {count: lambda: world.pace.asked(1_000) for count in range(1, 100)}
+    world.run(75, (Counting(), 0), (slow, 30_000), plans=keep)
+    times: dict[int, list[int]] = {}
+    for frame in world.frames:
+        times.setdefault(frame.layout_id, []).append(frame.time_ms - START_MS)
+    fast, seldom = times.values()
+    assert fast == [10_000, *range(11_000, 85_000, 1_000)]
+    assert seldom == [10_000, 40_000, 70_000]
+
+
+def test_extra_ticks_that_are_slept_through_are_left_out_but_never_a_regular_one() -> None:
+    world = World(START_MS + 8_500)
+    plans = {count: lambda: world.pace.asked(1_000) for count in range(1, 12)}
+    # Woken late: from 13 s to 16.4 s, and from 18 s to 22.2 s, past the regular tick at 20 s.
+    plans[5] = lambda: (world.pace.asked(1_000), world.clock.advance(2.4))
+    plans[7] = lambda: (world.pace.asked(1_000), world.clock.advance(4.2))
+    times = world.run(9, plans=plans)
+    assert times == [10_000, 11_000, 12_000, 13_000, 16_000, 17_000, 20_000, 23_000, 24_000]
+    assert world.stats.missed_ticks == 0
+
+
+def test_sampling_longer_than_the_short_interval_slows_down_and_is_no_problem() -> None:
+    world = World(START_MS + 8_500)
+    slow = Counting(during=lambda: world.clock.advance(2.5 if world.pace.is_fast else 0.1))
+    keep = {count: lambda: world.pace.asked(1_000) for count in range(1, 100)}
+    times = world.run(20, (slow, 0), plans=keep)
+    assert set(range(10_000, times[-1], 10_000)) <= set(times), "no regular tick is missing"
+    assert world.stats.missed_ticks == 0
+    assert not world.log.lines

@@ -12,9 +12,11 @@ from bongsu.alerts.rules import Severity
 from bongsu.alerts.state import SeriesKey
 from bongsu.alerts.watched import BONGSU
 from bongsu.core.errors import Conflict, NotFound
+from bongsu.core.events import Event, EventType
 from bongsu.server.alerts.queries.evaluations import last_evaluated_ms
-from bongsu.server.database.leases import OWN_SHARD, SHARDS
+from bongsu.server.database.leases import OWN_SHARD, SHARDS, shard_of
 from bongsu.server.database.tables import alert_decisions, alert_notification_alerts, alerts, servers
+from bongsu.server.fleet.events import servers_told_down, store_events
 
 _FIELDS = tuple(field.name for field in fields(Alert))
 _SELECT = select(*(alerts.c[name] for name in _FIELDS))
@@ -30,6 +32,21 @@ def _alert(row: Any) -> Alert:
     alert = Alert(*row)
     alert.severity = Severity(alert.severity)
     return alert
+
+
+def event_of(kind: EventType, alert: Alert, now_ms: int, by: str = "") -> Event:
+    """The event of an alert that has fired, is resolved, or was acknowledged by somebody."""
+    return Event(
+        kind,
+        now_ms,
+        alert.server_id,
+        alert.server_name,
+        alert.id,
+        alert.rule_name,
+        alert.severity.value,
+        alert.series,
+        after=by,
+    )
 
 
 def _values(alert: Alert) -> dict[str, object]:
@@ -89,7 +106,8 @@ def load_remembered(
         (rule_id, SeriesKey(server_id, series), fired_ms)
         for rule_id, server_id, series, fired_ms in connection.execute(fired_query)
     ]
-    return Remembered(open_alerts, notified, firings, last_evaluated_ms(connection, shards))
+    down = [server_id for server_id in servers_told_down(connection) if shard_of(server_id) in shards]
+    return Remembered(open_alerts, notified, firings, last_evaluated_ms(connection, shards), down)
 
 
 def acknowledgements(connection: Connection) -> dict[int, Acknowledgement]:
@@ -126,7 +144,8 @@ def acknowledge(connection: Connection, alert_id: int, by: str, comment: str, no
         raise Conflict(f"Alert {alert_id} is already resolved.", code="alert_resolved", field="id")
     unacknowledged = alerts.c.id == alert_id, alerts.c.acknowledged_ms.is_(None)
     values = {"acknowledged_ms": now_ms, "acknowledged_by": by, "acknowledged_comment": comment}
-    connection.execute(update(alerts).where(*unacknowledged).values(values))
+    if connection.execute(update(alerts).where(*unacknowledged).values(values)).rowcount:
+        store_events(connection, [event_of(EventType.ALERT_ACKNOWLEDGED, alert, now_ms, by)])
     return find_alert(connection, alert_id)
 
 

@@ -22,6 +22,7 @@ from bongsu.server.database.tables.alerts import (
 from bongsu.server.database.tables.audit import audit_log
 from bongsu.server.database.tables.base import metadata
 from bongsu.server.database.tables.blocks import blocks, rollups, tiers
+from bongsu.server.database.tables.events import events
 from bongsu.server.database.tables.frames import frames, layouts, quarantined_frames
 from bongsu.server.database.tables.jobs import job_runs
 from bongsu.server.database.tables.leases import leases
@@ -44,6 +45,7 @@ __all__ = [
     "blocks",
     "deleted_servers",
     "enrolment_tokens",
+    "events",
     "frames",
     "intervals",
     "job_runs",

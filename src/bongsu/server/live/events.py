@@ -1,0 +1,74 @@
+"""New events, whichever process has stored them, read from the database once a second; and whom they concern."""
+
+from collections.abc import Collection, Iterable, Iterator
+from functools import partial
+
+from bongsu.core.events import Event, EventType
+from bongsu.server.database.database import Database
+from bongsu.server.fleet.events import events_after, last_event_id
+from bongsu.server.fleet.registry import Registry
+from bongsu.server.live.client import Client, Subscription
+
+# More at a time wait for the next second.
+MOST_EVENTS = 1_000
+# A transaction that began earlier may end later, so ids do not become visible in order.
+OVERLAP = 100
+# The event of a new server may be seen before the server; it waits for so many looks.
+LOOKS = 5
+
+
+class NewEvents:
+    """One per process. Begins with the events that are stored after the first look."""
+
+    def __init__(self, database: Database, registry: Registry) -> None:
+        self._database = database
+        self._registry = registry
+        self._position: int | None = None
+        self._seen: set[int] = set()
+        # Events of servers that are not known yet, and for how many looks they still wait.
+        self._waiting: list[tuple[Event, int]] = []
+
+    async def take(self) -> list[Event]:
+        """The events since the last call. Raises what the database raises; the next call continues."""
+        if self._position is None:
+            self._position = await self._database.read(last_event_id)
+            # Those that are not visible yet have higher ids, or are a moment from being committed.
+            self._seen = set(range(self._position - OVERLAP, self._position + 1))
+        after = self._position - OVERLAP
+        found = await self._database.read(partial(events_after, event_id=after, limit=MOST_EVENTS + OVERLAP))
+        new = [event for event in found if event.id not in self._seen]
+        self._seen.update(event.id for event in new)
+        self._position = max((event.id for event in found), default=self._position)
+        self._seen = {event_id for event_id in self._seen if event_id > self._position - OVERLAP}
+        told, waiting = [], []
+        for event, looks in [*self._waiting, *((event, LOOKS) for event in new)]:
+            if event.server_id == 0 or event.server_id in self._registry.by_id or not looks:
+                told.append(event)
+            else:
+                waiting.append((event, looks - 1))
+        self._waiting = waiting
+        return told
+
+
+def concerned(
+    event: Event, registry: Registry, clients: Iterable[Client], selecting: Collection[Subscription]
+) -> dict[Client, None]:
+    """The clients that want to know of an event. ``selecting``: the subscriptions that select its server."""
+    found: Iterable[Subscription] = selecting
+    if event.server_id == 0 or event.type is EventType.SERVER_RETIRED:
+        found = _of_everybody(event, registry, clients)
+    return {subscription.client: None for subscription in found if subscription.events}
+
+
+def _of_everybody(event: Event, registry: Registry, clients: Iterable[Client]) -> Iterator[Subscription]:
+    state = registry.by_id.get(event.server_id)
+    for client in clients:
+        for subscription in client.subscriptions.values():
+            if event.server_id == 0:  # Bongsu itself
+                wanted = subscription.selection.all_servers and not client.principal.restricted
+            else:
+                # Selections may leave out retired servers, but not this news.
+                may_see = state is not None and client.principal.may_see(state.record)
+                wanted = may_see and state is not None and subscription.selection.selects(state, retired=True)
+            if wanted:
+                yield subscription
