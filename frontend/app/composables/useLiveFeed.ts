@@ -120,7 +120,7 @@ export function useLiveFeed(serverId: Ref<number | null>) {
 
   watch(serverId, (id) => {
     if (id === null) socket.unsubscribe(SHOWN_SERVER)
-    else socket.subscribe(SHOWN_SERVER, { servers: [id], values: true })
+    else socket.subscribe(SHOWN_SERVER, { servers: [id], values: true, watch: true })
     poller.runNow()
   }, { immediate: true })
   watch(visibility, (value) => {

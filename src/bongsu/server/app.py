@@ -145,7 +145,7 @@ class Application:
             live.is_behind = lambda: fleet.behind
             live.new_events = NewEvents(database, registry).take
             bus = bus_for(self._settings)
-            feed = None if bus is None else Feed(bus, uuid4().hex, fleet.hear, lambda: fleet.others, live.watched)
+            feed = None if bus is None else Feed(bus, uuid4().hex, fleet.hear, lambda: fleet.others, live)
             rates = RateLimiter(self._settings.rate_limits, self._settings.redis_url)
             ingest = self._make_ingest(database, registry, fleet, auth, rates, live, feed)
             services = Services(
@@ -212,10 +212,10 @@ class Application:
             client = scope.get("client")
             await rates.address(rate_key(client[0] if client else ""))
 
-        def committed(state: ServerState, frames: Sequence[Frame]) -> None:
+        def committed(state: ServerState, frames: Sequence[Frame], late: tuple[int, int] | None) -> None:
             live.publish(state, frames)
             if feed is not None:
-                feed.committed(state.record.id)
+                feed.committed(state.record.id, late)
 
         return Ingest(
             database,

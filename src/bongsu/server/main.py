@@ -60,6 +60,7 @@ def serve(settings: Settings) -> None:
     from bongsu.server.edge.connections import Connections, possible_connections
     from bongsu.server.edge.protocol import protocol_with
     from bongsu.server.edge.tls import Certificate
+    from bongsu.server.edge.websocket import WritingProtocol
 
     tune_interpreter()
     application = Application(settings)
@@ -77,7 +78,7 @@ def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop" if os.name == "posix" else "asyncio",
-        ws="websockets-sansio",
+        ws=WritingProtocol,
         ws_max_size=WEBSOCKET_MESSAGE_BYTES,
         # A peer that is gone is noticed within 30 s.
         ws_ping_interval=15,

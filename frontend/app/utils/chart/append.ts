@@ -50,7 +50,9 @@ function appendValue(series: SeriesData, timeMs: number, value: number | null, s
     }
   }
   // The API does not say how many samples the newest bucket holds. Its age is a good enough estimate until the next fetch.
-  const sampleCount = Math.max(1, Math.round((timeMs - bucket) / intervalMs))
+  // A server that somebody looks at samples more often than its interval says.
+  const spacingMs = Math.min(intervalMs, timeMs - series.newestMs)
+  const sampleCount = Math.max(1, Math.round((timeMs - bucket) / spacingMs))
   const mean = series.values[last] ?? value
   return {
     ...series,

@@ -1,8 +1,11 @@
 """The WebSocket /api/ws: from ASGI to the live streams. ``proto/live.proto`` has its messages."""
 
+from collections.abc import Callable
+
 from starlette.types import Receive, Scope, Send
 
 from bongsu.server.api.browser import is_own_page
+from bongsu.server.edge.websocket import EXTENSION
 from bongsu.server.live.conversation import Conversation, Disconnected
 from bongsu.server.services import Services
 
@@ -15,7 +18,8 @@ class LiveEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         services: Services = scope["app"].state.services
-        socket = _Socket(receive, send)
+        extension = scope.get("extensions", {}).get(EXTENSION)
+        socket = _Socket(receive, send, extension["write"] if extension else None)
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
         if not _from_this_site(scope, services.settings.cors_origins):
@@ -36,9 +40,10 @@ class LiveEndpoint:
 class _Socket:
     """``live.conversation.Socket`` over ASGI."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, write: Callable[[bytes], bool] | None) -> None:
         self._receive = receive
         self._send = send
+        self._write = write
 
     async def receive(self) -> bytes | str:
         message = await self._receive()
@@ -46,6 +51,9 @@ class _Socket:
             raise Disconnected
         data: bytes | str | None = message.get("bytes")
         return message["text"] if data is None else data
+
+    def send_at_once(self, message: bytes) -> bool:
+        return self._write is not None and self._write(message)
 
     async def send(self, message: bytes) -> None:
         try:

@@ -10,7 +10,7 @@ import gc
 import logging
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from hashlib import sha256
 
@@ -28,14 +28,14 @@ from bongsu.core.errors import (
     UnsupportedEncoding,
 )
 from bongsu.core.events import Event, EventType
-from bongsu.core.samples import HostFacts, Push, PushError, PushResult
+from bongsu.core.samples import Frame, HostFacts, Push, PushError, PushResult
 from bongsu.core.series import Layout
 from bongsu.server.auth.directory import Directory, Grant
 from bongsu.server.auth.queries.agents import has_token
 from bongsu.server.config import Limits
 from bongsu.server.database.database import Database
 from bongsu.server.errors import retry_after, status_of
-from bongsu.server.fleet.changes import FleetChanges, Publish
+from bongsu.server.fleet.changes import FleetChanges
 from bongsu.server.fleet.events import store_agent_events
 from bongsu.server.fleet.names import check_agent_id
 from bongsu.server.fleet.registry import Registry, ServerState, differs
@@ -55,6 +55,10 @@ FLOOR_SECONDS = 60
 # Larger bodies, and layouts with more series, are read in a thread: they would hold the event loop for over 5 ms.
 LARGE_BYTES = 128 * 1024
 LARGE_LAYOUTS = 1_000
+
+
+# Server, frames, and the first and last time of those that are late.
+Committed = Callable[[ServerState, Sequence[Frame], tuple[int, int] | None], None]
 
 
 class Counters:
@@ -86,11 +90,12 @@ class Ingest:
         retention_ms: int,
         pushed: Callable[[Grant], None],
         refused: Callable[[Scope], Awaitable[None]],
-        publish: Publish,
+        publish: Committed,
         asked_interval_ms: Callable[[int], int],
     ) -> None:
         """``retention_ms``: of raw samples. ``pushed`` counts the pushes of an agent, ``refused`` the requests without
-        a valid token; both raise TooMany above the rate limit. ``publish`` gets the frames that are on disk.
+        a valid token; both raise TooMany above the rate limit. ``publish`` gets the frames that are on disk,
+        and the range of those that are older than others before.
         ``asked_interval_ms``: of a server id, the interval that its agent is asked for; 0: its own."""
         # Of the raw samples; the budget for the database may have raised it.
         self.raw_floor_ms = 0
@@ -353,6 +358,7 @@ class Ingest:
                         state.record.agent.name,
                         self._limits.series_per_server,
                     )
+            late = _late(state, batch.frames) if batch.frames else None
             saw = state.saw
             for frame in batch.frames:
                 saw(frame)
@@ -362,7 +368,7 @@ class Ingest:
             counters.frames += count
             counters.duplicates += sent - count
             if count:
-                self._publish(state, batch.frames)
+                self._publish(state, batch.frames, late)
         if self.problem is not None:
             logger.warning("frames can be stored again")
             self.problem = None
@@ -371,6 +377,19 @@ class Ingest:
         if self.problem is None:
             logger.error("frames cannot be stored: %s Agents are asked to wait.", error.message)
             self.problem = (error, self._clock.now_ms())
+
+
+def _late(state: ServerState, frames: Sequence[Frame]) -> tuple[int, int] | None:
+    """First and last time of the frames that are older than the newest of their layout."""
+    first_ms = frames[0].time_ms
+    if first_ms >= state.newest_ms and len(frames) == 1:  # nearly always, and each call counts here
+        return None
+    late = [
+        frame.time_ms
+        for frame in frames
+        if (newest := state.newest.get(frame.layout_id)) is not None and frame.time_ms < newest.frame.time_ms
+    ]
+    return (min(late), max(late)) if late else None
 
 
 async def _rest(receive: Receive, first: bytes, limit: int) -> bytes:

@@ -44,6 +44,9 @@ class Socket(Protocol):
     async def receive(self) -> bytes | str:
         """The next message. Raises Disconnected."""
 
+    def send_at_once(self, message: bytes) -> bool:
+        """Sends a message if there is room. Returns whether it did."""
+
     async def send(self, message: bytes) -> None:
         """Returns when there is room for another message. Raises Disconnected."""
 
@@ -136,16 +139,20 @@ class Conversation:
             await client.outbox.waiting.wait()
             message = client.take()
             if message:
-                try:
-                    async with asyncio.timeout(STALLED_SECONDS):
-                        await self._socket.send(message)
-                except TimeoutError:
-                    raise _Closed(TOO_SLOW, "The connection is too slow.") from None
+                if not self._socket.send_at_once(message):
+                    await self._send_slowly(message)
                 self._hub.messages += 1
             if client.closing is not None:
                 raise _Closed(*client.closing)
             if not client.outbox.waiting.is_set():
                 await asyncio.sleep(GATHER_SECONDS * (1 + len(self._hub.clients) / CROWD))
+
+    async def _send_slowly(self, message: bytes) -> None:
+        try:
+            async with asyncio.timeout(STALLED_SECONDS):
+                await self._socket.send(message)
+        except TimeoutError:
+            raise _Closed(TOO_SLOW, "The connection is too slow.") from None
 
     async def _read(self, client: Client) -> None:
         while True:

