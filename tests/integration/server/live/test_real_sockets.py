@@ -5,9 +5,11 @@ import contextlib
 import signal
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -145,3 +147,61 @@ async def test_a_peer_that_stops_reading_is_closed_and_the_others_go_on(tmp_path
             assert counts["clients"] == 1
             assert seen.samples[-1].time_ms > first + 100 * number, "the other client got the newest frames"
             stalled.transport.abort()
+
+
+async def test_five_hundred_clients_survive_a_restart_and_miss_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BONGSU_LIMITS__LIVE_CONNECTIONS_PER_USER", "1000")
+    monkeypatch.setenv("BONGSU_CONNECTIONS_PER_ADDRESS", "2000")
+    count = 500
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    seen = [Seen() for _ in range(count)]
+    told = live.Subscribe(1, values=True)
+
+    async def watch(client: int, token: str, samples: int, since_ms: int) -> ClientConnection:
+        connection = await connect(url.replace("http", "ws") + "/api/ws", open_timeout=PATIENCE_SECONDS)
+        await connection.send(live.encode_client(live.Authenticate(live.PROTOCOL, token)))
+        await connection.send(live.encode_client(replace(told, since_ms=since_ms)))
+        await read_until(connection, seen[client], samples)
+        return connection
+
+    async def push(agent: str, *times_ms: int) -> None:
+        frames = [a_frame(time_ms) for time_ms in times_ms]
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS) as client:
+            answer = await client.post(
+                "/api/metrics",
+                content=protobuf.encode_push(a_push(frames)),
+                headers={"Content-Type": protobuf.CONTENT_TYPE, "Authorization": f"Bearer {agent}"},
+            )
+        assert answer.status_code == 200, answer.text
+
+    with api_server(tmp_path, port) as process:
+        agent = enrolled(url, AGENT)[AGENT]
+        with logged_in(url) as client:
+            token = client.headers["Authorization"].removeprefix("Bearer ")
+            now_ms = client.get("/api/health").json()["time_ms"]
+        await push(agent, now_ms)
+        connections = await asyncio.gather(*(watch(number, token, 1, 0) for number in range(count)))
+        await push(agent, now_ms + 1_000)
+        await asyncio.gather(
+            *(read_until(connection, seen[number], 2) for number, connection in enumerate(connections))
+        )
+        process.send_signal(signal.SIGTERM)
+        codes = await asyncio.gather(*(closing(connection) for connection in connections))
+        assert set(codes) == {1012}
+        assert await asyncio.to_thread(process.wait, PATIENCE_SECONDS) in (0, -signal.SIGTERM)
+    with api_server(tmp_path, port):
+        await push(agent, now_ms + 2_000, now_ms + 3_000, now_ms + 4_000)
+        # All at once, which is worse than what browsers do.
+        connections = await asyncio.gather(*(watch(number, token, 3, now_ms + 1_000) for number in range(count)))
+        for each in seen:
+            missed = [(gap.start_ms, gap.end_ms) for gap in each.gaps]
+            for step in range(5):
+                time_ms = now_ms + 1_000 * step
+                was_sent = time_ms in {sample.time_ms for sample in each.samples}
+                assert was_sent or any(start <= time_ms <= end for start, end in missed)
+        with logged_in(url) as client:
+            assert client.get("/api/health").json()["live"]["clients"] == count
+        await asyncio.gather(*(connection.close() for connection in connections))
