@@ -9,6 +9,7 @@ usage: bongsu COMMAND ...
   up       run everything on this machine: API server, worker and an agent
   server   run the API server and its worker; manage monitored servers: list, retire, restore, delete
   agent    monitor this machine and send to an API server
+  watch    show a server live in the terminal, from an API server
   db       maintain the database: upgrade, stats, check, backup, restore, copy
   user     manage users: create, list, password, role, disable, enable, delete, reset-second-factor
   auth     manage the keys that sign logins: rotate-keys
@@ -36,6 +37,12 @@ def _server(argv: Sequence[str]) -> int:
 
 def _agent(argv: Sequence[str]) -> int:
     from bongsu.agent.main import main
+
+    return main(argv)
+
+
+def _watch(argv: Sequence[str]) -> int:
+    from bongsu.watch.main import main
 
     return main(argv)
 
@@ -68,6 +75,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "up": _up,
     "server": _server,
     "agent": _agent,
+    "watch": _watch,
     "db": _db,
     "user": _user,
     "auth": _auth,
@@ -95,7 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "bongsu":
             raise
-        print(f"bongsu {words[0]} needs {error.name}: pip install 'bongsu[server]'", file=sys.stderr)
+        extra = "watch" if words[0] == "watch" else "server"
+        print(f"bongsu {words[0]} needs {error.name}: pip install 'bongsu[{extra}]'", file=sys.stderr)
         return 1
 
 

@@ -1,6 +1,8 @@
 """Parses durations and sizes as people write them (``10s``, ``7d``, ``512MB``), and formats them for people."""
 
+import math
 import re
+from collections.abc import Callable, Mapping
 
 from bongsu.core.errors import InvalidInput
 
@@ -87,3 +89,60 @@ def format_duration(seconds: float) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return " ".join(parts[:2]) or "0s"
+
+
+# Shown as 3d 4h instead of 273600 s.
+_LONG_DURATIONS = ("system_uptime_seconds", "battery_left_seconds", "agent_queue_age_seconds")
+
+
+def format_value(metric: str, unit: str, value: float) -> str:
+    """A value as top, free, df and ip show it: percent, KiB. ``-`` for NaN."""
+    if math.isnan(value):
+        return "-"
+    if not math.isfinite(value):
+        return str(value)
+    if metric in _LONG_DURATIONS:
+        return format_duration(value)
+    format_of_unit = _FORMATTERS.get(unit)
+    if format_of_unit is not None and metric != "system_entropy_bits":  # these bits are no bit rate
+        return format_of_unit(value)
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
+
+
+def format_rate(unit: str, rate: float) -> str:
+    """The growth of a counter per second. Seconds per second are a share of the time, so they are shown in percent."""
+    if math.isnan(rate):
+        return "-"
+    if unit == "seconds":
+        return f"{rate * 100:.1f} %"
+    if unit == "bytes":
+        return f"{format_bytes(rate)}/s"
+    return f"{rate:,.1f}/s"
+
+
+def _seconds(value: float) -> str:
+    if value and abs(value) < 1:
+        return f"{value * 1000:.2f} ms"
+    return f"{value:,.1f} s"
+
+
+def _bits(value: float) -> str:
+    return f"{value / 1e9:g} Gbit/s" if value >= 1e9 else f"{value / 1e6:g} Mbit/s"
+
+
+def _hertz(value: float) -> str:
+    return f"{value / 1e9:.2f} GHz" if value >= 1e9 else f"{value / 1e6:.0f} MHz"
+
+
+_FORMATTERS: Mapping[str, Callable[[float], str]] = {
+    "bytes": format_bytes,
+    "ratio": lambda value: f"{value * 100:.1f} %",
+    "celsius": lambda value: f"{value:.1f} °C",
+    "seconds": _seconds,
+    "bits": _bits,
+    "joules": lambda value: f"{value:,.0f} J",
+    "hertz": _hertz,
+    "volts": lambda value: f"{value:.2f} V",
+    "watts": lambda value: f"{value:.1f} W",
+    "rpm": lambda value: f"{value:.0f} rpm",
+}

@@ -282,6 +282,8 @@ class ServerMessage:
     servers_changed: bool = False
     behind: bool | None = None
     events: list[Event] = field(default_factory=list)
+    # The API server's clock, in a welcome.
+    server_time_ms: int = 0
 
 
 def decode_server(body: bytes) -> ServerMessage:
@@ -310,4 +312,5 @@ def decode_server(body: bytes) -> ServerMessage:
         message.servers_changed,
         message.behind if message.HasField("behind") else None,
         [_decode_event(part) for part in message.events if part.type in _EVENT_TYPES],
+        message.welcome.server_time_ms,
     )

@@ -15,7 +15,15 @@ from bongsu.core.buckets import NICE_STEPS_MS, bucket_start, nice_step
 from bongsu.core.errors import InvalidInput, NotFound
 from bongsu.core.samples import pack, unpack
 from bongsu.core.series import Kind, Layout, Series, family_of, layout_id
-from bongsu.core.units import format_bytes, format_duration, parse_duration_ms, parse_size_bytes
+from bongsu.core.units import (
+    format_bytes,
+    format_duration,
+    format_rate,
+    format_value,
+    parse_duration_ms,
+    parse_size_bytes,
+    unit_of_metric,
+)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +104,33 @@ def test_bytes_for_people(value: float, text: str) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (59.6, "1m"), (93_784, "1d 2h"), (3_600, "1h")])
 def test_durations_for_people(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("cpu_usage_ratio", 0.5, "50.0 %"),
+        ("memory_used_bytes", 0, "0 B"),
+        ("disk_await_seconds", 0.0042, "4.20 ms"),
+        ("system_uptime_seconds", 93_784, "1d 2h"),
+        ("network_speed_bits", 1e10, "10 Gbit/s"),
+        ("cpu_frequency_hertz", 2.4e9, "2.40 GHz"),
+        ("sensor_temperature_celsius", 51.25, "51.2 °C"),
+        ("load_1m", 0.256, "0.26"),
+        ("processes_running", 3, "3"),
+        ("load_1m", math.nan, "-"),
+        ("load_1m", math.inf, "inf"),
+    ],
+)
+def test_values_are_shown_with_units(name: str, value: float, text: str) -> None:
+    assert format_value(name, unit_of_metric(name), value) == text
+
+
+def test_rates() -> None:
+    assert format_rate("seconds", 0.25) == "25.0 %"
+    assert format_rate("", 1234.5) == "1,234.5/s"
+    assert format_rate("bytes", 2048) == "2.00 KiB/s"
+    assert format_rate("bytes", math.nan) == "-"
 
 
 def test_an_errors_docstring_is_its_message() -> None:

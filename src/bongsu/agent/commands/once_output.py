@@ -5,15 +5,12 @@ The table shows values as top, free, df and ip do: percent, KiB, and a rate for 
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from bongsu.agent.collectors.base import Collector, Metric, Reading, SeriesKey
 from bongsu.core.samples import Process
 from bongsu.core.series import Kind, family_of
-from bongsu.core.units import format_bytes, format_duration
-
-# Shown as 3d 4h instead of 273600 s.
-_LONG_DURATIONS = ("system_uptime_seconds", "battery_left_seconds", "agent_queue_age_seconds")
+from bongsu.core.units import format_bytes, format_rate, format_value
 
 
 class RatedReadings:
@@ -88,8 +85,8 @@ def as_table(rated: RatedReadings) -> str:
             (
                 reading.metric,
                 " ".join(f"{name}={value}" for name, value in reading.labels),
-                format_metric(metric, reading.value),
-                "" if rate is None else format_rate(metric, rate),
+                format_value(metric.name, metric.unit, reading.value),
+                "" if rate is None else format_rate(metric.unit, rate),
             )
         )
     rows = [row for family in families.values() for row in family]
@@ -115,51 +112,3 @@ def _process_rows(processes: Sequence[Process]) -> list[str]:
         share, size = f"{process.cpu_ratio * 100:.1f} %", format_bytes(process.memory_bytes)
         rows.append(f"  {process.pid:>7}  {process.user:{width}}  {share:>8}  {size:>10}  {process.name}")
     return rows
-
-
-def format_metric(metric: Metric, value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    format_value = _FORMATTERS.get(metric.unit)
-    if metric.name in _LONG_DURATIONS:
-        return format_duration(value)
-    if format_value is not None and metric.name != "system_entropy_bits":  # these bits are no bit rate
-        return format_value(value)
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
-
-
-def format_rate(metric: Metric, rate: float) -> str:
-    """Seconds per second are a share of the time, so they are shown in percent."""
-    if metric.unit == "seconds":
-        return f"{rate * 100:.1f} %"
-    if metric.unit == "bytes":
-        return f"{format_bytes(rate)}/s"
-    return f"{rate:,.1f}/s"
-
-
-def _seconds(value: float) -> str:
-    if value and abs(value) < 1:
-        return f"{value * 1000:.2f} ms"
-    return f"{value:,.1f} s"
-
-
-def _bits(value: float) -> str:
-    return f"{value / 1e9:g} Gbit/s" if value >= 1e9 else f"{value / 1e6:g} Mbit/s"
-
-
-def _hertz(value: float) -> str:
-    return f"{value / 1e9:.2f} GHz" if value >= 1e9 else f"{value / 1e6:.0f} MHz"
-
-
-_FORMATTERS: Mapping[str, Callable[[float], str]] = {
-    "bytes": format_bytes,
-    "ratio": lambda value: f"{value * 100:.1f} %",
-    "celsius": lambda value: f"{value:.1f} °C",
-    "seconds": _seconds,
-    "bits": _bits,
-    "joules": lambda value: f"{value:,.0f} J",
-    "hertz": _hertz,
-    "volts": lambda value: f"{value:.2f} V",
-    "watts": lambda value: f"{value:.1f} W",
-    "rpm": lambda value: f"{value:.0f} rpm",
-}

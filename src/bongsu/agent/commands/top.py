@@ -20,7 +20,8 @@ def top(file: str, flags: Mapping[str, str]) -> int:
     try:
         from rich.console import Console
         from rich.live import Live
-        from rich.text import Text
+
+        from bongsu.terminal.display import as_text
     except ImportError:
         raise ConfigError("top needs the package rich: pip install 'bongsu[cli]'.") from None
     if not sys.stdout.isatty():
@@ -31,15 +32,11 @@ def top(file: str, flags: Mapping[str, str]) -> int:
     reader = TopReader(collector for collector, _ in make_collectors(config, lambda topic, problem: None))
     console = Console()
 
-    def rendered() -> Text:
-        lines = screen(reader.read(), console.width, console.height)
-        return Text("\n").join(Text.assemble(*line) for line in lines)
-
     reader.read()  # the previous readings for usage and rates
     with Live(console=console, screen=True, auto_refresh=False) as live:
         try:
             while True:
-                live.update(rendered(), refresh=True)
+                live.update(as_text(screen(reader.read(), console.width, console.height)), refresh=True)
                 time.sleep(REFRESH_SECONDS)
         except KeyboardInterrupt:
             return 0

@@ -2,7 +2,6 @@
 
 import socket
 import time
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -13,21 +12,16 @@ from bongsu.agent.collectors.memory import MemoryCollector
 from bongsu.agent.collectors.network import NetworkCollector
 from bongsu.agent.collectors.process_sampler import ProcessSampler, SampledProcess
 from bongsu.agent.collectors.system import SystemCollector
+from bongsu.terminal.overview import Readings
 
-# As many values as the sparkline of a very wide terminal shows.
-HISTORY_VALUES = 240
 _SHOWN = (CpuCollector, MemoryCollector, DiskCollector, NetworkCollector, SystemCollector)
 
 
 @dataclass(slots=True)
-class TopReadings:
-    """``values``: metric -> value. ``labelled`` and ``rates``: metric -> value of the last label -> value."""
+class TopReadings(Readings):
+    """The readings of this machine, and its processes."""
 
     hostname: str = ""
-    values: dict[str, float] = field(default_factory=dict)
-    labelled: dict[str, dict[str, float]] = field(default_factory=dict)
-    rates: dict[str, dict[str, float]] = field(default_factory=dict)
-    history: dict[str, deque[float]] = field(default_factory=dict)
     processes: list[SampledProcess] = field(default_factory=list)
 
 
@@ -37,7 +31,7 @@ class TopReader:
         self._sampler = ProcessSampler()
         self._previous_counters: dict[tuple[str, str], float] = {}
         self._previous_time = 0.0
-        self._readings = TopReadings(socket.gethostname())
+        self._readings = TopReadings(hostname=socket.gethostname())
 
     def read(self) -> TopReadings:
         """Reads everything again. Always returns the same, updated object."""
@@ -51,12 +45,7 @@ class TopReader:
             for reading in collector.collect():
                 self._add(reading, elapsed)
         readings.processes = self._sampler.sample()
-        self._remember("cpu", readings.values.get("cpu_usage_ratio", 0.0))
-        self._remember("memory", readings.values.get("memory_usage_ratio", 0.0))
-        for family, directions in (("network", ("receive", "transmit")), ("disk", ("read", "write"))):
-            for direction in directions:
-                rates = readings.rates.get(f"{family}_{direction}_bytes_total", {})
-                self._remember(direction, sum(rates.values()))
+        readings.remember()
         return readings
 
     def _add(self, reading: Reading, elapsed: float) -> None:
@@ -71,6 +60,3 @@ class TopReader:
             self._previous_counters[key] = reading.value
             rate = max(0.0, reading.value - previous) / max(elapsed, 1e-9)
             self._readings.rates.setdefault(reading.metric, {})[label] = rate
-
-    def _remember(self, name: str, value: float) -> None:
-        self._readings.history.setdefault(name, deque(maxlen=HISTORY_VALUES)).append(value)

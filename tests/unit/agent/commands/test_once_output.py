@@ -3,16 +3,12 @@
 import json
 import math
 
-import pytest
-
 from bongsu.agent.collectors.base import Collector, Counter, Gauge, Reading
 from bongsu.agent.commands.once_output import (
     RatedReadings,
     as_json,
     as_prometheus,
     as_table,
-    format_metric,
-    format_rate,
 )
 from bongsu.core import samples
 from tests.support.agent_fakes import fake_ps
@@ -96,27 +92,3 @@ def test_prometheus_text_escapes() -> None:
     assert 'network_receive_bytes_total{interface="e\\"th\\\\0"} 5096.0' in lines
     assert 'cpu_time_seconds_total{mode="user"} NaN' in lines
     assert lines.count("# TYPE cpu_usage_ratio gauge") == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "text"),
-    [
-        ("cpu_usage_ratio", 0.5, "50.0 %"),
-        ("memory_used_bytes", 0, "0 B"),
-        ("disk_await_seconds", 0.0042, "4.20 ms"),
-        ("system_uptime_seconds", 93_784, "1d 2h"),
-        ("network_speed_bits", 1e10, "10 Gbit/s"),
-        ("cpu_frequency_hertz", 2.4e9, "2.40 GHz"),
-        ("sensor_temperature_celsius", 51.25, "51.2 °C"),
-        ("load_1m", 0.256, "0.26"),
-        ("processes_running", 3, "3"),
-        ("load_1m", math.nan, "-"),
-    ],
-)
-def test_values_are_shown_with_units(name: str, value: float, text: str) -> None:
-    assert format_metric(Gauge(name, ""), value) == text
-
-
-def test_rates() -> None:
-    assert format_rate(Counter("a_seconds_total", ""), 0.25) == "25.0 %"
-    assert format_rate(Counter("a_total", ""), 1234.5) == "1,234.5/s"

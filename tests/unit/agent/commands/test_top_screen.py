@@ -6,7 +6,7 @@ import pytest
 
 from bongsu.agent.collectors.process_sampler import SampledProcess
 from bongsu.agent.commands.top_readings import TopReadings
-from bongsu.agent.commands.top_screen import SPARKS, bar, screen, sparkline
+from bongsu.agent.commands.top_screen import screen
 
 
 def some_readings(cores: int = 2, mounts: int = 3, processes: int = 50) -> TopReadings:
@@ -31,6 +31,10 @@ def some_readings(cores: int = 2, mounts: int = 3, processes: int = 50) -> TopRe
             "filesystem_usage_ratio": {f"/a/long/mount/point/{n}": n / 10 for n in range(mounts)},
             "filesystem_total_bytes": {f"/a/long/mount/point/{n}": 1e12 for n in range(mounts)},
         },
+        rates={
+            "disk_read_bytes_total": {"sda": 1.0},
+            "network_receive_bytes_total": {"eth0": 1e6},
+        },
         history={name: deque([0.1, 0.9, 1e6]) for name in ("cpu", "memory", "read", "write", "receive", "transmit")},
         processes=[SampledProcess(n, "x" * 200, "S", 1, n * 1000, n / 50) for n in range(processes)],
     )
@@ -49,18 +53,4 @@ def test_the_screen_fits_every_terminal(width: int, height: int, cores: int, mou
 
 
 def test_the_screen_before_the_first_readings() -> None:
-    assert len(screen(TopReadings("host"), 80, 24)) <= 24
-
-
-@pytest.mark.parametrize(("ratio", "full"), [(0, 0), (0.5, 5), (1, 10), (7, 10), (-1, 0)])
-def test_bars(ratio: float, full: int) -> None:
-    (filled, _), (empty, _) = bar(ratio, 10)
-    assert len(filled) == full
-    assert len(filled) + len(empty) == 10
-
-
-def test_sparklines() -> None:
-    assert sparkline([0, 1], 4) == "  " + SPARKS[0] + SPARKS[-1]
-    assert sparkline([1, 2, 3, 4], 2, highest=4) == SPARKS[5] + SPARKS[7]
-    assert sparkline([0, 0], 2) == SPARKS[0] * 2
-    assert sparkline([1], 0) == ""
+    assert len(screen(TopReadings(hostname="host"), 80, 24)) <= 24
