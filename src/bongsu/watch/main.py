@@ -85,8 +85,16 @@ def _watch(options: argparse.Namespace) -> int:
             server = choose(options.server, site.servers(tokens.current))
         except Unauthenticated as error:
             raise Unauthenticated(f"The API server refuses the token: {error.message}") from None
-        wanted = Subscribe(1, server_ids=(server.id,), metrics=tuple(options.metric), min_interval_ms=interval_ms)
-        if options.json or not _has_screen():
+        has_screen = _has_screen() and not options.json
+        wanted = Subscribe(
+            1,
+            server_ids=(server.id,),
+            metrics=tuple(options.metric),
+            min_interval_ms=interval_ms,
+            # Somebody looks: the agent samples every second meanwhile. A file needs no more than is stored anyway.
+            watch=has_screen and not options.once and not interval_ms,
+        )
+        if not has_screen:
             output: Output = Lines(server.id, server.name, as_json=options.json)
             asyncio.run(_run(LiveStream(site, tokens, output, wanted), seconds, once=options.once))
         else:
