@@ -1,5 +1,6 @@
 // The simulated API: what it answers to a request.
 import * as accounts from './accounts.ts'
+import { events } from './events.ts'
 import { current, history, servers } from './metrics.ts'
 
 /** `null`: there is no such endpoint. */
@@ -18,6 +19,7 @@ export function answer(url: URL, method: string, nowMs: number): object | null {
     case 'POST /api/enrolment-tokens': return { ...accounts.enrolmentTokens(nowMs)[0], token: 'bongsu_enrol_simulated' }
     case 'GET /api/audit': return { entries: accounts.auditEntries(nowMs, url.searchParams.get('action') ?? ''), next: null }
     case 'GET /api/servers': return servers(nowMs)
+    case 'GET /api/events': return events(url.searchParams)
     case 'GET /api/metrics/current': return current(url.searchParams, nowMs)
     case 'GET /api/metrics/history': return history(url.searchParams, nowMs)
     default: return method === 'GET' ? null : {}

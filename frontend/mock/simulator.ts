@@ -40,7 +40,7 @@ const TIB = 1024 ** 4
 
 // The first server has a gap of 4 minutes, which ended 20 minutes before this program started.
 const STARTED_MS = Date.now()
-const OUTAGE = { serverId: 1, fromMs: STARTED_MS - 24 * 60_000, toMs: STARTED_MS - 20 * 60_000 }
+export const OUTAGE = { serverId: 1, fromMs: STARTED_MS - 24 * 60_000, toMs: STARTED_MS - 20 * 60_000 }
 
 function filesystem(mountpoint: string, device: string, totalBytes: number, usage: number, fstype = 'ext4'): Filesystem {
   return { mountpoint, device, fstype, totalBytes, usage }

@@ -5,6 +5,7 @@ import { State } from '~/api/proto/live_pb'
 import type { ServerMessage } from '~/api/proto/live_pb'
 import { DEFAULT_INTERVAL_MS } from '~/api/servers'
 import type { ServerState } from '~/api/servers'
+import { toServerEvents } from '~/utils/live/events'
 import { LiveStreams, overlaps } from '~/utils/live/streams'
 import type { SocketState } from '~/utils/live/socket'
 import { Poller, nextPollDelay } from '~/utils/poller'
@@ -17,6 +18,8 @@ const HISTORY_EVERY_MS = 5 * MINUTE_MS
 const POLL_AFTER_MS = 2 * SECOND_MS
 const POLL_SPREAD_MS = 3 * SECOND_MS
 const GATHER_MS = SECOND_MS
+// As long as no stream brings them.
+const EVENTS_EVERY_MS = 30 * SECOND_MS
 
 const STATES: Partial<Record<State, ServerState>> = { [State.UP]: 'up', [State.LATE]: 'late', [State.DOWN]: 'down', [State.RETIRED]: 'retired' }
 /** The numbers of the subscriptions: the states of all servers, and the values of the server on screen. */
@@ -30,10 +33,12 @@ const SHOWN_SERVER = 2
 export function useLiveFeed(serverId: Ref<number | null>) {
   const servers = useServersStore()
   const metrics = useMetricsStore()
+  const events = useEventsStore()
   const visibility = useDocumentVisibility()
   const streams = new LiveStreams()
   let serversFetchedMs = -Infinity
   let historyFetchedMs = Date.now()
+  let eventsFetchedMs = Date.now()
   let streaming = false
   let wasStreaming = false
   let pollTimer: ReturnType<typeof setTimeout> | undefined
@@ -49,6 +54,7 @@ export function useLiveFeed(serverId: Ref<number | null>) {
       // A server that is not in the list would make every poll fail.
       id !== null && (!servers.loaded || servers.get(id)) ? metrics.refreshCurrent(id, intervalMs()) : null,
     ])
+    if (recovering || nowMs - eventsFetchedMs >= EVENTS_EVERY_MS) void refetchEvents()
     if (recovering) await refetchHistory()
     else correctHistory()
   }
@@ -64,7 +70,12 @@ export function useLiveFeed(serverId: Ref<number | null>) {
   })
 
   const refreshServers = useDebounceFn(() => servers.refresh().catch(() => {}), () => GATHER_MS * (1 + Math.random()))
-  const refetchSoon = useDebounceFn(() => refetchHistory().catch(() => {}), GATHER_MS)
+  const refetchSoon = useDebounceFn(() => Promise.all([refetchHistory().catch(() => {}), refetchEvents()]), GATHER_MS)
+
+  function refetchEvents(): Promise<void> {
+    eventsFetchedMs = Date.now()
+    return events.reload()
+  }
 
   function refetchHistory(): Promise<void> {
     historyFetchedMs = Date.now()
@@ -85,6 +96,7 @@ export function useLiveFeed(serverId: Ref<number | null>) {
       if (id === SHOWN_SERVER && selected[0] !== undefined) metrics.keepStreams(selected[0], present)
     }
     for (const frame of frames) metrics.applyFrame(frame)
+    events.append(toServerEvents(message.events))
     if (message.gaps.some(gap => gap.server === serverId.value && isShown(gap))) void refetchSoon()
     let known = true
     for (const { server, state, lastSeenMs } of message.servers) {
@@ -120,7 +132,7 @@ export function useLiveFeed(serverId: Ref<number | null>) {
 
   watch(serverId, (id) => {
     if (id === null) socket.unsubscribe(SHOWN_SERVER)
-    else socket.subscribe(SHOWN_SERVER, { servers: [id], values: true, watch: true })
+    else socket.subscribe(SHOWN_SERVER, { servers: [id], values: true, events: true, watch: true })
     poller.runNow()
   }, { immediate: true })
   watch(visibility, (value) => {

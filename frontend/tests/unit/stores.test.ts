@@ -5,7 +5,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { current, history, servers } from '../../mock/metrics'
 import { configureClient } from '~/api/client'
 import type { CurrentMetrics } from '~/api/metrics'
+import type { ServerEvent } from '~/api/events'
 import { client } from '~/api/generated/client.gen'
+import { useEventsStore } from '~/stores/events'
 import { useMetricsStore } from '~/stores/metrics'
 import { sortServers, useServersStore } from '~/stores/servers'
 
@@ -193,5 +195,92 @@ describe('metrics', () => {
     expect(store).toMatchObject({ status: 'offline', retryAtMs: NOW - 1_000, lastAnswerMs: NOW - 5_000 })
     store.markSuccess()
     expect(store).toMatchObject({ status: 'live', retryAtMs: null, lastError: null })
+  })
+})
+
+describe('events', () => {
+  const event = (id: number, serverId = 1): ServerEvent => ({
+    id, time_ms: NOW + id * 1_000, server_id: serverId, server_name: 'web-1', type: 'server_up', alert_id: null, rule_name: '', severity: null, series: '', before: '', after: '',
+  })
+  /** The events `count` to 1, in pages of 100. */
+  const pages = (count: number): Answer => (url) => {
+    const newest = Number(url.searchParams.get('cursor') ?? count)
+    const ids = Array.from({ length: Math.min(100, newest) }, (_, i) => newest - i)
+    return { events: ids.map(id => event(id)), next: newest > 100 ? String(newest - 100) : null }
+  }
+  const ids = () => useEventsStore().events.map(item => item.id)
+
+  it('are fetched newest first, and further back on request', async () => {
+    const store = useEventsStore()
+    answer = pages(150)
+    await store.open(1)
+    expect(requests[0]?.searchParams.get('server')).toBe('1')
+    expect([ids()[0], ids().length, store.cursor, store.status]).toEqual([150, 100, '50', 'ready'])
+    await store.loadMore()
+    expect([ids().at(-1), ids().length, store.cursor]).toEqual([1, 150, null])
+    await store.loadMore()
+    expect(requests).toHaveLength(2)
+  })
+
+  it('are fetched as far back as a chart shows them', async () => {
+    const store = useEventsStore()
+    answer = pages(1_000)
+    await store.open(1)
+    await store.cover(NOW + 650_000)
+    expect(ids().length).toBe(400)
+    await store.cover(NOW + 950_000)
+    expect(requests).toHaveLength(4)
+  })
+
+  it('arrive live, each once, and only those of the server that is shown', async () => {
+    const store = useEventsStore()
+    answer = pages(3)
+    await store.open(1)
+    store.append([event(4), event(3), event(5, 2)])
+    expect(ids()).toEqual([4, 3, 2, 1])
+  })
+
+  it('that arrived while they were fetched are kept', async () => {
+    const store = useEventsStore()
+    answer = pages(150)
+    const opened = store.open(1)
+    store.append([event(151)])
+    await opened
+    expect([ids()[0], ids().length, store.cursor]).toEqual([151, 101, '50'])
+  })
+
+  it('leave no hole after a pause', async () => {
+    const store = useEventsStore()
+    answer = pages(150)
+    await store.open(1)
+    await store.loadMore()
+    answer = pages(170)
+    await store.reload()
+    expect([ids()[0], ids().length, store.cursor]).toEqual([170, 170, null])
+    answer = pages(400)
+    await store.reload()
+    expect([ids()[0], ids().at(-1), store.cursor]).toEqual([400, 301, '300'])
+  })
+
+  it('stay when a later fetch fails, which is told', async () => {
+    const store = useEventsStore()
+    answer = () => 'unreachable'
+    await store.open(1)
+    expect([store.status, store.error?.code]).toEqual(['error', 'network'])
+    answer = pages(150)
+    await store.reload()
+    expect([store.status, store.error]).toEqual(['ready', null])
+    answer = () => ({ status: 503, body: '' })
+    await store.loadMore()
+    expect([store.status, store.error?.code, ids().length, store.loadingMore]).toEqual(['ready', 'http_503', 100, false])
+  })
+
+  it('of a server that is not shown any more are not taken', async () => {
+    const store = useEventsStore()
+    answer = pages(3)
+    const opened = store.open(1)
+    store.close()
+    await opened
+    expect([ids(), store.status]).toEqual([[], 'loading'])
   })
 })

@@ -19,6 +19,8 @@ const LINE_WIDTH = 1.5
 // The first line of a view is its most important one.
 const FIRST_LINE_WIDTH = 2
 const POINT_BORDER = 2
+// Between the plot and the times of the axis: the markers of events, always, so that nothing moves when one appears.
+const MARKER_LANE = 20
 
 export interface PlotContext {
   model: ChartModel
@@ -31,6 +33,7 @@ export interface PlotContext {
   onCursor: (plot: uPlot) => void
   onSelect: (fromMs: number, toMs: number) => void
   onReset: () => void
+  onDraw: (plot: uPlot) => void
 }
 
 export function showsBands(model: ChartModel): boolean {
@@ -68,7 +71,7 @@ export function plotOptions(context: PlotContext): uPlot.Options {
     },
     axes: [
       {
-        stroke: ink.text, font: FONT, size: 28, gap: 6,
+        stroke: ink.text, font: FONT, size: MARKER_LANE + 22, gap: MARKER_LANE,
         grid: { stroke: ink.grid, width: 1 }, ticks: { show: false },
         space: 64,
         values: (_, splits) => splits.map(split => formatAxisTime(split, (splits[1] ?? 0) - (splits[0] ?? 0), locale)),
@@ -102,6 +105,7 @@ export function plotOptions(context: PlotContext): uPlot.Options {
       : [],
     hooks: {
       setCursor: [context.onCursor],
+      draw: [context.onDraw],
       setSelect: [(plot) => {
         if (plot.select.width < 4) return
         const { left, width: selected } = plot.select
