@@ -6,10 +6,12 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from bongsu.core.events import Event
 from bongsu.core.series import Kind, family_of
 from bongsu.core.text import visible
 from bongsu.core.units import format_rate, format_value
 from bongsu.watch.frames import StreamFrame
+from bongsu.watch.happenings import sentence
 from bongsu.wire.live import State
 
 
@@ -99,6 +101,12 @@ class Lines:
     def gap(self, start_ms: int, end_ms: int) -> None:
         """Notes what is missing."""
         self._note(f"Frames from {utc(start_ms)} to {utc(end_ms)} were not sent; the history has them.")
+
+    def event(self, event: Event) -> None:
+        """Notes it."""
+        text = sentence(event)
+        if text is not None:
+            self._note(f"{utc(event.time_ms)} {visible(self._server)}: {text}")
 
     def behind(self, present: bool) -> None:
         """Notes both."""

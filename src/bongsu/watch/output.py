@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from bongsu.core.events import Event
 from bongsu.watch.frames import StreamFrame
 from bongsu.wire.live import State
 
@@ -20,6 +21,9 @@ class Output(Protocol):
 
     def gap(self, start_ms: int, end_ms: int) -> None:
         """Frames of this range exist that are not shown; ``end_ms`` is inclusive."""
+
+    def event(self, event: Event) -> None:
+        """Something has happened to the server."""
 
     def behind(self, present: bool) -> None:
         """Whether the API server cannot see at present what others take in."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from bongsu.core.events import Event
 from bongsu.core.liveness import down_after_ms
 from bongsu.core.series import Kind, Series
 from bongsu.core.text import visible
@@ -14,6 +15,7 @@ from bongsu.core.units import format_bytes, format_duration, format_rate, format
 from bongsu.terminal.lines import Line, Style, cells, fit, padded, sparkline
 from bongsu.terminal.overview import HISTORY_VALUES, Readings, overview, uptime_and_load
 from bongsu.watch.frames import StreamFrame
+from bongsu.watch.happenings import sentence
 from bongsu.wire.live import State
 
 _STATES: dict[State, tuple[str, Style]] = {
@@ -32,8 +34,8 @@ _REMEMBERED = frozenset(
         "network_transmit_bytes_total",
     )
 )
-# A gap is told for so long.
-_GAP_SECONDS = 60.0
+# A gap or an event is told for so long.
+_TOLD_SECONDS = 60.0
 # Columns of a table of single series.
 _NAME_COLUMNS, _VALUE_COLUMNS = 56, 14
 
@@ -66,6 +68,8 @@ class Screen:
         self._streams: int | None = None
         self._behind = False
         self._gap: tuple[int, int, float] | None = None
+        # The newest event, and since when it has been known.
+        self._happened: tuple[str, float] | None = None
         # When the next attempt to connect is due, and why; None: connected.
         self._lost: tuple[float, str] | None = None
 
@@ -100,6 +104,12 @@ class Screen:
     def gap(self, start_ms: int, end_ms: int) -> None:
         """Told for a while."""
         self._gap = (start_ms, end_ms, self._monotonic())
+
+    def event(self, event: Event) -> None:
+        """Told for a while."""
+        text = sentence(event)
+        if text is not None:
+            self._happened = (f"{_clock(event.time_ms)} {text}", self._monotonic())
 
     def behind(self, present: bool) -> None:
         """Told as long as it lasts."""
@@ -164,7 +174,9 @@ class Screen:
         if self._streams == 0:
             text = "sends none of these series at present" if self._single else "sends nothing at present"
             return (text, "yellow")
-        if self._gap is not None and self._monotonic() - self._gap[2] < _GAP_SECONDS:
+        if self._happened is not None and self._monotonic() - self._happened[1] < _TOLD_SECONDS:
+            return (self._happened[0], "yellow")
+        if self._gap is not None and self._monotonic() - self._gap[2] < _TOLD_SECONDS:
             start_ms, end_ms, _ = self._gap
             return (f"{_clock(start_ms)} to {_clock(end_ms)} was not sent; the history has it", "yellow")
         return ("", "")

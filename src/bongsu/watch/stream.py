@@ -67,7 +67,7 @@ class LiveStream:
         self._site = site
         self._tokens = tokens
         self._output = output
-        self._wanted = replace(wanted, id=_SUBSCRIPTION, values=True, states=True)
+        self._wanted = replace(wanted, id=_SUBSCRIPTION, values=True, states=True, events=True)
         self._chance = chance
         self._frames = Frames()
         self._opened = False
@@ -208,6 +208,8 @@ class LiveStream:
             if state is live.State.GONE:
                 raise NotFound("The server was deleted, or you may not see it any more.", code="unknown_server")
             self._output.state(state)
+        for event in message.events:
+            self._output.event(event)
         if message.behind is not None:
             self._output.behind(message.behind)
 

@@ -12,6 +12,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from bongsu.core.errors import BongsuError, Forbidden, NotFound, TooMany, Unauthenticated, Unavailable
+from bongsu.core.events import Event, EventType
 from bongsu.core.samples import PushError, pack
 from bongsu.core.series import Series
 from bongsu.watch.frames import StreamFrame
@@ -34,6 +35,7 @@ class Told:
     states: list[live.State] = field(default_factory=list)
     gaps: list[tuple[int, int]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     connections: int = 0
     streams: int = -1
 
@@ -48,6 +50,9 @@ class Told:
 
     def gap(self, start_ms: int, end_ms: int) -> None:
         self.gaps.append((start_ms, end_ms))
+
+    def event(self, event: Event) -> None:
+        self.events.append(event)
 
     def behind(self, present: bool) -> None:
         pass
@@ -235,11 +240,13 @@ async def test_a_retired_server_may_come_back() -> None:
         await running.begin(socket)
         await socket.send(live.subscription(1, [], []) + live.status(1, live.State.RETIRED, NOW))
         await socket.send(live.subscription(1, [1], [1]) + live.status(1, live.State.UP, NOW))
+        await socket.send(live.event(Event(EventType.SERVER_RESTORED, NOW, 1, "web-1", id=1)))
         await running.say(socket, NOW)
         await socket.wait_closed()
 
     async with api(behave) as running:
         told = await watch(running, until=lambda told: bool(told.times))
+    assert [event.type for event in told.events] == [EventType.SERVER_RESTORED]
     assert told.states == [live.State.UP, live.State.RETIRED, live.State.UP]
     assert told.streams == 1
 

@@ -3,6 +3,7 @@
 import json
 import math
 
+from bongsu.core.events import Event, EventType
 from bongsu.core.series import Kind, Series
 from bongsu.watch.frames import StreamFrame
 from bongsu.watch.lines import Lines, as_json, as_line
@@ -62,6 +63,8 @@ def test_what_else_happens_is_noted_once_and_apart() -> None:
     lines.selected(2)
     lines.selected(0)
     lines.selected(0)
+    lines.event(Event(EventType.SERVER_DOWN, 1_785_430_324_000, 1, "web-1"))
+    lines.event(Event(EventType.ALERT_FIRED, 1_785_430_324_000, 1, "web-1", 7, "CPU", "warning", "cpu_usage_ratio"))
     lines.gap(1_785_430_324_000, 1_785_430_325_000)
     lines.waiting(2.4, "The API server restarts.")
     lines.connected()
@@ -70,6 +73,7 @@ def test_what_else_happens_is_noted_once_and_apart() -> None:
         "web-1 is down.",
         "web-1 is up.",
         "web-1 sends none of these series at present.",
+        "2026-07-30T16:52:04.000Z web-1: alert (warning): CPU",
         "Frames from 2026-07-30T16:52:04.000Z to 2026-07-30T16:52:05.000Z were not sent; the history has them.",
         "The API server restarts. Reconnecting in 3 s.",
         "Connected again.",

@@ -6,6 +6,7 @@ import math
 import pytest
 from rich.console import Console
 
+from bongsu.core.events import Event, EventType
 from bongsu.core.series import Kind, Series
 from bongsu.terminal.display import as_text
 from bongsu.terminal.lines import cells
@@ -115,6 +116,10 @@ def test_notices() -> None:
     watched.screen.frame(StreamFrame(1_000, 10_000, a_host()))
     watched.screen.gap(1_000, 2_000)
     assert "was not sent; the history has it" in watched.text()
+    watched.screen.event(
+        Event(EventType.ALERT_FIRED, 1_785_430_324_000, 1, "web-1", 7, "CPU", "warning", "cpu_usage_ratio")
+    )
+    assert "alert (warning): CPU" in watched.text()
     watched.screen.waiting(2.5, "The API server restarts.")
     assert "reconnecting in 3 s: The API server restarts." in watched.text()
     watched.now = 1
