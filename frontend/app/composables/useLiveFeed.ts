@@ -41,6 +41,8 @@ export function useLiveFeed(serverId: Ref<number | null>) {
   let eventsFetchedMs = Date.now()
   let streaming = false
   let wasStreaming = false
+  /** The server whose events the stream brings: those between the first fetch and its beginning are fetched. */
+  let eventsOf: number | null = null
   let pollTimer: ReturnType<typeof setTimeout> | undefined
 
   const intervalMs = () => servers.get(serverId.value)?.interval_ms ?? DEFAULT_INTERVAL_MS
@@ -93,7 +95,10 @@ export function useLiveFeed(serverId: Ref<number | null>) {
     if (message.behind !== undefined) metrics.behind = message.behind
     const frames = streams.take(message)
     for (const { id, streams: present, servers: selected } of message.subscriptions) {
-      if (id === SHOWN_SERVER && selected[0] !== undefined) metrics.keepStreams(selected[0], present)
+      if (id !== SHOWN_SERVER || selected[0] === undefined) continue
+      metrics.keepStreams(selected[0], present)
+      if (selected[0] !== eventsOf) void refetchEvents()
+      eventsOf = selected[0]
     }
     for (const frame of frames) metrics.applyFrame(frame)
     events.append(toServerEvents(message.events))
