@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import capture
 from benchmarks.report import parser, report
 from bongsu.alerts.cycle import Cycle
 from bongsu.alerts.rules_file import parse_rule
@@ -36,6 +35,7 @@ from bongsu.server.database.migrations import upgrade
 from bongsu.server.fleet.servers import add_server
 from bongsu.server.storage.batches import Batch, store
 from bongsu.server.vault import open_vault
+from bongsu.simulator import capture
 from tests.support.endpoints import endpoint
 
 INTERVAL_MS = 10_000

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Connection
 
-from benchmarks import capture
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts
 from bongsu.core.series import Layout
 from bongsu.core.units import DAY_MS, HOUR_MS, MINUTE_MS
@@ -23,6 +22,7 @@ from bongsu.server.storage.batches import Batch, store
 from bongsu.server.storage.compaction import compact
 from bongsu.server.storage.compactor import GRACE_MS, STAGGER_MS
 from bongsu.server.storage.sealer import MAX_AGE_MS, seal
+from bongsu.simulator import capture
 
 INTERVAL_MS = 10_000
 DISTINCT = 20

@@ -24,11 +24,11 @@ from typing import cast
 import numpy as np
 import uvloop
 
-from benchmarks import capture
 from benchmarks.access import ENVIRONMENT, make_tokens
 from benchmarks.report import parser, report
 from bongsu.core.samples import AgentIdentity, Frame, Push
 from bongsu.core.units import DAY_MS
+from bongsu.simulator import capture
 from bongsu.wire import protobuf
 
 SERVER_CORE, CLIENT_CORE = 0, 1

@@ -18,7 +18,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from benchmarks import capture
 from benchmarks.report import parser, report
 from bongsu.core.clock import SystemClock
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Push, pack
@@ -28,6 +27,7 @@ from bongsu.server.database.migrations import upgrade
 from bongsu.server.fleet.servers import add_server
 from bongsu.server.main import settle, tune_interpreter
 from bongsu.server.storage.batches import Batch, store
+from bongsu.simulator import capture
 from bongsu.wire import protobuf
 from tests.support.app import RunningApp, running_app
 

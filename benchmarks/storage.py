@@ -22,7 +22,6 @@ import httpx
 import numpy as np
 import uvloop
 
-from benchmarks import capture
 from benchmarks.access import ENVIRONMENT, make_tokens
 from benchmarks.archive import INTERVAL_MS, make
 from benchmarks.ingest import CLIENT_CORE, agent_id, drive, running_server
@@ -39,6 +38,7 @@ from bongsu.server.storage.batches import Batch, store
 from bongsu.server.storage.blocks import encode_block
 from bongsu.server.storage.compactor import Compactor
 from bongsu.server.storage.sealer import Sealer
+from bongsu.simulator import capture
 
 
 def changing() -> np.ndarray:

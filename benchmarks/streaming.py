@@ -20,10 +20,11 @@ from typing import cast
 import numpy as np
 import uvloop
 
-from benchmarks import capture, ingest
+from benchmarks import ingest
 from benchmarks.access import make_tokens
 from benchmarks.report import parser, report
 from bongsu.core.samples import AgentIdentity, Frame, Push
+from bongsu.simulator import capture
 from bongsu.wire import live, protobuf
 
 WATCHED_SERVERS = 10

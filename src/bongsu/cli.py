@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 USAGE = """\
 usage: bongsu COMMAND ...
 
-  up       run everything on this machine: API server, worker and an agent
-  server   run the API server and its worker; manage monitored servers: list, retire, restore, delete
-  agent    monitor this machine and send to an API server
-  watch    show a server live in the terminal, from an API server
-  db       maintain the database: upgrade, stats, check, backup, restore, copy
-  user     manage users: create, list, password, role, disable, enable, delete, reset-second-factor
-  auth     manage the keys that sign logins: rotate-keys
-  rules    manage alert rules as a file: check, import, export
+  up        run everything on this machine: API server, worker and an agent
+  server    run the API server and its worker; manage monitored servers: list, retire, restore, delete
+  agent     monitor this machine and send to an API server
+  watch     show a server live in the terminal, from an API server
+  db        maintain the database: upgrade, stats, check, backup, restore, copy
+  user      manage users: create, list, password, role, disable, enable, delete, reset-second-factor
+  auth      manage the keys that sign logins: rotate-keys
+  rules     manage alert rules as a file: check, import, export
+  simulate  run a simulated fleet against an API server, for demos and load tests
 
   See bongsu COMMAND --help for details.   bongsu --version
 """
@@ -71,6 +72,12 @@ def _auth(argv: Sequence[str]) -> int:
     return auth_main(argv)
 
 
+def _simulate(argv: Sequence[str]) -> int:
+    from bongsu.simulator.main import main
+
+    return main(argv)
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "up": _up,
     "server": _server,
@@ -80,6 +87,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "user": _user,
     "auth": _auth,
     "rules": _rules,
+    "simulate": _simulate,
 }
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bongsu.agent.api_limits import MAX_LABEL_BYTES, MAX_LABELS
 from bongsu.agent.collectors import COLLECTORS_BY_NAME
 from bongsu.agent.collectors.base import Filter
 from bongsu.agent.config_values import (
@@ -40,6 +39,7 @@ from bongsu.agent.defaults import (
 from bongsu.core.errors import BongsuError, ConfigError
 from bongsu.core.text import has_control
 from bongsu.core.units import parse_size_bytes
+from bongsu.wire.limits import MAX_LABEL_BYTES, MAX_LABELS
 
 ENVIRONMENT_PREFIX = "BONGSU_AGENT_"
 SYSTEM_FILE = "/etc/bongsu/agent.yml"

@@ -7,10 +7,7 @@ from bongsu.core.errors import ConfigError
 from bongsu.core.liveness import LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
 from bongsu.core.text import has_control
 from bongsu.core.units import parse_duration_ms
-
-
-def is_token(text: str) -> bool:
-    return text.isascii() and text.isprintable() and " " not in text
+from bongsu.wire.enrolment import is_token
 
 
 def parse_text(text: str) -> str:

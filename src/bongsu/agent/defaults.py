@@ -10,7 +10,5 @@ BUFFER_BYTES = 512 * 1024**2
 BUFFER_AGE_MS = 7 * DAY_MS
 # Frames a second: a day of frames in under 20 s.
 REPLAY_RATE = 500
-# Of an interval. A third spreads a fleet enough, and the value is still recent when it is shown.
-SEND_DELAY_SHARE = 0.3
 LOG_BYTES = 5 * 1024**2
 LOG_FILES = 3

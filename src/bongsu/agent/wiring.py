@@ -1,7 +1,6 @@
 """Builds the agent's parts from its configuration."""
 
 import warnings
-import zlib
 from collections.abc import Callable
 
 import psutil
@@ -10,7 +9,6 @@ from bongsu import __version__
 from bongsu.agent.collectors import COLLECTORS
 from bongsu.agent.collectors.base import Collector, Options, ProblemReporter
 from bongsu.agent.config import CollectorConfig, Config
-from bongsu.agent.defaults import SEND_DELAY_SHARE
 from bongsu.agent.delivery.backlog import Backlog
 from bongsu.agent.delivery.credentials import Credentials
 from bongsu.agent.delivery.http import Connection, Url, tls_context
@@ -19,10 +17,9 @@ from bongsu.agent.delivery.transport import Transport
 from bongsu.agent.log import EventLog, Log
 from bongsu.agent.pace import Pace
 from bongsu.agent.stats import Stats
+from bongsu.core import pacing
 from bongsu.core.errors import ConfigError
 from bongsu.core.samples import AgentIdentity, HostFacts
-
-LONGEST_SEND_DELAY_SECONDS = 5.0
 
 
 def make_collectors(
@@ -140,5 +137,4 @@ def send_delay_seconds(config: Config, agent_id: str) -> float:
     at once. It is 0 if the server runs on this machine and so has few agents."""
     if all(Url.parse(server).host in ("127.0.0.1", "localhost", "::1") for server in config.servers):
         return 0.0
-    share = zlib.crc32(agent_id.encode()) / 2**32
-    return share * min(LONGEST_SEND_DELAY_SECONDS, config.interval_ms / 1000 * SEND_DELAY_SHARE)
+    return pacing.send_delay_seconds(agent_id, config.interval_ms)

@@ -12,6 +12,7 @@ from bongsu.core.errors import InvalidInput
 from bongsu.core.samples import Frame, HostFacts, Process, ProcessList, Push, PushError, PushResult
 from bongsu.core.series import Kind, Layout, Series
 
+METRICS_PATH = "/api/metrics"
 CONTENT_TYPE = "application/x-protobuf"
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bongsu.agent.delivery.http import Connection, HttpError, Url, tls_context
-from bongsu.agent.delivery.outcome import explain
+from bongsu.wire.outcome import explain
 from tests.support.agent_fakes import RawServer, read_request
 from tests.support.programs import need
 

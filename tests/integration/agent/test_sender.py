@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from bongsu.agent.delivery.backlog import Backlog
-from bongsu.agent.delivery.outcome import Verdict
 from bongsu.agent.delivery.sender import Sender
 from bongsu.agent.delivery.transport import Transport
 from bongsu.agent.stats import Stats
 from bongsu.core.clock import SystemClock
 from bongsu.core.samples import AgentIdentity, HostFacts, Push, PushError, PushResult
+from bongsu.wire.outcome import Verdict
 from bongsu.wire.protobuf import encode_result
 from tests.support.agent_fakes import FakeLog, RawServer, a_frame, a_layout, a_process_list, read_request, wait_for
 from tests.support.stub_api_server import ApiServer

@@ -1,7 +1,8 @@
 """Parts that are built from the configuration."""
 
 from bongsu.agent.config import Config
-from bongsu.agent.wiring import LONGEST_SEND_DELAY_SECONDS, send_delay_seconds
+from bongsu.agent.wiring import send_delay_seconds
+from bongsu.core.pacing import LONGEST_SEND_DELAY_SECONDS
 
 
 def test_each_agent_has_a_fixed_delay_within_the_interval() -> None:

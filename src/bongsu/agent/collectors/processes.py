@@ -9,13 +9,13 @@ import sys
 from collections.abc import Iterable
 from typing import ClassVar
 
-from bongsu.agent.api_limits import MAX_PROCESS_NAME_CHARS, MAX_PROCESSES
 from bongsu.agent.collectors.base import Collector, Filter, Options, Ps, Reading
 from bongsu.agent.collectors.process_sampler import ProcessSampler
 from bongsu.agent.config_values import parse_count
 from bongsu.core.errors import ConfigError
 from bongsu.core.samples import Process
 from bongsu.core.text import visible
+from bongsu.wire.limits import MAX_PROCESS_NAME_CHARS, MAX_PROCESSES
 
 # By CPU, and as many by memory.
 DEFAULT_TOP = 10

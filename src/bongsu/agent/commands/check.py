@@ -11,8 +11,6 @@ from bongsu.agent.commands.once import COLLECTOR_TIMEOUT_SECONDS
 from bongsu.agent.config import Config, load
 from bongsu.agent.data_dir import make_data_dir
 from bongsu.agent.delivery.http import Url
-from bongsu.agent.delivery.outcome import MAX_CLOCK_SKEW_MS, Verdict, explain, outcome_of
-from bongsu.agent.delivery.transport import METRICS_PATH
 from bongsu.agent.identity import load_identity, machine_id
 from bongsu.agent.sampling.runner import CollectorRunner, RunningCollector
 from bongsu.agent.wiring import make_collectors, make_connection, make_credentials, make_identity
@@ -20,7 +18,8 @@ from bongsu.core.errors import BongsuError
 from bongsu.core.samples import Push
 from bongsu.core.text import visible
 from bongsu.core.units import format_bytes
-from bongsu.wire.encoder import CONTENT_TYPE, encode_push
+from bongsu.wire.encoder import CONTENT_TYPE, METRICS_PATH, encode_push
+from bongsu.wire.outcome import MAX_CLOCK_SKEW_MS, Verdict, explain, outcome_of
 
 # Called with (passed, message).
 Report = Callable[[bool, str], None]

@@ -9,18 +9,13 @@ import psutil
 
 from bongsu import __version__
 from bongsu.agent.config import Config, load
-from bongsu.agent.delivery.credentials import (
-    ENROL_PATH,
-    ROTATE_PATH,
-    Credentials,
-    reason_in_response,
-    token_in_response,
-)
+from bongsu.agent.delivery.credentials import Credentials
 from bongsu.agent.delivery.http import Url
-from bongsu.agent.delivery.outcome import explain
 from bongsu.agent.identity import host_facts, load_identity, machine_id
 from bongsu.agent.wiring import make_connection, make_credentials
 from bongsu.core.errors import ConfigError
+from bongsu.wire.enrolment import ENROL_PATH, ROTATE_PATH, reason_in_response, token_in_response
+from bongsu.wire.outcome import explain
 
 
 def enrol(file: str, flags: Mapping[str, str]) -> int:

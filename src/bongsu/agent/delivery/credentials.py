@@ -8,14 +8,11 @@ gets a new identity, so it must enrol again.
 import json
 import os
 
-from bongsu.agent.config_values import is_token
 from bongsu.agent.data_dir import write_private_json
 from bongsu.core.errors import ConfigError
+from bongsu.wire.enrolment import MAX_TOKEN_BYTES, is_token
 
 FILE = "token.json"
-ENROL_PATH = "/api/agents/enrol"
-ROTATE_PATH = "/api/agents/rotate"
-MAX_TOKEN_BYTES = 4_096
 
 
 class Credentials:
@@ -88,21 +85,3 @@ def _read_token_file(path: str) -> str:
     if not is_token(token):
         raise ConfigError(f"{path} holds no token: a token consists of printable ASCII characters without spaces.")
     return token
-
-
-def token_in_response(body: bytes) -> str:
-    """The token that the API server issued; empty if it issued none."""
-    try:
-        token = json.loads(body).get("token", "")
-    except (ValueError, AttributeError):
-        return ""
-    return token if isinstance(token, str) else ""
-
-
-def reason_in_response(body: bytes) -> str:
-    """Why the API server refused; empty if it did not say."""
-    try:
-        message = json.loads(body)["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        return ""
-    return message if isinstance(message, str) else ""

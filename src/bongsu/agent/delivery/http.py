@@ -10,6 +10,8 @@ import socket
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from bongsu.wire.outcome import Response
+
 if TYPE_CHECKING:
     import ssl
 
@@ -51,14 +53,6 @@ class Url(NamedTuple):
     def authority(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
-
-
-class Response(NamedTuple):
-    """The names of ``headers`` are in lower case."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
 
 
 class Connection:

@@ -15,23 +15,22 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from bongsu.agent.api_limits import MAX_BODY_BYTES, MAX_FRAMES
-from bongsu.agent.defaults import REPLAY_RATE, SEND_DELAY_SHARE
+from bongsu.agent.defaults import REPLAY_RATE
 from bongsu.agent.delivery.backlog import Backlog
-from bongsu.agent.delivery.outcome import MAX_CLOCK_SKEW_MS, Outcome, Verdict
 from bongsu.agent.delivery.payloads import Payload, QueuedPayload
 from bongsu.agent.delivery.transport import Transport
 from bongsu.agent.log import EventLog
 from bongsu.agent.pace import Pace
 from bongsu.agent.stats import Stats
+from bongsu.core.pacing import SEND_DELAY_SHARE, retry_seconds
 from bongsu.core.samples import AgentIdentity, Frame, HostFacts, ProcessList, Push
 from bongsu.core.series import Layout
+from bongsu.wire.limits import MAX_BODY_BYTES, MAX_FRAMES
+from bongsu.wire.outcome import MAX_CLOCK_SKEW_MS, Outcome, Verdict
 
 # A quarter of what the API server accepts keeps requests short.
 BATCH_PAYLOADS = MAX_FRAMES // 4
 BATCH_BYTES = MAX_BODY_BYTES // 4
-FIRST_RETRY_SECONDS = 1.0
-MAX_RETRY_SECONDS = 30.0
 # After an error that nobody expected, so that a lasting one does not keep the CPU busy.
 ERROR_PAUSE_SECONDS = 1.0
 REFUSED_RETRY_SECONDS = 60.0
@@ -281,19 +280,16 @@ class Sender:
         self._stats.failed_requests += 1
         self._stats.server_up = False
         self._stats.last_error = outcome.reason
-        max_wait = min(MAX_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
+        wait = retry_seconds(self._failures, self._random(), outcome.retry_after_seconds)
         if outcome.verdict is Verdict.REFUSED:
-            max_wait = REFUSED_RETRY_SECONDS
+            if outcome.retry_after_seconds is None:
+                wait = REFUSED_RETRY_SECONDS * self._random()
             message = f"The server {self._transport.server} refuses this agent: {outcome.reason}"
         else:
             message = (
                 f"The server {self._transport.server} is unavailable: {outcome.reason}. "
                 "Frames are kept until it is back."
             )
-        # full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-        wait = max_wait * self._random()
-        if outcome.retry_after_seconds is not None:
-            wait = outcome.retry_after_seconds + FIRST_RETRY_SECONDS * self._random()
         self._retry_at = self._monotonic() + wait
         self._log.problem("server", message)
 

@@ -4,24 +4,23 @@ If the server does not know a layout (409), the push is sent again at once with 
 URLs, each failure switches to the next one.
 """
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bongsu.agent.defaults import TIMEOUT_MS
-from bongsu.agent.delivery.credentials import ENROL_PATH, Credentials, reason_in_response, token_in_response
-from bongsu.agent.delivery.http import Connection, Response, Url, tls_context
-from bongsu.agent.delivery.outcome import Outcome, Verdict, explain, is_temporary, outcome_of
+from bongsu.agent.delivery.credentials import Credentials
+from bongsu.agent.delivery.http import Connection, Url, tls_context
 from bongsu.core.clock import SystemClock
 from bongsu.core.errors import BongsuError, ConfigError
 from bongsu.core.samples import HostFacts, Push
-from bongsu.wire.encoder import CONTENT_TYPE, encode_push
+from bongsu.wire.encoder import CONTENT_TYPE, METRICS_PATH, encode_push
+from bongsu.wire.enrolment import ENROL_PATH, enrolment_body, reason_in_response, token_in_response
+from bongsu.wire.outcome import Outcome, Response, Verdict, explain, is_temporary, outcome_of
 
 if TYPE_CHECKING:
     import ssl
 
-METRICS_PATH = "/api/metrics"
 # A frame of 150 values takes 1.2 KB. gzip would save 60 % of that, at 0.1 ms of CPU; only a backlog is worth it.
 COMPRESS_FROM_BYTES = 8_192
 # How long to use another URL after a failure before trying the first one again.
@@ -113,7 +112,7 @@ class Transport:
                 enrolment_token = credentials.enrolment_token()
             if credentials is None or not enrolment_token:
                 return refusal
-            body = json.dumps({"agent_id": credentials.agent_id, "name": self._name or credentials.agent_id}).encode()
+            body = enrolment_body(credentials.agent_id, self._name or credentials.agent_id)
             headers = {
                 **self._agent,
                 "Content-Type": "application/json",

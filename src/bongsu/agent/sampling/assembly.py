@@ -10,11 +10,11 @@ from array import array
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from bongsu.agent.api_limits import MAX_LABEL_BYTES, MAX_LABELS, MAX_SERIES
 from bongsu.agent.collectors.base import NAN, Collector, Labels, Metric, ProblemReporter, Reading, SeriesKey
 from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Layout, Series
 from bongsu.core.text import visible
+from bongsu.wire.limits import MAX_LABEL_BYTES, MAX_LABELS, MAX_SERIES
 
 # 10 minutes at 10 s: longer than a remount or a flapping link, short enough for a dashboard to drop a removed disk.
 KEEP_TICKS = 60

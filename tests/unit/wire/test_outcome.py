@@ -2,9 +2,8 @@
 
 import pytest
 
-from bongsu.agent.delivery.http import Response
-from bongsu.agent.delivery.outcome import Verdict, outcome_of
 from bongsu.core.samples import PushError, PushResult
+from bongsu.wire.outcome import Response, Verdict, outcome_of
 from bongsu.wire.protobuf import encode_result
 
 

@@ -1,4 +1,7 @@
-"""Real readings for all benchmarks: 25 minutes of one busy machine, one row per second, read with psutil."""
+"""Real readings: 25 minutes of one busy machine with two cores, one row per second, read with psutil.
+
+Benchmarks use its first 150 series as they are. Simulated servers replay parts of it, see ``replay.py``.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -6,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from bongsu.arrays import Values
 from bongsu.core.series import Kind, Layout, Series
 
 FILE = Path(__file__).parent / "data" / "host-capture.npz"
@@ -13,10 +17,25 @@ SERIES = 150
 
 
 @cache
-def load() -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float64]]:
-    """Names (150,) and values (n, 150), one row per second."""
+def _archive() -> tuple[npt.NDArray[np.str_], Values]:
     with np.load(FILE, allow_pickle=False) as archive:
-        return archive["names"][:SERIES], np.ascontiguousarray(archive["rows"][:, 1 : SERIES + 1])
+        return archive["names"], archive["rows"][:, 1:]  # the first column is the time
+
+
+def column(name: str) -> Values:
+    """(1501,) all values of one series, such as ``io.vda.read_bytes``. Raises KeyError."""
+    names, rows = _archive()
+    (places,) = np.nonzero(names == name)
+    if not len(places):
+        raise KeyError(name)
+    return rows[:, places[0]]
+
+
+@cache
+def load() -> tuple[npt.NDArray[np.str_], Values]:
+    """Names (150,) and values (1501, 150), one row per second."""
+    names, rows = _archive()
+    return names[:SERIES], np.ascontiguousarray(rows[:, :SERIES])
 
 
 @cache
@@ -31,7 +50,7 @@ def layout() -> Layout:
     return Layout.of(tuple(series))
 
 
-def rows(count: int, start: int = 0) -> npt.NDArray[np.float64]:
+def rows(count: int, start: int = 0) -> Values:
     """(count, 150) values from row ``start`` on. Past its end, the capture is read backwards, then forwards again and
     so on, so that gauges do not jump; counters keep rising by the same steps."""
     _, values = load()

@@ -14,14 +14,22 @@ Only an answer of Bongsu itself counts: a proxy or a captive portal answers with
 import enum
 import time
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from bongsu.agent.delivery.http import Response
 from bongsu.core.errors import BongsuError
 from bongsu.core.samples import PushResult
 from bongsu.wire.encoder import decode_result
 
 # A larger difference between the clocks of agent and server is reported, because it confuses readers of a dashboard.
 MAX_CLOCK_SKEW_MS = 60_000
+
+
+class Response(NamedTuple):
+    """The names of ``headers`` are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
 
 
 class Verdict(enum.Enum):

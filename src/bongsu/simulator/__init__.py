@@ -1,0 +1,1 @@
+"""The fleet simulator: servers that exist only on the wire. They enrol and send as agents do."""

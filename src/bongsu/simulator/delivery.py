@@ -1,0 +1,185 @@
+"""Sends the frames of one simulated server, each a little after its time.
+
+The frames of a server follow from the time, so nothing is kept while the API server is away: what was not acknowledged
+is made again when it is back, oldest first and many frames a request. History is sent in the same way. Frames older
+than KEPT_MS are given up, as an agent does.
+"""
+
+import asyncio
+import random
+import time
+
+from bongsu.core.clock import Clock
+from bongsu.core.pacing import retry_seconds, send_delay_seconds
+from bongsu.core.samples import Push
+from bongsu.core.units import DAY_MS
+from bongsu.simulator.api import Api
+from bongsu.simulator.enrolment import Enrolment, EnrolmentRefused
+from bongsu.simulator.server import SimulatedServer
+from bongsu.simulator.token_file import Credential
+from bongsu.simulator.totals import Totals
+from bongsu.wire.limits import MAX_FRAMES
+from bongsu.wire.outcome import Outcome, Verdict
+
+# A quarter of what the API server accepts keeps requests short.
+BATCH_FRAMES = MAX_FRAMES // 4
+# Requests with more frames are sent a few at a time: each takes the event loops of both sides for milliseconds.
+LARGE_BATCH, LARGE_BATCHES_AT_ONCE = 10, 4
+KEPT_MS = 7 * DAY_MS
+# Frames whose time has not come on the clock of the API server.
+AHEAD_SECONDS = 5.0
+
+
+class Uplink:
+    """What the servers of a fleet share. ``away``: why the API server does not take frames; empty if it does."""
+
+    def __init__(self, api: Api, enrolment: Enrolment, totals: Totals, clock: Clock, *, history_ms: int) -> None:
+        self.api = api
+        self.enrolment = enrolment
+        self.totals = totals
+        self.clock = clock
+        self.kept_ms = max(KEPT_MS, history_ms)
+        self.large = asyncio.Semaphore(LARGE_BATCHES_AT_ONCE)
+        self.stopping = False
+        self.away = ""
+
+
+class Delivery:
+    """``next_ms``: the first frame that is not acknowledged. ``live_ms``: what comes before it is history. ``sending``:
+    whether frames are due; they are sent before the simulator ends."""
+
+    def __init__(
+        self, server: SimulatedServer, credential: Credential, uplink: Uplink, *, live_ms: int, history_ms: int = 0
+    ) -> None:
+        """``live_ms`` and ``history_ms`` are multiples of the interval."""
+        self.server = server
+        self.next_ms = live_ms - history_ms
+        self.live_ms = live_ms
+        self.sending = False
+        self._given_up = False
+        self._credential = credential
+        self._identity = server.identity(credential.agent_id)
+        self._uplink = uplink
+        self._delay_ms = int(1000 * send_delay_seconds(credential.agent_id, server.interval_ms))
+        self._complete = True
+        self._batch = BATCH_FRAMES
+        self._failures = 0
+
+    def due(self, now_ms: int) -> int:
+        """How many frames should have been sent by now; none of a server that was given up."""
+        if self._given_up:
+            return 0
+        return max(0, (now_ms - self._delay_ms - self.next_ms) // self.server.interval_ms + 1)
+
+    async def run(self) -> None:
+        """Sends until it is cancelled, or until the API server refuses this server for good."""
+        clock = self._uplink.clock
+        wait = 0.0
+        while not self._uplink.stopping:
+            await asyncio.sleep(wait)
+            self.sending = self._due_within_age() > 0
+            try:
+                wait = await self.send() if self.sending else 0.0
+            except EnrolmentRefused as error:
+                self._give_up(error)
+                return
+            finally:
+                self.sending = False
+            wait = wait or (self.next_ms + self._delay_ms - clock.now_ms()) / 1000
+
+    async def finish(self, now_ms: int) -> None:
+        """Sends what was due at ``now_ms``, until that fails. History that is not sent yet stays unsent."""
+        try:
+            while self.next_ms >= self.live_ms and self.due(now_ms) and not await self.send():
+                continue
+        except EnrolmentRefused as error:
+            self._give_up(error)
+
+    def _give_up(self, error: EnrolmentRefused) -> None:
+        self._given_up = True
+        self._uplink.totals.refused[self.server.name] = error.message
+
+    def _due_within_age(self) -> int:
+        now_ms = self._uplink.clock.now_ms()
+        too_old = (now_ms - self._uplink.kept_ms - self.next_ms) // self.server.interval_ms
+        if too_old > 0:
+            self._uplink.totals.lost += too_old
+            self.next_ms += too_old * self.server.interval_ms
+        return self.due(now_ms)
+
+    async def send(self) -> float:
+        """Sends the oldest frames that are due. Returns how many seconds to wait before the next ones."""
+        count = min(self._batch, self._due_within_age())
+        if count <= LARGE_BATCH:
+            outcome = await self._push(count)
+        else:
+            async with self._uplink.large:
+                outcome = await self._push(count)
+        return await self._settle(count, outcome)
+
+    async def _push(self, count: int) -> Outcome:
+        server, totals = self.server, self._uplink.totals
+        push = Push(
+            self._identity,
+            server.machine.facts if self._complete else None,
+            [server.layout] if self._complete else [],
+            server.frames(self.next_ms, count),
+            server.process_lists(self.next_ms, count),
+            self._uplink.clock.now_ms(),
+        )
+        began = time.perf_counter()
+        outcome = await self._uplink.api.push(self._credential.token, push)
+        totals.requests += 1
+        totals.sent += count
+        if outcome.verdict is Verdict.STORED:
+            if count == 1:
+                totals.latencies.add((time.perf_counter() - began) * 1000)
+            totals.process_lists += len(push.process_lists)
+        return outcome
+
+    async def _settle(self, count: int, outcome: Outcome) -> float:
+        totals, interval_ms = self._uplink.totals, self.server.interval_ms
+        if outcome.verdict is Verdict.STORED:
+            self._failures, self._complete, self._uplink.away = 0, False, ""
+            totals.stored += outcome.result.accepted
+            totals.duplicates += outcome.result.duplicates
+            totals.samples += outcome.result.accepted * len(self.server.layout.series)
+            in_time_ms = self._uplink.clock.now_ms() - interval_ms - self._delay_ms
+            first_live_ms = max(self.next_ms, self.live_ms)
+            last_late_ms = min(in_time_ms, self.next_ms + count * interval_ms)
+            totals.late += max(0, -(-(last_late_ms - first_live_ms) // interval_ms))
+            self.next_ms += count * interval_ms
+            return 0.0
+        if outcome.status == 409 and outcome.result.unknown_layouts and not self._complete:
+            self._complete = True
+            return 0.0
+        if outcome.status == 401 and outcome.result.error is not None:
+            self._credential = await self._uplink.enrolment.renew(
+                self.server.machine.index, self.server.name, self._credential
+            )
+            self._complete = True
+            return 0.0
+        if outcome.verdict is Verdict.REFUSED and outcome.result.error is not None:  # else it was a proxy
+            raise EnrolmentRefused(outcome.reason)
+        if outcome.verdict is Verdict.REJECTED:
+            self._reject(count, outcome)
+            return 0.0
+        if outcome.verdict is Verdict.TOO_LARGE and self._batch > 1:
+            self._batch = max(1, self._batch // 2)
+            return 0.0
+        totals.failed_requests += 1
+        self._failures += 1
+        self._uplink.away = outcome.reason
+        if outcome.verdict is Verdict.AHEAD:
+            return AHEAD_SECONDS
+        return retry_seconds(self._failures, random.random(), outcome.retry_after_seconds)  # noqa: S311
+
+    def _reject(self, count: int, outcome: Outcome) -> None:
+        """Gives frames up that the API server will never take: those that are too old for it, or all of the push."""
+        error = outcome.result.error
+        if error is not None and error.code == "too_old" and error.limit:
+            too_old = -(-(int(error.limit) - self.next_ms) // self.server.interval_ms)
+            count = max(1, min(count, too_old))
+        self._uplink.totals.rejected += count
+        self._uplink.totals.rejection = outcome.reason
+        self.next_ms += count * self.server.interval_ms

@@ -1,0 +1,205 @@
+"""What becomes of the frames of one server, whatever the API server answers."""
+
+from collections.abc import Callable
+
+import pytest
+
+from bongsu.core.samples import Push, PushError, PushResult
+from bongsu.core.units import DAY_MS
+from bongsu.simulator.delivery import BATCH_FRAMES, Delivery, Uplink
+from bongsu.simulator.enrolment import EnrolmentRefused
+from bongsu.simulator.server import SimulatedServer
+from bongsu.simulator.token_file import Credential
+from bongsu.simulator.totals import Totals
+from bongsu.wire.outcome import Outcome, Verdict
+from tests.support.clock import FakeClock
+
+INTERVAL_MS = 10_000
+NOW_MS = 1_800_000_000_000
+OLD, NEW = Credential("agent-1", "old"), Credential("agent-1", "new")
+
+
+def stored(push: Push) -> Outcome:
+    return Outcome(Verdict.STORED, PushResult(len(push.frames), 0, server_time_ms=NOW_MS), 200)
+
+
+def answer(verdict: Verdict, status: int, code: str = "", limit: float | None = None) -> Callable[[Push], Outcome]:
+    error = PushError(code, "why", None, limit) if code else None
+    return lambda push: Outcome(verdict, PushResult(error=error), status, "why")
+
+
+class ScriptedApi:
+    """Answers with what the script says, then stores everything."""
+
+    def __init__(self, *script: Callable[[Push], Outcome]) -> None:
+        self.script = list(script)
+        self.pushes: list[tuple[str, Push]] = []
+
+    async def push(self, token: str, push: Push) -> Outcome:
+        self.pushes.append((token, push))
+        return (self.script.pop(0) if self.script else stored)(push)
+
+
+class ScriptedEnrolment:
+    """Has a new token, or none."""
+
+    def __init__(self, credential: Credential | None = NEW) -> None:
+        self.credential = credential
+
+    async def renew(self, index: int, name: str, refused: Credential) -> Credential:
+        if self.credential is None:
+            raise EnrolmentRefused("no enrolment token was given")
+        return self.credential
+
+
+class Running:
+    """A delivery with everything around it."""
+
+    def __init__(
+        self, *script: Callable[[Push], Outcome], due: int = 1, history: int = 0, credential: Credential | None = NEW
+    ) -> None:
+        self.clock = FakeClock(NOW_MS)
+        self.api, self.totals = ScriptedApi(*script), Totals()
+        uplink = Uplink(
+            self.api,  # type: ignore[arg-type]
+            ScriptedEnrolment(credential),  # type: ignore[arg-type]
+            self.totals,
+            self.clock,
+            history_ms=history * INTERVAL_MS,
+        )
+        server = SimulatedServer(0, seed=1, interval_ms=INTERVAL_MS)
+        live_ms = NOW_MS - due * INTERVAL_MS
+        self.delivery = Delivery(server, OLD, uplink, live_ms=live_ms, history_ms=history * INTERVAL_MS)
+        self.uplink = uplink
+
+    async def send_all(self) -> None:
+        """Sends until nothing is due."""
+        while self.delivery.due(self.clock.now_ms()):
+            await self.delivery.send()
+
+    def times(self) -> list[int]:
+        """Of all frames that were sent, in order."""
+        return [frame.time_ms for _, push in self.api.pushes for frame in push.frames]
+
+
+async def test_the_first_push_introduces_the_server_and_later_ones_do_not() -> None:
+    running = Running()
+    await running.send_all()
+    running.clock.advance(10)
+    await running.send_all()
+    (_, first), (_, second) = running.api.pushes
+    assert first.host is not None
+    assert first.host.hostname == first.agent.name == "web-01"
+    assert [layout.id for layout in first.layouts] == [first.frames[0].layout_id]
+    assert (second.host, second.layouts) == (None, [])
+    assert running.totals.stored == running.totals.sent == 2
+    assert running.totals.samples == 2 * len(running.delivery.server.layout.series)
+    assert running.totals.late == 0
+    assert running.totals.is_complete
+
+
+async def test_frames_wait_while_the_server_is_away_and_are_sent_in_order() -> None:
+    running = Running(*3 * [answer(Verdict.RETRY_LATER, 503)])
+    for _ in range(3):
+        assert await running.delivery.send() >= 0
+        assert running.uplink.away == "why"
+        running.clock.advance(20)
+    await running.send_all()
+    assert running.uplink.away == ""
+    kept = running.api.pushes[-1][1].frames
+    assert [frame.time_ms for frame in kept] == [NOW_MS + number * INTERVAL_MS for number in range(-1, 6)]
+    assert (running.totals.stored, running.totals.failed_requests, running.totals.lost) == (7, 3, 0)
+    assert running.totals.late == 6  # all but the newest
+
+
+async def test_retry_after_is_respected() -> None:
+    running = Running(lambda push: Outcome(Verdict.RETRY_LATER, PushResult(), 429, "why", retry_after_seconds=30.0))
+    assert 30 <= await running.delivery.send() <= 31
+
+
+async def test_history_is_sent_first_many_frames_a_push_and_is_not_late() -> None:
+    running = Running(history=600)
+    await running.send_all()
+    assert [len(push.frames) for _, push in running.api.pushes] == [BATCH_FRAMES, BATCH_FRAMES, 601 - 2 * BATCH_FRAMES]
+    assert running.times() == [NOW_MS + number * INTERVAL_MS for number in range(-601, 0)]
+    assert running.totals.late == 0
+    assert running.totals.process_lists == 100
+
+
+async def test_frames_that_are_too_old_are_counted_as_lost() -> None:
+    running = Running(answer(Verdict.RETRY_LATER, 503))
+    await running.delivery.send()
+    running.clock.advance(8 * DAY_MS / 1000)
+    await running.send_all()
+    assert running.totals.lost == (DAY_MS + INTERVAL_MS) // INTERVAL_MS
+    assert running.times()[1] == NOW_MS + DAY_MS
+
+
+async def test_a_layout_that_the_server_has_forgotten_is_sent_again() -> None:
+    unknown = Outcome(Verdict.REJECTED, PushResult(unknown_layouts=[1], error=PushError("unknown_layout", "why")), 409)
+    running = Running(stored, lambda push: unknown)
+    await running.send_all()
+    running.clock.advance(10)
+    await running.send_all()
+    assert [bool(push.layouts) for _, push in running.api.pushes] == [True, False, True]
+    assert running.totals.stored == 2
+    assert running.totals.rejected == 0
+
+
+async def test_a_token_that_is_not_valid_any_more_is_replaced() -> None:
+    running = Running(answer(Verdict.REFUSED, 401, "invalid_token"))
+    await running.send_all()
+    assert [token for token, _ in running.api.pushes] == ["old", "new"]
+    assert running.totals.stored == 1
+
+
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [
+        (answer(Verdict.REFUSED, 401, "invalid_token"), "no enrolment token was given"),
+        (answer(Verdict.REFUSED, 403, "server_retired"), "why"),
+    ],
+)
+async def test_a_server_that_is_refused_is_given_up(refusal: Callable[[Push], Outcome], reason: str) -> None:
+    running = Running(refusal, credential=None)
+    await running.delivery.run()
+    assert running.totals.refused == {"web-01": reason}
+    assert not running.totals.is_complete
+
+
+async def test_the_page_of_a_proxy_refuses_nobody() -> None:
+    running = Running(answer(Verdict.REFUSED, 403))
+    await running.send_all()
+    assert running.totals.stored == 1
+    assert running.totals.refused == {}
+
+
+async def test_a_rejected_push_is_never_sent_again() -> None:
+    running = Running(answer(Verdict.REJECTED, 400, "invalid_input"), due=3)
+    await running.send_all()
+    running.clock.advance(10)
+    await running.send_all()
+    assert (running.totals.rejected, running.totals.rejection, running.totals.stored) == (3, "why", 1)
+    assert len(running.times()) == len(set(running.times())) == 4
+
+
+async def test_of_frames_that_are_too_old_for_the_server_only_those_are_given_up() -> None:
+    oldest_ms = NOW_MS - 5 * INTERVAL_MS
+    running = Running(answer(Verdict.REJECTED, 400, "too_old", limit=float(oldest_ms)), due=8)
+    await running.send_all()
+    assert (running.totals.rejected, running.totals.stored) == (3, 5)
+    assert running.times()[8] == oldest_ms
+
+
+async def test_smaller_pushes_where_a_proxy_limits_them() -> None:
+    running = Running(answer(Verdict.TOO_LARGE, 413), history=300)
+    await running.send_all()
+    assert [len(push.frames) for _, push in running.api.pushes] == [250, 125, 125, 51]
+    assert running.totals.stored == 301
+
+
+async def test_frames_wait_until_their_time_has_come_on_the_clock_of_the_server() -> None:
+    running = Running(answer(Verdict.AHEAD, 400, "time_ahead"))
+    assert await running.delivery.send() > 0
+    await running.send_all()
+    assert (running.totals.stored, running.totals.rejected) == (1, 0)
