@@ -1,4 +1,5 @@
-"""Tokens for a benchmark, written to the database before the server starts, because enrolling 1,000 agents is slow."""
+"""Agents of a benchmark. Their tokens are written to the database before the server starts, because enrolling 1,000
+agents is slow."""
 
 import asyncio
 from collections.abc import Iterable
@@ -6,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from bongsu.core.samples import AgentIdentity
 from bongsu.server.auth.queries.accounts import ApiTokenRecord, UserRecord, add_api_token, add_user
 from bongsu.server.auth.queries.agents import AgentTokenRecord, add_agent_token
 from bongsu.server.auth.tokens import Prefix, digest, new_token
@@ -18,6 +20,16 @@ ENVIRONMENT = {
     "BONGSU_RATE_LIMITS__ADDRESS": "1000000/minute",
     "BONGSU_RATE_LIMITS__USER": "1000000/minute",
 }
+
+
+def agent_id(number: int) -> str:
+    """Of the agent with this number."""
+    return f"bench-{number:06d}"
+
+
+def agent(number: int, interval_ms: int) -> AgentIdentity:
+    """The agent with this number."""
+    return AgentIdentity(agent_id(number), f"bench-{number}", "1", interval_ms)
 
 
 def make_tokens(data_dir: Path, agent_ids: Iterable[str]) -> tuple[str, dict[str, str]]:

@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.access import agent
 from benchmarks.report import parser, report
 from bongsu.alerts.cycle import Cycle
 from bongsu.alerts.rules_file import parse_rule
 from bongsu.core.clock import SystemClock
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts, pack
+from bongsu.core.samples import Frame, HostFacts, pack
 from bongsu.core.series import Layout, Series
 from bongsu.server.alerts.channels import ChannelSettings, check_config, encode
 from bongsu.server.alerts.queries.channels import store_channel
@@ -73,11 +74,10 @@ async def fill(database: Database, servers: int, rules: int, now_ms: int) -> Non
     values = capture.rows(40)
     values[:, 100:132] = 0.5
     for index in range(servers):
-        agent = AgentIdentity(f"bench-{index:06d}", f"bench-{index}", "1", INTERVAL_MS)
         frames = [Frame(layout.id, now_ms - INTERVAL_MS * (40 - row), values[row].tobytes()) for row in range(40)]
 
-        def write(connection, agent=agent, frames=frames) -> None:
-            record = add_server(connection, agent, HostFacts(), now_ms)
+        def write(connection, index=index, frames=frames) -> None:
+            record = add_server(connection, agent(index, INTERVAL_MS), HostFacts(), now_ms)
             store(connection, [Batch(record.id, frames, [layout])])
 
         await database.write(write)
@@ -154,8 +154,7 @@ async def until_post(rounds: int) -> dict[str, float]:
         def prepare(connection) -> None:
             store_channel(connection, None, "hook", "webhook", document, secrets, 0)
             for index in range(rounds):
-                agent = AgentIdentity(f"bench-{index:06d}", f"bench-{index}", "1", INTERVAL_MS)
-                add_server(connection, agent, HostFacts(), clock.now_ms())
+                add_server(connection, agent(index, INTERVAL_MS), HostFacts(), clock.now_ms())
                 frame = Frame(layout.id, clock.now_ms(), pack([0.5]))
                 store(connection, [Batch(index + 1, [frame], [layout])])
             add_rule(connection, parse_rule({"name": "r", "group_by": "series", "condition": condition}), 0)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Connection
 
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts
+from benchmarks.access import agent
+from bongsu.core.samples import Frame, HostFacts
 from bongsu.core.series import Layout
 from bongsu.core.units import DAY_MS, HOUR_MS, MINUTE_MS
 from bongsu.server.database.database import SqliteDatabase
@@ -117,8 +118,7 @@ async def fill(
         for number in _of(distinct, servers):
 
             def write(connection: Connection, archive: ServerArchive = archive, number: int = number) -> None:
-                agent = AgentIdentity(f"bench-{number:06d}", f"bench-{number}", "1", INTERVAL_MS)
-                record = add_server(connection, agent, HostFacts(), start_ms)
+                record = add_server(connection, agent(number, INTERVAL_MS), HostFacts(), start_ms)
                 archive.write(connection, record.id, rollups=rollups)
 
             await database.write(write)

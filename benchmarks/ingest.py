@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import random
-import re
 import signal
 import socket
 import sqlite3
@@ -19,31 +18,28 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import uvloop
 
-from benchmarks.access import ENVIRONMENT, make_tokens
+from benchmarks.access import ENVIRONMENT, agent, agent_id, make_tokens
 from benchmarks.report import parser, report
-from bongsu.core.samples import AgentIdentity, Frame, Push
+from bongsu.core.samples import Frame, Push
 from bongsu.core.units import DAY_MS
-from bongsu.simulator import capture
+from bongsu.simulator import capture, http
 from bongsu.wire import protobuf
+from bongsu.wire.encoder import METRICS_PATH
+from bongsu.wire.outcome import Response
 
 SERVER_CORE, CLIENT_CORE = 0, 1
 
 
-def agent_id(number: int) -> str:
-    return f"bench-{number:06d}"
-
-
-class Connection(asyncio.Protocol):
+class Connection(http.Connection):
     """One agent: sends the next POST when the previous one was answered."""
 
     def __init__(
         self,
-        agent: int,
+        number: int,
         token: str,
         frames: int,
         rows: list[bytes],
@@ -51,19 +47,19 @@ class Connection(asyncio.Protocol):
         stop_at: float,
         every_seconds: float = 0.0,
     ) -> None:
+        super().__init__()
         self.every_seconds = every_seconds
         self.token = token
-        self.identity = AgentIdentity(agent_id(agent), f"bench-{agent}", "1", 1_000)
+        self.identity = agent(number, 1_000)
         self.frames, self.rows, self.stop_at = frames, rows, stop_at
         self.time_ms = start_ms
-        self.row = agent * 7
+        self.row = number * 7
         self.latencies: list[float] = []
         self.acknowledged = 0
-        self.pending = b""
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        super().connection_made(transport)
         # A fleet's agents send at different moments of the interval.
         delay = self.every_seconds * random.random()
         asyncio.get_running_loop().call_later(delay, lambda: self.send(with_layout=True))
@@ -75,24 +71,14 @@ class Connection(asyncio.Protocol):
             self.row += 1
             frames.append(Frame(capture.layout().id, self.time_ms, self.rows[self.row % len(self.rows)]))
         body = protobuf.encode_push(Push(self.identity, None, [capture.layout()] if with_layout else [], frames))
-        head = (
-            "POST /api/metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-protobuf\r\n"
-            f"Authorization: Bearer {self.token}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
+        request = http.post("127.0.0.1", METRICS_PATH, self.token, protobuf.CONTENT_TYPE, body)
         self.sent = time.perf_counter()
-        self.transport.write(head.encode() + body)
+        self.write(request)
 
-    def data_received(self, data: bytes) -> None:
-        data = self.pending + data
-        head, complete, body = data.partition(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", head)
-        if not complete or length is None or len(body) < int(length[1]):
-            self.pending = data
-            return
-        self.pending = b""
+    def responded(self, response: Response) -> None:
         now = time.perf_counter()
-        if not data.startswith(b"HTTP/1.1 200"):
-            self.done.set_exception(RuntimeError(data[:500].decode(errors="replace")))
+        if response.status != 200:
+            self.done.set_exception(RuntimeError(f"{response.status} {response.body[:500].decode(errors='replace')}"))
             self.transport.close()
             return
         self.latencies.append(now - self.sent)
@@ -107,9 +93,9 @@ class Connection(asyncio.Protocol):
             self.done.set_result(None)
             self.transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def failed(self, error: OSError) -> None:
         if not self.done.done():
-            self.done.set_exception(exc or ConnectionError("the server hung up"))
+            self.done.set_exception(error)
 
 
 def free_port() -> int:
@@ -172,9 +158,11 @@ async def drive(
     start_ms = int(time.time() * 1000) - 6 * DAY_MS if start_ms is None else start_ms
     stop_at = time.perf_counter() + seconds
     connections = []
-    for agent, token in enumerate(tokens):
+    for number, token in enumerate(tokens):
         _, connection = await loop.create_connection(
-            lambda agent=agent, token=token: Connection(agent, token, frames, rows, start_ms, stop_at, every_seconds),
+            lambda number=number, token=token: Connection(
+                number, token, frames, rows, start_ms, stop_at, every_seconds
+            ),
             "127.0.0.1",
             port,
         )

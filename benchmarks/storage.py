@@ -22,12 +22,12 @@ import httpx
 import numpy as np
 import uvloop
 
-from benchmarks.access import ENVIRONMENT, make_tokens
+from benchmarks.access import ENVIRONMENT, agent, agent_id, make_tokens
 from benchmarks.archive import INTERVAL_MS, make
-from benchmarks.ingest import CLIENT_CORE, agent_id, drive, running_server
+from benchmarks.ingest import CLIENT_CORE, drive, running_server
 from benchmarks.report import parser, report
 from bongsu.core.clock import SystemClock
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts
+from bongsu.core.samples import Frame, HostFacts
 from bongsu.core.units import DAY_MS, MINUTE_MS
 from bongsu.server.config import Settings
 from bongsu.server.database.database import SqliteDatabase
@@ -89,9 +89,11 @@ def pipeline(folder: Path) -> dict[str, float]:
             frames = [
                 Frame(layout.id, start_ms + index * INTERVAL_MS, row.tobytes()) for index, row in enumerate(values)
             ]
-            agent = AgentIdentity(agent_id(number), f"bench-{number}", "1", INTERVAL_MS)
             batch = Batch(number + 1, frames, [layout])
-            await database.write(lambda connection, agent=agent: add_server(connection, agent, HostFacts(), start_ms))
+            identity = agent(number, INTERVAL_MS)
+            await database.write(
+                lambda connection, identity=identity: add_server(connection, identity, HostFacts(), start_ms)
+            )
             await database.write(lambda connection, batch=batch: store(connection, [batch]))
         settings = Settings(data_dir=folder)
         began = time.process_time()

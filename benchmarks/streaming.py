@@ -21,11 +21,12 @@ import numpy as np
 import uvloop
 
 from benchmarks import ingest
-from benchmarks.access import make_tokens
+from benchmarks.access import agent, agent_id, make_tokens
 from benchmarks.report import parser, report
-from bongsu.core.samples import AgentIdentity, Frame, Push
-from bongsu.simulator import capture
+from bongsu.core.samples import Frame, Push
+from bongsu.simulator import capture, http
 from bongsu.wire import live, protobuf
+from bongsu.wire.encoder import METRICS_PATH
 
 WATCHED_SERVERS = 10
 WATCHED_SERIES = 10
@@ -106,9 +107,10 @@ class Client(asyncio.Protocol):
 
 async def push_every_second(port: int, number: int, token: str, until: float, acks: dict[int, float]) -> None:
     """One agent. ``acks``: time of sending in us -> when it was answered."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    loop = asyncio.get_running_loop()
+    _, connection = await loop.create_connection(http.PooledConnection, "127.0.0.1", port)
     rows = capture.rows(600, start=number * 7)
-    identity = AgentIdentity(ingest.agent_id(number), f"bench-{number:04}", "1", 1_000)
+    identity = agent(number, 1_000)
     layouts = [capture.layout()]
     await asyncio.sleep(number * 0.618 % 1)
     step = 0
@@ -119,24 +121,15 @@ async def push_every_second(port: int, number: int, token: str, until: float, ac
         row[0] = sent
         frame = Frame(capture.layout().id, int(time.time() * 1000), row.tobytes())
         body = protobuf.encode_push(Push(identity, None, layouts, [frame]))
-        writer.write(
-            (
-                "POST /api/metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-protobuf\r\n"
-                f"Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
-            ).encode()
-            + body
-        )
-        head = await reader.readuntil(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(head.decode(errors="replace"))
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        await reader.readexactly(length)
+        response = await connection.exchange(http.post("127.0.0.1", METRICS_PATH, token, protobuf.CONTENT_TYPE, body))
+        if response.status != 200:
+            raise RuntimeError(f"{response.status} {response.body[:500].decode(errors='replace')}")
         acks[round(sent * 1e6)] = time.perf_counter()
         layouts = []
         step += 1
         due += 1.0
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-    writer.close()
+    connection.transport.close()
 
 
 async def connect(port: int, viewer: str, clients: int, servers: int, stalled: int) -> list[Client]:
@@ -188,7 +181,7 @@ async def stream(
 def measure(clients: int, servers: int, seconds: float, stalled: int) -> dict[str, float]:
     """One run on an empty database."""
     with tempfile.TemporaryDirectory(prefix="bongsu-bench-", dir=os.environ.get("BONGSU_BENCH_DIR")) as folder:
-        viewer, tokens = make_tokens(Path(folder), map(ingest.agent_id, range(servers)))
+        viewer, tokens = make_tokens(Path(folder), map(agent_id, range(servers)))
         os.environ["BONGSU_LIMITS__LIVE_CONNECTIONS_PER_USER"] = str(clients)
         with ingest.running_server(Path(folder)) as (port, process):
             before, began = ingest.cpu_seconds(process.pid), time.perf_counter()
@@ -231,7 +224,7 @@ def measure(clients: int, servers: int, seconds: float, stalled: int) -> dict[st
 def measure_ingest(clients: int, servers: int, agents: int, seconds: float) -> float:
     """Posts per second of busy agents, beside clients that watch other servers."""
     with tempfile.TemporaryDirectory(prefix="bongsu-bench-", dir=os.environ.get("BONGSU_BENCH_DIR")) as folder:
-        viewer, tokens = make_tokens(Path(folder), map(ingest.agent_id, range(servers + agents)))
+        viewer, tokens = make_tokens(Path(folder), map(agent_id, range(servers + agents)))
         os.environ["BONGSU_LIMITS__LIVE_CONNECTIONS_PER_USER"] = str(max(1, clients))
         listed = list(tokens.values())
 

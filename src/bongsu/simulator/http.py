@@ -5,6 +5,7 @@ much CPU for each request.
 """
 
 import asyncio
+import re
 import ssl
 from collections import deque
 from typing import cast
@@ -14,6 +15,11 @@ from bongsu.wire.outcome import Response
 MAX_HEADER_BYTES = 65_536
 # A PushResponse takes under 100 bytes, an error page of a proxy more.
 MAX_RESPONSE_BYTES = 1_048_576
+
+
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,10})[ \t]*(?:\r|$)", re.IGNORECASE)
+_LAST = re.compile(rb"^HTTP/1\.0|\r\nconnection:[ \t]*close", re.IGNORECASE)
 
 
 class HttpError(OSError):
@@ -32,8 +38,20 @@ def post(authority: str, path: str, token: str, content_type: str, body: bytes) 
     ).encode("latin-1") + body
 
 
+def _headers(head: bytes) -> dict[str, str]:
+    """By name in lower case."""
+    headers = {}
+    for line in head.decode("latin-1").split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        headers[name.strip().lower()] = value.strip()
+    return headers
+
+
 class Connection(asyncio.Protocol):
-    """One connection with one request at a time. Subclasses override ``responded`` and ``failed``."""
+    """One connection with one request at a time. Subclasses override ``responded`` and ``failed``.
+
+    A response with status 200 comes without its headers: nobody needs them, and they take longer than all the rest.
+    """
 
     transport: asyncio.Transport
 
@@ -67,22 +85,19 @@ class Connection(asyncio.Protocol):
             if len(head) > MAX_HEADER_BYTES:
                 raise HttpError("the response's headers are too long")
             return None
-        first, *lines = head.decode("latin-1").split("\r\n")
-        version, _, status = first.partition(" ")
-        if not version.startswith("HTTP/1.") or not status[:3].isdigit():
+        status = _STATUS.match(head)
+        if status is None:
             raise HttpError("this is not an HTTP server")
-        headers = {}
-        for line in lines:
-            name, _, value = line.partition(":")
-            headers[name.lower()] = value.strip()
-        length = "0" if status.startswith(("204", "304")) else headers.get("content-length", "")
-        if not length.isdecimal() or int(length) > MAX_RESPONSE_BYTES:
-            raise HttpError(f"status {status[:3]} with a body of unknown or excessive length")
-        if len(body) < int(length):
+        number = int(status[1])
+        found = _LENGTH.search(head)
+        length = 0 if number in (204, 304) else int(found[1]) if found else -1
+        if not 0 <= length <= MAX_RESPONSE_BYTES:
+            raise HttpError(f"status {number} with a body of unknown or excessive length")
+        if len(body) < length:
             return None
         self._pending = b""
-        self.keeps_alive = version != "HTTP/1.0" and headers.get("connection", "").lower() != "close"
-        return Response(int(status[:3]), headers, body)
+        self.keeps_alive = not _LAST.search(head)
+        return Response(number, {} if number == 200 else _headers(head), body[:length])
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
