@@ -11,10 +11,11 @@ from bongsu.server.live.client import Client, Subscription
 
 # More at a time wait for the next second.
 MOST_EVENTS = 1_000
-# A transaction that began earlier may end later, so ids do not become visible in order.
-OVERLAP = 100
 # The event of a new server may be seen before the server; it waits for so many looks.
 LOOKS = 5
+# A transaction that began earlier may end later, so ids do not become visible in order. An id that is still missing
+# after so many looks belongs to a transaction that was rolled back.
+PATIENCE = 30
 
 
 class NewEvents:
@@ -23,8 +24,10 @@ class NewEvents:
     def __init__(self, database: Database, registry: Registry) -> None:
         self._database = database
         self._registry = registry
+        # Up to here every event was seen; and the ids after it that were seen.
         self._position: int | None = None
-        self._seen: set[int] = set()
+        self._ahead: set[int] = set()
+        self._patience = PATIENCE
         # Events of servers that are not known yet, and for how many looks they still wait.
         self._waiting: list[tuple[Event, int]] = []
 
@@ -32,14 +35,11 @@ class NewEvents:
         """The events since the last call. Raises what the database raises; the next call continues."""
         if self._position is None:
             self._position = await self._database.read(last_event_id)
-            # Those that are not visible yet have higher ids, or are a moment from being committed.
-            self._seen = set(range(self._position - OVERLAP, self._position + 1))
-        after = self._position - OVERLAP
-        found = await self._database.read(partial(events_after, event_id=after, limit=MOST_EVENTS + OVERLAP))
-        new = [event for event in found if event.id not in self._seen]
-        self._seen.update(event.id for event in new)
-        self._position = max((event.id for event in found), default=self._position)
-        self._seen = {event_id for event_id in self._seen if event_id > self._position - OVERLAP}
+        limit = MOST_EVENTS + len(self._ahead)
+        found = await self._database.read(partial(events_after, event_id=self._position, limit=limit))
+        new = [event for event in found if event.id not in self._ahead]
+        self._ahead.update(event.id for event in new)
+        self._position = self._follow(self._position)
         told, waiting = [], []
         for event, looks in [*self._waiting, *((event, LOOKS) for event in new)]:
             if event.server_id == 0 or event.server_id in self._registry.by_id or not looks:
@@ -48,6 +48,16 @@ class NewEvents:
                 waiting.append((event, looks - 1))
         self._waiting = waiting
         return told
+
+    def _follow(self, position: int) -> int:
+        self._patience = self._patience - 1 if self._ahead else PATIENCE
+        if self._ahead and not self._patience:
+            position, self._patience = min(self._ahead) - 1, PATIENCE
+        while position + 1 in self._ahead:
+            position += 1
+            self._ahead.remove(position)
+            self._patience = PATIENCE
+        return position
 
 
 def concerned(

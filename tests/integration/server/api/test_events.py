@@ -264,9 +264,20 @@ async def test_events_that_become_visible_out_of_order_are_all_told(
 
         monkeypatch.setattr(live_events, "events_after", visible)
         assert [event.id for event in await take()] == others
+        assert not await take()
         hidden.clear()
         assert [event.id for event in await take()] == [first]
-        assert not await take()
+        # One whose transaction was rolled back never becomes visible.
+        await database.write(partial(store_events, happened=happened))
+        first, *others = [event.id for event in await database.read(lambda c: events_after(c, others[-1], 10))]
+        hidden.add(first)
+        assert [event.id for event in await take()] == others
+        for _ in range(live_events.PATIENCE):
+            assert not await take()
+        hidden.clear()
+        assert not await take(), "nobody waits for it any more"
+        await database.write(partial(store_events, happened=happened[:1]))
+        assert len(await take()) == 1
 
 
 async def test_old_events_go_but_not_the_last_word_on_a_server(tmp_path: Path) -> None:
