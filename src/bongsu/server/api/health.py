@@ -175,7 +175,7 @@ async def health(services: ServicesDep, user: Anyone) -> Health:
         live=LiveHealth(
             clients=len(services.live.clients),
             streams=services.live.streams,
-            messages_total=services.live.messages,
+            messages_total=services.live.post.messages,
             dropped_frames_total=services.live.dropped_frames,
             closed_total={str(code): count for code, count in services.live.closed.items()},
         ),

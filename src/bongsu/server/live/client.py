@@ -1,6 +1,7 @@
 """A client: one open connection, what it subscribes to, and what it may see."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bongsu.server.auth.principal import Principal
@@ -43,12 +44,26 @@ class Client:
         self._sent_ms: dict[int, int] = {}
         self._defined_lists: set[int] = set()
         self._changed: dict[int, Subscription] = {}
+        # Of ``post.py``: it waits for its turn or rests; it rests; a message that there was no room for.
+        self.is_busy = False
+        self.rests = False
+        self.unsent = b""
+        self.has_left = False
+        # Sends a message if there is room. Returns whether it did.
+        self.write: Callable[[bytes], bool] = lambda _: False
+        # Set when there is something to do for the task of the connection.
+        self.attention = asyncio.Event()
+
+    def send_later(self, message: bytes) -> None:
+        """Has the task of the connection send a message, which waits until there is room."""
+        self.unsent = message
+        self.attention.set()
 
     def close(self, code: int, reason: str) -> None:
         """Has the connection closed."""
         if self.closing is None:
             self.closing = (code, reason)
-        self.outbox.waiting.set()
+        self.attention.set()
 
     def define(self, stream: Stream) -> None:
         """Tells the client what a stream is."""
@@ -60,7 +75,7 @@ class Client:
     def changed(self, subscription: Subscription) -> None:
         """Has the client told of the present streams and servers of a subscription; several changes at once."""
         self._changed[subscription.id] = subscription
-        self.outbox.waiting.set()
+        self.outbox.wake()
 
     def settle(self, *, keep_waiting: bool = False) -> tuple[set[int], set[int]]:
         """Counts again which streams it watches. Returns the ids of those that are new, and of those that it does not

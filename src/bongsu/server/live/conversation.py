@@ -17,10 +17,6 @@ from bongsu.wire import live
 AUTHENTICATION_SECONDS = 10.0
 # A client may read nothing for so long.
 STALLED_SECONDS = 10.0
-# Frames that arrive within this time are sent in one message, which takes some 80 us, however few they are. With so
-# many clients it is twice as long; four times would save a sixth of the CPU and double the delay.
-GATHER_SECONDS = 0.05
-CROWD = 1_000
 # After a message too many; no longer, so that a connection that is closed meanwhile is noticed.
 TOO_MANY_SECONDS = 1.0
 SUBSCRIPTIONS = 64
@@ -119,6 +115,7 @@ class Conversation:
             limit = self._connections_per_user
             raise _Closed(TOO_MANY, f"You have {limit} live connections already; that is the limit.")
         client = Client(principal, message.token)
+        client.write = self._socket.send_at_once
         client.outbox.put(live.welcome(self._clock.now_ms(), principal.expires_ms))
         return client
 
@@ -135,17 +132,18 @@ class Conversation:
                 raise result
 
     async def _write(self, client: Client) -> None:
+        """Sends what there was no room for, and closes."""
         while True:
-            await client.outbox.waiting.wait()
-            message = client.take()
-            if message:
-                if not self._socket.send_at_once(message):
-                    await self._send_slowly(message)
-                self._hub.messages += 1
+            await client.attention.wait()
+            client.attention.clear()
+            if client.unsent:
+                await self._send_slowly(client.unsent)
+                self._hub.post.sent(client)
             if client.closing is not None:
+                message = client.take()
+                if message:
+                    await self._send_slowly(message)
                 raise _Closed(*client.closing)
-            if not client.outbox.waiting.is_set():
-                await asyncio.sleep(GATHER_SECONDS * (1 + len(self._hub.clients) / CROWD))
 
     async def _send_slowly(self, message: bytes) -> None:
         try:

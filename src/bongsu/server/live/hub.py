@@ -24,6 +24,7 @@ from bongsu.server.fleet.selection import Selection
 from bongsu.server.live.client import Client, Subscription
 from bongsu.server.live.events import concerned
 from bongsu.server.live.followed import Followed
+from bongsu.server.live.post import Post
 from bongsu.server.live.states import States
 from bongsu.server.live.streams import RECENT_MS, SeriesList, Stream
 from bongsu.server.live.watched import Watched
@@ -72,8 +73,8 @@ class Hub:
         # The events since the last call.
         self.new_events: Callable[[], Awaitable[Sequence[Event]]] = _no_events
         self.watched = Watched(monotonic)
-        # Totals since the start, shown by /api/health: messages, and connections that this side closed, by close code.
-        self.messages = 0
+        self.post = Post(lambda: len(self.clients))
+        # Connections that this side closed, by close code; since the start, shown by /api/health.
         self.closed: Counter[int] = Counter()
         self._dropped_frames = 0
         self._registry = registry
@@ -112,12 +113,14 @@ class Hub:
     def join(self, client: Client) -> None:
         """Adds a connection; ``leave`` must follow."""
         self.clients[client] = None
+        self.post.join(client)
         if self._behind:
             client.outbox.put(live.behind(True))
 
     def leave(self, client: Client) -> None:
         """Removes a connection and all its subscriptions."""
         self.clients.pop(client, None)
+        client.has_left = True
         self._dropped_frames += client.outbox.dropped
         for subscription in list(client.subscriptions.values()):
             self._end(subscription)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from bongsu.wire import live
 
@@ -14,7 +15,9 @@ class Outbox:
     """Parts of messages. A client that is too slow gets the newest frame of each stream, and is told of the gap."""
 
     def __init__(self) -> None:
-        self.waiting = asyncio.Event()
+        self.waiting = False
+        # Called when something begins to wait.
+        self.on_waiting: Callable[[], None] = lambda: None
         # Cleared while so much waits that nothing more should be asked for.
         self.room = asyncio.Event()
         self.room.set()
@@ -29,13 +32,19 @@ class Outbox:
         # Server id -> first and last time of what was not sent.
         self._gaps: dict[int, tuple[int, int]] = {}
 
+    def wake(self) -> None:
+        """Something waits."""
+        if not self.waiting:
+            self.waiting = True
+            self.on_waiting()
+
     def put(self, part: bytes) -> None:
         """Adds a part that must arrive. Parts arrive in order, and before the frames that were added after them."""
         self._parts.append(part)
         self._part_bytes += len(part)
         if self._part_bytes > OUTBOX_BYTES:
             self.room.clear()
-        self.waiting.set()
+        self.wake()
 
     def put_frame(self, stream_id: int, server_id: int, time_ms: int, part: bytes) -> None:
         """Adds the frame of a stream, which is newer than those before it."""
@@ -50,13 +59,13 @@ class Outbox:
             for server, waiting in self._frames.values():
                 self._leave_out(server, waiting[:-1])
                 del waiting[:-1]
-        self.waiting.set()
+        self.wake()
 
     def missed(self, server_id: int, start_ms: int, end_ms: int) -> None:
         """Notes that frames of this range are not sent; ``end_ms`` is inclusive."""
         known = self._gaps.get(server_id, (start_ms, end_ms))
         self._gaps[server_id] = (min(start_ms, known[0]), max(end_ms, known[1]))
-        self.waiting.set()
+        self.wake()
 
     def forget(self, stream_id: int) -> None:
         """Drops the frames of a stream that the client does not want any more."""
@@ -85,7 +94,7 @@ class Outbox:
                 self._frame_bytes -= length
             if not self._frames:
                 self._newest_only = False
-                self.waiting.clear()
+                self.waiting = False
         return b"".join(taken)
 
     def _leave_out(self, server_id: int, frames: list[tuple[int, bytes]]) -> None:

@@ -10,7 +10,7 @@ from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.server.config import Limits, RateLimits
 from bongsu.server.fleet.servers import set_tags
-from bongsu.server.live import conversation, hub, outbox
+from bongsu.server.live import conversation, hub, outbox, post
 from bongsu.server.live.followed import Followed
 from bongsu.wire import live
 from tests.support.app import RunningApp, api_token, running_app
@@ -26,7 +26,7 @@ EVERYTHING = live.Subscribe(1, values=True, states=True)
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Frames are pushed one after the other here: nothing is gained by gathering them."""
-    monkeypatch.setattr(conversation, "GATHER_SECONDS", 0.001)
+    monkeypatch.setattr(post, "GATHER_SECONDS", 0.001)
 
 
 async def push(app: RunningApp, *values: float, name: str = "web-1", after_ms: int = 0) -> int:

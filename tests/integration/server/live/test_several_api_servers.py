@@ -15,7 +15,7 @@ from bongsu.core.errors import Unavailable
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.server.fleet import changes
 from bongsu.server.fleet.registry import Registry
-from bongsu.server.live import conversation, feed
+from bongsu.server.live import feed, post
 from bongsu.server.live.hub import Hub
 from bongsu.server.live.watched import HEARD_SECONDS
 from bongsu.wire import live
@@ -40,7 +40,7 @@ def bus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversation, "GATHER_SECONDS", 0.001)
+    monkeypatch.setattr(post, "GATHER_SECONDS", 0.001)
     monkeypatch.setattr(feed, "FIRST_RETRY_SECONDS", 0.1)
     monkeypatch.setattr(feed, "LAST_RETRY_SECONDS", 0.2)
     monkeypatch.setattr(changes, "POLL_SECONDS", 0.2)
