@@ -16,7 +16,7 @@ export function useEventText(): (event: ServerEvent) => string {
       rule,
       severity: severity ? t(`events.severity.${severity}`) : '',
       before,
-      after: type === 'rebooted' ? format.exact(Number(after)) : after,
+      after: type === 'rebooted' ? format.exact(after === '' ? null : Number(after)) : after,
     })
   }
 }
