@@ -50,16 +50,16 @@ class Frames:
         self._streams |= message.streams
         for sample in sorted(message.values, key=lambda sample: sample.time_ms):
             info = self._streams.get(sample.stream_id)
-            series = self._lists.get(info.list_id) if info is not None else None
-            if info is None or series is None or sample.time_ms <= self._newest_ms.get(series, 0):
+            listed = self._lists.get(info.list_id) if info is not None else None
+            if info is None or listed is None or sample.time_ms <= self._newest_ms.get(listed, 0):
                 continue
-            self._newest_ms[series] = sample.time_ms
+            self._newest_ms[listed] = sample.time_ms
             rates = iter(sample.rates)
             yield StreamFrame(
                 sample.time_ms,
                 info.interval_ms,
                 tuple(
-                    (one, value, next(rates, None) if one.kind is Kind.COUNTER else None)
-                    for one, value in zip(series, sample.values, strict=False)
+                    (series, value, next(rates, None) if series.kind is Kind.COUNTER else None)
+                    for series, value in zip(listed, sample.values, strict=False)
                 ),
             )

@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         "--metric", action="append", default=[], metavar="NAME", help="only this metric; may be given several times"
     )
     parser.add_argument("--interval", default="", metavar="TIME", help="at most one frame in this time, such as 1m")
-    parser.add_argument("--once", action="store_true", help="show the newest frame and exit")
+    parser.add_argument("--once", action="store_true", help="show the newest values and exit")
     parser.add_argument("--for", dest="duration", default="", metavar="TIME", help="exit after this time, such as 60s")
     parser.add_argument("--json", action="store_true", help="one JSON object a line for each frame")
     return parser
@@ -143,8 +143,8 @@ async def _run(stream: LiveStream, seconds: float | None, *, once: bool) -> None
     task = asyncio.current_task()
     assert task is not None
     with contextlib.suppress(NotImplementedError, AttributeError):  # Windows
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        for stop in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(stop, task.cancel)
     try:
         async with asyncio.timeout(seconds):
             await stream.run(once=once)

@@ -46,6 +46,7 @@ class _Latest:
 
     value: float
     rate: float | None
+    interval_ms: int
     kept_until_ms: int
 
 
@@ -76,19 +77,20 @@ class Screen:
     def frame(self, frame: StreamFrame) -> None:
         """Takes its values over, and forgets those that did not come again for long."""
         self._heard = self._monotonic()
-        self._interval_ms = frame.interval_ms
         kept_until_ms = frame.time_ms + down_after_ms(frame.interval_ms)
         for series, value, rate in frame.readings:
-            self._latest[series] = _Latest(value, rate, kept_until_ms)
+            self._latest[series] = _Latest(value, rate, frame.interval_ms, kept_until_ms)
             if self._single:
                 shown = (math.nan if rate is None else rate) if series.kind is Kind.COUNTER else value
                 history = self._series_history.setdefault(series, deque(maxlen=HISTORY_VALUES))
                 history.append(shown if math.isfinite(shown) else 0.0)
         is_newer = frame.time_ms > self._frame_ms
         self._frame_ms = max(self._frame_ms, frame.time_ms)
-        for series in [one for one, latest in self._latest.items() if latest.kept_until_ms < self._frame_ms]:
+        for series in [series for series, latest in self._latest.items() if latest.kept_until_ms < self._frame_ms]:
             del self._latest[series]
             self._series_history.pop(series, None)
+        # Of all streams: some series are sampled less often.
+        self._interval_ms = min((latest.interval_ms for latest in self._latest.values()), default=0)
         self._read_again()
         if is_newer and any(series.metric in _REMEMBERED for series, _, _ in frame.readings):
             self._readings.remember()
@@ -156,12 +158,7 @@ class Screen:
         text = f"  last frame {_clock(self._frame_ms)}"
         if seconds * 1000 > 2 * self._interval_ms:
             text += f", {format_duration(seconds)} ago"
-        return [
-            (self._server, "bold"),
-            (f"  {name}", style),
-            (text, ""),
-            (f"  every {format_duration(self._interval_ms / 1000)}", "bright_black"),
-        ]
+        return [(self._server, "bold"), (f"  {name}", style), (text, "")]
 
     def _notice(self) -> tuple[str, Style]:
         """What a person should know; the most important of all."""

@@ -99,7 +99,7 @@ class Site:
             )
             try:
                 servers += [
-                    ServerInfo(int(one["id"]), str(one["name"]), str(one["state"])) for one in answer["servers"]
+                    ServerInfo(int(entry["id"]), str(entry["name"]), str(entry["state"])) for entry in answer["servers"]
                 ]
                 following = answer["next"]
             except (KeyError, TypeError, ValueError):
