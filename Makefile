@@ -12,7 +12,7 @@ export PYTHONWARNINGS :=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev dev-mock test unit contract integration e2e lint format proto api dashboard bench lock setup clean
+.PHONY: help run dev test unit contract integration e2e lint format proto api dashboard bench lock setup clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -22,9 +22,6 @@ run: .stamps/bongsu .stamps/dashboard ## install what is needed, and start Bongs
 
 dev: .stamps/bongsu .stamps/node-modules ## start API server (with reload), worker, agent and the dashboard's development server
 	@$(NODE) $(BIN)/python -m scripts.dev $(ARGS)
-
-dev-mock: .stamps/node-modules ## start only the dashboard, with simulated servers
-	@cd frontend && $(NODE) npm run dev:mock
 
 test: lint unit contract integration e2e ## everything that CI runs
 

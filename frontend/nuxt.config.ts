@@ -7,7 +7,7 @@ const INLINE_SCRIPT = /<script>([\s\S]*?)<\/script>/g
 
 const nitro: NitroConfig = {
   prerender: { crawlLinks: false, routes: ['/'] },
-  devProxy: { '/api': { target: `${process.env.BONGSU_API_URL ?? 'http://127.0.0.1:8600'}/api`, changeOrigin: false } },
+  devProxy: { '/api': { target: 'http://127.0.0.1:8600/api', changeOrigin: false } },
   hooks: {
     // Nuxt writes its runtime configuration as an inline script. Moved into a file, it works under `script-src 'self'`.
     async 'prerender:generate'(route, nitro) {

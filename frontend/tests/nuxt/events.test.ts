@@ -1,12 +1,12 @@
 import { mountSuspended } from '@nuxt/test-utils/runtime'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { events as simulatedEvents } from '../../mock/events'
+import { events as answeredEvents } from '../answers/events'
 import { EventList, HistoryEvents } from '#components'
 import type { EventPage, ServerEvent } from '~/api/events'
 import type { PlotArea } from '~/utils/chart/markers'
 import { eventually, serveApi, violations } from './helpers'
 
-const of = (serverId: number) => (simulatedEvents(new URLSearchParams({ server: String(serverId), limit: '1000' })) as EventPage).events
+const of = (serverId: number) => (answeredEvents(new URLSearchParams({ server: String(serverId), limit: '1000' })) as EventPage).events
 const store = () => useEventsStore()
 
 beforeEach(() => useNuxtApp().$i18n.setLocale('en'))
@@ -14,7 +14,7 @@ afterEach(() => store().close())
 
 describe('the list of what happened', () => {
   it('shows the newest, and older ones on request', async () => {
-    serveApi(url => simulatedEvents(url.searchParams))
+    serveApi(url => answeredEvents(url.searchParams))
     const list = await mountSuspended(EventList, { attachTo: document.body })
     expect(list.find('[role=status]').exists()).toBe(true)
     expect(await violations(list.element)).toEqual([])
@@ -46,7 +46,7 @@ describe('the list of what happened', () => {
     const list = await mountSuspended(EventList, { attachTo: document.body })
     expect(list.get('[role=alert]').text()).toContain('Failed to load what happened.')
     expect(await violations(list.element)).toEqual([])
-    serveApi(url => simulatedEvents(url.searchParams))
+    serveApi(url => answeredEvents(url.searchParams))
     await list.get('button').trigger('click')
     await eventually(() => expect(list.find('[role=alert]').exists()).toBe(false))
     expect(list.text()).toContain('Clock jumped back by 1h 2m')
@@ -54,7 +54,7 @@ describe('the list of what happened', () => {
 
   it('speaks Korean', async () => {
     await useNuxtApp().$i18n.setLocale('ko')
-    serveApi(url => simulatedEvents(url.searchParams))
+    serveApi(url => answeredEvents(url.searchParams))
     await store().open(1)
     const list = await mountSuspended(EventList)
     expect(list.text()).toContain('서버 응답이 끊겼습니다')

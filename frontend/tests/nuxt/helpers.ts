@@ -1,6 +1,6 @@
 import axe from 'axe-core'
 import { vi } from 'vitest'
-import { answer } from '../../mock/api'
+import { answer } from '../answers/api'
 import { client } from '~/api/generated/client.gen'
 
 export type Answer = (url: URL, method: string, body?: unknown) => object | 'unreachable'

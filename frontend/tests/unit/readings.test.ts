@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { current, servers } from '../../mock/metrics'
+import { current, servers } from '../answers/metrics'
 import type { CurrentMetrics } from '~/api/metrics'
 import type { ServerPage } from '~/api/servers'
 import { findingsOf } from '~/utils/findings'

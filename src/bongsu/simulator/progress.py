@@ -1,6 +1,7 @@
 """Shows what a simulator is doing: one line that is updated on a terminal, or a plain line every ten seconds."""
 
 import asyncio
+import os
 import shutil
 import sys
 import time
@@ -22,7 +23,7 @@ class Progress:
     def __init__(self, fleet: Fleet, stream: TextIO | None = None) -> None:
         self._fleet = fleet
         self._stream = stream or sys.stderr
-        self._is_terminal = self._stream.isatty()
+        self._is_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._began = time.monotonic()
         # (when, frames stored, samples stored)
         self._history: list[tuple[float, int, int]] = [(self._began, 0, 0)]

@@ -1,11 +1,13 @@
-// Simulated events in the shape of the REST API.
-import { OUTAGE, SERVERS } from './simulator.ts'
-import type { SimulatedServer } from './simulator.ts'
+// Events as the API answers them.
+import { SERVERS } from './servers'
+import type { AnsweredServer } from './servers'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
+const STARTED_MS = Date.now()
+const OUTAGE = { serverId: 1, fromMs: STARTED_MS - 24 * MINUTE_MS, toMs: STARTED_MS - 20 * MINUTE_MS }
 
-interface SimulatedEvent {
+interface AnsweredEvent {
   id: number
   time_ms: number
   server_id: number
@@ -19,9 +21,9 @@ interface SimulatedEvent {
   after: string
 }
 
-function eventsOf(server: SimulatedServer): SimulatedEvent[] {
-  const events: SimulatedEvent[] = []
-  const add = (time_ms: number, type: string, more: Partial<SimulatedEvent> = {}) => {
+function eventsOf(server: AnsweredServer): AnsweredEvent[] {
+  const events: AnsweredEvent[] = []
+  const add = (time_ms: number, type: string, more: Partial<AnsweredEvent> = {}) => {
     events.push({ id: 0, time_ms, server_id: server.id, server_name: server.name, type, alert_id: null, rule_name: '', severity: null, series: '', before: '', after: '', ...more })
   }
   const { fromMs, toMs } = OUTAGE

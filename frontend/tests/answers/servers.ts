@@ -1,10 +1,10 @@
-// The simulated servers. Every value is a pure function of time, so history and live values agree.
+// Seven servers that differ in what a page has to cope with: long names, many disks, no swap, silence, 64 cores. A value follows from the time.
 
 export interface Disk { device: string, readMean: number, writeMean: number }
 export interface Filesystem { mountpoint: string, device: string, fstype: string, totalBytes: number, usage: number }
 export interface Nic { name: string, speedBits: number | null, receiveMean: number, transmitMean: number, up: boolean }
 
-export interface SimulatedServer {
+export interface AnsweredServer {
   id: number
   name: string
   os: string
@@ -24,7 +24,7 @@ export interface SimulatedServer {
   nics: Nic[]
 }
 
-export interface SimulatedSeries {
+export interface AnsweredSeries {
   metric: string
   labels: Record<string, string>
   type: string
@@ -37,10 +37,6 @@ export interface SimulatedSeries {
 const MIB = 1024 ** 2
 const GIB = 1024 ** 3
 const TIB = 1024 ** 4
-
-// The first server has a gap of 4 minutes, which ended 20 minutes before this program started.
-const STARTED_MS = Date.now()
-export const OUTAGE = { serverId: 1, fromMs: STARTED_MS - 24 * 60_000, toMs: STARTED_MS - 20 * 60_000 }
 
 function filesystem(mountpoint: string, device: string, totalBytes: number, usage: number, fstype = 'ext4'): Filesystem {
   return { mountpoint, device, fstype, totalBytes, usage }
@@ -57,7 +53,7 @@ const BASE = {
 const MOUNTS = ['/', '/home', '/srv/media', '/srv/backup', '/srv/archive/2024', '/srv/archive/2025', '/var', '/var/log', '/opt', '/mnt/scratch', '/mnt/nfs/projects', '/boot']
 const FILLS = [0.52, 0.71, 0.935, 0.84, 0.66, 0.12, 0.38, 0.27, 0.44, 0.03, 0.81, 0.31]
 
-export const SERVERS: SimulatedServer[] = [
+export const SERVERS: AnsweredServer[] = [
   { ...BASE, id: 1, name: 'web-1' },
   {
     ...BASE, id: 2, name: 'db-primary', os: 'Ubuntu 24.04.1 LTS', kernel: '6.8.0-48-generic', cpuModel: 'Intel Xeon Platinum 8375C',
@@ -83,93 +79,61 @@ export const SERVERS: SimulatedServer[] = [
   { ...BASE, id: 7, name: 'edge-64', cores: 64, memoryBytes: 256 * GIB, intervalMs: 1_000, cpu: 0.37, memory: 0.55, cpuModel: 'Ampere Altra Q64-30', bootedHoursAgo: 2.4 },
 ]
 
-function hash(seed: number, n: number): number {
-  let x = Math.imul(seed ^ n, 0x45D9F3B)
-  x = Math.imul(x ^ (x >>> 16), 0x45D9F3B)
-  return ((x ^ (x >>> 16)) >>> 0) / 2 ** 32
-}
-
-/** Smooth noise between 0 and 1 that changes about every `periodMs`. */
-function noise(seed: number, timeMs: number, periodMs: number): number {
-  const at = timeMs / periodMs
-  const n = Math.floor(at)
-  const f = (1 - Math.cos((at - n) * Math.PI)) / 2
-  return hash(seed, n) * (1 - f) + hash(seed, n + 1) * f
-}
-
-/** A load factor around 1: slow waves, some jitter and an occasional peak. */
-function busyness(seed: number, timeMs: number): number {
-  const slow = 0.55 + 0.6 * noise(seed, timeMs, 1_500_000) + 0.25 * noise(seed + 1, timeMs, 240_000)
-  const jitter = 0.8 + 0.4 * noise(seed + 2, timeMs, 15_000)
-  const peak = noise(seed + 3, timeMs, 90_000)
-  return slow * jitter * (peak > 0.9 ? 1 + (peak - 0.9) * 12 : 1)
-}
+/** Goes up and down by a fifth every six minutes. */
+const wave = (mean: number) => (timeMs: number) => mean * (1 + 0.2 * Math.sin(timeMs / 60_000))
 
 const clamp = (value: number): number => Math.min(1, Math.max(0, value))
 
-function seedOf(text: string): number {
-  let seed = 7
-  for (const char of text) seed = Math.imul(seed, 31) + char.charCodeAt(0) | 0
-  return seed
-}
-
-export function seriesOf(server: SimulatedServer): SimulatedSeries[] {
-  const list: SimulatedSeries[] = []
-  const add = (type: string, kind: 'gauge' | 'counter', unit: string, metric: string, labels: Record<string, string>, at: SimulatedSeries['at']) => {
+export function seriesOf(server: AnsweredServer): AnsweredSeries[] {
+  const list: AnsweredSeries[] = []
+  const add = (type: string, kind: 'gauge' | 'counter', unit: string, metric: string, labels: Record<string, string>, at: AnsweredSeries['at']) => {
     list.push({ metric, labels, type, unit, kind, at })
   }
-  const wave = (name: string, mean: number) => {
-    const seed = seedOf(`${server.id}${name}`)
-    return (timeMs: number) => mean * busyness(seed, timeMs)
-  }
-
-  const cpu = (timeMs: number) => clamp(wave('cpu', server.cpu)(timeMs))
+  const cpu = (timeMs: number) => clamp(wave(server.cpu)(timeMs))
   add('cpu', 'gauge', 'ratio', 'cpu_usage_ratio', {}, cpu)
   add('cpu', 'gauge', '', 'cpu_cores', {}, () => server.cores)
   for (let core = 0; core < server.cores; core++) {
-    const coreSeed = seedOf(`${server.id}core${core}`)
-    add('cpu', 'gauge', 'ratio', 'cpu_core_usage_ratio', { core: String(core) }, timeMs => clamp(cpu(timeMs) * (0.35 + 1.3 * noise(coreSeed, timeMs, 40_000))))
+    add('cpu', 'gauge', 'ratio', 'cpu_core_usage_ratio', { core: String(core) }, timeMs => clamp(cpu(timeMs) * (0.5 + core / server.cores)))
   }
   const shares = { user: 0.68, system: 0.2, iowait: 0.06, nice: 0.01, irq: 0.01, softirq: 0.03, steal: 0.01 }
   for (const [mode, share] of Object.entries(shares)) {
-    const own = wave(mode, 1)
-    add('cpu', 'counter', 'seconds', 'cpu_time_seconds_total', { mode }, timeMs => cpu(timeMs) * server.cores * share * own(timeMs))
+    add('cpu', 'counter', 'seconds', 'cpu_time_seconds_total', { mode }, timeMs => cpu(timeMs) * server.cores * share)
   }
   add('cpu', 'counter', 'seconds', 'cpu_time_seconds_total', { mode: 'idle' }, timeMs => (1 - cpu(timeMs)) * server.cores)
   for (const [metric, lag] of [['load_1m', 30_000], ['load_5m', 150_000], ['load_15m', 450_000]] as const) {
     add('cpu', 'gauge', '', metric, {}, timeMs => server.cores * 1.1 * cpu(timeMs - lag))
   }
 
-  const used = (timeMs: number) => clamp(server.memory * (0.95 + 0.1 * noise(server.id, timeMs, 600_000)))
+  const used = () => server.memory
   const memory = (metric: string, of: (timeMs: number) => number) => add('memory', 'gauge', 'bytes', metric, {}, timeMs => Math.round(server.memoryBytes * of(timeMs)))
   memory('memory_total_bytes', () => 1)
   memory('memory_used_bytes', used)
-  memory('memory_available_bytes', timeMs => 1 - used(timeMs))
-  memory('memory_cached_bytes', timeMs => (1 - used(timeMs)) * 0.7)
+  memory('memory_available_bytes', () => 1 - used())
+  memory('memory_cached_bytes', () => (1 - used()) * 0.7)
   memory('memory_buffers_bytes', () => 0.02)
-  memory('memory_free_bytes', timeMs => (1 - used(timeMs)) * 0.3)
+  memory('memory_free_bytes', () => (1 - used()) * 0.3)
   add('memory', 'gauge', 'ratio', 'memory_usage_ratio', {}, used)
   const swap = server.swapBytes
   if (swap !== null) {
-    const share = (timeMs: number) => 0.08 + 0.05 * noise(server.id + 9, timeMs, 900_000)
+    const share = () => 0.1
     add('memory', 'gauge', 'bytes', 'swap_total_bytes', {}, () => swap)
-    add('memory', 'gauge', 'bytes', 'swap_used_bytes', {}, timeMs => Math.round(swap * share(timeMs)))
+    add('memory', 'gauge', 'bytes', 'swap_used_bytes', {}, () => Math.round(swap * share()))
     add('memory', 'gauge', 'ratio', 'swap_usage_ratio', {}, share)
-    add('memory', 'counter', 'bytes', 'swap_in_bytes_total', {}, wave('swapin', 2_000))
-    add('memory', 'counter', 'bytes', 'swap_out_bytes_total', {}, wave('swapout', 4_000))
+    add('memory', 'counter', 'bytes', 'swap_in_bytes_total', {}, wave(2_000))
+    add('memory', 'counter', 'bytes', 'swap_out_bytes_total', {}, wave(4_000))
   }
 
   for (const { mountpoint, device, fstype, totalBytes, usage } of server.filesystems) {
     const labels = { mountpoint, device, fstype }
-    const share = (timeMs: number) => clamp(usage + 0.004 * noise(seedOf(mountpoint), timeMs, 3_600_000))
+    const share = () => usage
     add('disk', 'gauge', 'bytes', 'filesystem_total_bytes', labels, () => totalBytes)
-    add('disk', 'gauge', 'bytes', 'filesystem_used_bytes', labels, timeMs => Math.round(totalBytes * share(timeMs)))
-    add('disk', 'gauge', 'bytes', 'filesystem_available_bytes', labels, timeMs => Math.round(totalBytes * (1 - share(timeMs))))
+    add('disk', 'gauge', 'bytes', 'filesystem_used_bytes', labels, () => Math.round(totalBytes * share()))
+    add('disk', 'gauge', 'bytes', 'filesystem_available_bytes', labels, () => Math.round(totalBytes * (1 - share())))
     add('disk', 'gauge', 'ratio', 'filesystem_usage_ratio', labels, share)
   }
   for (const { device, readMean, writeMean } of server.disks) {
-    const read = wave(`${device}r`, readMean)
-    const write = wave(`${device}w`, writeMean)
+    const read = wave(readMean)
+    const write = wave(writeMean)
     add('disk', 'counter', 'bytes', 'disk_read_bytes_total', { device }, read)
     add('disk', 'counter', 'bytes', 'disk_write_bytes_total', { device }, write)
     add('disk', 'counter', '', 'disk_reads_total', { device }, timeMs => read(timeMs) / 16_384)
@@ -178,8 +142,8 @@ export function seriesOf(server: SimulatedServer): SimulatedSeries[] {
   }
   for (const nic of server.nics) {
     const labels = { interface: nic.name }
-    const receive = wave(`${nic.name}rx`, nic.receiveMean)
-    const transmit = wave(`${nic.name}tx`, nic.transmitMean)
+    const receive = wave(nic.receiveMean)
+    const transmit = wave(nic.transmitMean)
     add('network', 'counter', 'bytes', 'network_receive_bytes_total', labels, receive)
     add('network', 'counter', 'bytes', 'network_transmit_bytes_total', labels, transmit)
     add('network', 'counter', '', 'network_receive_packets_total', labels, timeMs => receive(timeMs) / 900)
@@ -195,11 +159,6 @@ export function seriesOf(server: SimulatedServer): SimulatedSeries[] {
 }
 
 /** The time of the newest frame: a multiple of the agent's interval. */
-export function newestFrame(server: SimulatedServer, nowMs: number): number {
+export function newestFrame(server: AnsweredServer, nowMs: number): number {
   return Math.floor((nowMs - server.silentForMs - 200) / server.intervalMs) * server.intervalMs
-}
-
-export function hasFrame(server: SimulatedServer, timeMs: number, nowMs: number): boolean {
-  if (timeMs > newestFrame(server, nowMs)) return false
-  return server.id !== OUTAGE.serverId || timeMs < OUTAGE.fromMs || timeMs > OUTAGE.toMs
 }

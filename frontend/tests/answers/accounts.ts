@@ -1,4 +1,4 @@
-// Simulated users, tokens, sessions and audit entries. Changes are accepted and forgotten.
+// Users, tokens, sessions and audit entries as the API answers them. Changes are accepted and forgotten.
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS

@@ -1,6 +1,6 @@
-// Simulated metrics in the shape of the REST API.
-import { SERVERS, hasFrame, newestFrame, seriesOf } from './simulator.ts'
-import type { SimulatedSeries, SimulatedServer } from './simulator.ts'
+// Servers and metrics as the API answers them.
+import { SERVERS, newestFrame, seriesOf } from './servers'
+import type { AnsweredSeries, AnsweredServer } from './servers'
 
 const HOUR_MS = 3_600_000
 // How many values each bucket's mean and extremes are made of.
@@ -8,7 +8,7 @@ const SAMPLES_PER_BUCKET = 6
 const RELATIVE = /^-(\d+)(s|m|h|d)$/
 const UNIT_MS: Record<string, number> = { s: 1_000, m: 60_000, h: HOUR_MS, d: 24 * HOUR_MS }
 
-function stateOf(server: SimulatedServer, nowMs: number): 'up' | 'late' | 'down' {
+function stateOf(server: AnsweredServer, nowMs: number): 'up' | 'late' | 'down' {
   const intervals = (nowMs - newestFrame(server, nowMs)) / server.intervalMs
   if (intervals < 3) return 'up'
   return intervals < 10 ? 'late' : 'down'
@@ -41,28 +41,28 @@ export function servers(nowMs: number): object {
   }
 }
 
-function selected(query: URLSearchParams): { server: SimulatedServer, simulated: SimulatedSeries[] }[] {
+function selected(query: URLSearchParams): { server: AnsweredServer, series: AnsweredSeries[] }[] {
   const ids = query.getAll('server').map(Number)
   const metrics = new Set(query.getAll('metric'))
   const types = new Set(query.getAll('type'))
   return SERVERS.filter(server => ids.length === 0 || ids.includes(server.id)).map(server => ({
     server,
-    simulated: seriesOf(server).filter(item => (metrics.size === 0 || metrics.has(item.metric)) && (types.size === 0 || types.has(item.type))),
+    series: seriesOf(server).filter(item => (metrics.size === 0 || metrics.has(item.metric)) && (types.size === 0 || types.has(item.type))),
   }))
 }
 
 export function current(query: URLSearchParams, nowMs: number): object {
   return {
     time_ms: nowMs,
-    servers: selected(query).map(({ server, simulated }) => {
+    servers: selected(query).map(({ server, series }) => {
       const timeMs = newestFrame(server, nowMs)
       return {
         server_id: server.id,
         time_ms: timeMs,
-        series: simulated.map(({ at, ...series }) => ({
-          ...series,
-          value: series.kind === 'gauge' ? at(timeMs) : (at(timeMs) ?? 0) * timeMs / 1000,
-          rate: series.kind === 'counter' ? at(timeMs) : null,
+        series: series.map(({ at, ...item }) => ({
+          ...item,
+          value: item.kind === 'gauge' ? at(timeMs) : (at(timeMs) ?? 0) * timeMs / 1000,
+          rate: item.kind === 'counter' ? at(timeMs) : null,
         })),
       }
     }),
@@ -81,19 +81,19 @@ export function history(query: URLSearchParams, nowMs: number): object {
     end_ms: endMs,
     resolution: stepMs !== null && stepMs >= 60_000 ? '1m' : 'raw',
     step_ms: stepMs,
-    series: selection.flatMap(({ server, simulated }) => simulated.map(item => historySeries(server, item, startMs, endMs, stepMs, nowMs))),
+    series: selection.flatMap(({ server, series }) => series.map(item => historySeries(server, item, startMs, endMs, stepMs, nowMs))),
     next: null,
   }
 }
 
-function historySeries(server: SimulatedServer, { at, ...series }: SimulatedSeries, startMs: number, endMs: number, stepMs: number | null, nowMs: number): object {
+function historySeries(server: AnsweredServer, { at, ...series }: AnsweredSeries, startMs: number, endMs: number, stepMs: number | null, nowMs: number): object {
   const times: number[] = []
   const values: (number | null)[] = []
   const min: (number | null)[] = []
   const max: (number | null)[] = []
   const step = stepMs ?? server.intervalMs
   for (let time = Math.ceil(startMs / step) * step; time < endMs; time += step) {
-    if (!hasFrame(server, time, nowMs)) continue
+    if (time > newestFrame(server, nowMs)) break
     times.push(time)
     if (stepMs === null) {
       values.push(at(time))

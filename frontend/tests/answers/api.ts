@@ -1,7 +1,7 @@
-// The simulated API: what it answers to a request.
-import * as accounts from './accounts.ts'
-import { events } from './events.ts'
-import { current, history, servers } from './metrics.ts'
+// What the API answers in the tests of pages.
+import * as accounts from './accounts'
+import { events } from './events'
+import { current, history, servers } from './metrics'
 
 /** `null`: there is no such endpoint. */
 export function answer(url: URL, method: string, nowMs: number): object | null {
