@@ -6,6 +6,7 @@ import type { ServerMessage } from '~/api/proto/live_pb'
 import { DEFAULT_INTERVAL_MS } from '~/api/servers'
 import type { ServerState } from '~/api/servers'
 import { toServerEvents } from '~/utils/live/events'
+import { FLEET_METRICS } from '~/utils/fleet'
 import { LiveStreams, overlaps } from '~/utils/live/streams'
 import type { SocketState } from '~/utils/live/socket'
 import { Poller, nextPollDelay } from '~/utils/poller'
@@ -22,9 +23,13 @@ const GATHER_MS = SECOND_MS
 const EVENTS_EVERY_MS = 30 * SECOND_MS
 
 const STATES: Partial<Record<State, ServerState>> = { [State.UP]: 'up', [State.LATE]: 'late', [State.DOWN]: 'down', [State.RETIRED]: 'retired' }
-/** The numbers of the subscriptions: the states of all servers, and the values of the server on screen. */
+/** The numbers of the subscriptions: the states of all servers, the values of the server on screen, and some of all servers. */
 const ALL_STATES = 1
 const SHOWN_SERVER = 2
+const FLEET = 3
+// Nobody reads a table of a hundred servers faster.
+const FLEET_EVERY_MS = 2 * SECOND_MS
+const ALERTS_EVERY_MS = MINUTE_MS
 
 /**
  * Keeps the servers and metrics stores up to date for as long as the layout lives: by the live stream, and by polling as long as the
@@ -34,11 +39,14 @@ export function useLiveFeed(serverId: Ref<number | null>) {
   const servers = useServersStore()
   const metrics = useMetricsStore()
   const events = useEventsStore()
+  const fleet = useFleetStore()
   const visibility = useDocumentVisibility()
   const streams = new LiveStreams()
   let serversFetchedMs = -Infinity
   let historyFetchedMs = Date.now()
   let eventsFetchedMs = Date.now()
+  let alertsFetchedMs = -Infinity
+  let fleetStreams: ReadonlySet<number> = new Set()
   let streaming = false
   let wasStreaming = false
   /** The server whose events the stream brings: those between the first fetch and its beginning are fetched. */
@@ -55,7 +63,9 @@ export function useLiveFeed(serverId: Ref<number | null>) {
       recovering || nowMs - serversFetchedMs >= SERVERS_EVERY_MS ? servers.refresh().then(() => { serversFetchedMs = nowMs }) : null,
       // A server that is not in the list would make every poll fail.
       id !== null && (!servers.loaded || servers.get(id)) ? metrics.refreshCurrent(id, intervalMs()) : null,
+      fleet.isShown ? fleet.refresh() : null,
     ])
+    refreshAlertsNowAndThen()
     if (recovering || nowMs - eventsFetchedMs >= EVENTS_EVERY_MS) void refetchEvents()
     if (recovering) await refetchHistory()
     else correctHistory()
@@ -79,6 +89,15 @@ export function useLiveFeed(serverId: Ref<number | null>) {
     return events.reload()
   }
 
+  const refreshAlerts = useDebounceFn(() => {
+    alertsFetchedMs = Date.now()
+    return fleet.refreshAlerts().catch(() => {})
+  }, GATHER_MS)
+
+  function refreshAlertsNowAndThen(): void {
+    if (fleet.isShown && Date.now() - alertsFetchedMs >= ALERTS_EVERY_MS) void refreshAlerts()
+  }
+
   function refetchHistory(): Promise<void> {
     historyFetchedMs = Date.now()
     return metrics.refetchWindows()
@@ -95,12 +114,21 @@ export function useLiveFeed(serverId: Ref<number | null>) {
     if (message.behind !== undefined) metrics.behind = message.behind
     const frames = streams.take(message)
     for (const { id, streams: present, servers: selected } of message.subscriptions) {
+      if (id === FLEET) {
+        fleetStreams = new Set(present)
+        fleet.keep(selected)
+      }
       if (id !== SHOWN_SERVER || selected[0] === undefined) continue
       metrics.keepStreams(selected[0], present)
       if (selected[0] !== eventsOf) void refetchEvents()
       eventsOf = selected[0]
     }
-    for (const frame of frames) metrics.applyFrame(frame)
+    for (const frame of frames) {
+      if (fleetStreams.has(frame.stream)) fleet.apply(frame.serverId, frame.timeMs, frame.series)
+      else metrics.applyFrame(frame)
+    }
+    if (fleet.isShown && message.events.some(event => event.alert > 0)) void refreshAlerts()
+    refreshAlertsNowAndThen()
     events.append(toServerEvents(message.events))
     if (message.gaps.some(gap => gap.server === serverId.value && isShown(gap))) void refetchSoon()
     let known = true
@@ -123,12 +151,16 @@ export function useLiveFeed(serverId: Ref<number | null>) {
     if (streaming) {
       poller.stop()
       // What happened meanwhile, of which the stream tells only the last minute.
-      if (wasStreaming) void refetchSoon()
+      if (wasStreaming) {
+        void refetchSoon()
+        alertsFetchedMs = -Infinity
+      }
       wasStreaming = true
       return
     }
     metrics.markStreamLost(failures)
     streams.clear()
+    fleetStreams = new Set()
     if (state === 'waiting') pollTimer = setTimeout(() => poller.start(), failures > 0 ? 0 : POLL_AFTER_MS + Math.random() * POLL_SPREAD_MS)
   }
 
@@ -138,6 +170,12 @@ export function useLiveFeed(serverId: Ref<number | null>) {
   watch(serverId, (id) => {
     if (id === null) socket.unsubscribe(SHOWN_SERVER)
     else socket.subscribe(SHOWN_SERVER, { servers: [id], values: true, events: true, watch: true })
+    poller.runNow()
+  }, { immediate: true })
+  watch(() => fleet.isShown, (shown) => {
+    if (!shown) return socket.unsubscribe(FLEET)
+    alertsFetchedMs = -Infinity
+    socket.subscribe(FLEET, { metrics: [...FLEET_METRICS], values: true, events: true, minIntervalMs: FLEET_EVERY_MS })
     poller.runNow()
   }, { immediate: true })
   watch(visibility, (value) => {

@@ -3,7 +3,6 @@ import { computed, ref, shallowRef } from 'vue'
 import { listServers } from '~/api/servers'
 import type { Server, ServerState } from '~/api/servers'
 
-const STORAGE_KEY = 'bongsu.server'
 const STATE_ORDER: Record<ServerState, number> = { down: 0, late: 1, up: 2, retired: 3 }
 
 /** Servers with problems come first, then by name. */
@@ -16,14 +15,12 @@ export const useServersStore = defineStore('servers', () => {
   const servers = computed(() => all.value.filter(server => server.state !== 'retired'))
   /** Tells an empty list from one that has not been fetched yet. */
   const loaded = ref(false)
-  const rememberedId = ref(readRememberedId())
 
   const byId = computed(() => new Map(all.value.map(server => [server.id, server])))
   const notUp = computed(() => servers.value.filter(server => server.state !== 'up'))
 
-  /** The server to open when the URL names none: the last one opened, or else one that is up. */
-  const initial = computed(() => servers.value.find(server => server.id === rememberedId.value)
-    ?? servers.value.find(server => server.state === 'up') ?? servers.value[0] ?? null)
+  /** The only server, whose page is the home. */
+  const only = computed(() => (servers.value.length === 1 ? servers.value[0]! : null))
 
   function get(id: number | null): Server | null {
     return id === null ? null : byId.value.get(id) ?? null
@@ -45,23 +42,5 @@ export const useServersStore = defineStore('servers', () => {
     apply(await listServers())
   }
 
-  function remember(id: number): void {
-    rememberedId.value = id
-    try {
-      localStorage.setItem(STORAGE_KEY, String(id))
-    }
-    catch { /* storage is blocked: remembered until the page closes */ }
-  }
-
-  return { all, servers, loaded, notUp, initial, get, apply, applyState, refresh, remember }
+  return { all, servers, loaded, notUp, only, get, apply, applyState, refresh }
 })
-
-function readRememberedId(): number | null {
-  try {
-    const id = Number(localStorage.getItem(STORAGE_KEY))
-    return Number.isInteger(id) && id > 0 ? id : null
-  }
-  catch {
-    return null
-  }
-}

@@ -21,10 +21,47 @@ async function open(path: string, answer: Answer): Promise<Mounted> {
   return app
 }
 
-it('opens a server that is up, and puts its id into the URL', async () => {
-  const page = await open('/', simulated)
-  await eventually(() => expect(useRoute().path).toMatch(/^\/servers\/\d+$/))
+const only = (answer: Answer): Answer => (url, method, body) => {
+  const all = answer(url, method, body)
+  return url.pathname === '/api/servers' && typeof all === 'object' ? { servers: (all as { servers: { id: number }[] }).servers.filter(({ id }) => id === 3), next: null } : all
+}
+
+it('opens the only server, and puts its id into the URL', async () => {
+  const page = await open('/', only(simulated))
+  await eventually(() => expect(useRoute().path).toBe('/servers/3'))
   await eventually(() => expect(page.find('[data-testid=cpu-value]').text()).toMatch(/%$/))
+})
+
+describe('the fleet', () => {
+  const names = (page: Mounted) => page.findAll('[data-testid=fleet] tbody td:first-child a').map(link => link.text())
+
+  it('shows what is wrong first, and sorts and filters', async () => {
+    const page = await open('/', simulated)
+    await eventually(() => expect(names(page).length).toBe(7))
+    const servers = useServersStore()
+    expect(names(page)[0]).toBe(servers.servers.find(server => server.state !== 'up')!.name)
+    expect(await violations(page.get('main').element)).toEqual([])
+    await page.get('[data-testid=fleet] thead th:nth-child(1) button').trigger('click')
+    await eventually(() => expect(names(page)).toEqual([...names(page)].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }))))
+    expect(page.get('[data-testid=fleet] thead th').attributes('aria-sort')).toBe('ascending')
+    expect(useRoute().query).toMatchObject({ sort: 'name', order: 'asc' })
+    await page.get('input[type=search]').setValue('db')
+    await eventually(() => expect(names(page).every(name => name.includes('db'))).toBe(true))
+    await page.get('input[type=search]').setValue('no such server')
+    await eventually(() => expect(page.find('[data-testid=fleet]').exists()).toBe(false))
+    expect(page.text()).toContain('No server matches.')
+  })
+
+  it('shows the values of its servers, and the alerts that fire', async () => {
+    const page = await open('/', (url, method, body) => (url.pathname === '/api/alerts/active'
+      ? { alerts: [{ id: 1, rule_name: 'Disk full', severity: 'critical', server_id: 3, server_name: 'storage-12', series: 'filesystem_usage_ratio{mountpoint="/srv"}', since_ms: 1, fired_ms: Date.now() }], next: null }
+      : simulated(url, method, body)))
+    await eventually(() => expect(page.findAll('[data-testid=fleet] tbody td:nth-child(2)').filter(cell => /%/.test(cell.text())).length).toBeGreaterThan(5))
+    await eventually(() => expect(page.find('[data-testid=fleet-alerts]').text()).toContain('Disk full'))
+    const row = page.findAll('[data-testid=fleet] tbody tr').find(found => found.text().includes('storage-12'))!
+    expect(row.text()).toContain('1 alert fires')
+    expect(await violations(page.get('main').element)).toEqual([])
+  })
 })
 
 it('shows the cards, the history and the chooser of a server', async () => {

@@ -65,12 +65,12 @@ describe('servers', () => {
     expect(store.servers).toHaveLength(7)
     expect(store.get(1)?.interval_ms).toBe(10_000)
   })
-  it('open with the remembered one, or else with one that is up', async () => {
+  it('know the only one, whose page is the home', async () => {
     const store = useServersStore()
     await store.refresh()
-    expect(store.initial?.state).toBe('up')
-    store.remember(6)
-    expect(store.initial?.id).toBe(6)
+    expect(store.only).toBeNull()
+    store.apply([store.get(3)!])
+    expect(store.only?.id).toBe(3)
   })
   it('are sorted without changing the given list', () => {
     const list = [...(servers(NOW) as { servers: Parameters<typeof sortServers>[0] }).servers]

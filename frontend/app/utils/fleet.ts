@@ -1,0 +1,104 @@
+// What the fleet view shows of a server, and in which order.
+import type { AlertSeverity } from '~/api/alerts'
+import type { LiveSeries } from '~/api/metrics'
+import type { Server, ServerState } from '~/api/servers'
+import { matchServers } from './search'
+import { BITS_PER_BYTE } from './units'
+
+export const FLEET_METRICS = [
+  'cpu_usage_ratio', 'memory_usage_ratio', 'filesystem_usage_ratio', 'load_1m', 'network_receive_bytes_total', 'network_transmit_bytes_total',
+] as const
+
+/** A field that a server does not report is `null`. */
+export interface FleetReading {
+  timeMs: number
+  cpu: number | null
+  memory: number | null
+  /** Of the fullest filesystem. */
+  disk: number | null
+  mountpoint: string
+  load: number | null
+  /** bit/s */
+  receive: number | null
+  transmit: number | null
+}
+
+export interface FleetRow {
+  server: Server
+  reading: FleetReading | null
+  alerts: FiringAlerts
+}
+
+/** Alerts of a server that fire. */
+export interface FiringAlerts { count: number, worst: AlertSeverity | null }
+
+export const NO_ALERTS: FiringAlerts = { count: 0, worst: null }
+const SEVERITY_ORDER: Record<AlertSeverity, number> = { critical: 0, warning: 1, info: 2 }
+const STATE_ORDER: Record<ServerState, number> = { down: 0, late: 1, up: 2, retired: 3 }
+
+/** Takes over the series of a frame; those of other layouts keep their values. */
+export function readFleet(before: FleetReading | null, timeMs: number, series: readonly LiveSeries[]): FleetReading {
+  const reading: FleetReading = before === null
+    ? { timeMs, cpu: null, memory: null, disk: null, mountpoint: '', load: null, receive: null, transmit: null }
+    : { ...before, timeMs: Math.max(timeMs, before.timeMs) }
+  let disk: number | null = null
+  let mountpoint = ''
+  const sums = new Map<string, number>()
+  for (const { metric, labels, value, rate } of series) {
+    if (metric === 'cpu_usage_ratio') reading.cpu = value
+    else if (metric === 'memory_usage_ratio') reading.memory = value
+    else if (metric === 'load_1m') reading.load = value
+    else if (metric === 'filesystem_usage_ratio') {
+      if (value !== null && value > (disk ?? -1)) {
+        disk = value
+        mountpoint = labels.mountpoint ?? ''
+      }
+    }
+    else if (rate !== null) sums.set(metric, (sums.get(metric) ?? 0) + rate)
+  }
+  if (disk !== null) Object.assign(reading, { disk, mountpoint })
+  const receive = sums.get('network_receive_bytes_total')
+  const transmit = sums.get('network_transmit_bytes_total')
+  if (receive !== undefined) reading.receive = receive * BITS_PER_BYTE
+  if (transmit !== undefined) reading.transmit = transmit * BITS_PER_BYTE
+  return reading
+}
+
+export function countAlerts(alerts: readonly { server_id: number, severity: AlertSeverity }[]): Map<number, FiringAlerts> {
+  const counts = new Map<number, FiringAlerts>()
+  for (const { server_id: id, severity } of alerts) {
+    const { count, worst } = counts.get(id) ?? NO_ALERTS
+    counts.set(id, { count: count + 1, worst: worst === null || SEVERITY_ORDER[severity] < SEVERITY_ORDER[worst] ? severity : worst })
+  }
+  return counts
+}
+
+/** What is wrong first: the state, then the alerts, then the name. */
+export function compareProblems(a: FleetRow, b: FleetRow): number {
+  const severity = ({ alerts: { worst } }: FleetRow) => (worst === null ? 3 : SEVERITY_ORDER[worst])
+  return STATE_ORDER[a.server.state] - STATE_ORDER[b.server.state] || severity(a) - severity(b) || compareNames(a.server, b.server)
+}
+
+const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' })
+
+export function compareNames(a: Server, b: Server): number {
+  return collator.compare(a.name, b.name) || a.id - b.id
+}
+
+/** Missing values come first in ascending order, so that they are last when the largest come first. */
+export function compareValues(a: number | null, b: number | null): number {
+  return (a ?? -1) - (b ?? -1)
+}
+
+export type StateFilter = 'all' | 'down' | 'late' | 'up'
+export const STATE_FILTERS: readonly StateFilter[] = ['all', 'down', 'late', 'up']
+
+export function isStateFilter(value: unknown): value is StateFilter {
+  return STATE_FILTERS.includes(value as StateFilter)
+}
+
+/** The servers in a state whose name or a tag (`role=web`) contains every word. */
+export function filterServers(servers: readonly Server[], state: StateFilter, query: string): Server[] {
+  return matchServers(state === 'all' ? servers : servers.filter(server => server.state === state), query, server =>
+    Object.entries(server.tags).map(([name, value]) => `${name}=${value}`).join(' '))
+}

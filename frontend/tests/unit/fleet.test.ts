@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest'
+import type { LiveSeries } from '~/api/metrics'
+import type { Server, ServerState } from '~/api/servers'
+import { NO_ALERTS, compareProblems, compareValues, countAlerts, filterServers, readFleet } from '~/utils/fleet'
+import type { FleetRow } from '~/utils/fleet'
+
+const gauge = (metric: string, value: number | null, labels: Record<string, string> = {}): LiveSeries =>
+  ({ metric, labels, unit: '', kind: 'gauge', value, rate: null })
+const counter = (metric: string, rate: number | null, name: string): LiveSeries =>
+  ({ metric, labels: { interface: name }, unit: 'bytes', kind: 'counter', value: 1, rate })
+const server = (id: number, name: string, state: ServerState = 'up', tags: Record<string, string> = {}): Server =>
+  ({ id, name, state, tags, host: { hostname: '', cpu_count: 2 } }) as unknown as Server
+const row = (of: Server, worst: FleetRow['alerts']['worst'] = null): FleetRow => ({ server: of, reading: null, alerts: { count: worst ? 1 : 0, worst } })
+
+describe('a reading of a server', () => {
+  it('has the fullest filesystem and the traffic of all interfaces', () => {
+    const reading = readFleet(null, 1_000, [
+      gauge('cpu_usage_ratio', 0.5), gauge('memory_usage_ratio', 0.25), gauge('load_1m', 1.5),
+      gauge('filesystem_usage_ratio', 0.3, { mountpoint: '/' }), gauge('filesystem_usage_ratio', 0.9, { mountpoint: '/srv' }),
+      counter('network_receive_bytes_total', 100, 'eth0'), counter('network_receive_bytes_total', 25, 'eth1'), counter('network_transmit_bytes_total', 10, 'eth0'),
+    ])
+    expect(reading).toEqual({ timeMs: 1_000, cpu: 0.5, memory: 0.25, disk: 0.9, mountpoint: '/srv', load: 1.5, receive: 1_000, transmit: 80 })
+  })
+  it('keeps what comes in frames of another layout', () => {
+    const first = readFleet(null, 1_000, [gauge('cpu_usage_ratio', 0.5), counter('network_receive_bytes_total', 1, 'eth0')])
+    const second = readFleet(first, 2_000, [gauge('filesystem_usage_ratio', 0.4, { mountpoint: '/' })])
+    expect(second).toMatchObject({ timeMs: 2_000, cpu: 0.5, receive: 8, disk: 0.4 })
+    expect(readFleet(second, 3_000, [gauge('cpu_usage_ratio', null)]).cpu).toBeNull()
+  })
+  it('reports nothing that the server does not report', () => {
+    expect(readFleet(null, 1, [])).toEqual({ timeMs: 1, cpu: null, memory: null, disk: null, mountpoint: '', load: null, receive: null, transmit: null })
+    expect(readFleet(null, 1, [counter('network_receive_bytes_total', null, 'eth0')]).receive).toBeNull()
+  })
+})
+
+describe('the order', () => {
+  it('has what is wrong first', () => {
+    const rows = [row(server(1, 'web-10')), row(server(2, 'web-9')), row(server(3, 'b', 'late')), row(server(4, 'c', 'down')), row(server(5, 'z'), 'critical'), row(server(6, 'y'), 'warning')]
+    expect([...rows].sort(compareProblems).map(item => item.server.name)).toEqual(['c', 'b', 'z', 'y', 'web-9', 'web-10'])
+  })
+  it('has missing values last when the largest come first', () => {
+    expect([0.5, null, 0, 0.9].sort((a, b) => compareValues(b, a))).toEqual([0.9, 0.5, 0, null])
+  })
+})
+
+it('counts the alerts of each server, and knows the worst', () => {
+  const counts = countAlerts([{ server_id: 1, severity: 'warning' }, { server_id: 1, severity: 'critical' }, { server_id: 2, severity: 'info' }])
+  expect(counts.get(1)).toEqual({ count: 2, worst: 'critical' })
+  expect(counts.get(2)).toEqual({ count: 1, worst: 'info' })
+  expect(counts.get(3) ?? NO_ALERTS).toEqual({ count: 0, worst: null })
+})
+
+it('finds servers by state, name and tag', () => {
+  const all = [server(1, 'web-1', 'up', { role: 'web', site: 'seoul' }), server(2, 'db-1', 'down', { role: 'db', site: 'seoul' }), server(3, 'db-2')]
+  const ids = (...filter: Parameters<typeof filterServers>) => filterServers(...filter).map(({ id }) => id)
+  expect(ids(all, 'all', '')).toEqual([1, 2, 3])
+  expect(ids(all, 'down', '')).toEqual([2])
+  expect(ids(all, 'all', 'role=db seoul')).toEqual([2])
+  expect(ids(all, 'up', 'db')).toEqual([3])
+})
