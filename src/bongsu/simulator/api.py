@@ -91,6 +91,9 @@ class Api:
 
 def _tls_context(ca_file: str) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=ca_file or None)
+        context = ssl.create_default_context(cafile=ca_file or None)
     except OSError as error:
         raise ConfigError(f"--ca-file: {ca_file} cannot be used: {error}.", field="ca-file") from None
+    # The file may contain the server's own certificate instead of the authority's.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context

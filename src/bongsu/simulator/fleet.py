@@ -15,8 +15,8 @@ from bongsu.simulator.totals import Totals
 
 # How long the last requests may take when the simulator ends.
 FINISH_SECONDS = 10.0
-# Making 20,000 servers takes 20 s or more; those that are ready send in between.
-_SERVERS_AT_ONCE = 50
+# Making a server takes a millisecond or two; those that are ready send in between.
+_SERVERS_AT_ONCE = 5
 
 
 class NotEnrolled(BongsuError):
