@@ -10,8 +10,10 @@ from bongsu.simulator.replay import Replay, replay
 
 # Two places of the capture are read and mixed, one of them slower by this factor, so that nothing repeats within days.
 SLOWER = (5**0.5 - 1) / 2
-# The share of a load that follows the curve smoothly; the rest has the bursts of the capture.
+# The share of the CPU time that follows the curve smoothly; the rest is that of the capture.
 SMOOTH = 0.4
+# The shares of any traffic that follow the curve, and the CPU; the rest are the bursts of the capture.
+STEADY, ACTIVE = 0.3, 0.45
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,11 @@ class Moment:
         return np.asarray(self.columns[:, self.source.names[name]])
 
     def flow(self, name: str, per_second: float) -> Values:
-        """(n + 1,) a counter that grows by so much a second on average, smoothly and in bursts."""
-        smooth = SMOOTH * per_second * self.work
-        return np.asarray(smooth + (1 - SMOOTH) * per_second / self.source.means[name] * self.total(name))
+        """(n + 1,) a counter that grows by so much a second on average: with the load, with the CPU and in bursts."""
+        steady = STEADY * self.work
+        active = ACTIVE / self.source.means["activity"] * self.total("activity")
+        bursts = (1 - STEADY - ACTIVE) / self.source.means[name] * self.total(name)
+        return np.asarray(per_second * (steady + active + bursts))
 
     def level(self, name: str) -> Values:
         """(n,) a gauge of the capture, mixed from both places."""

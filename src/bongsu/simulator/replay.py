@@ -22,11 +22,14 @@ _MILLISECOND_MICROSECONDS = 1_000.0
 
 
 class Replay:
-    """``names``: column -> place. CPU modes: microseconds of an average core. ``disk_*_us``: microseconds of a device.
+    """``names``: column -> place. CPU modes: microseconds of an average core. ``activity``: several
+    of them. ``disk_*_us``: microseconds of a device.
     ``memory``, ``cached``, ``buffers``, ``slab`` and ``tasks``: gauges from 0 to 1."""
 
     def __init__(self) -> None:
-        rates = {**_cpu_steps(), **_traffic_steps()}
+        cpu = _cpu_steps()
+        activity = np.asarray(cpu["user"] + cpu["system"] + cpu["nice"])
+        rates = {**cpu, "activity": activity, **_traffic_steps()}
         gauges = _gauges()
         self.names = {name: place for place, name in enumerate((*rates, *gauges))}
         forward = np.column_stack([*rates.values()])
