@@ -63,7 +63,7 @@ class Api:
         """Raises CannotReach."""
         try:
             await self._pool.check()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise CannotReach(
                 f"{self._options.url} cannot be reached: {explain(error)}. Start it with bongsu up, or name another "
                 "API server with --url."
