@@ -110,10 +110,14 @@ class Delivery:
     async def send(self) -> float:
         """Sends the oldest frames that are due. Returns how many seconds to wait before the next ones."""
         count = min(self._batch, self._due_within_age())
+        if not count:  # they became too old
+            return 0.0
         if count <= LARGE_BATCH:
             outcome = await self._push(count)
         else:
             async with self._uplink.large:
+                if self._uplink.stopping and self.next_ms < self.live_ms:
+                    return 0.0
                 outcome = await self._push(count)
         return await self._settle(count, outcome)
 

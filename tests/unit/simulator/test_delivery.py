@@ -203,3 +203,17 @@ async def test_frames_wait_until_their_time_has_come_on_the_clock_of_the_server(
     assert await running.delivery.send() > 0
     await running.send_all()
     assert (running.totals.stored, running.totals.rejected) == (1, 0)
+
+
+async def test_history_is_not_sent_any_more_when_the_simulator_ends_but_what_was_due_is() -> None:
+    running = Running(history=600)
+    running.uplink.stopping = True
+    await running.delivery.send()
+    await running.delivery.finish(NOW_MS)
+    assert running.api.pushes == []
+    running = Running(answer(Verdict.RETRY_LATER, 503), due=20)
+    await running.delivery.send()
+    running.uplink.stopping = True
+    await running.delivery.finish(NOW_MS)
+    assert running.totals.stored == 20
+    assert running.delivery.due(NOW_MS) == 0
