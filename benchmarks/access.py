@@ -2,14 +2,22 @@
 agents is slow."""
 
 import asyncio
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from bongsu.core.samples import AgentIdentity
+from bongsu.core.units import DAY_MS
 from bongsu.server.auth.queries.accounts import ApiTokenRecord, UserRecord, add_api_token, add_user
-from bongsu.server.auth.queries.agents import AgentTokenRecord, add_agent_token
+from bongsu.server.auth.queries.agents import (
+    ANY_NUMBER,
+    AgentTokenRecord,
+    EnrolmentRecord,
+    add_agent_token,
+    add_enrolment,
+)
 from bongsu.server.auth.tokens import Prefix, digest, new_token
 from bongsu.server.database.database import open_database
 from bongsu.server.database.migrations import upgrade
@@ -45,10 +53,22 @@ def make_tokens(data_dir: Path, agent_ids: Iterable[str]) -> tuple[str, dict[str
         for agent_id, token in tokens.items():
             add_agent_token(connection, AgentTokenRecord(0, agent_id, agent_id, digest(token), 0, 1))
 
+    _write(data_dir, store)
+    return viewer, tokens
+
+
+def make_enrolment_token(data_dir: Path) -> str:
+    """An enrolment token for any number of agents."""
+    token, now_ms = new_token(Prefix.ENROLMENT), int(time.time() * 1000)
+    record = EnrolmentRecord(0, "bench", digest(token), "bench", now_ms, now_ms + DAY_MS, ANY_NUMBER)
+    _write(data_dir, lambda connection: add_enrolment(connection, record))
+    return token
+
+
+def _write(data_dir: Path, change: Callable[[Connection], object]) -> None:
     async def run() -> None:
         database = open_database(f"sqlite:///{data_dir / 'bongsu.db'}")
-        await database.write(store)
+        await database.write(change)
         await database.close()
 
     asyncio.run(run())
-    return viewer, tokens
