@@ -3,6 +3,9 @@
 The frames of a server follow from the time, so nothing is kept while the API server is away: what was not acknowledged
 is made again when it is back, oldest first and many frames a request. History is sent in the same way. Frames older
 than KEPT_MS are given up, as an agent does.
+
+While somebody looks at a server, the API server asks for more frames in its answers. They are sent in between, and
+never again.
 """
 
 import asyncio
@@ -10,7 +13,8 @@ import random
 import time
 
 from bongsu.core.clock import Clock
-from bongsu.core.pacing import retry_seconds, send_delay_seconds
+from bongsu.core.liveness import SHORTEST_INTERVAL_MS
+from bongsu.core.pacing import SEND_DELAY_SHARE, retry_seconds, send_delay_seconds
 from bongsu.core.samples import Push
 from bongsu.core.units import DAY_MS
 from bongsu.simulator.api import Api
@@ -64,28 +68,68 @@ class Delivery:
         self._complete = True
         self._batch = BATCH_FRAMES
         self._failures = 0
+        # The interval that the API server asks for, if it is shorter than the server's own; else 0.
+        self._asked_ms = 0
+        self._extra_ms = 0
+
+    @property
+    def _delay_now_ms(self) -> int:
+        """How long after a tick its frame is sent: not so long that it comes after extra ones."""
+        if not self._asked_ms:
+            return self._delay_ms
+        return min(self._delay_ms, int(SEND_DELAY_SHARE * self._asked_ms))
 
     def due(self, now_ms: int) -> int:
         """How many frames should have been sent by now; none of a server that was given up."""
         if self._given_up:
             return 0
-        return max(0, (now_ms - self._delay_ms - self.next_ms) // self.server.interval_ms + 1)
+        return max(0, (now_ms - self._delay_now_ms - self.next_ms) // self.server.interval_ms + 1)
 
     async def run(self) -> None:
         """Sends until it is cancelled, or until the API server refuses this server for good."""
-        clock = self._uplink.clock
         wait = 0.0
         while not self._uplink.stopping:
             await asyncio.sleep(wait)
-            self.sending = self._due_within_age() > 0
+            self.sending = True
             try:
-                wait = await self.send() if self.sending else 0.0
+                wait = await self.step()
             except EnrolmentRefused as error:
                 self._give_up(error)
                 return
             finally:
                 self.sending = False
-            wait = wait or (self.next_ms + self._delay_ms - clock.now_ms()) / 1000
+
+    async def step(self) -> float:
+        """Sends what is due. Returns how many seconds to wait before more may be.
+
+        Raises:
+            EnrolmentRefused: the API server refuses this server for good.
+        """
+        clock = self._uplink.clock
+        if self._due_within_age():
+            wait = await self.send()
+            if wait:
+                return wait
+        elif self._asked_ms:
+            await self._send_extra(clock.now_ms() - clock.now_ms() % self._asked_ms)
+        next_ms = self.next_ms + self._delay_now_ms
+        if self._asked_ms:
+            next_ms = min(next_ms, clock.now_ms() // self._asked_ms * self._asked_ms + self._asked_ms)
+        return (next_ms - clock.now_ms()) / 1000
+
+    async def _send_extra(self, time_ms: int) -> None:
+        """Sends a frame between two ticks, unless it was sent before."""
+        last_ms = max(self._extra_ms, self.next_ms - self.server.interval_ms)
+        if not last_ms < time_ms < self.next_ms:
+            return
+        self._extra_ms = time_ms
+        frame = self.server.extra_frame(time_ms, self._asked_ms)
+        outcome = await self._post(Push(self._identity, frames=[frame], sent_ms=self._uplink.clock.now_ms()))
+        self._asked_ms = 0
+        if outcome.verdict is Verdict.STORED:
+            self._count_stored(outcome)
+        else:
+            self._uplink.totals.failed_requests += 1
 
     async def finish(self, now_ms: int) -> None:
         """Sends what was due at ``now_ms``, until that fails. History that is not sent yet stays unsent."""
@@ -131,23 +175,34 @@ class Delivery:
             server.process_lists(self.next_ms, count),
             self._uplink.clock.now_ms(),
         )
+        outcome = await self._post(push)
+        if outcome.verdict is Verdict.STORED:
+            totals.process_lists += len(push.process_lists)
+        return outcome
+
+    async def _post(self, push: Push) -> Outcome:
+        totals = self._uplink.totals
         began = time.perf_counter()
         outcome = await self._uplink.api.push(self._credential.token, push)
         totals.requests += 1
-        totals.sent += count
-        if outcome.verdict is Verdict.STORED:
-            if count == 1:
-                totals.latencies.add((time.perf_counter() - began) * 1000)
-            totals.process_lists += len(push.process_lists)
+        totals.sent += len(push.frames)
+        if outcome.verdict is Verdict.STORED and len(push.frames) == 1:
+            totals.latencies.add((time.perf_counter() - began) * 1000)
         return outcome
+
+    def _count_stored(self, outcome: Outcome) -> None:
+        totals = self._uplink.totals
+        totals.stored += outcome.result.accepted
+        totals.duplicates += outcome.result.duplicates
+        totals.samples += outcome.result.accepted * len(self.server.layout.series)
+        asked_ms = max(outcome.result.interval_ms, SHORTEST_INTERVAL_MS) if outcome.result.interval_ms else 0
+        self._asked_ms = asked_ms if asked_ms < self.server.interval_ms else 0
 
     async def _settle(self, count: int, outcome: Outcome) -> float:
         totals, interval_ms = self._uplink.totals, self.server.interval_ms
         if outcome.verdict is Verdict.STORED:
             self._failures, self._complete, self._uplink.away = 0, False, ""
-            totals.stored += outcome.result.accepted
-            totals.duplicates += outcome.result.duplicates
-            totals.samples += outcome.result.accepted * len(self.server.layout.series)
+            self._count_stored(outcome)
             in_time_ms = self._uplink.clock.now_ms() - interval_ms - self._delay_ms
             first_live_ms = max(self.next_ms, self.live_ms)
             last_late_ms = min(in_time_ms, self.next_ms + count * interval_ms)
@@ -173,6 +228,7 @@ class Delivery:
             return 0.0
         totals.failed_requests += 1
         self._failures += 1
+        self._asked_ms = 0
         self._uplink.away = outcome.reason
         if outcome.verdict is Verdict.AHEAD:
             return AHEAD_SECONDS

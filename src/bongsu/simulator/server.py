@@ -50,9 +50,9 @@ class SimulatedServer:
         """With name, tags and interval."""
         return AgentIdentity(agent_id, self.name, __version__, self.interval_ms, self.machine.tags)
 
-    def values(self, first_ms: int, count: int) -> Values:
-        """(count, series) one row for each tick from ``first_ms`` on."""
-        at = moment(self.machine, first_ms, count, self.interval_ms)
+    def values(self, first_ms: int, count: int, interval_ms: int = 0) -> Values:
+        """(count, series) one row for each tick from ``first_ms`` on. ``interval_ms`` 0: the server's own."""
+        at = moment(self.machine, first_ms, count, interval_ms or self.interval_ms)
         out = np.empty((count, len(self.layout.series)), dtype="<f8")
         for readings, place in zip(self._readings, self._places, strict=True):
             readings.fill(out[:, place], at)
@@ -65,6 +65,10 @@ class SimulatedServer:
             Frame(self.layout.id, first_ms + number * self.interval_ms, row.tobytes())
             for number, row in enumerate(rows)
         ]
+
+    def extra_frame(self, time_ms: int, interval_ms: int) -> Frame:
+        """A frame between two ticks, with averages over this interval."""
+        return Frame(self.layout.id, time_ms, self.values(time_ms, 1, interval_ms).tobytes())
 
     def _next_row(self, time_ms: int) -> Values:
         place, rest = divmod(time_ms - self._ahead_ms, self.interval_ms)

@@ -217,3 +217,52 @@ async def test_history_is_not_sent_any_more_when_the_simulator_ends_but_what_was
     await running.delivery.finish(NOW_MS)
     assert running.totals.stored == 20
     assert running.delivery.due(NOW_MS) == 0
+
+
+def asking(interval_ms: int) -> Callable[[Push], Outcome]:
+    """Stores the push, and asks for a frame every so often."""
+    return lambda push: Outcome(
+        Verdict.STORED, PushResult(len(push.frames), server_time_ms=NOW_MS, interval_ms=interval_ms), 200
+    )
+
+
+async def run_for(running: Running, seconds: float) -> None:
+    """Lets time pass, from step to step."""
+    end_ms = running.clock.now_ms() + seconds * 1000
+    while running.clock.now_ms() < end_ms:
+        running.clock.advance(max(0.001, await running.delivery.step()))
+
+
+async def test_a_server_that_somebody_looks_at_sends_in_between() -> None:
+    running = Running(*30 * [asking(1_000)])
+    await run_for(running, 25)
+    times = running.times()
+    assert times == sorted(set(times))
+    seconds = [time_ms for time_ms in times if time_ms > NOW_MS]
+    assert seconds == list(range(seconds[0], seconds[0] + len(seconds) * 1_000, 1_000))
+    assert len(seconds) >= 20
+    # The API server asks for no more.
+    running.api.script.clear()
+    await run_for(running, 2)
+    before = len(running.times())
+    await run_for(running, 20)
+    assert len(running.times()) - before == 2
+    assert running.totals.stored == running.totals.sent == len(running.times())
+    assert running.totals.late == running.totals.lost == 0
+
+
+async def test_extra_frames_that_fail_are_not_sent_again() -> None:
+    running = Running(asking(1_000), answer(Verdict.RETRY_LATER, 503))
+    await running.delivery.step()
+    running.clock.advance(4)
+    await running.delivery.step()
+    assert running.totals.failed_requests == 1
+    await run_for(running, 20)
+    assert all(time_ms % INTERVAL_MS == 0 for time_ms in running.times()[2:])
+    assert running.totals.is_complete
+
+
+async def test_nobody_asks_for_more_than_a_server_sends_anyway() -> None:
+    running = Running(*10 * [asking(INTERVAL_MS)])
+    await run_for(running, 40)
+    assert all(time_ms % INTERVAL_MS == 0 for time_ms in running.times())
