@@ -16,6 +16,7 @@ export function useFormat() {
     number: (value: Value) => format.formatNumber(value, code.value),
     rate: (value: Value) => format.formatRate(value, code.value),
     unit: (value: Value, unit: DisplayUnit) => format.formatUnit(value, unit, code.value),
+    baseUnit: (value: Value, unit: string, isRate: boolean) => format.formatBaseUnit(value, unit, isRate, code.value),
     delta: (value: number, unit: DisplayUnit) => format.formatDelta(value, unit, code.value),
     duration: (seconds: Value) => format.formatDuration(seconds, code.value),
     relative: (timeMs: Value, nowMs: number) => format.formatRelative(timeMs, nowMs, code.value),

@@ -116,6 +116,20 @@ export function formatUnit(value: number | null | undefined, unit: DisplayUnit, 
   }
 }
 
+// How people write the base units of metrics.
+const SYMBOLS: Record<string, string> = { celsius: '°C', volts: 'V', watts: 'W', amperes: 'A', hertz: 'Hz', joules: 'J', bits: 'bit', rpm: 'rpm' }
+
+/** A value in the base unit of its metric, whatever that is. `isRate`: it is a growth per second. */
+export function formatBaseUnit(value: number | null | undefined, unit: string, isRate: boolean, locale: Locale): string {
+  if (isMissing(value)) return NO_VALUE
+  if (unit === 'bytes') return isRate ? formatByteRate(value, locale) : formatBytes(value, locale)
+  // Seconds per second are a share of the time.
+  if (unit === 'ratio' || (unit === 'seconds' && isRate)) return formatPercent(value, locale)
+  if (unit === 'seconds' && value >= MINUTE_S) return formatDuration(value, locale)
+  const symbol = unit === 'seconds' ? 's' : SYMBOLS[unit] ?? unit
+  return [formatNumber(value, locale), symbol + (isRate ? '/s' : '')].filter(Boolean).join(isRate && !symbol ? '' : NBSP)
+}
+
 /** The size of a change: percentage points for ratios, the unit itself for everything else. */
 export function formatDelta(value: number, unit: DisplayUnit, locale: Locale): string {
   const size = Math.abs(value)
