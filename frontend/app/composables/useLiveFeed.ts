@@ -23,7 +23,7 @@ const GATHER_MS = SECOND_MS
 const EVENTS_EVERY_MS = 30 * SECOND_MS
 
 const STATES: Partial<Record<State, ServerState>> = { [State.UP]: 'up', [State.LATE]: 'late', [State.DOWN]: 'down', [State.RETIRED]: 'retired' }
-/** The numbers of the subscriptions: the states of all servers, the values of the server on screen, and some of all servers. */
+/** The numbers of the subscriptions: the states and events of all servers, the values of the server on screen, and some of all servers. */
 const ALL_STATES = 1
 const SHOWN_SERVER = 2
 const FLEET = 3
@@ -40,6 +40,7 @@ export function useLiveFeed(serverId: Ref<number | null>) {
   const metrics = useMetricsStore()
   const events = useEventsStore()
   const fleet = useFleetStore()
+  const alerts = useAlertsStore()
   const visibility = useDocumentVisibility()
   const streams = new LiveStreams()
   let serversFetchedMs = -Infinity
@@ -91,11 +92,11 @@ export function useLiveFeed(serverId: Ref<number | null>) {
 
   const refreshAlerts = useDebounceFn(() => {
     alertsFetchedMs = Date.now()
-    return fleet.refreshAlerts().catch(() => {})
+    return alerts.refresh().catch(() => {})
   }, GATHER_MS)
 
   function refreshAlertsNowAndThen(): void {
-    if (fleet.isShown && Date.now() - alertsFetchedMs >= ALERTS_EVERY_MS) void refreshAlerts()
+    if (Date.now() - alertsFetchedMs >= ALERTS_EVERY_MS) void refreshAlerts()
   }
 
   function refetchHistory(): Promise<void> {
@@ -127,7 +128,7 @@ export function useLiveFeed(serverId: Ref<number | null>) {
       if (fleetStreams.has(frame.stream)) fleet.apply(frame.serverId, frame.timeMs, frame.series)
       else metrics.applyFrame(frame)
     }
-    if (fleet.isShown && message.events.some(event => event.alert > 0)) void refreshAlerts()
+    if (message.events.some(event => event.alert > 0)) void refreshAlerts()
     refreshAlertsNowAndThen()
     events.append(toServerEvents(message.events))
     if (message.gaps.some(gap => gap.server === serverId.value && isShown(gap))) void refetchSoon()
@@ -165,17 +166,16 @@ export function useLiveFeed(serverId: Ref<number | null>) {
   }
 
   const socket = useWebSocket({ onMessage, onState, since: id => (id === SHOWN_SERVER && serverId.value !== null ? streams.newest(serverId.value) : 0) })
-  socket.subscribe(ALL_STATES, { states: true })
+  socket.subscribe(ALL_STATES, { states: true, events: true })
 
   watch(serverId, (id) => {
     if (id === null) socket.unsubscribe(SHOWN_SERVER)
-    else socket.subscribe(SHOWN_SERVER, { servers: [id], values: true, events: true, watch: true })
+    else socket.subscribe(SHOWN_SERVER, { servers: [id], values: true, watch: true })
     poller.runNow()
   }, { immediate: true })
   watch(() => fleet.isShown, (shown) => {
     if (!shown) return socket.unsubscribe(FLEET)
-    alertsFetchedMs = -Infinity
-    socket.subscribe(FLEET, { metrics: [...FLEET_METRICS], values: true, events: true, minIntervalMs: FLEET_EVERY_MS })
+    socket.subscribe(FLEET, { metrics: [...FLEET_METRICS], values: true, minIntervalMs: FLEET_EVERY_MS })
     poller.runNow()
   }, { immediate: true })
   watch(visibility, (value) => {

@@ -1,10 +1,8 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
-import { listFiring } from '~/api/alerts'
-import type { Alert } from '~/api/alerts'
 import { fetchFleet, fetchHistory } from '~/api/metrics'
 import type { LiveSeries } from '~/api/metrics'
-import { FLEET_METRICS, countAlerts, readFleet } from '~/utils/fleet'
+import { FLEET_METRICS, readFleet } from '~/utils/fleet'
 import type { FleetReading } from '~/utils/fleet'
 import { HOUR_MS, MINUTE_MS } from '~/utils/units'
 
@@ -18,7 +16,7 @@ const SPARK_LIFETIME_MS = 2 * MINUTE_MS
 // Frames of a layout that a server does not send any more are not its present.
 const STALE_STEPS = 3
 
-/** What the fleet view shows: the newest readings of all servers, their last hour, and the alerts that fire. */
+/** What the fleet view shows: the newest readings of all servers, and their last hour. */
 export const useFleetStore = defineStore('fleet', () => {
   /** How many views are open; the live stream brings readings as long as there is one. */
   const viewers = ref(0)
@@ -27,8 +25,6 @@ export const useFleetStore = defineStore('fleet', () => {
   /** Whether readings were fetched, even if there were none. */
   const loaded = ref(false)
   const sparks = shallowRef<ReadonlyMap<number, FleetSpark>>(new Map())
-  const alerts = shallowRef<readonly Alert[]>([])
-  const alertsByServer = computed(() => countAlerts(alerts.value))
   let next = new Map<number, FleetReading>()
   let timer: ReturnType<typeof setTimeout> | undefined
   const fetchedMs = new Map<number, number>()
@@ -57,10 +53,6 @@ export const useFleetStore = defineStore('fleet', () => {
     const answer = await fetchFleet(FLEET_METRICS)
     next = new Map(answer.servers.map(({ server_id, time_ms, series }) => [server_id, readFleet(null, time_ms, series)]))
     show()
-  }
-
-  async function refreshAlerts(): Promise<void> {
-    alerts.value = await listFiring()
   }
 
   /** Fetches the last hour of the servers on screen, unless it was fetched lately. */
@@ -100,5 +92,5 @@ export const useFleetStore = defineStore('fleet', () => {
     viewers.value++
   }
 
-  return { isShown, readings, loaded, sparks, alerts, alertsByServer, apply, keep, refresh, refreshAlerts, fetchSparks, open, close }
+  return { isShown, readings, loaded, sparks, apply, keep, refresh, fetchSparks, open, close }
 })

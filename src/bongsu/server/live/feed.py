@@ -117,7 +117,7 @@ class Feed:
                     self.away_since, wait = None, FIRST_RETRY_SECONDS
                     self._heard_at = self._monotonic()
                     # What was told while nobody listened.
-                    await self._heard(None)
+                    await self._follow(None)
                     await _first_to_end(self._tell(bus), self._listen(bus), self._beat(bus), self._look())
             except Exception as error:
                 if self.away_since is None or wait == FIRST_RETRY_SECONDS:
@@ -188,7 +188,13 @@ class Feed:
             await self._to_look.wait()
             self._to_look.clear()
             noticed, self._noticed = frozenset(self._noticed), set()
-            await self._heard(noticed)
+            await self._follow(noticed)
+
+    async def _follow(self, server_ids: frozenset[int] | None) -> None:
+        try:
+            await self._heard(server_ids)
+        except Exception:  # the database's, not the bus's: the look once a second follows
+            logger.debug("notices were not followed", exc_info=True)
 
 
 def notices(head: str, entries: Iterable[str]) -> list[str]:
@@ -241,7 +247,6 @@ class PostgresBus:
         connection = await asyncpg.connect(address, timeout=10, server_settings={"synchronous_commit": "off"})
         heard: asyncio.Queue[str | None] = asyncio.Queue()
         connection.add_termination_listener(lambda _: heard.put_nowait(None))
-        await connection.add_listener(CHANNEL, lambda _connection, _pid, _channel, notice: heard.put_nowait(notice))
 
         class Open:
             async def tell(self, notice: str) -> None:
@@ -254,6 +259,7 @@ class PostgresBus:
                 return notice
 
         try:
+            await connection.add_listener(CHANNEL, lambda _connection, _pid, _channel, notice: heard.put_nowait(notice))
             yield Open()
         finally:
             connection.terminate()
@@ -276,7 +282,6 @@ class RedisBus:
             self._url.replace("redis+unix://", "unix://", 1), socket_connect_timeout=10, decode_responses=True
         )
         subscription = client.pubsub(ignore_subscribe_messages=True)
-        await subscription.subscribe(CHANNEL)
 
         class Open:
             async def tell(self, notice: str) -> None:
@@ -289,7 +294,10 @@ class RedisBus:
                         return str(message["data"])
 
         try:
+            await subscription.subscribe(CHANNEL)
             yield Open()
         finally:
-            await subscription.aclose()  # type: ignore[no-untyped-call]
-            await client.aclose()
+            try:
+                await subscription.aclose()  # type: ignore[no-untyped-call]
+            finally:
+                await client.aclose()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from redis.asyncio.client import PubSub
 from sqlalchemy import make_url
 
 from bongsu.core.errors import Unavailable
@@ -191,6 +192,70 @@ async def test_events_are_told_by_every_api_server(tmp_path: Path, bus: str) -> 
         await push(one)
         seen = await client.until(lambda seen: seen.events, "the news of a server that the other has added")
         assert [(event.type, event.server_name) for event in seen.events] == [("server_added", "web-1")]
+
+
+async def test_whoever_stops_while_it_connects_leaves_no_connection(
+    database_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Callable[[], bool]] = []
+
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    if database_url.startswith("postgresql"):
+        bus: feed.Bus = feed.PostgresBus(database_url)
+        connect = asyncpg.connect
+
+        async def connecting(*arguments: object, **options: object) -> asyncpg.Connection:
+            connection = await connect(*arguments, **options)
+            opened.append(connection.is_closed)
+            return connection
+
+        monkeypatch.setattr(asyncpg, "connect", connecting)
+        monkeypatch.setattr(asyncpg.Connection, "add_listener", never)
+    else:
+        bus = feed.RedisBus(redis.url)
+        aclose = PubSub.aclose
+        closed: list[None] = []
+
+        async def closing(self: PubSub) -> None:
+            closed.append(None)
+            await aclose(self)
+
+        monkeypatch.setattr(PubSub, "subscribe", never)
+        monkeypatch.setattr(PubSub, "aclose", closing)
+        opened.append(lambda: bool(closed))
+    hub = Hub(Registry(), FakeClock(NOW), None, lambda: 0)  # type: ignore[arg-type]
+    task = asyncio.create_task(feed.Feed(bus, "me", never, lambda: True, hub).run())
+    await until(lambda: opened, "the connection")
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert opened[0]()
+
+
+async def test_an_error_of_the_database_is_not_one_of_the_bus(
+    tmp_path: Path, database_url: str, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus: feed.Bus = feed.PostgresBus(database_url) if "postgres" in database_url else feed.RedisBus(redis.url)
+    heard: list[frozenset[int] | None] = []
+
+    async def failing(server_ids: frozenset[int] | None) -> None:
+        heard.append(server_ids)
+        raise Unavailable("The database cannot be reached.")
+
+    hub = Hub(Registry(), FakeClock(NOW), None, lambda: 0)  # type: ignore[arg-type]
+    listening = feed.Feed(bus, "me", failing, lambda: True, hub)
+    task = asyncio.create_task(listening.run())
+    await until(lambda: heard == [None], "the first look")
+    async with bus.connect() as connection:
+        for number in (7, 8):
+            await connection.tell(f"you {number}")
+            await until(lambda number=number: heard[-1] == {number}, "the notice")
+    assert listening.away_since is None
+    assert "is away" not in caplog.text
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_others_may_use_the_channel_too(tmp_path: Path, database_url: str, redis: Redis) -> None:

@@ -1,0 +1,80 @@
+import { mountSuspended } from '@nuxt/test-utils/runtime'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import App from '~/app.vue'
+import { eventually, serveApi, simulated, violations } from './helpers'
+
+const NOW_MS = Date.now()
+const MINUTE_MS = 60_000
+const base = {
+  id: 1, rule_id: 1, rule_name: 'Disk nearly full', severity: 'critical', priority: 1, server_id: 3, server_name: 'storage-12', series: 'filesystem_usage_ratio{mountpoint="/srv"}',
+  state: 'firing', reason: 'breach', since_ms: NOW_MS - 5 * MINUTE_MS, fired_ms: NOW_MS - 4 * MINUTE_MS, resolved_ms: null as number | null, value: 0.95, threshold: 0.9, no_data: false, flapping: false,
+  acknowledged_ms: null as number | null, acknowledged_by: '', acknowledged_comment: '', notified_ms: null,
+}
+let acknowledged: string | null
+
+function api(url: URL, method: string, body?: unknown): object | 'unreachable' {
+  const alert = acknowledged === null ? base : { ...base, acknowledged_ms: NOW_MS, acknowledged_by: 'minji', acknowledged_comment: acknowledged }
+  switch (`${method} ${url.pathname}`) {
+    case 'GET /api/alerts/active': return { alerts: [alert], next: null }
+    case 'GET /api/alerts/history': return url.searchParams.has('cursor')
+      ? { alerts: [{ ...base, id: 2, rule_name: 'Older', state: 'resolved', resolved_ms: NOW_MS }], next: null }
+      : { alerts: [{ ...base, id: 3, rule_name: 'Load', state: 'resolved', resolved_ms: NOW_MS }], next: '3' }
+    case 'POST /api/alerts/1/acknowledge':
+      acknowledged = (body as { comment: string }).comment
+      return api(new URL('/api/alerts/active', url), 'GET') === 'unreachable' ? {} : { ...base, acknowledged_ms: NOW_MS, acknowledged_by: 'minji', acknowledged_comment: acknowledged }
+    case 'GET /api/alerts/1': return {
+      alert, summary: 'The filesystem /srv of storage-12 is 95 % full.', value_text: '95 %', trend_per_hour: null, processes_ms: NOW_MS,
+      processes: [{ name: 'rsync', user: 'backup', cpu_ratio: 0.9, memory_bytes: 1_048_576 }],
+      decisions: [
+        { time_ms: NOW_MS - 4 * MINUTE_MS, event: 'fired', stage: 'silence', outcome: 'held back', detail: 'Silence 7: maintenance' },
+        { time_ms: NOW_MS - 3 * MINUTE_MS, event: 'fired', stage: 'send', outcome: 'something new', detail: '' },
+      ],
+      notifications: [{ id: 9, channel_id: 1, channel_name: 'team', event: 'fired', rule_name: 'x', state: 'dead', created_ms: NOW_MS, due_ms: NOW_MS, sent_ms: null, attempts: 3 }],
+    }
+    default: return simulated(url, method, body)
+  }
+}
+
+let app: Awaited<ReturnType<typeof mountSuspended<typeof App>>>
+async function open(route: string) {
+  serveApi(api)
+  app = await mountSuspended(App, { route, attachTo: document.body })
+  return app
+}
+beforeEach(() => { acknowledged = null })
+afterEach(() => app.unmount())
+
+it('lists what fires and what was resolved, page by page', async () => {
+  const page = await open('/alerts')
+  await eventually(() => expect(page.findAll('[data-testid=alerts]').map(list => list.findAll('li').length)).toEqual([1, 1]))
+  expect(page.findAll('[data-testid=alerts]')[0]!.text()).toContain('mountpoint="/srv"')
+  expect(page.get('[data-testid=bell]').attributes('aria-label')).toBe('1 open alert')
+  expect(await violations(page.get('main').element)).toEqual([])
+  await page.findAll('button').find(button => button.text() === 'Show older alerts')!.trigger('click')
+  await eventually(() => expect(page.findAll('[data-testid=alerts]')[1]!.text()).toContain('Older'))
+})
+
+it('acknowledges with a comment', async () => {
+  const page = await open('/alerts')
+  await eventually(() => expect(page.findAll('button').some(button => button.text() === 'Acknowledge')).toBe(true))
+  await page.findAll('button').find(button => button.text() === 'Acknowledge')!.trigger('click')
+  await page.get('dialog input').setValue('I am on it')
+  await page.get('dialog form').trigger('submit')
+  await eventually(() => expect(page.text()).toContain('Acknowledged by minji'))
+  expect(acknowledged).toBe('I am on it')
+  expect(page.get('[data-testid=bell]').attributes('aria-label')).toBe('No open alerts')
+  expect(page.find('dialog').exists()).toBe(false)
+})
+
+it('tells the story of an alert: why it was told or not, to whom, and what used the server', async () => {
+  const page = await open('/alerts/1')
+  await eventually(() => expect(page.text()).toContain('The filesystem /srv of storage-12 is 95 % full.'))
+  for (const text of ['Held back', 'Silence 7: maintenance', 'something new', 'team', 'Given up', '3 attempts', 'rsync']) expect(page.text()).toContain(text)
+  expect(await violations(page.get('main').element)).toEqual([])
+})
+
+it('says that an alert cannot be read', async () => {
+  serveApi((url, method, body) => (url.pathname === '/api/alerts/5' ? 'unreachable' : api(url, method, body)))
+  app = await mountSuspended(App, { route: '/alerts/5', attachTo: document.body })
+  await eventually(() => expect(app.find('main [role=alert]').exists()).toBe(true))
+})
