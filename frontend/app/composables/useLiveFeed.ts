@@ -169,6 +169,7 @@ export function useLiveFeed(serverId: Ref<number | null>) {
   socket.subscribe(ALL_STATES, { states: true, events: true })
 
   watch(serverId, (id) => {
+    eventsOf = null
     if (id === null) socket.unsubscribe(SHOWN_SERVER)
     else socket.subscribe(SHOWN_SERVER, { servers: [id], values: true, watch: true })
     poller.runNow()
