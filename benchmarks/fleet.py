@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 from sqlalchemy import func, select
@@ -68,14 +69,17 @@ def measure(servers: int, seconds: float) -> dict[str, float]:
             )
             with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {viewer}"}, timeout=60) as client:
 
-                def frames_total() -> int:
+                def health() -> dict[str, Any]:
                     if fleet.poll() is not None:
                         raise RuntimeError("the simulator ended")
-                    return int(client.get("/api/health").json()["ingest"]["frames_total"])
+                    return dict(client.get("/api/health").json())
+
+                def frames_total() -> int:
+                    return int(health()["ingest"]["frames_total"])
 
                 began = time.perf_counter()
-                while frames_total() < servers:
-                    time.sleep(0.2)
+                while health()["servers"] < servers:
+                    time.sleep(0.5)
                 enrolled = time.perf_counter() - began
                 before = frames_total(), cpu_seconds(process.pid), cpu_seconds(fleet.pid), time.perf_counter()
                 time.sleep(seconds)
