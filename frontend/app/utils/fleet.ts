@@ -2,6 +2,8 @@
 import type { AlertSeverity } from '~/api/alerts'
 import type { LiveSeries } from '~/api/metrics'
 import type { Server, ServerState } from '~/api/servers'
+import { levelOrder, usageLevel, worstLevel } from './levels'
+import type { Level } from './levels'
 import { matchServers } from './search'
 import { BITS_PER_BYTE } from './units'
 
@@ -73,10 +75,16 @@ export function countAlerts(alerts: readonly { server_id: number, severity: Aler
   return counts
 }
 
-/** What is wrong first: the state, then the alerts, then the name. */
+/** What is wrong first: the state, then the alerts, then what is nearly used up, then the name. */
 export function compareProblems(a: FleetRow, b: FleetRow): number {
   const severity = ({ alerts: { worst } }: FleetRow) => (worst === null ? 3 : SEVERITY_ORDER[worst])
-  return STATE_ORDER[a.server.state] - STATE_ORDER[b.server.state] || severity(a) - severity(b) || compareNames(a.server, b.server)
+  return STATE_ORDER[a.server.state] - STATE_ORDER[b.server.state] || severity(a) - severity(b)
+    || levelOrder(levelOf(a)) - levelOrder(levelOf(b)) || compareNames(a.server, b.server)
+}
+
+// Not the CPU: one that is busy for a moment would make the rows jump.
+function levelOf({ reading }: FleetRow): Level {
+  return reading === null ? 'ok' : worstLevel([usageLevel('memory', reading.memory), usageLevel('filesystem', reading.disk)])
 }
 
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' })

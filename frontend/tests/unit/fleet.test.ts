@@ -36,7 +36,8 @@ describe('a reading of a server', () => {
 describe('the order', () => {
   it('has what is wrong first', () => {
     const rows = [row(server(1, 'web-10')), row(server(2, 'web-9')), row(server(3, 'b', 'late')), row(server(4, 'c', 'down')), row(server(5, 'z'), 'critical'), row(server(6, 'y'), 'warning')]
-    expect([...rows].sort(compareProblems).map(item => item.server.name)).toEqual(['c', 'b', 'z', 'y', 'web-9', 'web-10'])
+    const full = { ...row(server(7, 'x')), reading: readFleet(null, 1, [gauge('filesystem_usage_ratio', 0.99, { mountpoint: '/' })]) }
+    expect([...rows, full].sort(compareProblems).map(item => item.server.name)).toEqual(['c', 'b', 'z', 'y', 'x', 'web-9', 'web-10'])
   })
   it('has missing values last when the largest come first', () => {
     expect([0.5, null, 0, 0.9].sort((a, b) => compareValues(b, a))).toEqual([0.9, 0.5, 0, null])
