@@ -23,6 +23,7 @@ describe('the list of what happened', () => {
     expect(list.text()).toContain('minji.kim@example.com acknowledged: Disk almost full')
     expect(list.text()).toContain('Alert (critical): Disk almost full')
     expect(list.text()).toContain('mountpoint="/var/lib/postgresql"')
+    expect(list.get('li a').attributes('href')).toBe('/alerts/7')
     for (let rows = 26; rows <= 126; rows += 20) {
       await list.get('button').trigger('click')
       await eventually(() => expect(list.findAll('li')).toHaveLength(Math.min(rows, 125)))
