@@ -25,6 +25,8 @@ from bongsu.server.config import Settings, load_settings, local_url
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = REPOSITORY / "data"
 ENROLMENT = "simulated servers (make dev)"
+# What a restart leaves out, and more: the rest of the day was sent before.
+AFTER_RESTART = "5m"
 # A start takes seconds, the first one on a slow machine more.
 READY_SECONDS = 60
 
@@ -38,7 +40,7 @@ def run(*arguments: str, **environment: str) -> Process:
     )
 
 
-def start(simulated: int, arguments: list[str]) -> list[Process]:
+def start(arguments: list[str], *, simulated: int, history: str) -> list[Process]:
     """Starts ``bongsu up`` on its default port, which the development server uses as its proxy target, and then the
     simulated servers."""
     # By default, an address may enrol 20 servers a minute.
@@ -50,7 +52,7 @@ def start(simulated: int, arguments: list[str]) -> list[Process]:
     if not is_ready(local_url(settings), bongsu):
         return [bongsu]
     fleet = run(
-        *("simulate", "--servers", str(simulated), "--history", "24h", "--url", local_url(settings)),
+        *("simulate", "--servers", str(simulated), "--history", history, "--url", local_url(settings)),
         *("--data-dir", str(DATA / "simulator")),
         BONGSU_SIMULATE_ENROLMENT_TOKEN=enrolment_token(settings),
         TERM="dumb",  # a line that is updated in place would be torn by the log of the others
@@ -94,13 +96,13 @@ def main() -> None:
     parser.add_argument("--simulate", type=int, default=0, metavar="N", help="add this many simulated servers")
     options, arguments = parser.parse_known_args()
     dashboard = subprocess.Popen(["npm", "run", "dev"], cwd=REPOSITORY / "frontend", env=os.environ)  # noqa: S607
-    processes = start(options.simulate, arguments)
+    processes = start(arguments, simulated=options.simulate, history="24h")
     try:
         for changes in watch(REPOSITORY / "src", raise_interrupt=False):
             if any(path.endswith((".py", ".mako")) for _, path in changes):
                 print("== Python code changed: restarting", flush=True)
                 stop(processes)
-                processes = start(options.simulate, arguments)
+                processes = start(arguments, simulated=options.simulate, history=AFTER_RESTART)
     finally:
         stop(processes)
         stop([dashboard])

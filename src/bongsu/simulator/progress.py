@@ -93,9 +93,11 @@ class Progress:
             f"{totals.sent:,} frames sent, {totals.stored:,} stored, {totals.duplicates:,} duplicates, "
             f"{totals.rejected:,} rejected, {totals.late:,} late, {totals.lost:,} lost",
             f"{totals.samples:,} samples and {totals.process_lists:,} process lists stored in {totals.requests:,} "
-            f"requests, {totals.failed_requests:,} of them failed; acknowledged in p50 "
-            f"{totals.latencies.percentile(50):.1f} ms, p99 {totals.latencies.percentile(99):.1f} ms",
+            f"requests, {totals.failed_requests:,} of them failed",
         ]
+        if totals.latencies.count:
+            percentiles = [f"p{percent} {totals.latencies.percentile(percent):.1f} ms" for percent in (50, 99)]
+            lines[-1] += f"; acknowledged in {', '.join(percentiles)}"
         if totals.rejection:
             lines.append(f"rejected: {totals.rejection}")
         if totals.refused:

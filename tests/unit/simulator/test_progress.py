@@ -1,6 +1,7 @@
 """What people see of a running simulator."""
 
 import io
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,5 +66,12 @@ def test_the_summary() -> None:
     summary = Progress(a_fleet(totals=totals), io.StringIO()).summary()
     assert "130 frames sent, 100 stored, 10 duplicates, 20 rejected, 3 late, 5 lost" in summary
     assert "12,000 samples" in summary
+    assert "acknowledged" not in summary
     assert "rejected: too old" in summary
     assert "given up: web-01 and 1 others: revoked" in summary
+
+
+def test_the_summary_has_the_times_to_acknowledge_if_there_are_any() -> None:
+    fleet = a_fleet()
+    fleet.totals.latencies.add(10.0)
+    assert re.search(r"acknowledged in p50 10\.\d ms, p99 10\.\d ms", Progress(fleet, io.StringIO()).summary())
