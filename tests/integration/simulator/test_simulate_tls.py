@@ -1,6 +1,7 @@
 """``bongsu simulate`` over TLS."""
 
 import contextlib
+import signal
 import ssl
 from pathlib import Path
 
@@ -30,12 +31,16 @@ def test_a_certificate_that_only_the_ca_file_vouches_for(tmp_path: Path) -> None
         token = (
             client.post("/api/enrolment-tokens", json={"name": "fleet", "uses": 2}).raise_for_status().json()["token"]
         )
-        fleet = ("simulate", "--servers", "2", "--url", url, "--data-dir", str(tmp_path / "fleet"), "--for", "2s")
+        fleet = ("simulate", "--servers", "2", "--url", url, "--data-dir", str(tmp_path / "fleet"))
         with bongsu(*fleet, BONGSU_SIMULATE_ENROLMENT_TOKEN=token) as simulator:
             output = simulator.communicate(timeout=PATIENCE_SECONDS)[0]
         assert simulator.returncode == 1
         assert "cannot be reached: its certificate is not trusted" in output
         with bongsu(*fleet, "--ca-file", str(pem), BONGSU_SIMULATE_ENROLMENT_TOKEN=token) as simulator:
+            wait_for(
+                lambda: len(client.get("/api/servers").json()["servers"]) == 2 or simulator.poll() is not None,
+                "servers",
+            )
+            simulator.send_signal(signal.SIGINT)
             output = simulator.communicate(timeout=PATIENCE_SECONDS)[0]
         assert simulator.returncode == 0, output
-        assert len(client.get("/api/servers").raise_for_status().json()["servers"]) == 2
