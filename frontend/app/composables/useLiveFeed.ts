@@ -95,6 +95,10 @@ export function useLiveFeed(serverId: Ref<number | null>) {
     return alerts.refresh().catch(() => {})
   }, GATHER_MS)
 
+  // At once: what is wrong comes first.
+  alertsFetchedMs = Date.now()
+  void alerts.refresh().catch(() => { alertsFetchedMs = -Infinity })
+
   function refreshAlertsNowAndThen(): void {
     if (Date.now() - alertsFetchedMs >= ALERTS_EVERY_MS) void refreshAlerts()
   }

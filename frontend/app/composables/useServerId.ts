@@ -4,7 +4,7 @@ import { computed } from 'vue'
 export function useServerId() {
   const route = useRoute()
   return computed(() => {
-    const id = Number('id' in route.params ? route.params.id : NaN)
+    const id = Number(route.name === 'servers-id' && 'id' in route.params ? route.params.id : NaN)
     return Number.isInteger(id) && id > 0 ? id : null
   })
 }
