@@ -54,6 +54,14 @@ def servers_of(client: httpx.Client) -> dict[str, Any]:
     return {server["name"]: server for server in servers}
 
 
+def wait_for_fleet(client: httpx.Client, process: "subprocess.Popen[str]", frames: int) -> None:
+    """Until all servers are known, and so many frames are stored; or until the simulator ends."""
+    wait_for(
+        lambda: (len(servers_of(client)) == SERVERS and frames_of(client) >= frames) or process.poll() is not None,
+        f"{SERVERS} servers and {frames} frames",
+    )
+
+
 def history_of(client: httpx.Client, metric: str, server_id: int) -> list[Any]:
     """The series of a metric, raw."""
     query = {"metric": metric, "server": server_id, "start": "-1h", "resolution": "raw", "max_points": 10_000}
@@ -80,7 +88,15 @@ def acknowledged_in(summary: str) -> int:
 def test_a_fleet_enrols_and_all_of_it_is_stored(client: httpx.Client, url: str, tmp_path: Path) -> None:
     token = enrolment_token(client)
     with bongsu(*arguments(url, tmp_path / "fleet", token), "--history", "10m") as process:
-        wait_for(lambda: frames_of(client) > SERVERS * 602 or process.poll() is not None, "history and live frames")
+        wait_for_fleet(client, process, SERVERS * 602)
+
+        def is_live(server: dict[str, Any]) -> bool:
+            (series,) = history_of(client, "cpu_usage_ratio", server["id"])
+            return len(series["values"]) > 600
+
+        wait_for(
+            lambda: all(map(is_live, servers_of(client).values())) or process.poll() is not None, "frames after history"
+        )
         output = interrupt(process)
     assert process.returncode == 0, output
     assert acknowledged_in(output) == frames_of(client)
@@ -106,12 +122,12 @@ def test_a_fleet_enrols_and_all_of_it_is_stored(client: httpx.Client, url: str, 
 def test_a_second_run_continues_as_the_same_servers(client: httpx.Client, url: str, tmp_path: Path) -> None:
     token = enrolment_token(client, uses=SERVERS)
     with bongsu(*arguments(url, tmp_path / "fleet", token)) as process:
-        wait_for(lambda: frames_of(client) >= 2 * SERVERS or process.poll() is not None, "frames")
+        wait_for_fleet(client, process, 2 * SERVERS)
         assert "0 lost" in interrupt(process)
     before = {name: server["id"] for name, server in servers_of(client).items()}
     stored = frames_of(client)
     with bongsu(*arguments(url, tmp_path / "fleet")) as process:
-        wait_for(lambda: frames_of(client) >= stored + 2 * SERVERS or process.poll() is not None, "more frames")
+        wait_for_fleet(client, process, stored + 2 * SERVERS)
         output = interrupt(process)
     assert process.returncode == 0, output
     assert {name: server["id"] for name, server in servers_of(client).items()} == before
@@ -123,12 +139,12 @@ def test_nothing_is_lost_while_the_api_server_restarts(tmp_path: Path, port: int
     with api_server(tmp_path / "server", port) as server, logged_in(url) as client:
         token = enrolment_token(client)
         with bongsu(*arguments(url, tmp_path / "fleet", token)) as process:
-            wait_for(lambda: frames_of(client) >= 2 * SERVERS or process.poll() is not None, "frames")
+            wait_for_fleet(client, process, 2 * SERVERS)
             server.send_signal(signal.SIGTERM)
             server.wait(PATIENCE_SECONDS)
             with api_server(tmp_path / "server", port), logged_in(url) as client:
                 # More than the frames of the time it was away, of every server.
-                wait_for(lambda: frames_of(client) >= 5 * SERVERS or process.poll() is not None, "frames after it")
+                wait_for_fleet(client, process, 5 * SERVERS)
                 output = interrupt(process)
                 assert process.returncode == 0, output
                 assert frames_in(output, "lost") == frames_in(output, "rejected") == 0
@@ -145,7 +161,7 @@ def test_a_new_database_behind_the_same_url(tmp_path: Path, port: int, url: str)
         with api_server(tmp_path / database, port), logged_in(url) as client:
             token = enrolment_token(client)
             with bongsu(*arguments(url, tmp_path / "fleet", token)) as process:
-                wait_for(lambda: frames_of(client) >= 2 * SERVERS or process.poll() is not None, "frames")
+                wait_for_fleet(client, process, 2 * SERVERS)
                 output = interrupt(process)
             assert process.returncode == 0, output
             assert len(servers_of(client)) == SERVERS
