@@ -1,5 +1,6 @@
 """New events, whichever process has stored them, read from the database once a second; and whom they concern."""
 
+import asyncio
 from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 
@@ -28,11 +29,16 @@ class NewEvents:
         self._position: int | None = None
         self._ahead: set[int] = set()
         self._patience = PATIENCE
+        self._taking = asyncio.Lock()
         # Events of servers that are not known yet, and for how many looks they still wait.
         self._waiting: list[tuple[Event, int]] = []
 
     async def take(self) -> list[Event]:
         """The events since the last call. Raises what the database raises; the next call continues."""
+        async with self._taking:
+            return await self._take()
+
+    async def _take(self) -> list[Event]:
         if self._position is None:
             self._position = await self._database.read(last_event_id)
         limit = MOST_EVENTS + len(self._ahead)
