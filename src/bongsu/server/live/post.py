@@ -15,9 +15,10 @@ from bongsu.server.live.client import Client
 
 logger = logging.getLogger(__name__)
 
-# With CROWD clients it is twice as long.
+# With CROWD clients it is twice as long, so that a thousand of them leave the core to what arrives: they take 3,000
+# messages a second instead of 5,000.
 GATHER_SECONDS = 0.05
-CROWD = 1_000
+CROWD = 333
 # How long the timer sleeps at least.
 TICK_SECONDS = 0.005
 INTERNAL_ERROR = 1011
