@@ -20,6 +20,7 @@ from bongsu.core.samples import AgentIdentity, Frame, Push, pack
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.wire import protobuf
 
+AGENT = "agent-screen"
 EMAIL, PASSWORD = "bench@bongsu.test", "a long enough secret"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LAYOUT = Layout.of((Series("cpu_usage_ratio", (), "ratio", Kind.GAUGE),))
@@ -36,7 +37,7 @@ def _agent_token(site: httpx.Client) -> str:
     enrolment = site.post("/api/enrolment-tokens", json={"name": "bench"}).raise_for_status().json()["token"]
     answer = site.post(
         "/api/agents/enrol",
-        json={"agent_id": "bench", "name": "bench"},
+        json={"agent_id": AGENT, "name": AGENT},
         headers={"Authorization": f"Bearer {enrolment}"},
     )
     token: str = answer.raise_for_status().json()["token"]
@@ -46,7 +47,7 @@ def _agent_token(site: httpx.Client) -> str:
 def _push(site: httpx.Client, token: str, percent: int) -> float:
     """Returns when it was sent, in ms since the epoch."""
     frame = Frame(LAYOUT.id, time.time_ns() // 1_000_000, pack([percent / 100]))
-    push = Push(AgentIdentity("bench", "bench", "1", 1_000), None, [LAYOUT], [frame])
+    push = Push(AgentIdentity(AGENT, AGENT, "1", 1_000), None, [LAYOUT], [frame])
     headers = {"Authorization": f"Bearer {token}", "Content-Type": protobuf.CONTENT_TYPE}
     body, began = protobuf.encode_push(push), time.time() * 1000
     site.post("/api/metrics", content=body, headers=headers).raise_for_status()
