@@ -38,6 +38,12 @@ class Part:
     def start(self) -> None:
         self.process = self.stack.enter_context(bongsu(*self.arguments, **self.environment))
 
+    def runs(self) -> bool:
+        """True; fails with what the process printed when it has ended by itself."""
+        assert self.process is not None
+        assert self.process.poll() is None, self.process.communicate()[0]
+        return True
+
     def kill(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
@@ -132,8 +138,8 @@ def test_killed_in_turn(
     }
     workers = {f"worker {n}": Part(["server", "--role", "worker", *data_dir], environment) for n in (1, 2)}
     with running(api | workers):
-        for url in urls:
-            wait_for(lambda url=url: answers(url), "the API servers")
+        for url, part in zip(urls, api.values(), strict=True):
+            wait_for(lambda url=url, part=part: part.runs() and answers(url), "the API servers")
         with logged_in(urls[0]) as client:
             token = client.headers["Authorization"].removeprefix("Bearer ")
             client.post("/api/alerts/rules", json=RULE).raise_for_status()

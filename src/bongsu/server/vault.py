@@ -73,7 +73,8 @@ def open_vault(data_dir: Path, secret_key: str = "") -> Vault:
 
 def _create(file: Path, content: bytes) -> None:
     """Creates a file that only its owner can read, complete or not at all. An existing file stays unchanged."""
-    temporary = file.with_name(f"{file.name}.{os.getpid()}")
+    # Not the process id: two containers that share the directory have the same.
+    temporary = file.with_name(f"{file.name}.{os.urandom(8).hex()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)

@@ -47,7 +47,10 @@ class Setup:
         if self._directory.set_up:
             return
         if settings.admin_email and settings.admin_password:
-            await self._first(settings.admin_email, "", settings.admin_password, Actor("system", "settings"))
+            try:
+                await self._first(settings.admin_email, "", settings.admin_password, Actor("system", "settings"))
+            except AlreadySetUp:
+                return  # by another API server, which started at the same time
             logger.info("made the first admin, %s", settings.admin_email)
         elif not self._from_parent:
             logger.warning("nobody can log in yet; make the first account: %s", setup_link(url, self._token))

@@ -1,5 +1,6 @@
 """People: setting up, logging in, staying in, and what attackers try on the way."""
 
+import asyncio
 import base64
 import json
 import os
@@ -11,6 +12,7 @@ import jwt
 import pyotp
 import pytest
 
+from bongsu.server.auth.wiring import make_auth
 from bongsu.server.config import Lockouts
 from tests.support.app import ADMIN, PASSWORD, RunningApp, running_app
 from tests.support.people import add_person, person_token
@@ -75,6 +77,18 @@ async def test_before_the_setup_nothing_answers_but_the_setup(tmp_path: Path, mo
         again = await app.client.post("/api/setup", json=SETUP | {"token": "the one", "email": "b@example.com"})
         assert code(again) == (409, "already_set_up")
         assert (await log_in(app, "beacon fire 77", "kim@example.com")).status_code == 200
+
+
+async def test_api_servers_that_start_together_make_one_first_admin(tmp_path: Path) -> None:
+    async with running_app(tmp_path, admin_email="") as app:
+        services = app.services
+        other = make_auth(services.settings, services.database, services.vault, services.clock)
+        await other.directory.start()
+        settings = services.settings.model_copy(update={"admin_email": ADMIN, "admin_password": PASSWORD})
+        await asyncio.gather(*(auth.setup.start(settings, "") for auth in (services.auth, other)))
+        for auth in (services.auth, other):
+            assert [user.email for user in auth.directory.users.values()] == [ADMIN]
+        other.passwords.close()
 
 
 async def test_an_access_token_that_is_not_ours_is_refused(app: RunningApp) -> None:
