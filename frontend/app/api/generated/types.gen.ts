@@ -2413,7 +2413,7 @@ export type Server = {
     /**
      * Clock Offset Ms
      *
-     * The agent's clock minus the API server's, at its last request.
+     * The agent's clock minus the API server's, to within a second.
      */
     clock_offset_ms: number;
     /**

@@ -50,7 +50,7 @@ class Server(BaseModel):
     clock: Literal["ok", "ahead", "behind"] = Field(
         description="The clock of the agent; ok: within 5 s of the API server's."
     )
-    clock_offset_ms: int = Field(description="The agent's clock minus the API server's, at its last request.")
+    clock_offset_ms: int = Field(description="The agent's clock minus the API server's, to within a second.")
     clock_jump_ms: int | None = Field(
         description="When the agent's clock last jumped, by the API server's clock; null: never."
     )

@@ -116,6 +116,8 @@ class FleetChanges:
                 else:
                     state.record.own_tags, state.record.retired_ms = record.own_tags, record.retired_ms
                     state.record.agent, state.record.host = record.agent, record.host
+                    state.record.clock_offset_ms = record.clock_offset_ms
+                    state.record.clock_jump_ms = record.clock_jump_ms
             for server_id in present.servers.keys() - registry.by_id.keys():
                 registry.add(present.servers[server_id])
             for key, layout in present.new_layouts.items():

@@ -45,6 +45,22 @@ class Newest:
 
 # Under load a push takes a second or two to arrive; a clock that is set jumps by more than this.
 CLOCK_JUMP_MS = 5_000
+# How exactly clocks are known. Each step is written for all API servers to see, and the way of a push takes a few
+# hundred ms now and then.
+CLOCK_STEP_MS = 1_000
+# Nothing of a clock that moves to and fro is written more often.
+CLOCK_STEP_EVERY_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStep:
+    """An agent's clock has moved against ours, or its offset was not known so well. ``jump_ms``: when it last jumped;
+    0: never; ``jumped``: it did so now."""
+
+    before_ms: int
+    offset_ms: int
+    jump_ms: int
+    jumped: bool
 
 
 @dataclass(slots=True)
@@ -64,6 +80,8 @@ class ServerState:
     # When a frame last arrived, by our clock; after a start the time of the newest frame, until one arrives.
     heard_ms: int = 0
     clock_known: bool = False
+    # When a step of the agent's clock was last written.
+    clock_step_ms: int = 0
     # Time of the server's oldest sample ever.
     oldest_ms: int = 0
     # Since when some series have no name, because there are too many; 0: never.
@@ -139,15 +157,17 @@ class ServerState:
         for by_layout in (self.layouts, self.sizes, self.newest, self.ended_ms):
             by_layout.pop(layout_id, None)
 
-    def heard_clock(self, sent_ms: int, now_ms: int) -> bool:
-        """Compares the agent's clock with ours. Returns whether it has jumped since its last push."""
-        record = self.record
-        offset_ms = sent_ms - now_ms
-        jumped = self.clock_known and abs(offset_ms - record.clock_offset_ms) > CLOCK_JUMP_MS
-        record.clock_offset_ms, self.clock_known = offset_ms, True
-        if jumped:
-            record.clock_jump_ms = now_ms
-        return jumped
+    def clock_step(self, offset_ms: int, now_ms: int) -> ClockStep | None:
+        """Compares the agent's clock with what is known of it. ``offset_ms``: the agent's minus ours. None: it need not
+        be written."""
+        was_known, self.clock_known = self.clock_known, True
+        step_ms = abs(offset_ms - self.record.clock_offset_ms)
+        if step_ms <= CLOCK_STEP_MS or now_ms - self.clock_step_ms < CLOCK_STEP_EVERY_MS:
+            return None
+        self.clock_step_ms = now_ms
+        jumped = was_known and step_ms > CLOCK_JUMP_MS
+        jump_ms = now_ms if jumped else self.record.clock_jump_ms
+        return ClockStep(self.record.clock_offset_ms, offset_ms, jump_ms, jumped)
 
     def saw(self, frame: Frame) -> None:
         """Takes note of a committed frame. Nothing can read it if its layout was forgotten while it was on its way."""

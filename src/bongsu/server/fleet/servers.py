@@ -167,6 +167,13 @@ def update_server(connection: Connection, server_id: int, agent: AgentIdentity, 
     bump_revision(connection, REPORTED)
 
 
+def set_clock(connection: Connection, server_id: int, offset_ms: int, jump_ms: int) -> None:
+    """Stores how far a server's clock is off, and when it last jumped."""
+    values = {"clock_offset_ms": offset_ms, "clock_jump_ms": jump_ms}
+    connection.execute(update(servers).where(servers.c.id == server_id).values(values))
+    bump_revision(connection, REPORTED)
+
+
 def _add_interval(connection: Connection, server_id: int, since_ms: int, interval_ms: int) -> None:
     row = {"server_id": server_id, "since_ms": since_ms, "interval_ms": interval_ms}
     connection.execute(insert_or_ignore(connection, intervals).values(row))
@@ -189,24 +196,14 @@ _TOUCH = (
             (servers.c.last_seen_ms < bindparam("seen"), bindparam("seen", type_=BigInteger)),
             else_=servers.c.last_seen_ms,
         ),
-        clock_offset_ms=bindparam("offset"),
-        clock_jump_ms=bindparam("jump"),
     )
 )
 
 
 def touch_servers(connection: Connection, seen: Sequence[ServerRecord]) -> None:
-    """Stores when servers were last seen, and the state of their clocks; a time never goes back."""
+    """Stores when servers were last seen; a time never goes back."""
     if seen:
         connection.execute(
             _TOUCH,
-            [
-                {
-                    "server": record.id,
-                    "seen": record.last_seen_ms,
-                    "offset": record.clock_offset_ms,
-                    "jump": record.clock_jump_ms,
-                }
-                for record in seen
-            ],
+            [{"server": record.id, "seen": record.last_seen_ms} for record in seen],
         )

@@ -11,7 +11,6 @@ import logging
 import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from hashlib import sha256
 
 from sqlalchemy import Connection
@@ -38,8 +37,8 @@ from bongsu.server.errors import retry_after, status_of
 from bongsu.server.fleet.changes import FleetChanges
 from bongsu.server.fleet.events import store_agent_events
 from bongsu.server.fleet.names import check_agent_id
-from bongsu.server.fleet.registry import Registry, ServerState, differs
-from bongsu.server.fleet.servers import ServerRecord, add_server, update_server
+from bongsu.server.fleet.registry import ClockStep, Registry, ServerState, differs
+from bongsu.server.fleet.servers import ServerRecord, add_server, set_clock, update_server
 from bongsu.server.ingest.group_commit import GroupCommit
 from bongsu.server.ingest.validation import check_agent, check_frames, check_layouts, check_process_lists, check_sizes
 from bongsu.server.storage.archive import RAW
@@ -273,9 +272,9 @@ class Ingest:
             state = await self._record(push, tags, now_ms)
             if state.retired:  # as another process knew
                 raise ServerRetired
-        offset_ms = state.record.clock_offset_ms
-        if push.sent_ms and state.heard_clock(push.sent_ms, now_ms):
-            await self._clock_jumped(state.record, offset_ms, now_ms)
+        step = state.clock_step(push.sent_ms - now_ms, now_ms) if push.sent_ms else None
+        if step is not None:
+            await self._clock_moved(state.record, step, now_ms)
         accepted = 0
         if push.frames or layouts or processes:
             try:
@@ -326,21 +325,26 @@ class Ingest:
                 self._registry.generation += 1
             return state
 
-    async def _clock_jumped(self, record: ServerRecord, before_ms: int, now_ms: int) -> None:
-        logger.warning(
-            "the clock of %s jumped: it is now %+.0f s off", record.agent.name, record.clock_offset_ms / 1000
-        )
+    async def _clock_moved(self, record: ServerRecord, step: ClockStep, now_ms: int) -> None:
         jumped = Event(
             EventType.CLOCK_JUMPED,
             now_ms,
             record.id,
             record.agent.name,
-            before=str(before_ms),
-            after=str(record.clock_offset_ms),
+            before=str(step.before_ms),
+            after=str(step.offset_ms),
         )
-        # Without the event, the push is stored all the same.
+        if step.jumped:
+            logger.warning("the clock of %s jumped: it is now %+.0f s off", record.agent.name, step.offset_ms / 1000)
+
+        def store(connection: Connection) -> None:
+            set_clock(connection, record.id, step.offset_ms, step.jump_ms)
+            store_agent_events(connection, [jumped] if step.jumped else [])
+
+        # Without this, the push is stored all the same.
         with contextlib.suppress(Unavailable):
-            await self._database.write(partial(store_agent_events, happened=[jumped]))
+            await self._database.write(store)
+            record.clock_offset_ms, record.clock_jump_ms = step.offset_ms, step.jump_ms
 
     def _committed(self, batches: list[Batch], counts: list[int]) -> None:
         counters, now_ms = self.counters, self._clock.now_ms()

@@ -1,9 +1,13 @@
 """Two API servers on one database: each answers any question, whichever of them took the samples in."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
+from bongsu.alerts.rules_file import parse_rule
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.core.units import HOUR_MS
+from bongsu.server.alerts.queries.rules import import_rules
 from bongsu.server.database.leases import OwnShare
 from tests.support.app import RunningApp, running_app
 from tests.support.clock import FakeClock
@@ -95,3 +99,27 @@ async def test_alone_it_does_not_read_frames(tmp_path: Path, monkeypatch) -> Non
         monkeypatch.setattr("bongsu.server.fleet.changes.frames_after", lambda *_: reads.append(1) or [])
         await app.services.fleet.look()
         assert not reads
+
+
+async def test_what_two_create_at_the_same_time_is_there_once(tmp_path: Path) -> None:
+    clock = FakeClock(NOW)
+    condition = {"type": "threshold", "metric": "cpu_usage_ratio", "value": 0.9}
+    rules = [parse_rule({"name": f"Rule {number}", "condition": condition}) for number in range(5)]
+    async with running_app(tmp_path, clock=clock) as one, running_app(tmp_path, clock=clock) as other:
+        # Two workers at their first start.
+        imports = await asyncio.gather(
+            *(
+                app.services.database.write(lambda connection: import_rules(connection, rules, NOW))
+                for app in (one, other)
+            )
+        )
+        assert sorted(len(imported.created) for imported in imports) == [0, 5]
+        assert sorted(len(imported.unchanged) for imported in imports) == [0, 5]
+        channel = {"name": "Ours", "type": "webhook", "config": {"url": "https://example.com/hook"}}
+        bodies: dict[str, Any] = {
+            "/api/alerts/rules": {"name": "Ours", "condition": condition},
+            "/api/alerts/channels": channel,
+        }
+        for path, body in bodies.items():
+            answers = await asyncio.gather(*(app.client.post(path, json=body) for app in (one, other)))
+            assert sorted(answer.status_code for answer in answers) == [201, 409], [a.text for a in answers]

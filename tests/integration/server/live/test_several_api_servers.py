@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -15,6 +16,7 @@ from sqlalchemy import make_url
 from bongsu.core.errors import Unavailable
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.server.fleet import changes
+from bongsu.server.fleet.loading import store_last_seen
 from bongsu.server.fleet.registry import Registry
 from bongsu.server.live import feed, post
 from bongsu.server.live.hub import Hub
@@ -84,6 +86,29 @@ async def push(app: RunningApp, value: float = 0.5, layout: Layout = LAYOUT) -> 
     answer = await app.push(a_push([a_frame(time_ms, values, layout)], layouts=[layout]))
     assert answer.status_code == 200, answer.text
     return time_ms
+
+
+async def test_both_know_the_clock_of_an_agent(tmp_path: Path, bus: str) -> None:
+    async with two(tmp_path) as (one, other):
+
+        async def push_with_clock(app: RunningApp, offset_ms: int) -> None:
+            app.clock.advance(1)
+            now_ms = app.clock.now_ms()
+            answer = await app.push(replace(a_push([a_frame(now_ms)]), sent_ms=now_ms + offset_ms))
+            assert answer.status_code == 200, answer.text
+
+        await push_with_clock(one, 0)
+        await until(lambda: other.services.registry.by_id, "the new server")
+        await push_with_clock(one, 60_000)
+        record = other.services.registry.by_id[1].record
+        await until(lambda: record.clock_offset_ms == 60_000, "the clock")
+        await push_with_clock(other, 60_000)
+        for app in (one, other):
+            await store_last_seen(app.services.database, app.services.registry)
+        await until(lambda: one.services.registry.by_id[1].last_seen_ms == record.last_seen_ms, "the last frame")
+        assert await one.get("/api/servers") == await other.get("/api/servers")
+        jumps = (await other.get("/api/events", type="clock_jumped"))["events"]
+        assert [(event["before"], event["after"]) for event in jumps] == [("0", "60000")]
 
 
 async def test_what_one_takes_in_the_other_shows(tmp_path: Path, bus: str) -> None:

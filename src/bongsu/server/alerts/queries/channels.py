@@ -6,6 +6,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from bongsu.core.errors import Conflict, NotFound
 from bongsu.server.database.tables import alert_channels, alert_notifications
+from bongsu.server.database.turns import Turn, take_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ def store_channel(
         NotFound: there is no such channel.
         Conflict: the name is taken.
     """
+    take_turn(connection, Turn.CHANNELS)
     taken = connection.scalar(select(alert_channels.c.id).where(alert_channels.c.name == name))
     if taken is not None and taken != channel_id:
         raise Conflict(f"There is already a channel named {name!r}.", code="channel_exists", field="name")

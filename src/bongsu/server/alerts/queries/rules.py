@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, exists, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.rules_file import parse_rule
 from bongsu.core.errors import Conflict, InvalidInput, NotFound
 from bongsu.server.database.tables import alert_rules, alerts
+from bongsu.server.database.turns import Turn, take_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,7 @@ def add_rule(connection: Connection, rule: Rule, now_ms: int, *, imported: str =
     Raises:
         Conflict: the name is taken.
     """
+    take_turn(connection, Turn.RULES)
     now_ms = _next_updated_ms(connection, now_ms)
     old = connection.execute(
         select(alert_rules.c.id, alert_rules.c.deleted, alert_rules.c.imported).where(alert_rules.c.name == rule.name)
@@ -143,6 +144,7 @@ def change_rule(connection: Connection, rule_id: int, rule: Rule, now_ms: int, *
         NotFound: there is no such rule.
         Conflict: the new name is taken.
     """
+    take_turn(connection, Turn.RULES)
     _row(connection, rule_id)
     values: dict[str, object] = {
         "name": rule.name,
@@ -154,10 +156,7 @@ def change_rule(connection: Connection, rule_id: int, rule: Rule, now_ms: int, *
     taken = select(alert_rules.c.id).where(alert_rules.c.name == rule.name, alert_rules.c.id != rule_id)
     if connection.scalar(taken) is not None:
         raise _conflict(rule)
-    try:
-        connection.execute(update(alert_rules).where(alert_rules.c.id == rule_id).values(values))
-    except IntegrityError:
-        raise _conflict(rule) from None
+    connection.execute(update(alert_rules).where(alert_rules.c.id == rule_id).values(values))
 
 
 def delete_rule(connection: Connection, rule_id: int, now_ms: int) -> None:
@@ -196,6 +195,7 @@ class Imported:
 def import_rules(connection: Connection, rules: list[Rule], now_ms: int, *, retired: Collection[str] = ()) -> Imported:
     """Creates and updates rules by name. Rules that a person changed or deleted do not change, nor do rules that are no
     longer in the file, but for those that nobody changed and whose names are ``retired``: they are deleted."""
+    take_turn(connection, Turn.RULES)
     stored_rules = load_rules(connection, deleted=True)
     known = {stored.rule.name: stored for stored in stored_rules if stored.imported or not stored.deleted}
     names = {row.name: row.id for row in connection.execute(select(alert_rules.c.name, alert_rules.c.id))}

@@ -4,10 +4,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from bongsu.server.database.dialect import insert_or_ignore
 from bongsu.server.database.tables import api_tokens, sessions, users
+from bongsu.server.database.turns import Turn, take_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,7 @@ def add_user(connection: Connection, record: UserRecord) -> UserRecord | None:
 
 def add_first_user(connection: Connection, record: UserRecord) -> UserRecord | None:
     """Stores the first user; None if there is a user already."""
-    if connection.dialect.name == "postgresql":
-        # Concurrent calls run one after the other; on SQLite the write lock ensures that.
-        connection.execute(text("SELECT pg_advisory_xact_lock(8601)"))
+    take_turn(connection, Turn.FIRST_USER)
     if connection.scalar(select(func.count()).select_from(users)):
         return None
     return add_user(connection, record)

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, text
+from sqlalchemy import Connection, delete, insert, select
 
 from bongsu.server.database.tables import signing_keys
+from bongsu.server.database.turns import Turn, take_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,7 @@ def load_signing_keys(connection: Connection) -> list[StoredSigningKey]:
 def add_signing_key(connection: Connection, key: StoredSigningKey, *, only_if_none: bool = False) -> bool:
     """Stores a key. ``only_if_none``: only if there is none, so that processes that start together agree on one."""
     if only_if_none:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(8602)"))
+        take_turn(connection, Turn.SIGNING_KEY)
         if load_signing_keys(connection):
             return False
     connection.execute(insert(signing_keys).values(id=key.id, secret=key.secret, created_ms=key.created_ms))

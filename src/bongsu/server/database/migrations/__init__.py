@@ -5,6 +5,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from bongsu.core.errors import BongsuError
+from bongsu.server.database.turns import Turn, take_turn
 
 
 class DatabaseTooNew(BongsuError):
@@ -19,9 +20,7 @@ def upgrade(connection: Connection) -> tuple[str | None, str]:
     Raises:
         DatabaseTooNew: the database has a revision that this version does not know.
     """
-    if connection.dialect.name == "postgresql":
-        # Processes that start together upgrade one after the other; on SQLite the write lock ensures that.
-        connection.execute(text("SELECT pg_advisory_xact_lock(8600)"))
+    take_turn(connection, Turn.UPGRADE)
     before, known = current_revision(connection), revisions()
     if before is not None and before not in known:
         raise DatabaseTooNew(f"The database has revision {before} of a newer version of Bongsu: upgrade Bongsu.")
