@@ -44,6 +44,11 @@ def wait_for(condition: Callable[[], T], what: str) -> T:
     raise AssertionError(f"waited {PATIENCE_SECONDS} s for {what}")
 
 
+def interruptible() -> None:
+    """For ``preexec_fn``: what a shell without job control starts in the background ignores SIGINT, and so would this."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def free_port() -> int:
     """A free port on loopback."""
     with socket.socket() as probe:

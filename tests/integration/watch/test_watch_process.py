@@ -25,6 +25,7 @@ from tests.support.processes import (
     api_server,
     enrolled,
     free_port,
+    interruptible,
     logged_in,
     wait_for,
 )
@@ -43,6 +44,7 @@ class Watching:
             stderr=subprocess.PIPE,
             text=True,
             env=environment | ({"BONGSU_TOKEN": token} if token else {}),
+            preexec_fn=interruptible,
         )
         self.lines: list[str] = []
         self.notes: list[str] = []
@@ -201,6 +203,12 @@ def test_nobody_to_ask_for_a_password(site: Site) -> None:
 
 def test_a_person_logs_in_and_sees_a_screen_that_ctrl_c_takes_away(site: Site) -> None:
     ours, theirs = pty.openpty()
+
+    def take_terminal() -> None:
+        """So that Ctrl-C on this terminal reaches it."""
+        interruptible()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
     environment = {name: value for name, value in os.environ.items() if name not in ("BONGSU_TOKEN", "NO_COLOR")}
     with subprocess.Popen(
         [sys.executable, "-m", "bongsu.cli", "watch", "web-1", "--url", site.url],
@@ -209,8 +217,7 @@ def test_a_person_logs_in_and_sees_a_screen_that_ctrl_c_takes_away(site: Site) -
         stderr=theirs,
         env=environment | {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
         start_new_session=True,
-        # So that Ctrl-C on this terminal reaches it.
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=take_terminal,
     ) as process:
         os.close(theirs)
         shown = bytearray()
