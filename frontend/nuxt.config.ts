@@ -75,6 +75,6 @@ export default defineNuxtConfig({
     mode: 'svg',
     fallbackToApi: false,
     serverBundle: false,
-    clientBundle: { scan: true, sizeLimitKb: 64 },
+    clientBundle: { scan: { globInclude: ['app/**/*.{vue,ts}'], globExclude: ['app/api/**'] }, sizeLimitKb: 64 },
   },
 })

@@ -2,50 +2,25 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.pages import SLOW_MS, person_at
-from tests.support.processes import api_server, bongsu, free_port, logged_in, wait_for
+from tests.support.fleet import Fleet, simulated_fleet
+from tests.support.pages import SLOW_MS, Look, person_at
 
 SERVERS = 60
 
 
-@dataclass
-class Site:
-    """An API server and the process that simulates its servers."""
-
-    url: str
-    client: httpx.Client
-    stop: object
-
-
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder: Path = tmp_path_factory.mktemp("fleet")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    with api_server(folder / "server", port), logged_in(url) as client:
-        unlimited = {"name": "tests", "uses": 0}
-        token = client.post("/api/enrolment-tokens", json=unlimited).raise_for_status().json()["token"]
-        words = ["--servers", str(SERVERS), "--interval", "1s", "--url", url, "--data-dir", str(folder / "simulator")]
-        with bongsu("simulate", *words, BONGSU_SIMULATE_ENROLMENT_TOKEN=token) as simulator:
-
-            def all_send() -> bool:
-                answer = client.get("/api/metrics/current", params={"metric": "cpu_usage_ratio"}).raise_for_status()
-                return len(answer.json()["servers"]) == SERVERS
-
-            wait_for(all_send, "all servers to send")
-            yield Site(url, client, simulator.kill)
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with simulated_fleet(tmp_path_factory.mktemp("fleet"), SERVERS) as fleet:
+        yield fleet
 
 
 @pytest.fixture
-def page(browser: Browser, site: Site) -> Iterator[Page]:
-    with person_at(browser, site.url, width=1440, height=900) as page:
+def page(browser: Browser, site: Fleet) -> Iterator[Page]:
+    with person_at(browser, site.url, Look(1440, 900)) as page:
         yield page
 
 
@@ -59,7 +34,7 @@ def opened(page: Page, url: str) -> None:
     expect(page.get_by_test_id("fleet").locator("tbody td:first-child a").first).to_be_visible(timeout=SLOW_MS)
 
 
-def test_all_servers_are_there_but_only_those_on_screen_are_in_the_document(site: Site, page: Page) -> None:
+def test_all_servers_are_there_but_only_those_on_screen_are_in_the_document(site: Fleet, page: Page) -> None:
     opened(page, site.url)
     table = page.get_by_test_id("fleet")
     expect(table).to_have_attribute("aria-rowcount", str(SERVERS + 1), timeout=SLOW_MS)
@@ -72,7 +47,7 @@ def test_all_servers_are_there_but_only_those_on_screen_are_in_the_document(site
     assert set(names(page)) <= set(every)
 
 
-def test_values_change_by_themselves(site: Site, page: Page) -> None:
+def test_values_change_by_themselves(site: Fleet, page: Page) -> None:
     opened(page, site.url)
     cells = page.get_by_test_id("fleet").locator("tbody td:nth-child(2)")
     expect(cells.first).to_contain_text("%", timeout=SLOW_MS)
@@ -80,7 +55,7 @@ def test_values_change_by_themselves(site: Site, page: Page) -> None:
     expect(cells).not_to_have_text(before, timeout=SLOW_MS)
 
 
-def test_sorted_filtered_and_shared_as_a_link(site: Site, page: Page) -> None:
+def test_sorted_filtered_and_shared_as_a_link(site: Fleet, page: Page) -> None:
     opened(page, site.url)
     page.get_by_role("button", name="Server", exact=True).click()
     expect(page).to_have_url(re.compile("sort=name"))
@@ -100,9 +75,9 @@ def test_sorted_filtered_and_shared_as_a_link(site: Site, page: Page) -> None:
     expect(page.get_by_test_id("fleet")).to_be_visible(timeout=SLOW_MS)
 
 
-def test_servers_that_fall_silent_are_seen(site: Site, page: Page) -> None:
+def test_servers_that_fall_silent_are_seen(site: Fleet, page: Page) -> None:
     opened(page, site.url)
-    site.stop()  # type: ignore[operator]
+    site.stop()
     silent = page.locator("label", has_text=re.compile("Late|Down")).first
     expect(silent).to_be_visible(timeout=SLOW_MS)
     silent.click()

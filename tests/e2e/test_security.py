@@ -32,7 +32,6 @@ def test_from_the_printed_link_to_the_live_page_and_to_a_second_server(browser: 
         page.get_by_test_id("finish-setup").click()
         expect(page.get_by_test_id("cpu-value")).to_contain_text("%", timeout=SLOW_MS)
         assert "bongsu_setup" not in page.url
-        page.get_by_test_id("account-menu").click()
         page.get_by_role("link", name="Servers and agents").click()
         page.get_by_test_id("add-server").click()
         page.get_by_test_id("dialog-action").click()

@@ -2,6 +2,8 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -11,27 +13,37 @@ from tests.support.processes import ADMIN, PASSWORD
 SLOW_MS = 60_000
 
 
+@dataclass(frozen=True)
+class Look:
+    """How somebody looks at the dashboard."""
+
+    width: int = 1280
+    height: int = 800
+    theme: Literal["light", "dark"] = "light"
+    locale: str = "en-US"
+
+
 @contextlib.contextmanager
-def person_at(
-    browser: Browser, url: str, *, width: int = 1280, height: int = 800, broken_network: bool = False
-) -> Iterator[Page]:
+def person_at(browser: Browser, url: str, look: Look = Look(), *, broken_network: bool = False) -> Iterator[Page]:
     """A page of somebody who is logged in at ``url``, that fails the test on an error in its console, unless the network
     breaks on purpose."""
-    context = browser.new_context(locale="en-US", viewport={"width": width, "height": height})
+    context = browser.new_context(
+        locale=look.locale, viewport={"width": look.width, "height": look.height}, color_scheme=look.theme
+    )
     answer = context.request.post(f"{url}/api/auth/login", data={"email": ADMIN, "password": PASSWORD})
     assert answer.ok, answer.text()
     page = context.new_page()
     errors = watch(page)
     yield page
     context.close()
-    assert broken_network or errors == []
+    assert broken_network or not errors, errors
 
 
 def watch(page: Page) -> list[str]:
     """What goes wrong on a page from now on: errors, breaches of the content security policy, requests elsewhere."""
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda message: errors.append(f"{message.text} {message.location}") if message.type == "error" else None)
     page.on("request", lambda request: errors.append(request.url) if _foreign(request.url) else None)
     return errors
 

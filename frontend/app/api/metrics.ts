@@ -18,3 +18,7 @@ export const fetchFleet = (metrics: readonly string[]): Promise<CurrentMetrics> 
 
 export const fetchHistory = (query: HistoryQuery, signal?: AbortSignal): Promise<MetricsHistory> =>
   unwrap(api.getMetricsHistory({ query, signal, throwOnError: true }))
+
+/** The same as a table of text, with the names of the servers. */
+export const fetchHistoryCsv = async (query: HistoryQuery): Promise<string> =>
+  String(await unwrap(api.getMetricsHistory({ query: { ...query, format: 'csv' }, responseType: 'text', throwOnError: true })))

@@ -1,7 +1,7 @@
 // What the API answers in the tests of pages.
 import * as accounts from './accounts'
 import { events } from './events'
-import { current, history, servers } from './metrics'
+import { catalog, current, history, servers } from './metrics'
 
 /** `null`: there is no such endpoint. */
 export function answer(url: URL, method: string, nowMs: number): object | null {
@@ -20,6 +20,7 @@ export function answer(url: URL, method: string, nowMs: number): object | null {
     case 'GET /api/audit': return { entries: accounts.auditEntries(nowMs, url.searchParams.get('action') ?? ''), next: null }
     case 'GET /api/servers': return servers(nowMs)
     case 'GET /api/events': return events(url.searchParams)
+    case 'GET /api/metrics/catalog': return catalog()
     case 'GET /api/metrics/current': return current(url.searchParams, nowMs)
     case 'GET /api/metrics/history': return history(url.searchParams, nowMs)
     default: return method === 'GET' ? null : {}

@@ -69,6 +69,19 @@ export function current(query: URLSearchParams, nowMs: number): object {
   }
 }
 
+export function catalog(): object {
+  const metrics = new Map<string, { metric: string, type: string, unit: string, kind: string, series: number, servers: number, labels: Record<string, string[]> }>()
+  for (const server of SERVERS) {
+    for (const { metric, type, unit, kind, labels } of seriesOf(server)) {
+      const found = metrics.get(metric) ?? { metric, type, unit, kind, series: 0, servers: SERVERS.length, labels: {} }
+      found.series++
+      for (const [name, value] of Object.entries(labels)) found.labels[name] = [...new Set([...found.labels[name] ?? [], value])].sort()
+      metrics.set(metric, found)
+    }
+  }
+  return { metrics: [...metrics.values()] }
+}
+
 export function history(query: URLSearchParams, nowMs: number): object {
   const startMs = parseTime(query.get('start') ?? '-1h', nowMs)
   const endMs = parseTime(query.get('end') ?? 'now', nowMs)

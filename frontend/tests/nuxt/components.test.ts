@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { current, servers } from '../answers/metrics'
 import type { CurrentMetrics } from '~/api/metrics'
 import type { ServerPage } from '~/api/servers'
-import { LayoutConnectionNotice, LayoutConnectionState, MetricCpuCard, MetricDiskCard, ServerEmpty, ServerFilesystemTable, HistoryLegend, HistoryTable, HistoryTooltip, ServerInterfaceTable, MetricLevelBadge, MetricMemoryCard, MetricNetworkCard, LayoutServerChooser, ServerHeader, ServerNotices, ServerSkeleton, ServerStateBadge, MetricTrend, UiSegmented } from '#components'
+import { LayoutConnectionNotice, LayoutConnectionState, MetricCpuCard, MetricDiskCard, ServerEmpty, ServerFilesystemTable, HistoryLegend, HistoryTable, HistoryTooltip, ServerInterfaceTable, MetricLevelBadge, MetricMemoryCard, MetricNetworkCard, LayoutPalette, ServerHeader, ServerNotices, ServerSkeleton, ServerStateBadge, MetricTrend, UiSegmented } from '#components'
 import { buildModel } from '~/utils/chart/model'
 import { findingsOf } from '~/utils/findings'
 import { makeSnapshot, readSnapshot } from '~/utils/readings'
 import { VIEWS } from '~/utils/views'
-import { eventually, violations } from './helpers'
+import { eventually, serveApi, simulated, violations } from './helpers'
 
 const NOW = Date.now()
 const list = (servers(NOW) as ServerPage).servers
@@ -87,31 +87,56 @@ describe('the server', () => {
   })
 })
 
-describe('the chooser', () => {
-  it('searches and selects with the keyboard', async () => {
-    const store = useServersStore()
-    store.apply(list)
-    const chooser = await mountSuspended(LayoutServerChooser, { props: { serverId: 1 }, attachTo: document.body })
-    await chooser.get('[data-testid=server-chooser]').trigger('click')
+describe('the palette', () => {
+  async function openPalette() {
+    useServersStore().apply(list)
+    serveApi(simulated)
+    const palette = await mountSuspended(LayoutPalette, { props: { serverId: 1 }, attachTo: document.body })
     await nextTick()
-    expect(chooser.findAll('[role=option]')).toHaveLength(7)
-    expect(await violations(chooser.element)).toEqual([])
-    const input = chooser.get('input')
+    return palette
+  }
+
+  it('finds a server with the keyboard', async () => {
+    const palette = await openPalette()
+    expect(palette.findAll('[role=option]').length).toBeGreaterThan(7)
+    expect(palette.get('[aria-selected=true]').text()).toContain(list.find(server => server.id === 1)!.name)
+    expect(await violations(palette.element)).toEqual([])
+    const input = palette.get('input')
     await input.setValue('결제')
-    expect(chooser.findAll('[role=option]')).toHaveLength(1)
+    expect(palette.findAll('[role=option]')).toHaveLength(1)
     await input.trigger('keydown', { key: 'Enter' })
     await eventually(() => expect(useRoute().path).toBe('/servers/4'))
-    expect(chooser.find('[role=listbox]').exists()).toBe(false)
-    chooser.unmount()
+    palette.unmount()
   })
-  it('closes on Escape and returns the focus', async () => {
-    const chooser = await mountSuspended(LayoutServerChooser, { props: { serverId: 1 }, attachTo: document.body })
-    await chooser.get('[data-testid=server-chooser]').trigger('click')
-    await nextTick()
-    await chooser.get('input').trigger('keydown', { key: 'Escape' })
-    expect(chooser.find('[role=listbox]').exists()).toBe(false)
-    expect(document.activeElement).toBe(chooser.get('[data-testid=server-chooser]').element)
-    chooser.unmount()
+
+  it('finds metrics', async () => {
+    const palette = await openPalette()
+    await palette.get('input').setValue('filesystem_usage')
+    await eventually(() => expect(palette.findAll('[role=option]')).toHaveLength(1))
+    await palette.get('[role=option]').trigger('click')
+    await eventually(() => expect(useRoute().fullPath).toBe('/metrics?metric=filesystem_usage_ratio'))
+    palette.unmount()
+  })
+
+  it('moves with the arrow keys, round the ends', async () => {
+    const palette = await openPalette()
+    const active = () => palette.get('input').attributes('aria-activedescendant')
+    const input = palette.get('input')
+    await input.setValue('e')
+    await eventually(() => expect(palette.text()).toContain('filesystem_usage_ratio'))
+    const first = active()
+    await input.trigger('keydown', { key: 'ArrowUp' })
+    expect(active()).not.toBe(first)
+    await input.trigger('keydown', { key: 'ArrowDown' })
+    expect(active()).toBe(first)
+    palette.unmount()
+  })
+
+  it('says when nothing matches', async () => {
+    const palette = await openPalette()
+    await palette.get('input').setValue('no such thing')
+    expect(palette.get('[role=status]').text()).not.toBe('')
+    palette.unmount()
   })
 })
 

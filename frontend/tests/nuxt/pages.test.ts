@@ -90,6 +90,67 @@ it('says that the API server is unreachable', async () => {
   expect(await violations(page.element)).toEqual([])
 })
 
+describe('the explorer', () => {
+  it('offers every metric, and draws the one that is chosen', async () => {
+    const page = await open('/metrics', simulated)
+    await eventually(() => expect(page.findAll('main li').length).toBeGreaterThan(20))
+    expect(await violations(page.get('main').element)).toEqual([])
+    await page.get('main input[type=search]').setValue('filesystem usage')
+    expect(page.findAll('main li')).toHaveLength(1)
+    await page.get('main li button').trigger('click')
+    await eventually(() => expect(useRoute().query.metric).toEqual(['filesystem_usage_ratio']))
+    await eventually(() => expect(page.find('[data-testid=explorer-chart] [role=application]').exists()).toBe(true))
+    expect(await violations(page.get('main').element)).toEqual([])
+  })
+
+  it('restores a link: servers, range, combination', async () => {
+    const asked: URLSearchParams[] = []
+    const page = await open('/metrics?metric=load_1m&metric=cpu_usage_ratio&server=1,3&combine=max&by=server&range=6h', (url, method, body) => {
+      if (url.pathname === '/api/metrics/history') asked.push(url.searchParams)
+      return simulated(url, method, body)
+    })
+    await eventually(() => expect(page.findAll('[data-testid=explorer-chart]')).toHaveLength(2))
+    await eventually(() => expect(asked.map(query => query.get('metric'))).toEqual(expect.arrayContaining(['load_1m', 'cpu_usage_ratio'])))
+    const query = asked.find(found => found.get('metric') === 'load_1m')!
+    expect([query.getAll('server'), query.get('across'), query.getAll('group_by'), query.get('start')]).toEqual([['1', '3'], 'max', ['server'], '-21600s'])
+    await eventually(() => expect(page.get('[data-testid=explorer-chart]').findAll('tbody tr').length).toBe(2))
+    expect(page.get('[data-testid=explorer-servers]').text()).toMatch(/2/)
+    await page.get('[data-testid=explorer-servers]').trigger('click')
+    await page.get('main input[type=checkbox]:checked').trigger('change')
+    await eventually(() => expect(String(useRoute().query.server).split(',')).toHaveLength(1))
+    await page.get('[data-testid=explorer-range]').setValue('absolute')
+    await eventually(() => expect(page.findAll('input[type=datetime-local]')).toHaveLength(2))
+    expect(await violations(page.get('main').element)).toEqual([])
+  })
+
+  it('tells why a chart cannot be drawn, and tries again', async () => {
+    let broken = true
+    const page = await open('/metrics?metric=load_1m', (url, method, body) =>
+      (url.pathname === '/api/metrics/history' && broken ? 'unreachable' : simulated(url, method, body)))
+    await eventually(() => expect(page.find('[data-testid=explorer-chart] [role=alert]').exists()).toBe(true))
+    broken = false
+    await page.get('[data-testid=explorer-chart] [role=alert] button').trigger('click')
+    await eventually(() => expect(page.find('[data-testid=explorer-chart] [role=application]').exists()).toBe(true))
+  })
+})
+
+it('leads to every page', async () => {
+  const page = await open('/settings', simulated)
+  await eventually(() => expect(page.findAll('main nav a').map(link => link.attributes('href'))).toEqual(['/account', '/tokens', '/agents', '/users', '/audit', '/health']))
+  expect(page.findAll('[aria-current=page]').map(link => link.attributes('href'))).toEqual(['/settings'])
+  expect(await violations(page.element)).toEqual([])
+})
+
+it('goes to pages with two keys, and lists them with a question mark', async () => {
+  const page = await open('/settings', simulated)
+  const press = (key: string) => document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }))
+  press('g')
+  press('m')
+  await eventually(() => expect(useRoute().path).toBe('/metrics'))
+  press('?')
+  await eventually(() => expect(page.findAll('dialog kbd').length).toBeGreaterThan(5))
+})
+
 describe('the settings pages', () => {
   const rows: [string, number, string][] = [
     ['account', 2, '203.0.113.7'],

@@ -30,6 +30,10 @@ export interface PlotContext {
   width: number
   height: number
   xRange: () => [number, number]
+  /** Charts with the same key show the crosshair at the same time. */
+  syncKey?: string
+  /** Whether the value axis is logarithmic. */
+  log?: boolean
   onCursor: (plot: uPlot) => void
   onSelect: (fromMs: number, toMs: number) => void
   onReset: () => void
@@ -63,11 +67,13 @@ export function plotOptions(context: PlotContext): uPlot.Options {
       y: false,
       drag: { x: true, y: false, setScale: false },
       points: { size: 8, width: POINT_BORDER, stroke: (_, i) => model.lines[i - 1]?.color ?? '', fill: () => ink.page, show: cursorPoint(model.lines.length) },
+      sync: context.syncKey === undefined ? undefined : { key: context.syncKey, setSeries: false },
       bind: { dblclick: () => () => { context.onReset(); return null } },
     },
     scales: {
       x: { time: true, range: () => context.xRange() },
-      y: { range: (_, __, max) => yRange(model.unit, max) },
+      // uPlot finds a range of powers of ten for a logarithmic axis itself.
+      y: context.log ? { distr: 3 } : { range: (_, min, max) => yRange(model.unit, max, min) },
     },
     axes: [
       {
@@ -116,8 +122,9 @@ export function plotOptions(context: PlotContext): uPlot.Options {
   }
 }
 
-/** From 0 to a little above the maximum. A ratio ends at 100 %, and at no less than 5 %, so that small values look small. */
-export function yRange(unit: DisplayUnit, max: number | null): [number, number] {
+/** From 0, or below the lowest value, to a little above the maximum. A ratio ends at 100 %, and at no less than 5 %, so that small values look small. */
+export function yRange(unit: DisplayUnit, max: number | null, min: number | null = 0): [number, number] {
+  if (min !== null && min < 0) return [min * 1.08, Math.max(0, max ?? 0) * 1.08]
   const top = max === null || !(max > 0) ? 0 : max * 1.08
   if (unit !== 'ratio') return [0, top > 0 ? top : 1]
   return [0, top > 0.9 ? Math.max(1, max ?? 0) : Math.max(0.05, top)]

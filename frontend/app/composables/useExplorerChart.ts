@@ -1,0 +1,43 @@
+import { useDocumentVisibility, useIntervalFn } from '@vueuse/core'
+import { onScopeDispose, ref, shallowRef, watch } from 'vue'
+import type { Ref } from 'vue'
+import { fetchHistory } from '~/api/metrics'
+import type { HistoryQuery, MetricsHistory } from '~/api/metrics'
+import { SECOND_MS } from '~/utils/units'
+
+const REFRESH_MS = 10 * SECOND_MS
+
+/** The history of a query, fetched again when the query changes, and now and then while it is `live`. The old answer stays until then. */
+export function useExplorerChart(query: Ref<HistoryQuery>, live: Ref<boolean>) {
+  const errorText = useErrorText()
+  const visibility = useDocumentVisibility()
+  const answer = shallowRef<MetricsHistory | null>(null)
+  const error = ref('')
+  const loading = ref(false)
+  let controller: AbortController | null = null
+
+  async function load(): Promise<void> {
+    controller?.abort()
+    const mine = controller = new AbortController()
+    loading.value = true
+    try {
+      const found = await fetchHistory(query.value, mine.signal)
+      if (controller !== mine) return
+      answer.value = found
+      error.value = ''
+    }
+    catch (cause) {
+      if (controller === mine) error.value = errorText(cause)
+    }
+    finally {
+      if (controller === mine) loading.value = false
+    }
+  }
+
+  watch(() => JSON.stringify(query.value), load, { immediate: true })
+  useIntervalFn(() => {
+    if (live.value && visibility.value === 'visible' && !loading.value) void load()
+  }, REFRESH_MS)
+  onScopeDispose(() => controller?.abort())
+  return { answer, error, loading, load }
+}

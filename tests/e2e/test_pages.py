@@ -1,0 +1,147 @@
+"""Every page in a real Chromium: accessible, without errors, and as wide as the screen."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.fleet import Fleet, simulated_fleet
+from tests.support.pages import SLOW_MS, Look, person_at
+
+ROOT = Path(__file__).parents[2]
+# What the pages look like; kept by CI.
+SCREENSHOTS = ROOT / "artifacts" / "screenshots"
+AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+SERVERS = 12
+
+LOOKS = {
+    "wide-light-en": Look(1440, 900, "light", "en-GB"),
+    "wide-dark-ko": Look(1440, 900, "dark", "ko-KR"),
+    "phone-light-ko": Look(360, 740, "light", "ko-KR"),
+    "phone-dark-en": Look(360, 740, "dark", "en-GB"),
+}
+PAGES = {
+    "home": "/",
+    "server": "/servers/1",
+    "metrics": "/metrics",
+    "metrics-chart": "/metrics?metric=filesystem_usage_ratio&metric=cpu_usage_ratio&combine=max&by=server&range=15m",
+    "alerts": "/alerts",
+    "settings": "/settings",
+    "account": "/account",
+    "tokens": "/tokens",
+    "agents": "/agents",
+    "users": "/users",
+    "audit": "/audit",
+    "health": "/health",
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with simulated_fleet(tmp_path_factory.mktemp("pages"), SERVERS) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def page(browser: Browser, site: Fleet) -> Iterator[Page]:
+    with person_at(browser, site.url, LOOKS["wide-light-en"]) as page:
+        yield page
+
+
+def loaded(page: Page) -> None:
+    expect(page.locator("h1").first).to_be_visible(timeout=SLOW_MS)
+    expect(page.locator(".skeleton")).to_have_count(0, timeout=SLOW_MS)
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds against WCAG 2.2 AA."""
+    page.evaluate(AXE.read_text())
+    tags = {"type": "tag", "values": WCAG}
+    found: list[dict[str, Any]] = page.evaluate("tags => axe.run({ runOnly: tags }).then(r => r.violations)", tags)
+    return [f"{rule['id']}: {node['html'][:300]}" for rule in found for node in rule["nodes"]]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_page_is_accessible_and_fits_the_screen(browser: Browser, site: Fleet, look: str) -> None:
+    wrong: dict[str, list[str]] = {}
+    with person_at(browser, site.url, LOOKS[look]) as page:
+        for name, path in PAGES.items():
+            page.goto(site.url + path)
+            loaded(page)
+            found = violations(page)
+            if (width := page.evaluate("document.documentElement.scrollWidth")) > LOOKS[look].width:
+                found.append(f"{width} px wide")
+            if found:
+                wrong[name] = found
+            page.screenshot(path=SCREENSHOTS / look / f"{name}.png")
+    assert wrong == {}
+
+
+def test_from_the_palette_to_a_chart_of_the_fullest_disks(site: Fleet, page: Page) -> None:
+    page.goto(site.url)
+    loaded(page)
+    page.keyboard.press("Control+k")
+    page.keyboard.type("filesystem_usage")
+    expect(page.get_by_test_id("palette").get_by_role("option")).to_have_count(1, timeout=SLOW_MS)
+    page.keyboard.press("Enter")
+    chart = page.get_by_test_id("explorer-chart")
+    expect(chart.locator("canvas")).to_be_visible(timeout=SLOW_MS)
+    page.get_by_label("Combine").select_option("max")
+    page.get_by_label("Group by").select_option("server")
+    rows = chart.locator("tbody tr")
+    expect(rows).to_have_count(SERVERS, timeout=SLOW_MS)
+    expect(page).to_have_url(re.compile("combine=max&by=server"))
+    # The fullest first, as the API server says.
+    answer = site.client.get(
+        "/api/metrics/history",
+        params={"metric": "filesystem_usage_ratio", "start": "-15m", "across": "max", "group_by": "server"},
+    )
+    highest = {
+        series["labels"]["server"]: max(series["values"]) for series in answer.raise_for_status().json()["series"]
+    }
+    names = {str(server["id"]): server["name"] for server in site.client.get("/api/servers").json()["servers"]}
+    expect(rows.first).to_contain_text(names[max(highest, key=lambda server: highest[server])])
+
+
+def test_a_range_is_zoomed_by_dragging_and_the_back_button_leads_back(site: Fleet, page: Page) -> None:
+    page.goto(f"{site.url}/metrics?metric=cpu_usage_ratio&metric=load_1m&range=15m")
+    charts = page.get_by_test_id("explorer-chart")
+    expect(charts.locator("canvas")).to_have_count(2, timeout=SLOW_MS)
+    plot = charts.first.locator(".u-over")
+    box = plot.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.5, middle)
+    # Both charts show the crosshair.
+    expect(charts.last.locator(".u-cursor-x")).to_be_visible()
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.9, middle, steps=5)
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"from=\d+&to=\d+"), timeout=SLOW_MS)
+    expect(page.get_by_label("From", exact=True)).to_be_visible()
+    page.go_back()
+    expect(page).not_to_have_url(re.compile("from="), timeout=SLOW_MS)
+    with page.expect_download() as download:
+        charts.first.get_by_role("button", name="Save as CSV").click()
+    text = Path(download.value.path()).read_text()
+    assert text.count("\n") > SERVERS
+    assert "cpu_usage_ratio" in text
+    with page.expect_download() as download:
+        charts.first.get_by_role("button", name="Save as PNG").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_keys_lead_to_pages(site: Fleet, page: Page) -> None:
+    page.goto(site.url)
+    loaded(page)
+    page.keyboard.press("g")
+    page.keyboard.press("a")
+    expect(page).to_have_url(f"{site.url}/alerts")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Keyboard shortcuts", timeout=SLOW_MS)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
