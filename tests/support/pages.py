@@ -43,7 +43,10 @@ def watch(page: Page) -> list[str]:
     """What goes wrong on a page from now on: errors, breaches of the content security policy, requests elsewhere."""
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(f"{message.text} {message.location}") if message.type == "error" else None)
+    page.on(
+        "console",
+        lambda message: errors.append(f"{message.text} {message.location}") if message.type == "error" else None,
+    )
     page.on("request", lambda request: errors.append(request.url) if _foreign(request.url) else None)
     return errors
 
