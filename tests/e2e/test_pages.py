@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.fleet import Fleet, simulated_fleet
 from tests.support.pages import SLOW_MS, Look, person_at
+from tests.support.processes import free_port
 
 ROOT = Path(__file__).parents[2]
 # What the pages look like; kept by CI.
@@ -30,6 +31,8 @@ PAGES = {
     "metrics": "/metrics",
     "metrics-chart": "/metrics?metric=filesystem_usage_ratio&metric=cpu_usage_ratio&combine=max&by=server&range=15m",
     "alerts": "/alerts",
+    "silences": "/alerts/silences",
+    "channels": "/alerts/channels",
     "settings": "/settings",
     "account": "/account",
     "tokens": "/tokens",
@@ -133,6 +136,61 @@ def test_a_range_is_zoomed_by_dragging_and_the_back_button_leads_back(site: Flee
     with page.expect_download() as download:
         charts.first.get_by_role("button", name="Save as PNG").click()
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_channel_is_added_tested_and_changed(site: Fleet, page: Page) -> None:
+    page.goto(f"{site.url}/alerts/channels")
+    loaded(page)
+    expect(page.get_by_text("nobody is told of an alert")).to_be_visible()
+    page.get_by_test_id("add-channel").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Type").select_option("webhook")
+    dialog.get_by_label("Name").fill("Pager")
+    # Nothing listens there.
+    dialog.get_by_label("URL", exact=True).fill(f"http://127.0.0.1:{free_port()}/hook")
+    assert violations(page) == []
+    dialog.get_by_test_id("dialog-action").click()
+    row = page.locator("main li", has_text="Pager")
+    expect(row).to_contain_text("Default", timeout=SLOW_MS)
+    row.get_by_role("button", name="Send test").click()
+    expect(row.get_by_test_id("channel-test")).to_have_class(re.compile("state-critical"), timeout=SLOW_MS)
+    row.get_by_role("button", name="Edit").click()
+    expect(dialog).to_contain_text("Set. Leave empty to keep it.")
+    dialog.get_by_label("Name").fill("On call")
+    dialog.get_by_test_id("dialog-action").click()
+    expect(page.locator("main li", has_text="On call")).to_be_visible(timeout=SLOW_MS)
+    (channel,) = site.client.get("/api/alerts/channels").raise_for_status().json()["channels"]
+    assert (channel["channel"]["name"], channel["channel"]["type"], channel["secrets"]) == (
+        "On call",
+        "webhook",
+        ["url"],
+    )
+    page.get_by_role("button", name="Delete On call").click()
+    dialog.get_by_test_id("dialog-action").click()
+    expect(page.locator("main li")).to_have_count(0, timeout=SLOW_MS)
+    expect(page.get_by_text("There is no default channel")).to_be_visible()
+
+
+def test_a_silence_of_every_week_is_added_and_deleted(site: Fleet, page: Page) -> None:
+    page.goto(f"{site.url}/alerts/silences")
+    loaded(page)
+    page.get_by_test_id("add-silence").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").select_option("maintenance")
+    dialog.get_by_label("Servers", exact=True).fill("db-*")
+    dialog.get_by_label("When").select_option("weekly")
+    dialog.get_by_text("Mon", exact=True).click()
+    dialog.get_by_label("Time zone").fill("Asia/Seoul")
+    dialog.get_by_label("Comment").fill("Backup")
+    assert violations(page) == []
+    dialog.get_by_test_id("dialog-action").click()
+    row = page.locator("main li", has_text="Backup")
+    expect(row).to_contain_text("Tue, Wed, Thu, Fri, Sat, Sun at 02:00 for 2h (Asia/Seoul)", timeout=SLOW_MS)
+    expect(row).to_contain_text("db-*")
+    row.get_by_role("button", name="Delete this silence").click()
+    dialog.get_by_test_id("dialog-action").click()
+    expect(page.locator("main li")).to_have_count(0, timeout=SLOW_MS)
+    assert site.client.get("/api/alerts/silences").raise_for_status().json()["silences"] == []
 
 
 def test_keys_lead_to_pages(site: Fleet, page: Page) -> None:

@@ -524,6 +524,51 @@ export type Change = {
 };
 
 /**
+ * ChannelField
+ *
+ * A setting of one type of channel: a key of `config`.
+ */
+export type ChannelField = {
+    /**
+     * Name
+     */
+    name: string;
+    kind: FieldKind;
+    /**
+     * Required
+     */
+    required: boolean;
+    /**
+     * Default
+     *
+     * null: there is none.
+     */
+    default: string | number | boolean | Array<string> | null;
+    /**
+     * Choices
+     *
+     * Of a choice: its values.
+     */
+    choices: Array<string>;
+    /**
+     * Minimum
+     *
+     * Of a number.
+     */
+    minimum: number | null;
+    /**
+     * Maximum
+     *
+     * Of a number.
+     */
+    maximum: number | null;
+    /**
+     * Description
+     */
+    description: string;
+};
+
+/**
  * ChannelInfo
  *
  * A channel, without its secrets.
@@ -609,6 +654,34 @@ export type ChannelSettings = {
     config?: {
         [key: string]: unknown;
     };
+};
+
+/**
+ * ChannelType
+ *
+ * A type of channel.
+ */
+export type ChannelType = {
+    /**
+     * Type
+     */
+    type: string;
+    /**
+     * Fields
+     */
+    fields: Array<ChannelField>;
+};
+
+/**
+ * ChannelTypes
+ *
+ * All types of channels.
+ */
+export type ChannelTypes = {
+    /**
+     * Types
+     */
+    types: Array<ChannelType>;
 };
 
 /**
@@ -1176,6 +1249,13 @@ export type Events = {
      */
     next: string | null;
 };
+
+/**
+ * FieldKind
+ *
+ * What a field holds. ``secret``: a text that is stored encrypted and never shown; ``list``: several texts.
+ */
+export type FieldKind = 'text' | 'secret' | 'number' | 'flag' | 'choice' | 'list';
 
 /**
  * Firing
@@ -5040,6 +5120,35 @@ export type CreateChannelResponses = {
 };
 
 export type CreateChannelResponse = CreateChannelResponses[keyof CreateChannelResponses];
+
+export type ListChannelTypesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/alerts/channels/types';
+};
+
+export type ListChannelTypesErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListChannelTypesError = ListChannelTypesErrors[keyof ListChannelTypesErrors];
+
+export type ListChannelTypesResponses = {
+    /**
+     * Successful Response
+     */
+    200: ChannelTypes;
+};
+
+export type ListChannelTypesResponse = ListChannelTypesResponses[keyof ListChannelTypesResponses];
 
 export type DeleteChannelData = {
     body?: never;

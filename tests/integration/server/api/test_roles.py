@@ -77,6 +77,7 @@ EXPECTED: dict[str, tuple[str, bool]] = {
     "DELETE /api/alerts/silences/{id}": (OPERATOR, True),
     "GET /api/alerts/channels": (ADMIN, True),
     "POST /api/alerts/channels": (ADMIN, True),
+    "GET /api/alerts/channels/types": (ADMIN, True),
     "GET /api/alerts/channels/{id}": (ADMIN, True),
     "PUT /api/alerts/channels/{id}": (ADMIN, True),
     "DELETE /api/alerts/channels/{id}": (ADMIN, True),

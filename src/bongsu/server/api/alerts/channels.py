@@ -13,6 +13,7 @@ from bongsu.alerts.channels.addresses import Addresses
 from bongsu.alerts.channels.http import guarded_client
 from bongsu.alerts.message import build_test
 from bongsu.core.errors import Forbidden
+from bongsu.server.alerts.channel_fields import ChannelType, channel_types
 from bongsu.server.alerts.channels import (
     ChannelSettings,
     changed_config,
@@ -71,6 +72,12 @@ class Channels(BaseModel):
     """All channels."""
 
     channels: list[ChannelInfo]
+
+
+class ChannelTypes(BaseModel):
+    """All types of channels."""
+
+    types: list[ChannelType]
 
 
 class TestResult(BaseModel):
@@ -204,6 +211,12 @@ async def create(services: ServicesDep, user: Admin, channel: ChannelSettings) -
         return stored
 
     return _info(await services.database.write(store), services.vault)
+
+
+@router.get("/types", operation_id="list_channel_types", summary="List types of channels")
+async def types(user: Admin) -> ChannelTypes:
+    """Lists what can be set for each type of channel."""
+    return ChannelTypes(types=channel_types())
 
 
 @router.get("/{id}", operation_id="get_channel", summary="Get a channel")
