@@ -3,13 +3,12 @@
 Runs the API server on core 0; agents and clients share core 1. Each of ``--servers`` agents sends a frame of 150 series
 every second, each at a moment of its own. Each of ``--clients`` clients watches ten of them, ten series each, over a
 WebSocket. The latency runs from the sending of the push, so it includes the commit, and from its answer, which follows
-the commit. Then the same with a tenth of the clients reading nothing. At the end, busy agents measure ingest with
-nobody watching, and beside the stream.
+the commit. Then the same with a tenth of the clients reading nothing. At the end, busy agents measure ingest, in turns
+with nobody watching and beside the clients; core 1 drives them as well, so it is seen whether that is the limit.
 """
 
 import asyncio
 import base64
-import contextlib
 import os
 import socket
 import tempfile
@@ -24,6 +23,7 @@ from benchmarks import ingest
 from benchmarks.access import agent, agent_id, make_tokens
 from benchmarks.report import parser, report
 from bongsu.core.samples import Frame, Push
+from bongsu.core.units import DAY_MS, HOUR_MS
 from bongsu.simulator import capture, http
 from bongsu.wire import live, protobuf
 from bongsu.wire.encoder import METRICS_PATH
@@ -221,47 +221,60 @@ def measure(clients: int, servers: int, seconds: float, stalled: int) -> dict[st
     }
 
 
-def measure_ingest(clients: int, servers: int, agents: int, seconds: float) -> float:
-    """Posts per second of busy agents, beside clients that watch other servers."""
+def measure_ingest(clients: int, servers: int, agents: int, seconds: float, rounds: int) -> dict[str, float]:
+    """What busy agents store beside the agents of the watched servers, in turns without clients and with them: the
+    speed of a machine that is shared with others changes more from minute to minute than by the clients."""
     with tempfile.TemporaryDirectory(prefix="bongsu-bench-", dir=os.environ.get("BONGSU_BENCH_DIR")) as folder:
         viewer, tokens = make_tokens(Path(folder), map(agent_id, range(servers + agents)))
         os.environ["BONGSU_LIMITS__LIVE_CONNECTIONS_PER_USER"] = str(max(1, clients))
         listed = list(tokens.values())
 
-        async def run(port: int) -> float:
-            if not clients:
-                return await busy(port)
-            until = seconds + 20.0
+        async def run(port: int, pid: int) -> dict[str, list[dict[str, float]]]:
             acks: dict[int, float] = {}
-            end = time.perf_counter() + until
             watched = [
-                asyncio.create_task(push_every_second(port, number, token, end, acks))
+                asyncio.create_task(push_every_second(port, number, token, float("inf"), acks))
                 for number, token in enumerate(listed[:servers])
             ]
-            await asyncio.sleep(3.0)
-            connected = await connect(port, viewer, clients, servers, 0)
             await asyncio.sleep(WARM_UP_SECONDS)
-            posts = await busy(port)
+            found: dict[str, list[dict[str, float]]] = {"without_clients": [], "beside_clients": []}
+            start_ms = int(time.time() * 1000) - 5 * DAY_MS
+            for number in range(2 * rounds):
+                name, present = ("beside_clients", clients) if number % 2 else ("without_clients", 0)
+                connected = await connect(port, viewer, present, servers, 0)
+                await asyncio.sleep(WARM_UP_SECONDS)
+                before, here, began = ingest.cpu_seconds(pid), time.process_time(), time.perf_counter()
+                connections = await _drive(port, listed[servers:], servers, seconds, start_ms + number * HOUR_MS)
+                took = time.perf_counter() - began
+                found[name].append(
+                    {
+                        "posts_per_second": sum(len(connection.latencies) for connection in connections) / took,
+                        "server_cores": (ingest.cpu_seconds(pid) - before) / took,
+                        "client_cores": (time.process_time() - here) / took,
+                    }
+                )
+                for client in connected:
+                    client.transport.abort()
             for task in watched:
                 task.cancel()
-            for client in connected:
-                client.transport.abort()
-            return posts
+            return found
 
-        async def busy(port: int) -> float:
-            began = time.perf_counter()
-            connections = await _drive(port, listed[servers:], servers, seconds)
-            return sum(len(connection.latencies) for connection in connections) / (time.perf_counter() - began)
+        with ingest.running_server(Path(folder)) as (port, process):
+            found = uvloop.run(run(port, process.pid))
+    results = {
+        f"ingest_{name}.{figure}": float(np.median([turn[figure] for turn in turns]))
+        for name, turns in found.items()
+        for figure in turns[0]
+    }
+    ratios = [
+        beside["posts_per_second"] / alone["posts_per_second"]
+        for alone, beside in zip(found["without_clients"], found["beside_clients"], strict=True)
+    ]
+    return results | {"ingest_ratio_median": float(np.median(ratios)), "ingest_ratio_least": min(ratios)}
 
-        with ingest.running_server(Path(folder)) as (port, _), contextlib.suppress(asyncio.CancelledError):
-            return uvloop.run(run(port))
-    return 0.0
 
-
-async def _drive(port: int, tokens: list[str], first: int, seconds: float) -> list[ingest.Connection]:
+async def _drive(port: int, tokens: list[str], first: int, seconds: float, start_ms: int) -> list[ingest.Connection]:
     loop = asyncio.get_running_loop()
     rows = [row.tobytes() for row in capture.rows(1_500)]
-    start_ms = int(time.time() * 1000) - 86_400_000
     stop_at = time.perf_counter() + seconds
     connections = []
     for number, token in enumerate(tokens, first):
@@ -280,7 +293,8 @@ def main() -> None:
     arguments.add_argument("--clients", type=int, default=1_000)
     arguments.add_argument("--servers", type=int, default=100)
     arguments.add_argument("--seconds", type=float, default=20)
-    arguments.add_argument("--ingest-seconds", type=float, default=8, help="0: without ingest")
+    arguments.add_argument("--ingest-seconds", type=float, default=5, help="of each turn; 0: without ingest")
+    arguments.add_argument("--rounds", type=int, default=6, help="turns without clients and with them")
     options = arguments.parse_args()
     os.sched_setaffinity(0, {ingest.CLIENT_CORE})
     results = {}
@@ -288,10 +302,7 @@ def main() -> None:
         for figure, value in measure(options.clients, options.servers, options.seconds, stalled).items():
             results[f"{name}.{figure}"] = value
     if options.ingest_seconds:
-        alone = measure_ingest(0, options.servers, 64, options.ingest_seconds)
-        beside = measure_ingest(options.clients, options.servers, 64, options.ingest_seconds)
-        results["ingest.posts_per_second_alone"] = alone
-        results["ingest.posts_per_second_beside"] = beside
+        results |= measure_ingest(options.clients, options.servers, 64, options.ingest_seconds, options.rounds)
     report("streaming", results, as_json=options.json)
 
 

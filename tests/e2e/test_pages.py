@@ -31,6 +31,7 @@ PAGES = {
     "metrics": "/metrics",
     "metrics-chart": "/metrics?metric=filesystem_usage_ratio&metric=cpu_usage_ratio&combine=max&by=server&range=15m",
     "alerts": "/alerts",
+    "rules": "/alerts/rules",
     "silences": "/alerts/silences",
     "channels": "/alerts/channels",
     "settings": "/settings",
@@ -88,6 +89,7 @@ def test_from_the_palette_to_a_chart_of_the_fullest_disks(site: Fleet, page: Pag
     page.goto(site.url)
     loaded(page)
     page.keyboard.press("Control+k")
+    expect(page.get_by_test_id("palette").get_by_role("combobox")).to_be_focused(timeout=SLOW_MS)
     page.keyboard.type("filesystem_usage")
     expect(page.get_by_test_id("palette").get_by_role("option")).to_have_count(1, timeout=SLOW_MS)
     page.keyboard.press("Enter")
@@ -136,6 +138,35 @@ def test_a_range_is_zoomed_by_dragging_and_the_back_button_leads_back(site: Flee
     with page.expect_download() as download:
         charts.first.get_by_role("button", name="Save as PNG").click()
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_chart_becomes_a_rule_that_is_previewed_before_it_is_saved(site: Fleet, page: Page) -> None:
+    page.goto(f"{site.url}/metrics?metric=cpu_usage_ratio&range=15m")
+    page.get_by_test_id("explorer-chart").get_by_role("link", name="Make an alert of this").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Metric")).to_have_value("cpu_usage_ratio", timeout=SLOW_MS)
+    preview = dialog.get_by_test_id("rule-preview")
+    expect(preview).to_contain_text("Choose a metric and a threshold")
+    dialog.get_by_label("Name").fill("Always")
+    dialog.get_by_label("Threshold", exact=True).fill("-1")
+    dialog.get_by_label("Window").fill("1m")
+    dialog.get_by_label("Must hold for").fill("0s")
+    expect(preview).to_contain_text(f"It covers {SERVERS} series.", timeout=SLOW_MS)
+    assert violations(page) == []
+    dialog.get_by_test_id("dialog-action").click()
+    row = page.locator("main li", has_text="Always")
+    expect(row).to_contain_text("avg(cpu_usage_ratio, 1m) > -1", timeout=SLOW_MS)
+    row.get_by_role("button", name="Disable").click()
+    expect(row).to_contain_text("Disabled", timeout=SLOW_MS)
+    row.get_by_role("button", name="Edit").click()
+    dialog.get_by_label("Condition", exact=True).select_option("json")
+    dialog.get_by_role("textbox", name="Condition").fill('{"type": ')
+    dialog.get_by_test_id("dialog-action").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("not valid JSON", timeout=SLOW_MS)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Delete Always").click()
+    dialog.get_by_test_id("dialog-action").click()
+    expect(row).to_have_count(0, timeout=SLOW_MS)
 
 
 def test_a_channel_is_added_tested_and_changed(site: Fleet, page: Page) -> None:

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { current, servers } from '../answers/metrics'
 import type { CurrentMetrics } from '~/api/metrics'
 import type { ServerPage } from '~/api/servers'
-import { LayoutConnectionNotice, LayoutConnectionState, MetricCpuCard, MetricDiskCard, ServerEmpty, ServerFilesystemTable, HistoryLegend, HistoryTable, HistoryTooltip, ServerInterfaceTable, MetricLevelBadge, MetricMemoryCard, MetricNetworkCard, LayoutPalette, ServerHeader, ServerNotices, ServerSkeleton, ServerStateBadge, MetricTrend, UiSegmented } from '#components'
+import { LayoutConnectionNotice, LayoutConnectionState, MetricCpuCard, MetricDiskCard, ServerEmpty, ServerFilesystemTable, HistoryLegend, HistoryTable, HistoryTooltip, ServerInterfaceTable, MetricLevelBadge, MetricMemoryCard, MetricNetworkCard, LayoutPalette, RulePreview, ServerHeader, ServerNotices, ServerSkeleton, ServerStateBadge, MetricTrend, UiSegmented } from '#components'
 import { buildModel } from '~/utils/chart/model'
 import { findingsOf } from '~/utils/findings'
 import { makeSnapshot, readSnapshot } from '~/utils/readings'
@@ -161,6 +161,35 @@ describe('the history', () => {
   it('shows the value at the crosshair', async () => {
     const tooltip = await mountSuspended(HistoryTooltip, { props: { model, hidden: new Set<string>(), index: 50, left: 10, width: 500 } })
     expect(tooltip.text()).toContain('50.0%')
+  })
+})
+
+describe('the preview of a rule', () => {
+  const rule = { name: 'Busy', condition: { type: 'threshold' as const, metric: 'cpu_usage_ratio', value: 0.9 } }
+  const firing = (server: string, firedMs: number, resolvedMs: number | null) =>
+    ({ server_id: 1, server_name: server, series: 'cpu_usage_ratio', since_ms: firedMs, fired_ms: firedMs, resolved_ms: resolvedMs, value: 0.95 })
+
+  it('shows where the rule would have fired', async () => {
+    const asked: unknown[] = []
+    serveApi((url, method, body) => {
+      if (url.pathname !== '/api/alerts/rules/preview') return simulated(url, method)
+      asked.push(body)
+      return { start_ms: 0, end_ms: 1_000, step_ms: 10, series: 7, count: 12, warnings: ['The window is short.'], firings: [firing('web-1', 100, 350), firing('db-1', 900, null)] }
+    })
+    const preview = await mountSuspended(RulePreview, { props: { rule } })
+    await eventually(() => expect(preview.text()).toContain('12'))
+    for (const part of ['7', 'web-1', 'db-1', 'The window is short.']) expect(preview.text()).toContain(part)
+    expect(preview.findAll('.bar').map(bar => bar.attributes('style'))).toEqual(['left: 10%; width: 25%;', 'left: 90%; width: 10%;'])
+    expect(asked).toEqual([{ rule: { ...rule, enabled: true }, start: '-24h' }])
+    expect(await violations(preview.element)).toEqual([])
+  })
+
+  it('waits for a rule, and tells what is wrong with it', async () => {
+    serveApi(() => 'unreachable')
+    const preview = await mountSuspended(RulePreview, { props: { rule: null } })
+    expect(preview.text()).toMatch(/Choose a metric|지표와 기준값/)
+    await preview.setProps({ rule })
+    await eventually(() => expect(preview.find('[role=alert]').exists()).toBe(true))
   })
 })
 

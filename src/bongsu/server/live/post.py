@@ -7,6 +7,7 @@ its own, would take as long again.
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -21,14 +22,42 @@ GATHER_SECONDS = 0.05
 CROWD = 333
 # How long the timer sleeps at least.
 TICK_SECONDS = 0.005
+# Ingest comes first: from this share of a core on, which this process uses, clients rest longer; where it uses as much
+# as one that computes can get, MOST_STRETCH times as long.
+BUSY_SHARE, FULL_SHARE = 0.6, 0.9
+MOST_STRETCH = 5.0
+SHARE_SECONDS = 1.0
 INTERNAL_ERROR = 1011
+
+
+class Load:
+    """How busy this process is. ``stretch``: how many times longer clients rest because of that."""
+
+    def __init__(self, cpu_seconds: Callable[[], float]) -> None:
+        """``cpu_seconds``: the CPU time of this process so far."""
+        self.stretch = 1.0
+        self._cpu_seconds = cpu_seconds
+        # When it was last measured, and the CPU time then.
+        self._measured = (0.0, 0.0)
+
+    def look(self, now: float) -> None:
+        """Measures, if SHARE_SECONDS have passed. ``now``: by a clock that never jumps, in s."""
+        since, before = self._measured
+        if now - since < SHARE_SECONDS:
+            return
+        cpu_seconds = self._cpu_seconds()
+        self._measured = now, cpu_seconds
+        busy = ((cpu_seconds - before) / (now - since) - BUSY_SHARE) / (FULL_SHARE - BUSY_SHARE)
+        self.stretch = 1.0 + (MOST_STRETCH - 1.0) * min(max(busy, 0.0), 1.0)
 
 
 class Post:
     """One per process. ``messages``: how many were sent."""
 
-    def __init__(self, clients: Callable[[], int]) -> None:
+    def __init__(self, clients: Callable[[], int], cpu_seconds: Callable[[], float] = time.process_time) -> None:
+        """``clients``: how many there are. ``cpu_seconds``: the CPU time of this process so far."""
         self.messages = 0
+        self._load = Load(cpu_seconds)
         self._clients = clients
         self._ready: list[Client] = []
         # When the rest of a client ends, by the clock of the event loop; first come, first served.
@@ -78,7 +107,7 @@ class Post:
             logger.exception("a message could not be sent")
             client.close(INTERNAL_ERROR, "This is a bug in the API server; its log has the details.")
         loop = asyncio.get_running_loop()
-        rest = GATHER_SECONDS * (1 + self._clients() / CROWD)
+        rest = GATHER_SECONDS * (1 + self._clients() / CROWD) * self._load.stretch
         client.rests = True
         self._resting.append((loop.time() + rest, client))
         if self._timer is None:
@@ -88,6 +117,7 @@ class Post:
         """Sends to those whose rest is over, if something waits for them."""
         loop = asyncio.get_running_loop()
         now = loop.time()
+        self._load.look(now)
         while self._resting and self._resting[0][0] <= now:
             _, client = self._resting.popleft()
             client.rests = False
