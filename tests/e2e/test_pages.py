@@ -152,6 +152,7 @@ def test_a_chart_becomes_a_rule_that_is_previewed_before_it_is_saved(site: Fleet
     dialog.get_by_label("Window").fill("1m")
     dialog.get_by_label("Must hold for").fill("0s")
     expect(preview).to_contain_text(f"It covers {SERVERS} series.", timeout=SLOW_MS)
+    expect(dialog.get_by_test_id("rule-condition")).to_have_text("avg(cpu_usage_ratio, 1m) > -1")
     assert violations(page) == []
     dialog.get_by_test_id("dialog-action").click()
     row = page.locator("main li", has_text="Always")

@@ -37,7 +37,8 @@ export function useExplorerChart(query: Ref<HistoryQuery>, live: Ref<boolean>) {
   watch(() => JSON.stringify(query.value), load, { immediate: true })
   useIntervalFn(() => {
     if (live.value && visibility.value === 'visible' && !loading.value) void load()
-  }, REFRESH_MS)
+  // A chart of a year has nothing new every 10 s.
+  }, () => Math.max(REFRESH_MS, answer.value?.step_ms ?? 0))
   onScopeDispose(() => controller?.abort())
   return { answer, error, loading, load }
 }

@@ -87,7 +87,8 @@ export function plotOptions(context: PlotContext): uPlot.Options {
         grid: { stroke: ink.grid, width: 1 }, ticks: { show: false },
         space: 40,
         incrs: model.unit === 'bytes' || model.unit === 'bytes_per_second' ? BINARY_STEPS : undefined,
-        values: (_, splits) => splits.map(split => formatAxisValue(split, model.unit, locale)),
+        // On a logarithmic axis, most lines have no number: there, uPlot passes null.
+        values: (_, splits: (number | null)[]) => splits.map(split => (split === null ? '' : formatAxisValue(split, model.unit, locale))),
         size: (_, values) => Math.max(44, ...(values ?? []).map(value => value.length * 7 + 16)),
       },
     ],
