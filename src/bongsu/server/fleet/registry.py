@@ -162,7 +162,9 @@ class ServerState:
         be written."""
         was_known, self.clock_known = self.clock_known, True
         step_ms = abs(offset_ms - self.record.clock_offset_ms)
-        if step_ms <= CLOCK_STEP_MS or now_ms - self.clock_step_ms < CLOCK_STEP_EVERY_MS:
+        # Our own clock may have been set back since.
+        is_soon = 0 <= now_ms - self.clock_step_ms < CLOCK_STEP_EVERY_MS
+        if step_ms <= CLOCK_STEP_MS or is_soon:
             return None
         self.clock_step_ms = now_ms
         jumped = was_known and step_ms > CLOCK_JUMP_MS
