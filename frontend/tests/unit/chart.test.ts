@@ -164,3 +164,15 @@ describe('the sparkline of a card', () => {
   it('is empty without values', () => expect(sparkPaths([], [], box)).toEqual({ line: '', area: '' }))
   it('stays in its box', () => expect(sparkPaths([0, 10], [5, -1], box).line).toBe('M0 2L10 18'))
 })
+
+it('shows what an agent sampled before its server was known', () => {
+  const END = 1_790_000_000_000
+  const startOf = (times: number[]) => buildModel(
+    { startMs: END - 3_600_000, endMs: END, stepMs: null, series: [{ key: 'load_1m', metric: 'load_1m', labels: {}, times, values: times.map(() => 1), min: null, max: null, newestMs: END }] },
+    { view: VIEWS.cpu[2]!, cores: 1, intervalMs: 10_000, rangeMs: 3_600_000, firstSeenMs: END - 600_000, theme: 'dark', nameOf: metric => metric },
+  ).startMs
+  expect(startOf([END - 600_000, END])).toBe(END - 600_000)
+  expect(startOf([END - 1_800_000, END])).toBe(END - 1_800_000)
+  expect(startOf([END - 7_200_000, END])).toBe(END - 3_600_000)
+  expect(startOf([])).toBe(END - 600_000)
+})

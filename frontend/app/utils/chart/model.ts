@@ -63,7 +63,9 @@ export function buildModel(data: HistoryData, options: ModelOptions): ChartModel
       max: line.max,
     }
   })
-  return { times: aligned.times, lines, unit: view.unit, startMs: rangeStart(data.endMs, rangeMs, firstSeenMs), endMs: data.endMs, stepMs: data.stepMs, gapMs }
+  // An agent may have sent what it sampled before the API server knew its server.
+  const beginsMs = Math.min(firstSeenMs, aligned.times[0] ?? firstSeenMs)
+  return { times: aligned.times, lines, unit: view.unit, startMs: rangeStart(data.endMs, rangeMs, beginsMs), endMs: data.endMs, stepMs: data.stepMs, gapMs }
 }
 
 // The most interesting modes of CPU time come first.
