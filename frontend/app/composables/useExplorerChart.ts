@@ -7,8 +7,8 @@ import { SECOND_MS } from '~/utils/units'
 
 const REFRESH_MS = 10 * SECOND_MS
 
-/** The history of a query, fetched again when the query changes, and now and then while it is `live`. The old answer stays until then. */
-export function useExplorerChart(query: Ref<HistoryQuery>, live: Ref<boolean>) {
+/** The history of a query, fetched again when the query changes, and now and then while it is `live`. The old answer stays until then. `null`: nothing is asked. */
+export function useExplorerChart(query: Ref<HistoryQuery | null>, live: Ref<boolean>) {
   const errorText = useErrorText()
   const visibility = useDocumentVisibility()
   const answer = shallowRef<MetricsHistory | null>(null)
@@ -18,6 +18,13 @@ export function useExplorerChart(query: Ref<HistoryQuery>, live: Ref<boolean>) {
 
   async function load(): Promise<void> {
     controller?.abort()
+    if (query.value === null) {
+      controller = null
+      answer.value = null
+      loading.value = false
+      error.value = ''
+      return
+    }
     const mine = controller = new AbortController()
     loading.value = true
     try {
@@ -36,7 +43,7 @@ export function useExplorerChart(query: Ref<HistoryQuery>, live: Ref<boolean>) {
 
   watch(() => JSON.stringify(query.value), load, { immediate: true })
   useIntervalFn(() => {
-    if (live.value && visibility.value === 'visible' && !loading.value) void load()
+    if (live.value && query.value !== null && visibility.value === 'visible' && !loading.value) void load()
   // A chart of a year has nothing new every 10 s.
   }, () => Math.max(REFRESH_MS, answer.value?.step_ms ?? 0))
   onScopeDispose(() => controller?.abort())

@@ -5,6 +5,7 @@ import type { ByteOptions, DisplayUnit, Locale } from '~/utils/format'
 /** The formatters of utils/format in the current language. */
 export function useFormat() {
   const { locale } = useI18n()
+  const { zone } = useTimeZone()
   const code = computed<Locale>(() => (locale.value === 'ko' ? 'ko' : 'en'))
   type Value = number | null | undefined
   return {
@@ -20,7 +21,7 @@ export function useFormat() {
     delta: (value: number, unit: DisplayUnit) => format.formatDelta(value, unit, code.value),
     duration: (seconds: Value) => format.formatDuration(seconds, code.value),
     relative: (timeMs: Value, nowMs: number) => format.formatRelative(timeMs, nowMs, code.value),
-    span: (startMs: number, endMs: number) => format.formatTimeSpan(startMs, endMs, code.value),
-    exact: (timeMs: Value) => format.formatExactTime(timeMs, code.value),
+    span: (startMs: number, endMs: number) => format.formatTimeSpan(startMs, endMs, code.value, zone.value),
+    exact: (timeMs: Value) => format.formatExactTime(timeMs, code.value, zone.value),
   }
 }

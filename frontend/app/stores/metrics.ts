@@ -139,7 +139,9 @@ export const useMetricsStore = defineStore('metrics', () => {
   }
 
   function openWindow(key: string, request: WindowRequest): Promise<void> {
-    windows.set(key, { ...request, metrics: new Set(request.metrics), data: EMPTY_HISTORY, status: 'loading', error: null })
+    const open = windows.get(key)
+    const kept = open?.status === 'ready' && movedOn(open, request) ? open : { data: EMPTY_HISTORY, status: 'loading' as const, error: null }
+    windows.set(key, { ...kept, ...request, metrics: new Set(request.metrics) })
     return fetchWindow(key)
   }
 
@@ -193,6 +195,12 @@ export const useMetricsStore = defineStore('metrics', () => {
     openWindow, fetchWindow, closeWindow, refetchWindows,
   }
 })
+
+/** Whether only the end of a window has moved, by less than its length: what it shows stays until the answer arrives. */
+function movedOn(open: HistoryWindow, request: WindowRequest): boolean {
+  return open.serverId === request.serverId && open.rangeMs === request.rangeMs && open.endMs !== null && request.endMs !== null
+    && Math.abs(open.endMs - request.endMs) < request.rangeMs && open.metrics.size === request.metrics.length && request.metrics.every(metric => open.metrics.has(metric))
+}
 
 /** One snapshot of all parts. A series that has moved to another stream counts with its newer value. */
 function snapshotOf(parts: { timeMs: number, series: LiveSeries[] }[]): Snapshot {

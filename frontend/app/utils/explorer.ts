@@ -1,14 +1,16 @@
 // What the explorer shows, as its URL says: charts of any metrics of any servers.
 import type { CatalogMetric } from '~/api/catalog'
 import type { HistoryQuery, HistorySeries, MetricsHistory } from '~/api/metrics'
-import { alignSeries, gapThreshold } from './chart/align'
-import { PALETTE, lineStyles } from './chart/colors'
+import { gapThreshold } from './chart/align'
 import type { Theme } from './chart/colors'
+import { COMPARISONS, movedSeries } from './chart/compare'
+import type { Comparison } from './chart/compare'
+import { drawLines } from './chart/model'
 import type { ChartModel } from './chart/model'
 import { seriesKey, toHistoryData } from './chart/series'
 import type { SeriesData } from './chart/series'
 import type { DisplayUnit } from './format'
-import { DAY_MS, HOUR_MS, MINUTE_MS } from './units'
+import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from './units'
 
 export const EXPLORER_RANGES = ['15m', '1h', '6h', '24h', '7d', '30d', '365d'] as const
 export type ExplorerRange = typeof EXPLORER_RANGES[number]
@@ -18,6 +20,10 @@ export const EXPLORER_RANGE_MS: Record<ExplorerRange, number> = {
 
 export const COMBINATIONS = ['none', 'avg', 'max', 'min', 'sum', 'p95', 'count'] as const
 export type Combination = typeof COMBINATIONS[number]
+
+/** `log`: on a logarithmic scale. `stack`: one on top of the other. */
+export const DRAWINGS = ['lines', 'log', 'stack'] as const
+export type Drawing = typeof DRAWINGS[number]
 
 /** More lines than this cannot be told apart; the page says that there are more. */
 export const MOST_LINES = 60
@@ -35,7 +41,8 @@ export interface ExplorerState {
   range: ExplorerRange
   /** Absolute times instead of `range`. */
   between: readonly [fromMs: number, toMs: number] | null
-  log: boolean
+  drawing: Drawing
+  compare: Comparison
 }
 
 type Query = Record<string, unknown>
@@ -55,7 +62,8 @@ export function readExplorer(query: Query): ExplorerState {
     by: text(query.by),
     range: oneOf(EXPLORER_RANGES, query.range, '1h'),
     between: fromMs > 0 && toMs > fromMs ? [fromMs, toMs] : null,
-    log: text(query.log) === '1',
+    drawing: oneOf(DRAWINGS, query.draw, 'lines'),
+    compare: oneOf(COMPARISONS, query.compare, 'none'),
   }
 }
 
@@ -70,18 +78,20 @@ export function writeExplorer(state: ExplorerState): Record<string, string | str
     range: state.range === '1h' ? undefined : state.range,
     from: state.between ? String(Math.round(state.between[0])) : undefined,
     to: state.between ? String(Math.round(state.between[1])) : undefined,
-    log: state.log ? '1' : undefined,
+    draw: state.drawing === 'lines' ? undefined : state.drawing,
+    compare: state.compare === 'none' ? undefined : state.compare,
   }
 }
 
-/** The request for the history of one metric. */
-export function explorerQuery(state: ExplorerState, metric: string, maxPoints: number): HistoryQuery {
+/** The request for the history of one metric, now or `earlierMs` before. */
+export function explorerQuery(state: ExplorerState, metric: string, maxPoints: number, earlierMs = 0): HistoryQuery {
+  const agoMs = EXPLORER_RANGE_MS[state.range] + earlierMs
   return {
     metric: [metric],
     server: [...state.servers],
     labels: state.labels.split(/\s+/).filter(Boolean),
-    start: state.between ? String(Math.round(state.between[0])) : `-${EXPLORER_RANGE_MS[state.range] / 1000}s`,
-    end: state.between ? String(Math.round(state.between[1])) : 'now',
+    start: state.between ? String(Math.round(state.between[0] - earlierMs)) : `-${agoMs / SECOND_MS}s`,
+    end: state.between ? String(Math.round(state.between[1] - earlierMs)) : earlierMs > 0 ? `-${earlierMs / SECOND_MS}s` : 'now',
     max_points: maxPoints,
     limit: MOST_LINES,
     ...(state.combine === 'none' ? {} : { across: state.combine, group_by: state.by ? [state.by] : [] }),
@@ -103,34 +113,44 @@ export interface ExplorerModelOptions {
   serverName: (id: number) => string
   /** The name of a line that stands for everything. */
   allName: string
+  /** The same at an earlier time. */
+  earlier?: { answer: MetricsHistory, nameOf: (name: string) => string } | null
 }
 
 export function explorerModel(answer: MetricsHistory, options: ExplorerModelOptions): ChartModel {
-  const data = toHistoryData(answer)
+  const { earlier } = options
   const severalServers = new Set(answer.series.map(series => series.server_id)).size > 1
-  const series = data.series.map((item, i): SeriesData => {
+  const gapMs = Math.max(...[answer, earlier?.answer].map(found => gapThreshold(found?.step_ms ?? null, options.intervalMs)))
+  const { times, lines } = drawLines(seriesOf(answer), {
+    gapMs,
+    theme: options.theme,
+    nameOf: item => lineName(item.labels, severalServers, options),
+    earlier: earlier && { series: movedSeries(seriesOf(earlier.answer), daysBetween(earlier.answer, answer)), nameOf: earlier.nameOf },
+  })
+  const first = answer.series[0] ?? earlier?.answer.series[0]
+  return {
+    times,
+    lines,
+    unit: first === undefined || first.aggregation === 'count' ? 'number' : displayUnit(first.unit, isRate(first)),
+    startMs: answer.start_ms,
+    endMs: answer.end_ms,
+    stepMs: answer.step_ms,
+    gapMs,
+  }
+}
+
+/** In ms, a multiple of a day: two answers are not of the very same moment. */
+function daysBetween(earlier: MetricsHistory, now: MetricsHistory): number {
+  return Math.round((now.start_ms - earlier.start_ms) / DAY_MS) * DAY_MS
+}
+
+/** The series that hold something; their server is one of their labels. */
+function seriesOf(answer: MetricsHistory): SeriesData[] {
+  return toHistoryData(answer).series.map((item, i): SeriesData => {
     const id = answer.series[i]!.server_id
     const labels = id === null ? item.labels : { ...item.labels, server: String(id) }
     return { ...item, labels, key: seriesKey(item.metric, labels) }
   }).filter(item => item.times.length > 0)
-  const gapMs = gapThreshold(data.stepMs, options.intervalMs)
-  const aligned = alignSeries(series, gapMs)
-  const styles = lineStyles(series)
-  const first = answer.series[0]
-  const count = first?.aggregation === 'count' || first === undefined
-  return {
-    times: aligned.times,
-    lines: series.map((item, i) => {
-      const { color, dash } = styles.get(item.key)!
-      const { values, min, max } = aligned.lines[i]!
-      return { key: item.key, name: lineName(item.labels, severalServers, options), color: PALETTE[options.theme][color]!, dash, values, min, max }
-    }),
-    unit: count ? 'number' : displayUnit(first.unit, isRate(first)),
-    startMs: data.startMs,
-    endMs: data.endMs,
-    stepMs: data.stepMs,
-    gapMs,
-  }
 }
 
 /** Whether the points of a series are growths per second. */

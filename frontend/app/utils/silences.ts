@@ -26,6 +26,8 @@ export interface SilenceForm {
   start: string
   duration: string
   timezone: string
+  /** The zone of `from` and `to`. */
+  zone: string
 }
 
 const listOf = (text: string): string[] => text.split(',').map(item => item.trim()).filter(Boolean)
@@ -33,7 +35,7 @@ const listOf = (text: string): string[] => text.split(',').map(item => item.trim
 export function newSilence(nowMs: number, timezone: string): SilenceForm {
   return {
     kind: 'silence', comment: '', names: '', tags: '', rules: '', when: 'now', length: '1h',
-    from: toLocalInput(nowMs), to: toLocalInput(nowMs + HOUR_MS), days: DAYS, start: '02:00', duration: '2h', timezone,
+    from: toLocalInput(nowMs, timezone), to: toLocalInput(nowMs + HOUR_MS, timezone), days: DAYS, start: '02:00', duration: '2h', timezone, zone: timezone,
   }
 }
 
@@ -47,8 +49,8 @@ export function silenceForm(silence: Silence, nowMs: number, timezone: string): 
     tags: formatTags(scope?.tags ?? {}),
     rules: (silence.rules ?? []).join(', '),
     when: weekly ? 'weekly' : 'between',
-    ...(startsMs ? { from: toLocalInput(startsMs) } : {}),
-    ...(endsMs ? { to: toLocalInput(endsMs) } : {}),
+    ...(startsMs ? { from: toLocalInput(startsMs, timezone) } : {}),
+    ...(endsMs ? { to: toLocalInput(endsMs, timezone) } : {}),
     ...(weekly ? { days: weekly.days ?? DAYS, start: weekly.start, duration: weekly.duration, timezone: weekly.timezone ?? timezone } : {}),
   }
 }
@@ -59,7 +61,7 @@ export function toSilence(form: SilenceForm, nowMs: number, before: Silence | nu
   const common = { ...before, kind: form.kind, comment: form.comment.trim(), scope, rules: listOf(form.rules) }
   switch (form.when) {
     case 'now': return { ...common, starts_ms: nowMs, ends_ms: nowMs + LENGTHS_MS[form.length], weekly: null }
-    case 'between': return { ...common, starts_ms: fromLocalInput(form.from) ?? nowMs, ends_ms: fromLocalInput(form.to) ?? nowMs, weekly: null }
+    case 'between': return { ...common, starts_ms: fromLocalInput(form.from, form.zone) ?? nowMs, ends_ms: fromLocalInput(form.to, form.zone) ?? nowMs, weekly: null }
     case 'weekly': return {
       ...common, starts_ms: before?.weekly ? before.starts_ms : 0, ends_ms: before?.weekly ? before.ends_ms : null,
       weekly: { days: [...form.days], start: form.start, duration: form.duration.trim(), timezone: form.timezone.trim() },

@@ -3,7 +3,7 @@ import type { CurrentSeries } from '~/api/metrics'
 import { alignSeries, findGaps, gapThreshold, thinIndexes } from '~/utils/chart/align'
 import { appendFrame } from '~/utils/chart/append'
 import { buildModel, cellNear, filledIndexes, summarize } from '~/utils/chart/model'
-import { yRange } from '~/utils/chart/plot'
+import { plotData, showsBands, yRange } from '~/utils/chart/plot'
 import { rangeStart } from '~/utils/chart/range'
 import { seriesKey, sumSeries } from '~/utils/chart/series'
 import type { HistoryData, SeriesData } from '~/utils/chart/series'
@@ -175,4 +175,34 @@ it('shows what an agent sampled before its server was known', () => {
   expect(startOf([END - 1_800_000, END])).toBe(END - 1_800_000)
   expect(startOf([END - 7_200_000, END])).toBe(END - 3_600_000)
   expect(startOf([])).toBe(END - 600_000)
+})
+
+describe('a stack', () => {
+  const data: HistoryData = { startMs: 0, endMs: 30, stepMs: null, series: [
+    line('memory_used_bytes', [0, 10, 20], [1, 2, 3]), line('memory_cached_bytes', [5, 15, 25], [10, 20, 30]), line('memory_available_bytes', [0, 10, 20], [100, null, 300]),
+  ] }
+  const model = buildModel(data, {
+    view: VIEWS.memory[0], cores: 1, intervalMs: 10, rangeMs: 30, firstSeenMs: 0, theme: 'light', nameOf: metric => metric,
+    earlier: { series: [line('memory_used_bytes', [0, 10, 20], [7, 7, 7]), line('memory_gone_bytes', [0], [1])], nameOf: name => `${name} then` },
+  })
+
+  it('adds up what lies below, also of lines that have values at other times', () => {
+    const [times, used, cached, available, then] = plotData(model, 'stack', new Set())
+    expect(times).toEqual([0, 5, 10, 15, 20, 25])
+    expect(used).toEqual([1, 1, 2, 2, 3, 3])
+    expect(cached).toEqual([11, 11, 12, 22, 23, 33])
+    expect([available![0], available![2], available![4]]).toEqual([111, null, 323])
+    // An earlier time is no part of it, and what the view does not have any more is not drawn.
+    expect(then).toEqual([7, undefined, 7, undefined, 7, undefined])
+    expect(model.lines).toHaveLength(4)
+  })
+  it('leaves out what is hidden', () => {
+    const [, used, cached] = plotData(model, 'stack', new Set(['memory_used_bytes']))
+    expect(used).toEqual([1, undefined, 2, undefined, 3, undefined])
+    expect(cached).toEqual([10, 10, 10, 20, 20, 30])
+  })
+  it('has no bands', () => {
+    const bucketed = { ...model, lines: model.lines.map(item => ({ ...item, min: [0], max: [1] })) }
+    expect([showsBands(bucketed, 'lines'), showsBands(bucketed, 'stack')]).toEqual([true, false])
+  })
 })

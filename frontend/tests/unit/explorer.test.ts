@@ -3,21 +3,20 @@ import type { CatalogMetric } from '~/api/catalog'
 import type { MetricsHistory } from '~/api/metrics'
 import { MOST_LINES, displayUnit, explorerModel, explorerQuery, groupings, labelChoices, readExplorer, writeExplorer } from '~/utils/explorer'
 import type { ExplorerState } from '~/utils/explorer'
-import { fromLocalInput, toLocalInput } from '~/utils/localTime'
 
 const HOUR_MS = 3_600_000
 const NOW = 1_790_000_000_000
-const USUAL: ExplorerState = { metrics: [], servers: [], labels: '', combine: 'none', by: '', range: '1h', between: null, log: false }
+const USUAL: ExplorerState = { metrics: [], servers: [], labels: '', combine: 'none', by: '', range: '1h', between: null, drawing: 'lines', compare: 'none' }
 
 describe('the URL', () => {
   const all: ExplorerState = {
     metrics: ['cpu_usage_ratio', 'filesystem_usage_ratio'], servers: [3, 1], labels: 'device=sda mountpoint!=/boot',
-    combine: 'p95', by: 'tag:role', range: '7d', between: [NOW - HOUR_MS, NOW], log: true,
+    combine: 'p95', by: 'tag:role', range: '7d', between: [NOW - HOUR_MS, NOW], drawing: 'stack', compare: 'week',
   }
 
   it('restores everything', () => {
     expect(readExplorer(writeExplorer(all))).toEqual(all)
-    expect(readExplorer(writeExplorer({ ...all, servers: [], between: null, log: false }))).toEqual({ ...all, servers: [], between: null, log: false })
+    expect(readExplorer(writeExplorer({ ...all, servers: [], between: null, drawing: 'log' }))).toEqual({ ...all, servers: [], between: null, drawing: 'log' })
   })
 
   it('leaves out what is as usual', () => {
@@ -26,7 +25,7 @@ describe('the URL', () => {
   })
 
   it('ignores what makes no sense', () => {
-    const odd = { metric: ['a', '', 'a', null], server: 'x,-1,2.5,7', combine: 'nope', range: '1y', from: '5', to: '4', log: 'yes' }
+    const odd = { metric: ['a', '', 'a', null], server: 'x,-1,2.5,7', combine: 'nope', range: '1y', from: '5', to: '4', draw: 'yes', compare: 'year' }
     expect(readExplorer(odd)).toEqual({ ...USUAL, metrics: ['a'], servers: [7] })
   })
 })
@@ -36,6 +35,8 @@ it('asks for one metric of the selected servers', () => {
   const some: ExplorerState = { ...USUAL, servers: [2], labels: ' device=sda  x!=y ', combine: 'max', by: 'server', between: [1_000.4, 2_000.6] }
   expect(explorerQuery(some, 'm', 10)).toMatchObject({ server: [2], labels: ['device=sda', 'x!=y'], start: '1000', end: '2001', across: 'max', group_by: ['server'] })
   expect(explorerQuery({ ...some, by: '' }, 'm', 10)).toMatchObject({ across: 'max', group_by: [] })
+  expect(explorerQuery(USUAL, 'm', 10, 24 * HOUR_MS)).toMatchObject({ start: '-90000s', end: '-86400s' })
+  expect(explorerQuery({ ...USUAL, between: [NOW, NOW + 5] }, 'm', 10, 24 * HOUR_MS)).toMatchObject({ start: String(NOW - 24 * HOUR_MS), end: String(NOW + 5 - 24 * HOUR_MS) })
 })
 
 it('knows how to write values of any base unit', () => {
@@ -70,6 +71,18 @@ describe('the model', () => {
     expect([model.startMs, model.endMs, model.gapMs]).toEqual([NOW, NOW + HOUR_MS, 30_000])
   })
 
+  it('draws an earlier time over the present one, in the same colour', () => {
+    // The second answer came a moment later.
+    const earlier = { ...answer(series(1, { device: 'sda' }, { times: [NOW - 24 * HOUR_MS, NOW - 24 * HOUR_MS + 5_000], values: [8, 9] })), start_ms: NOW - 24 * HOUR_MS + 17 }
+    const model = explorerModel(answer(series(1, { device: 'sda' })), { ...options, earlier: { answer: earlier, nameOf: name => `${name} then` } })
+    expect(model.lines.map(({ name, isEarlier }) => [name, isEarlier])).toEqual([['sda', false], ['sda then', true]])
+    expect(model.times.slice(0, 3)).toEqual([NOW, NOW + 5_000, NOW + 10_000])
+    expect(model.lines[1]!.values.slice(0, 2)).toEqual([8, 9])
+    expect(model.lines[1]!.color).toBe(model.lines[0]!.color)
+    expect(model.lines[1]!.dash).not.toEqual(model.lines[0]!.dash)
+    expect([model.startMs, model.endMs]).toEqual([NOW, NOW + HOUR_MS])
+  })
+
   it('counts in plain numbers, and survives an empty answer', () => {
     expect(explorerModel(answer(series(null, {}, { aggregation: 'count' })), options).unit).toBe('number')
     expect(explorerModel(answer(), options)).toMatchObject({ lines: [], times: [], unit: 'number' })
@@ -83,9 +96,4 @@ it('offers what there is to group and to filter by', () => {
   ] as unknown as CatalogMetric[]
   expect(groupings(catalog, ['a', 'c'], [{ role: 'web' }, { site: 'seoul', role: 'db' }])).toEqual(['server', 'tag:role', 'tag:site', 'label:device'])
   expect(labelChoices(catalog, ['b', 'a'])).toEqual(['device=sda', 'device=sdb', 'mountpoint=/'])
-})
-
-it('shows times of the zone of the browser', () => {
-  expect(fromLocalInput(toLocalInput(NOW))).toBe(NOW)
-  expect(fromLocalInput('')).toBeNull()
 })

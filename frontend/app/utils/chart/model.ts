@@ -3,7 +3,7 @@ import type { DisplayUnit } from '../format'
 import { scaleFactor } from '../views'
 import type { ChartView } from '../views'
 import { alignSeries, gapThreshold } from './align'
-import type { AlignedData, Cell } from './align'
+import type { Cell } from './align'
 import { PALETTE, lineStyles } from './colors'
 import type { Theme } from './colors'
 import { rangeStart } from './range'
@@ -17,6 +17,15 @@ export interface ChartLine {
   values: Cell[]
   min: Cell[] | null
   max: Cell[] | null
+  /** Whether it shows an earlier time, for comparison. */
+  isEarlier: boolean
+}
+
+/** An earlier time to compare with, moved to the present. */
+export interface Earlier {
+  series: readonly SeriesData[]
+  /** The name of a line at that time. */
+  nameOf: (name: string) => string
 }
 
 export interface ChartModel {
@@ -38,34 +47,57 @@ export interface ModelOptions {
   firstSeenMs: number
   theme: Theme
   nameOf: (metric: string, labels: Record<string, string>) => string
+  earlier?: Earlier | null
 }
 
 export function buildModel(data: HistoryData, options: ModelOptions): ChartModel {
-  const { view, cores, intervalMs, rangeMs, firstSeenMs, theme, nameOf } = options
+  const { view, cores, intervalMs, rangeMs, firstSeenMs, theme, nameOf, earlier } = options
   const order = new Map(view.metrics.map((metric, i) => [metric, i]))
   const series = data.series
     .filter(item => order.has(item.metric) && item.times.length > 0)
     .filter(item => !view.excludedModes?.includes(item.labels.mode ?? ''))
     .sort((a, b) => order.get(a.metric)! - order.get(b.metric)! || modeOrder(a) - modeOrder(b) || a.key.localeCompare(b.key, 'en', { numeric: true }))
   const gapMs = gapThreshold(data.stepMs, intervalMs)
-  const aligned: AlignedData = alignSeries(series, gapMs, (item: SeriesData) => scaleFactor(view, item.metric, cores))
-  const styles = lineStyles(series)
-  const lines = series.map((item, i) => {
-    const style = styles.get(item.key)!
-    const line = aligned.lines[i]!
-    return {
-      key: item.key,
-      name: nameOf(item.metric, item.labels),
-      color: PALETTE[theme][style.color]!,
-      dash: style.dash,
-      values: line.values,
-      min: line.min,
-      max: line.max,
-    }
+  const keys = new Set(series.map(item => item.key))
+  const { times, lines } = drawLines(series, {
+    gapMs, theme,
+    nameOf: item => nameOf(item.metric, item.labels),
+    scaleOf: item => scaleFactor(view, item.metric, cores),
+    earlier: earlier && { ...earlier, series: earlier.series.filter(item => keys.has(item.key)) },
   })
   // An agent may have sent what it sampled before the API server knew its server.
-  const beginsMs = Math.min(firstSeenMs, aligned.times[0] ?? firstSeenMs)
-  return { times: aligned.times, lines, unit: view.unit, startMs: rangeStart(data.endMs, rangeMs, beginsMs), endMs: data.endMs, stepMs: data.stepMs, gapMs }
+  const beginsMs = Math.min(firstSeenMs, ...series.map(item => item.times[0]!))
+  return { times, lines, unit: view.unit, startMs: rangeStart(data.endMs, rangeMs, beginsMs), endMs: data.endMs, stepMs: data.stepMs, gapMs }
+}
+
+export interface LineOptions {
+  gapMs: number
+  theme: Theme
+  nameOf: (item: SeriesData) => string
+  scaleOf?: (item: SeriesData) => number
+  earlier?: Earlier | null
+}
+
+// A line of an earlier time has the colour of the present one.
+const EARLIER_DASH: readonly number[] = [1, 3]
+
+/** Series as lines on one time axis, followed by those of an earlier time. */
+export function drawLines(series: readonly SeriesData[], { gapMs, theme, nameOf, scaleOf, earlier }: LineOptions): { times: number[], lines: ChartLine[] } {
+  const before = earlier?.series ?? []
+  const { times, lines } = alignSeries([...series, ...before], gapMs, scaleOf)
+  const styles = lineStyles([...series, ...before.filter(item => !series.some(({ key }) => key === item.key))])
+  const toLine = (item: SeriesData, index: number, isEarlier: boolean): ChartLine => {
+    const { color, dash } = styles.get(item.key)!
+    const { values, min, max } = lines[index]!
+    return {
+      key: isEarlier ? `earlier ${item.key}` : item.key,
+      name: isEarlier ? earlier!.nameOf(nameOf(item)) : nameOf(item),
+      color: PALETTE[theme][color]!,
+      dash: isEarlier ? EARLIER_DASH : dash,
+      values, min, max, isEarlier,
+    }
+  }
+  return { times, lines: [...series.map((item, i) => toLine(item, i, false)), ...before.map((item, i) => toLine(item, series.length + i, true))] }
 }
 
 // The most interesting modes of CPU time come first.
