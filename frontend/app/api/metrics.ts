@@ -19,6 +19,9 @@ export const fetchFleet = (metrics: readonly string[]): Promise<CurrentMetrics> 
 export const fetchHistory = (query: HistoryQuery, signal?: AbortSignal): Promise<MetricsHistory> =>
   unwrap(api.getMetricsHistory({ query, signal, throwOnError: true }))
 
+export const fetchCompleteness = (serverIds: number[]): Promise<api.GetCompletenessResponses[200]> =>
+  unwrap(api.getCompleteness({ query: { server: serverIds, limit: serverIds.length }, throwOnError: true }))
+
 /** The same as a table of text, with the names of the servers. */
 export const fetchHistoryCsv = async (query: HistoryQuery): Promise<string> =>
   String(await unwrap(api.getMetricsHistory({ query: { ...query, format: 'csv' }, responseType: 'text', throwOnError: true })))

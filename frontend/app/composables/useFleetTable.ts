@@ -1,14 +1,7 @@
 import { createColumnHelper, getCoreRowModel, getSortedRowModel, useVueTable } from '@tanstack/vue-table'
 import type { ColumnSort } from '@tanstack/vue-table'
 import { compareNames, compareProblems, compareValues } from '~/utils/fleet'
-import type { FleetRow } from '~/utils/fleet'
-
-export const FLEET_COLUMNS = ['name', 'cpu', 'memory', 'disk', 'network', 'load', 'agent', 'seen'] as const
-export type FleetColumn = typeof FLEET_COLUMNS[number]
-
-export function isFleetColumn(value: unknown): value is FleetColumn {
-  return FLEET_COLUMNS.includes(value as FleetColumn)
-}
+import type { FleetColumn, FleetRow } from '~/utils/fleet'
 
 const column = createColumnHelper<FleetRow>()
 const numeric = (id: FleetColumn, value: (row: FleetRow) => number | null) =>
@@ -22,6 +15,7 @@ const COLUMNS = [
   numeric('network', row => (row.reading?.receive == null ? null : row.reading.receive + (row.reading.transmit ?? 0))),
   // Beside each other, servers differ in cores.
   numeric('load', row => (row.reading?.load == null ? null : row.reading.load / Math.max(1, row.server.host.cpu_count))),
+  numeric('temperature', row => row.reading?.temperature ?? null),
   column.accessor(row => row.server.agent_version, { id: 'agent', sortingFn: 'alphanumeric' }),
   numeric('seen', row => row.server.last_seen_ms),
 ]

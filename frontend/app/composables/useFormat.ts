@@ -14,6 +14,7 @@ export function useFormat() {
     byteRate: (value: Value) => format.formatByteRate(value, code.value),
     bitRate: (value: Value) => format.formatBitRate(value, code.value),
     percent: (value: Value) => format.formatPercent(value, code.value),
+    share: (value: Value) => format.formatShare(value, code.value),
     number: (value: Value) => format.formatNumber(value, code.value),
     rate: (value: Value) => format.formatRate(value, code.value),
     unit: (value: Value, unit: DisplayUnit) => format.formatUnit(value, unit, code.value),
@@ -22,6 +23,7 @@ export function useFormat() {
     duration: (seconds: Value) => format.formatDuration(seconds, code.value),
     relative: (timeMs: Value, nowMs: number) => format.formatRelative(timeMs, nowMs, code.value),
     span: (startMs: number, endMs: number) => format.formatTimeSpan(startMs, endMs, code.value, zone.value),
+    day: (timeMs: number) => format.formatDay(timeMs, code.value, zone.value),
     exact: (timeMs: Value) => format.formatExactTime(timeMs, code.value, zone.value),
   }
 }

@@ -6,7 +6,6 @@ import type { ServerMessage } from '~/api/proto/live_pb'
 import { DEFAULT_INTERVAL_MS } from '~/api/servers'
 import type { ServerState } from '~/api/servers'
 import { toServerEvents } from '~/utils/live/events'
-import { FLEET_METRICS } from '~/utils/fleet'
 import { LiveStreams, overlaps } from '~/utils/live/streams'
 import type { SocketState } from '~/utils/live/socket'
 import { Poller, nextPollDelay } from '~/utils/poller'
@@ -178,9 +177,9 @@ export function useLiveFeed(serverId: Ref<number | null>) {
     else socket.subscribe(SHOWN_SERVER, { servers: [id], values: true, watch: true })
     poller.runNow()
   }, { immediate: true })
-  watch(() => fleet.isShown, (shown) => {
-    if (!shown) return socket.unsubscribe(FLEET)
-    socket.subscribe(FLEET, { metrics: [...FLEET_METRICS], values: true, minIntervalMs: FLEET_EVERY_MS })
+  watch(() => (fleet.isShown ? fleet.metrics : null), (metrics) => {
+    if (!metrics) return socket.unsubscribe(FLEET)
+    socket.subscribe(FLEET, { metrics: [...metrics], values: true, minIntervalMs: FLEET_EVERY_MS })
     poller.runNow()
   }, { immediate: true })
   watch(visibility, (value) => {

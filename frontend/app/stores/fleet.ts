@@ -1,9 +1,10 @@
+import { useStorage } from '@vueuse/core'
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
-import { fetchFleet, fetchHistory } from '~/api/metrics'
+import { fetchCompleteness, fetchFleet, fetchHistory } from '~/api/metrics'
 import type { LiveSeries } from '~/api/metrics'
-import { FLEET_METRICS, readFleet } from '~/utils/fleet'
-import type { FleetReading } from '~/utils/fleet'
+import { FLEET_COLUMNS, FLEET_METRICS, TEMPERATURE_METRICS, USUAL_COLUMNS, readFleet } from '~/utils/fleet'
+import type { FleetColumn, FleetReading } from '~/utils/fleet'
 import { HOUR_MS, MINUTE_MS } from '~/utils/units'
 
 /** The last hour of a server's CPU usage. */
@@ -13,6 +14,8 @@ export interface FleetSpark { times: number[], values: (number | null)[], startM
 const SHOW_EVERY_MS = 500
 const SPARK_POINTS = 60
 const SPARK_LIFETIME_MS = 2 * MINUTE_MS
+// It tells of a day, and counts its frames.
+const COMPLETENESS_LIFETIME_MS = 10 * MINUTE_MS
 // Frames of a layout that a server does not send any more are not its present.
 const STALE_STEPS = 3
 
@@ -24,10 +27,17 @@ export const useFleetStore = defineStore('fleet', () => {
   const readings = shallowRef<ReadonlyMap<number, FleetReading>>(new Map())
   /** Whether readings were fetched, even if there were none. */
   const loaded = ref(false)
+  const chosen = useStorage<FleetColumn[]>('bongsu.fleet.columns', [...USUAL_COLUMNS])
+  /** Those that are shown, in the order of the table. */
+  const columns = computed(() => FLEET_COLUMNS.filter(column => column === 'name' || (Array.isArray(chosen.value) ? chosen.value : USUAL_COLUMNS).includes(column)))
+  const metrics = computed<readonly string[]>(() => (columns.value.includes('temperature') ? [...FLEET_METRICS, ...TEMPERATURE_METRICS] : FLEET_METRICS))
+  /** Server id -> the share of the frames of the last day that are stored; `null`: none was expected. */
+  const completeness = shallowRef<ReadonlyMap<number, number | null>>(new Map())
   const sparks = shallowRef<ReadonlyMap<number, FleetSpark>>(new Map())
   let next = new Map<number, FleetReading>()
   let timer: ReturnType<typeof setTimeout> | undefined
   const fetchedMs = new Map<number, number>()
+  const completedMs = new Map<number, number>()
 
   /** Takes over a frame; it is shown together with others a moment later. */
   function apply(serverId: number, timeMs: number, series: readonly LiveSeries[]): void {
@@ -50,30 +60,46 @@ export const useFleetStore = defineStore('fleet', () => {
   }
 
   async function refresh(): Promise<void> {
-    const answer = await fetchFleet(FLEET_METRICS)
+    const answer = await fetchFleet(metrics.value)
     next = new Map(answer.servers.map(({ server_id, time_ms, series }) => [server_id, readFleet(null, time_ms, series)]))
     show()
   }
 
-  /** Fetches the last hour of the servers on screen, unless it was fetched lately. */
-  async function fetchSparks(serverIds: readonly number[]): Promise<void> {
+  /** Fetches what is shown of the servers on screen beside their readings, unless it was fetched lately. */
+  async function fetchDetails(serverIds: readonly number[]): Promise<void> {
+    await Promise.all([
+      fetchStale(serverIds, fetchedMs, SPARK_LIFETIME_MS, fetchSparks),
+      columns.value.includes('completeness') ? fetchStale(serverIds, completedMs, COMPLETENESS_LIFETIME_MS, fetchShares) : null,
+    ])
+  }
+
+  async function fetchStale(serverIds: readonly number[], fetched: Map<number, number>, lifetimeMs: number, fetch: (ids: number[]) => Promise<void>): Promise<void> {
     const nowMs = Date.now()
-    const wanted = serverIds.filter(id => nowMs - (fetchedMs.get(id) ?? -Infinity) > SPARK_LIFETIME_MS)
+    const wanted = serverIds.filter(id => nowMs - (fetched.get(id) ?? -Infinity) > lifetimeMs)
     if (wanted.length === 0) return
-    for (const id of wanted) fetchedMs.set(id, nowMs)
+    for (const id of wanted) fetched.set(id, nowMs)
     try {
-      const history = await fetchHistory({ server: [...wanted], metric: ['cpu_usage_ratio'], start: `-${HOUR_MS / 1000}s`, max_points: SPARK_POINTS })
-      const merged = new Map(sparks.value)
-      const stepMs = history.step_ms ?? HOUR_MS / SPARK_POINTS
-      for (const { server_id: id, times, values } of history.series) {
-        if (id !== null) merged.set(id, { times, values, startMs: history.start_ms, endMs: history.end_ms, gapMs: STALE_STEPS * stepMs })
-      }
-      sparks.value = merged
+      await fetch(wanted)
     }
     catch {
       // The next look at these servers tries again.
-      for (const id of wanted) fetchedMs.delete(id)
+      for (const id of wanted) fetched.delete(id)
     }
+  }
+
+  async function fetchShares(serverIds: number[]): Promise<void> {
+    const answer = await fetchCompleteness(serverIds)
+    completeness.value = new Map([...completeness.value, ...answer.servers.map(({ server_id: id, ratio }) => [id, ratio] as const)])
+  }
+
+  async function fetchSparks(serverIds: number[]): Promise<void> {
+    const history = await fetchHistory({ server: serverIds, metric: ['cpu_usage_ratio'], start: `-${HOUR_MS / 1000}s`, max_points: SPARK_POINTS })
+    const merged = new Map(sparks.value)
+    const stepMs = history.step_ms ?? HOUR_MS / SPARK_POINTS
+    for (const { server_id: id, times, values } of history.series) {
+      if (id !== null) merged.set(id, { times, values, startMs: history.start_ms, endMs: history.end_ms, gapMs: STALE_STEPS * stepMs })
+    }
+    sparks.value = merged
   }
 
   /** Forgets what is only shown while a view is open. */
@@ -86,11 +112,12 @@ export const useFleetStore = defineStore('fleet', () => {
     readings.value = new Map()
     loaded.value = false
     fetchedMs.clear()
+    completedMs.clear()
   }
 
   function open(): void {
     viewers.value++
   }
 
-  return { isShown, readings, loaded, sparks, apply, keep, refresh, fetchSparks, open, close }
+  return { isShown, readings, loaded, chosen, columns, metrics, completeness, sparks, apply, keep, refresh, fetchDetails, open, close }
 })

@@ -11,6 +11,24 @@ export const FLEET_METRICS = [
   'cpu_usage_ratio', 'memory_usage_ratio', 'filesystem_usage_ratio', 'load_1m', 'network_receive_bytes_total', 'network_transmit_bytes_total',
 ] as const
 
+/** What only some of the columns need. */
+export const TEMPERATURE_METRICS = ['sensor_temperature_celsius', 'gpu_temperature_celsius'] as const
+
+export const FLEET_COLUMNS = ['name', 'cpu', 'memory', 'disk', 'network', 'load', 'temperature', 'completeness', 'agent', 'seen'] as const
+export type FleetColumn = typeof FLEET_COLUMNS[number]
+/** The name is always there. */
+export const USUAL_COLUMNS: readonly FleetColumn[] = FLEET_COLUMNS.filter(column => column !== 'temperature' && column !== 'completeness')
+
+export function isFleetColumn(value: unknown): value is FleetColumn {
+  return FLEET_COLUMNS.includes(value as FleetColumn)
+}
+
+/** What the colour of a tile can show. */
+export const TILE_VALUES = ['cpu', 'memory', 'disk'] as const
+export type TileValue = typeof TILE_VALUES[number]
+
+export type FleetView = 'table' | 'tiles'
+
 /** A field that a server does not report is `null`. */
 export interface FleetReading {
   timeMs: number
@@ -23,6 +41,8 @@ export interface FleetReading {
   /** bit/s */
   receive: number | null
   transmit: number | null
+  /** Of the hottest sensor, in °C. */
+  temperature: number | null
 }
 
 export interface FleetRow {
@@ -41,10 +61,11 @@ const STATE_ORDER: Record<ServerState, number> = { down: 0, late: 1, up: 2, reti
 /** Takes over the series of a frame; those of other layouts keep their values. */
 export function readFleet(before: FleetReading | null, timeMs: number, series: readonly LiveSeries[]): FleetReading {
   const reading: FleetReading = before === null
-    ? { timeMs, cpu: null, memory: null, disk: null, mountpoint: '', load: null, receive: null, transmit: null }
+    ? { timeMs, cpu: null, memory: null, disk: null, mountpoint: '', load: null, receive: null, transmit: null, temperature: null }
     : { ...before, timeMs: Math.max(timeMs, before.timeMs) }
   let disk: number | null = null
   let mountpoint = ''
+  let temperature: number | null = null
   const sums = new Map<string, number>()
   for (const { metric, labels, value, rate } of series) {
     if (metric === 'cpu_usage_ratio') reading.cpu = value
@@ -56,9 +77,13 @@ export function readFleet(before: FleetReading | null, timeMs: number, series: r
         mountpoint = labels.mountpoint ?? ''
       }
     }
+    else if (TEMPERATURE_METRICS.includes(metric as typeof TEMPERATURE_METRICS[number])) {
+      if (value !== null) temperature = Math.max(value, temperature ?? -Infinity)
+    }
     else if (rate !== null) sums.set(metric, (sums.get(metric) ?? 0) + rate)
   }
   if (disk !== null) Object.assign(reading, { disk, mountpoint })
+  if (temperature !== null) reading.temperature = temperature
   const receive = sums.get('network_receive_bytes_total')
   const transmit = sums.get('network_transmit_bytes_total')
   if (receive !== undefined) reading.receive = receive * BITS_PER_BYTE
@@ -109,4 +134,25 @@ export function isStateFilter(value: unknown): value is StateFilter {
 export function filterServers(servers: readonly Server[], state: StateFilter, query: string): Server[] {
   return matchServers(state === 'all' ? servers : servers.filter(server => server.state === state), query, server =>
     Object.entries(server.tags).map(([name, value]) => `${name}=${value}`).join(' '))
+}
+
+/** Servers with the same value of a tag; `null`: those without the tag. */
+export interface FleetGroup { value: string | null, rows: FleetRow[] }
+
+/** By the values of a tag, in which the rows keep their order; those without it are last. */
+export function groupByTag(rows: readonly FleetRow[], tag: string): FleetGroup[] {
+  const groups = new Map<string | null, FleetRow[]>()
+  for (const row of rows) {
+    const value = row.server.tags[tag] ?? null
+    const group = groups.get(value)
+    if (group) group.push(row)
+    else groups.set(value, [row])
+  }
+  return [...groups].map(([value, members]) => ({ value, rows: members }))
+    .sort((a, b) => (a.value === null ? 1 : b.value === null ? -1 : collator.compare(a.value, b.value)))
+}
+
+/** The names of the tags that servers have. */
+export function tagNames(servers: readonly Server[]): string[] {
+  return [...new Set(servers.flatMap(server => Object.keys(server.tags)))].sort(collator.compare)
 }

@@ -86,6 +86,11 @@ export function formatPercent(ratio: number | null | undefined, locale: Locale):
   return `${decimal(locale, percent, Math.abs(percent) >= 99.95 ? 0 : 1)}%`
 }
 
+/** A share of a whole: only all of it is 100%. */
+export function formatShare(ratio: number | null | undefined, locale: Locale): string {
+  return isMissing(ratio) || ratio >= 1 ? formatPercent(ratio, locale) : `${decimal(locale, Math.floor(ratio * 1_000) / 10, 1)}%`
+}
+
 /** The difference of two ratios in percentage points. */
 export function formatPoints(ratio: number | null | undefined, locale: Locale): string {
   if (isMissing(ratio)) return NO_VALUE
@@ -184,6 +189,11 @@ function exactTimeFormat(locale: Locale, timeZone?: string): Intl.DateTimeFormat
   return cached(`e${locale}${timeZone}`, () => new Intl.DateTimeFormat(locale, {
     year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZone,
   }))
+}
+
+/** The day of a time: "Thu 26", "26(목)". */
+export function formatDay(timeMs: number, locale: Locale, timeZone?: string): string {
+  return cached(`w${locale}${timeZone}`, () => new Intl.DateTimeFormat(locale, { weekday: 'short', day: 'numeric', timeZone })).format(timeMs)
 }
 
 /** A label on a time axis: the date at midnight, otherwise the time, with seconds if the steps are shorter than a minute. */

@@ -1,5 +1,7 @@
 // The value of <input type="datetime-local">: a time in a zone, without one the browser's.
 
+import { DAY_MS } from './units'
+
 export function isTimeZone(name: string): boolean {
   if (name === '') return false
   try {
@@ -26,11 +28,12 @@ export function toLocalInput(timeMs: number, zone?: string): string {
   return new Date(fieldsAt(timeMs, zone)).toISOString().slice(0, 19)
 }
 
-/** `null`: it is empty or incomplete. */
+/** `null`: it is empty or incomplete. A time that the clocks skip is later by as much as they skip; of one that comes twice, the first counts. */
 export function fromLocalInput(value: string, zone?: string): number | null {
   if (!COMPLETE.test(value)) return null
   const fieldsMs = new Date(`${value}Z`).getTime()
-  const first = fieldsMs - (fieldsAt(fieldsMs, zone) - fieldsMs)
-  // The offset may be another one there, around the change of the clocks.
-  return fieldsMs - (fieldsAt(first, zone) - first)
+  // The offset of the zone before and after a change of the clocks that may be near.
+  const times = [-DAY_MS, DAY_MS].map(near => fieldsMs - (fieldsAt(fieldsMs + near, zone) - fieldsMs - near))
+  const real = times.filter(time => fieldsAt(time, zone) === fieldsMs)
+  return real.length > 0 ? Math.min(...real) : Math.max(...times)
 }

@@ -1,8 +1,8 @@
 // From a silence to its form, and back; and which silences come first.
-import type { Day, Silence, SilenceInfo } from '~/api/silences'
+import type { Day, Silence, SilenceInfo, Weekly } from '~/api/silences'
 import { fromLocalInput, toLocalInput } from './localTime'
 import { formatTags, parseTags } from './tags'
-import { DAY_MS, HOUR_MS } from './units'
+import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from './units'
 
 export const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const satisfies readonly Day[]
 /** How long a silence lasts that begins now. */
@@ -80,4 +80,36 @@ export function stateOfSilence({ silence, active_until_ms: until }: SilenceInfo,
 /** What is silent now first, then what comes, then what is over. */
 export function sortSilences(silences: readonly SilenceInfo[], nowMs: number): SilenceInfo[] {
   return [...silences].sort((a, b) => ORDER[stateOfSilence(a, nowMs)] - ORDER[stateOfSilence(b, nowMs)] || b.created_ms - a.created_ms)
+}
+
+export interface SilenceWindow { fromMs: number, toMs: number }
+
+const UNITS_MS: Record<string, number> = { s: SECOND_MS, m: MINUTE_MS, h: HOUR_MS }
+// Longer than any window of a week lasts.
+const LONGEST_DAYS = 8
+
+/** When a silence is active within a range, oldest first. */
+export function windowsOf({ weekly, starts_ms: startsMs, ends_ms: endsMs }: Silence, fromMs: number, toMs: number): SilenceWindow[] {
+  const first = Math.max(fromMs, startsMs ?? 0)
+  const last = Math.min(toMs, endsMs ?? Infinity)
+  const windows = weekly ? weeklyWindows(weekly, fromMs, toMs) : [{ fromMs: first, toMs: last }]
+  return windows.map(window => ({ fromMs: Math.max(window.fromMs, first), toMs: Math.min(window.toMs, last) })).filter(window => window.toMs > window.fromMs)
+}
+
+function weeklyWindows({ days, start, duration, timezone = 'UTC' }: Weekly, fromMs: number, toMs: number): SilenceWindow[] {
+  const parts = [...duration.matchAll(/(\d+)([smhd])/g)].map(([, count, unit]) => ({ count: Number(count), unit: unit! }))
+  const wholeDays = parts.filter(({ unit }) => unit === 'd').reduce((sum, { count }) => sum + count, 0)
+  const restMs = parts.filter(({ unit }) => unit !== 'd').reduce((sum, { count, unit }) => sum + count * UNITS_MS[unit]!, 0)
+  const windows: SilenceWindow[] = []
+  const day = new Date(`${toLocalInput(fromMs, timezone).slice(0, 10)}T00:00:00Z`)
+  day.setUTCDate(day.getUTCDate() - LONGEST_DAYS)
+  for (; day.getTime() <= toMs + DAY_MS; day.setUTCDate(day.getUTCDate() + 1)) {
+    // getUTCDay() begins with Sunday, DAYS with Monday.
+    if (!(days ?? DAYS).includes(DAYS[(day.getUTCDay() + 6) % 7]!)) continue
+    const begin = fromLocalInput(`${day.toISOString().slice(0, 10)}T${start}`, timezone)
+    // A day of the calendar has 23 or 25 hours when the clocks change.
+    const end = fromLocalInput(`${new Date(day.getTime() + wholeDays * DAY_MS).toISOString().slice(0, 10)}T${start}`, timezone)
+    if (begin !== null && end !== null) windows.push({ fromMs: begin, toMs: end + restMs })
+  }
+  return windows
 }

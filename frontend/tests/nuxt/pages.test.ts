@@ -114,8 +114,8 @@ describe('the explorer', () => {
     const query = asked.find(found => found.get('metric') === 'load_1m')!
     expect([query.getAll('server'), query.get('across'), query.getAll('group_by'), query.get('start')]).toEqual([['1', '3'], 'max', ['server'], '-21600s'])
     await eventually(() => expect(page.get('[data-testid=explorer-chart]').findAll('tbody tr').length).toBe(2))
-    expect(page.get('[data-testid=explorer-servers]').text()).toMatch(/2/)
-    await page.get('[data-testid=explorer-servers]').trigger('click')
+    expect(page.get('[data-testid=server-picker]').text()).toMatch(/2/)
+    await page.get('[data-testid=server-picker]').trigger('click')
     await page.get('main input[type=checkbox]:checked').trigger('change')
     await eventually(() => expect(String(useRoute().query.server).split(',')).toHaveLength(1))
     await page.get('[data-testid=explorer-range]').setValue('absolute')

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { LiveSeries } from '~/api/metrics'
 import type { Server, ServerState } from '~/api/servers'
-import { NO_ALERTS, compareProblems, compareValues, countAlerts, filterServers, readFleet } from '~/utils/fleet'
+import { NO_ALERTS, compareProblems, compareValues, countAlerts, filterServers, groupByTag, readFleet, tagNames } from '~/utils/fleet'
 import type { FleetRow } from '~/utils/fleet'
 
 const gauge = (metric: string, value: number | null, labels: Record<string, string> = {}): LiveSeries =>
@@ -19,7 +19,7 @@ describe('a reading of a server', () => {
       gauge('filesystem_usage_ratio', 0.3, { mountpoint: '/' }), gauge('filesystem_usage_ratio', 0.9, { mountpoint: '/srv' }),
       counter('network_receive_bytes_total', 100, 'eth0'), counter('network_receive_bytes_total', 25, 'eth1'), counter('network_transmit_bytes_total', 10, 'eth0'),
     ])
-    expect(reading).toEqual({ timeMs: 1_000, cpu: 0.5, memory: 0.25, disk: 0.9, mountpoint: '/srv', load: 1.5, receive: 1_000, transmit: 80 })
+    expect(reading).toEqual({ timeMs: 1_000, cpu: 0.5, memory: 0.25, disk: 0.9, mountpoint: '/srv', load: 1.5, receive: 1_000, transmit: 80, temperature: null })
   })
   it('keeps what comes in frames of another layout', () => {
     const first = readFleet(null, 1_000, [gauge('cpu_usage_ratio', 0.5), counter('network_receive_bytes_total', 1, 'eth0')])
@@ -27,8 +27,13 @@ describe('a reading of a server', () => {
     expect(second).toMatchObject({ timeMs: 2_000, cpu: 0.5, receive: 8, disk: 0.4 })
     expect(readFleet(second, 3_000, [gauge('cpu_usage_ratio', null)]).cpu).toBeNull()
   })
+  it('knows the hottest sensor', () => {
+    const hot = (value: number | null, sensor: string) => gauge('sensor_temperature_celsius', value, { sensor })
+    expect(readFleet(null, 1, [hot(41, 'a'), hot(67.5, 'b'), hot(null, 'c'), gauge('gpu_temperature_celsius', 50)]).temperature).toBe(67.5)
+    expect(readFleet(null, 1, [hot(-12, 'a')]).temperature).toBe(-12)
+  })
   it('reports nothing that the server does not report', () => {
-    expect(readFleet(null, 1, [])).toEqual({ timeMs: 1, cpu: null, memory: null, disk: null, mountpoint: '', load: null, receive: null, transmit: null })
+    expect(readFleet(null, 1, [])).toEqual({ timeMs: 1, cpu: null, memory: null, disk: null, mountpoint: '', load: null, receive: null, transmit: null, temperature: null })
     expect(readFleet(null, 1, [counter('network_receive_bytes_total', null, 'eth0')]).receive).toBeNull()
   })
 })
@@ -58,4 +63,11 @@ it('finds servers by state, name and tag', () => {
   expect(ids(all, 'down', '')).toEqual([2])
   expect(ids(all, 'all', 'role=db seoul')).toEqual([2])
   expect(ids(all, 'up', 'db')).toEqual([3])
+})
+
+it('groups servers by a tag, in the order of its values', () => {
+  const rows = [server(1, 'c', 'up', { rack: 'r10' }), server(2, 'b'), server(3, 'a', 'up', { rack: 'r9' }), server(4, 'd', 'up', { rack: 'r10', site: 'seoul' })].map(of => row(of))
+  expect(groupByTag(rows, 'rack').map(({ value, rows: members }) => [value, members.map(({ server: { id } }) => id)])).toEqual([['r9', [3]], ['r10', [1, 4]], [null, [2]]])
+  expect(groupByTag([], 'rack')).toEqual([])
+  expect(tagNames(rows.map(item => item.server))).toEqual(['rack', 'site'])
 })

@@ -22,6 +22,11 @@ describe('a time in a zone', () => {
     }
   })
 
+  it('is later if the clocks skip it, and the first if it comes twice', () => {
+    expect(fromLocalInput('2026-03-08T02:30', 'America/New_York')).toBe(Date.UTC(2026, 2, 8, 7, 30))
+    expect(fromLocalInput('2026-11-01T01:30', 'America/New_York')).toBe(Date.UTC(2026, 10, 1, 5, 30))
+  })
+
   it('is null as long as it is incomplete', () => {
     expect([fromLocalInput(''), fromLocalInput('2026-07-', 'UTC')]).toEqual([null, null])
   })

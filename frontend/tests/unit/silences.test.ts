@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Silence, SilenceInfo } from '~/api/silences'
-import { DAYS, newSilence, silenceForm, sortSilences, stateOfSilence, toSilence } from '~/utils/silences'
+import { DAYS, newSilence, silenceForm, sortSilences, stateOfSilence, toSilence, windowsOf } from '~/utils/silences'
 import { TagSyntaxError } from '~/utils/tags'
 
 const HOUR_MS = 3_600_000
@@ -40,4 +40,30 @@ it('shows what is silent now first, then what comes, then what is over', () => {
   const list = [info(1, { ends_ms: NOW - 1 }), info(2, { starts_ms: NOW + 1, ends_ms: NOW + 2 }), info(3, { ends_ms: NOW + 9 }, NOW + 9), info(4, { ends_ms: NOW }), info(5, { weekly: null, ends_ms: null })]
   expect(list.map(item => stateOfSilence(item, NOW))).toEqual(['over', 'scheduled', 'active', 'over', 'scheduled'])
   expect(sortSilences(list, NOW).map(({ id }) => id)).toEqual([3, 5, 2, 4, 1])
+})
+
+describe('when a silence is active', () => {
+  const MONDAY = Date.UTC(2026, 10, 23)
+  const DAY_MS = 24 * HOUR_MS
+  const hours = (silence: Silence, days = 7) => windowsOf(silence, MONDAY, MONDAY + days * DAY_MS).map(({ fromMs, toMs }) => [(fromMs - MONDAY) / HOUR_MS, (toMs - MONDAY) / HOUR_MS])
+
+  it('is between two times, as far as one looks', () => {
+    expect(hours({ starts_ms: MONDAY + HOUR_MS, ends_ms: MONDAY + 3 * HOUR_MS })).toEqual([[1, 3]])
+    expect(hours({ starts_ms: 0, ends_ms: null })).toEqual([[0, 168]])
+    expect(hours({ starts_ms: 0, ends_ms: MONDAY })).toEqual([])
+  })
+  it('is every week at a local time, also if it began before', () => {
+    expect(hours({ weekly: { days: ['mon', 'sun'], start: '22:00', duration: '4h', timezone: 'UTC' } })).toEqual([[0, 2], [22, 26], [166, 168]])
+    expect(hours({ weekly: { days: ['tue'], start: '03:30', duration: '1h30m', timezone: 'Asia/Seoul' } })).toEqual([[18.5, 20]])
+    expect(hours({ weekly: { start: '00:00', duration: '1h', timezone: 'UTC' } }, 2)).toEqual([[0, 1], [24, 25]])
+  })
+  it('is no longer than the silence', () => {
+    expect(hours({ starts_ms: MONDAY + 24.5 * HOUR_MS, ends_ms: MONDAY + 2 * DAY_MS, weekly: { start: '00:00', duration: '1h', timezone: 'UTC' } })).toEqual([[24.5, 25]])
+  })
+  it('counts whole days by the calendar', () => {
+    // In New York, the clocks go back on 1 November 2026: that day has 25 hours.
+    const saturday = Date.UTC(2026, 9, 31, 4)
+    const [window] = windowsOf({ weekly: { days: ['sun'], start: '00:00', duration: '1d', timezone: 'America/New_York' } }, saturday, saturday + 3 * DAY_MS)
+    expect((window!.toMs - window!.fromMs) / HOUR_MS).toBe(25)
+  })
 })
