@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { NitroConfig } from 'nitropack/types'
+import { licences } from './build/licences'
 
 const INLINE_SCRIPT = /<script>([\s\S]*?)<\/script>/g
 
@@ -21,6 +22,8 @@ const nitro: NitroConfig = {
         return `<script src="/_nuxt/${name}"></script>`
       })
       await Promise.all(files)
+      // Of what Vite writes, Nuxt takes over the folder _nuxt only.
+      await copyFile(join(nitro.options.buildDir, 'dist/client/licences.json'), join(nitro.options.output.publicDir, 'licences.json'))
     },
   },
 }
@@ -50,6 +53,7 @@ export default defineNuxtConfig({
   compatibilityDate: '2026-07-31',
   // Nuxt's type for this key is empty in this file.
   nitro: nitro as object,
+  vite: { plugins: [licences(import.meta.dirname)] },
   typescript: { strict: true, tsConfig: { compilerOptions: { noUncheckedIndexedAccess: true } } },
   telemetry: false,
   hooks: {

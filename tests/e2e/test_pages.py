@@ -27,12 +27,16 @@ LOOKS = {
 }
 PAGES = {
     "home": "/",
+    "home-tiles": "/?view=tiles&group=role",
+    "home-groups": "/?group=role",
     "server": "/servers/1",
     "metrics": "/metrics",
+    "metrics-stack": "/metrics?metric=memory_used_bytes&draw=stack&compare=day&server=1,2",
     "metrics-chart": "/metrics?metric=filesystem_usage_ratio&metric=cpu_usage_ratio&combine=max&by=server&range=15m",
     "alerts": "/alerts",
     "rules": "/alerts/rules",
     "silences": "/alerts/silences",
+    "notifications": "/alerts/notifications",
     "channels": "/alerts/channels",
     "settings": "/settings",
     "account": "/account",
@@ -40,7 +44,9 @@ PAGES = {
     "agents": "/agents",
     "users": "/users",
     "audit": "/audit",
+    "storage": "/storage",
     "health": "/health",
+    "about": "/about",
 }
 
 

@@ -21,9 +21,11 @@ export function useNavigation() {
           { to: '/agents', icon: 'i-lucide-hard-drive-download', label: t('menu.agents') },
           { to: '/users', icon: 'i-lucide-users-round', label: t('menu.users') },
           { to: '/audit', icon: 'i-lucide-scroll-text', label: t('menu.audit') },
+          { to: '/storage', icon: 'i-lucide-database', label: t('menu.storage') },
           { to: '/health', icon: 'i-lucide-heart-pulse', label: t('menu.health') },
         ]
       : []),
+    { to: '/about', icon: 'i-lucide-info', label: t('menu.about') },
   ])
 
   /** Whether a page, or one below it, is open. The page of a server is below the list of servers. */

@@ -5,6 +5,50 @@ export type ClientOptions = {
 };
 
 /**
+ * About
+ *
+ * The API server that answers.
+ */
+export type About = {
+    /**
+     * Version
+     */
+    version: string;
+    /**
+     * Python
+     */
+    python: string;
+    /**
+     * Platform
+     */
+    platform: string;
+    /**
+     * Database
+     */
+    database: string;
+    /**
+     * Started Ms
+     */
+    started_ms: number;
+    /**
+     * Cpu Seconds
+     *
+     * CPU time since the start.
+     */
+    cpu_seconds: number;
+    /**
+     * Memory Bytes
+     *
+     * Resident memory.
+     */
+    memory_bytes: number;
+    /**
+     * Packages
+     */
+    packages: Array<Package>;
+};
+
+/**
  * AccountSessions
  *
  * The sessions of the caller, newest first.
@@ -2057,6 +2101,28 @@ export type Notifications = {
 export type Operator = '>' | '>=' | '<' | '<=';
 
 /**
+ * Package
+ *
+ * A package that the API server is made of.
+ */
+export type Package = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Version
+     */
+    version: string;
+    /**
+     * Licence
+     *
+     * As the package names it; empty: it does not.
+     */
+    licence: string;
+};
+
+/**
  * Password
  *
  * Proves that it is the person, and not somebody at their open page.
@@ -2768,6 +2834,40 @@ export type SkippedInfo = {
 };
 
 /**
+ * Storage
+ *
+ * The state of the storage.
+ */
+export type Storage = {
+    /**
+     * Time Ms
+     */
+    time_ms: number;
+    /**
+     * Database Bytes
+     *
+     * On disk, with keys, indexes and free space.
+     */
+    database_bytes: number;
+    /**
+     * Budget Bytes
+     *
+     * Setting `storage_budget`; null: none.
+     */
+    budget_bytes: number | null;
+    /**
+     * Disk Free Bytes
+     *
+     * Of the disk with the data directory; null: it cannot be read.
+     */
+    disk_free_bytes: number | null;
+    /**
+     * Tiers
+     */
+    tiers: Array<Tier>;
+};
+
+/**
  * StorageHealth
  *
  * How far the worker is behind. Late frames may be older than the 40 minutes after which frames are sealed.
@@ -2877,6 +2977,66 @@ export type Threshold = {
      * What must hold as well, of the series with the same labels or, if there is none, the one without labels. The alert resolves when any of them is past its recovery threshold.
      */
     and?: Array<Comparison>;
+};
+
+/**
+ * Tier
+ *
+ * What is stored in one resolution, of all servers. Bytes are the values alone, without keys and indexes.
+ */
+export type Tier = {
+    /**
+     * Name
+     *
+     * raw, 1m, 1h or processes; frames: raw samples that are not sealed yet.
+     */
+    name: string;
+    /**
+     * Retention
+     *
+     * null: until the worker seals them.
+     */
+    retention: string | null;
+    /**
+     * Retention Ms
+     */
+    retention_ms: number | null;
+    /**
+     * Rows
+     */
+    rows: number;
+    /**
+     * Samples
+     */
+    samples: number;
+    /**
+     * Bytes
+     */
+    bytes: number;
+    /**
+     * Bytes Per Sample
+     */
+    bytes_per_sample: number | null;
+    /**
+     * Oldest Ms
+     */
+    oldest_ms: number | null;
+    /**
+     * Newest Ms
+     */
+    newest_ms: number | null;
+    /**
+     * Daily Bytes
+     *
+     * By what is stored; null: less than an hour is stored.
+     */
+    daily_bytes: number | null;
+    /**
+     * Full Bytes
+     *
+     * When the whole retention is stored, at the present rate.
+     */
+    full_bytes: number | null;
 };
 
 /**
@@ -3075,6 +3235,35 @@ export type GetHealthResponses = {
 };
 
 export type GetHealthResponse = GetHealthResponses[keyof GetHealthResponses];
+
+export type GetAboutData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/about';
+};
+
+export type GetAboutErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetAboutError = GetAboutErrors[keyof GetAboutErrors];
+
+export type GetAboutResponses = {
+    /**
+     * Successful Response
+     */
+    200: About;
+};
+
+export type GetAboutResponse = GetAboutResponses[keyof GetAboutResponses];
 
 export type GetSetupData = {
     body?: never;
@@ -4062,6 +4251,35 @@ export type ListAuditEntriesResponses = {
 };
 
 export type ListAuditEntriesResponse = ListAuditEntriesResponses[keyof ListAuditEntriesResponses];
+
+export type GetStorageData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/storage';
+};
+
+export type GetStorageErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetStorageError = GetStorageErrors[keyof GetStorageErrors];
+
+export type GetStorageResponses = {
+    /**
+     * Successful Response
+     */
+    200: Storage;
+};
+
+export type GetStorageResponse = GetStorageResponses[keyof GetStorageResponses];
 
 export type ListServersData = {
     body?: never;

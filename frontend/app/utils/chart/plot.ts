@@ -21,6 +21,7 @@ const THRESHOLD_INK: Record<Theme, Record<ThresholdLine['severity'], string>> = 
   dark: { critical: '#f87171', warning: '#fbbf24', info: '#60a5fa' },
 }
 const THRESHOLD_FONT_PX = 11
+const THRESHOLD_NAME_PX = 15
 const THRESHOLD_LETTERS = 40
 // Powers of two are round numbers of bytes: 1, 2, 4 ... 512 of each unit from B to PiB.
 const BINARY_STEPS = Array.from({ length: 60 }, (_, power) => 2 ** power)
@@ -152,8 +153,8 @@ function drawThresholds(plot: uPlot, thresholds: readonly ThresholdLine[], theme
   ctx.setLineDash([6 * scale, 4 * scale])
   ctx.font = `${THRESHOLD_FONT_PX * scale}px ${FONT.slice(FONT.indexOf(' ') + 1)}`
   ctx.textAlign = 'right'
-  ctx.textBaseline = 'bottom'
-  for (const { value, severity, rule } of thresholds) {
+  let above = -Infinity
+  for (const { value, severity, rule } of [...thresholds].sort((a, b) => b.value - a.value)) {
     const y = plot.valToPos(value, 'y', true)
     if (!Number.isFinite(y) || y < top || y > top + height) continue
     ctx.strokeStyle = ctx.fillStyle = THRESHOLD_INK[theme][severity]
@@ -162,7 +163,11 @@ function drawThresholds(plot: uPlot, thresholds: readonly ThresholdLine[], theme
     ctx.lineTo(left + width, y)
     ctx.stroke()
     const name = rule.length > THRESHOLD_LETTERS ? `${rule.slice(0, THRESHOLD_LETTERS - 1)}…` : rule
-    ctx.fillText(name, left + width - 4 * scale, y - 2 * scale)
+    // A name that would cover the one above it goes below its line.
+    const isTight = y - above < THRESHOLD_NAME_PX * scale
+    ctx.textBaseline = isTight ? 'top' : 'bottom'
+    ctx.fillText(name, left + width - 4 * scale, y + (isTight ? 3 : -2) * scale)
+    above = y
   }
   ctx.restore()
 }

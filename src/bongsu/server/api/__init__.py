@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from bongsu.server.api import (
+    about,
     account,
     agents,
     api_tokens,
@@ -18,12 +19,14 @@ from bongsu.server.api import (
     processes,
     servers,
     setup,
+    storage,
     users,
 )
 from bongsu.server.api.alerts import acknowledge, alerts, channels, notifications, rules, silences
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
+    about.router,
     setup.router,
     auth.router,
     oidc.router,
@@ -32,6 +35,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     api_tokens.router,
     agents.router,
     audit.router,
+    storage.router,
     servers.router,
     processes.router,
     metrics.router,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from bongsu.core.units import HOUR_MS, MINUTE_MS
+from bongsu.core.units import DAY_MS, HOUR_MS, MINUTE_MS
 from bongsu.server.database.tables import blocks, process_lists, rollups
 from bongsu.server.storage.frames import frame_totals
 from bongsu.server.storage.layouts import load_layouts
@@ -24,6 +24,17 @@ class TierStats:
     @property
     def bytes_per_sample(self) -> float | None:
         return self.bytes / self.samples if self.samples else None
+
+    @property
+    def daily_bytes(self) -> int | None:
+        """How fast it grows, by what is stored; None if that is less than an hour."""
+        if self.oldest_ms is None or self.newest_ms is None or self.newest_ms - self.oldest_ms < HOUR_MS:
+            return None
+        return round(self.bytes * DAY_MS / (self.newest_ms - self.oldest_ms))
+
+    def full_bytes(self, retention_ms: int) -> int | None:
+        """What it takes when the whole retention is stored, at the same rate."""
+        return None if self.daily_bytes is None else max(self.bytes, round(self.daily_bytes * retention_ms / DAY_MS))
 
     def add(self, rows: int, samples: int, size: int, oldest_ms: int, newest_ms: int) -> None:
         """Adds the share of one layout."""

@@ -53,6 +53,8 @@ EXPECTED: dict[str, tuple[str, bool]] = {
     "DELETE /api/servers/{server_id}/token": (ADMIN, True),
     "PUT /api/servers/{server_id}/tags": (ADMIN, True),
     "GET /api/audit": (ADMIN, True),
+    "GET /api/storage": (ADMIN, True),
+    "GET /api/about": (VIEWER, True),
     "GET /api/events": (VIEWER, True),
     "GET /api/servers": (VIEWER, True),
     "DELETE /api/servers/{server_id}": (ADMIN, True),
