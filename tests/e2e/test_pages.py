@@ -241,3 +241,62 @@ def test_keys_lead_to_pages(site: Fleet, page: Page) -> None:
     expect(page.get_by_role("dialog")).to_contain_text("Keyboard shortcuts", timeout=SLOW_MS)
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_chart_moves_under_the_hand(site: Fleet, page: Page) -> None:
+    page.goto(f"{site.url}/metrics?metric=cpu_usage_ratio&range=15m")
+    plot = page.get_by_test_id("explorer-chart").locator(".u-over")
+    expect(plot).to_be_visible(timeout=SLOW_MS)
+    box = plot.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.keyboard.down("Shift")
+    page.mouse.move(box["x"] + box["width"] * 0.2, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.7, middle, steps=5)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    expect(page).to_have_url(re.compile(r"from=\d+&to=\d+"), timeout=SLOW_MS)
+    start, end = map(int, re.findall(r"(?:from|to)=(\d+)", page.url))
+    # As long as before, and half of it earlier.
+    assert abs(end - start - 900_000) < 20_000
+    now_ms: int = site.client.get("/api/health").json()["time_ms"]
+    assert now_ms - end > 400_000
+    # Zooming out by a key doubles it.
+    page.get_by_role("application").focus()
+    page.keyboard.press("-")
+    expect(page).not_to_have_url(re.compile(f"from={start}&"), timeout=SLOW_MS)
+    start, end = map(int, re.findall(r"(?:from|to)=(\d+)", page.url))
+    assert end - start > 1_700_000
+
+
+def test_the_fleet_as_a_heat_map_in_groups(site: Fleet, page: Page) -> None:
+    page.goto(site.url)
+    loaded(page)
+    page.get_by_test_id("fleet-group").select_option("role")
+    expect(page.get_by_test_id("fleet").locator("th[scope=rowgroup]").first).to_be_visible(timeout=SLOW_MS)
+    page.get_by_test_id("fleet-view").click()
+    tiles = page.get_by_test_id("fleet-tiles").get_by_role("link")
+    expect(tiles).to_have_count(SERVERS, timeout=SLOW_MS)
+    expect(tiles.first).to_have_attribute("aria-label", re.compile(r"CPU \d+\.\d%, Up"), timeout=SLOW_MS)
+    name = str(tiles.first.get_attribute("aria-label")).partition(":")[0]
+    tiles.first.click()
+    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible(timeout=SLOW_MS)
+
+
+def test_columns_are_chosen_and_stay_so(site: Fleet, page: Page) -> None:
+    page.goto(site.url)
+    loaded(page)
+    headings = page.get_by_test_id("fleet").locator("thead th")
+    expect(headings).to_have_count(8)
+    page.get_by_test_id("fleet-columns").click()
+    page.get_by_label("Complete", exact=True).check()
+    page.get_by_label("Load", exact=True).uncheck()
+    page.keyboard.press("Escape")
+    page.reload()
+    loaded(page)
+    expect(page.get_by_test_id("fleet").locator("thead")).to_contain_text("Complete")
+    expect(page.get_by_test_id("fleet").locator("thead")).not_to_contain_text("Load")
+    expect(page.get_by_test_id("fleet").locator("tr.row").first).to_contain_text(
+        re.compile(r"\d%.*\d%.*\d%.*\d%", re.DOTALL), timeout=SLOW_MS
+    )

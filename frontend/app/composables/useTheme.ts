@@ -8,7 +8,10 @@ export type ThemeChoice = 'light' | 'dark' | 'system'
 export const useTheme = createSharedComposable(() => {
   const choice = useStorage<ThemeChoice>('bongsu.theme', 'system')
   const systemDark = useMediaQuery('(prefers-color-scheme: dark)')
+  const printing = useMediaQuery('print')
   const theme = computed<Theme>(() => {
+    // Paper is white.
+    if (printing.value) return 'light'
     if (choice.value === 'system') return systemDark.value ? 'dark' : 'light'
     return choice.value
   })

@@ -1,0 +1,25 @@
+// Shows a page of its own when Bongsu cannot be reached. Everything else goes to the network: what a monitor shows must not be old.
+const CACHE = 'bongsu-offline-1'
+const PAGE = '/offline.html'
+const FILES = [PAGE, '/offline.css', '/offline.js', '/theme.js', '/favicon.svg']
+
+self.addEventListener('install', (event) => {
+  event.waitUntil(caches.open(CACHE).then(cache => cache.addAll(FILES.map(file => new Request(file, { cache: 'reload' })))).then(() => self.skipWaiting()))
+})
+
+self.addEventListener('activate', (event) => {
+  event.waitUntil(caches.keys()
+    .then(names => Promise.all(names.filter(name => name !== CACHE).map(name => caches.delete(name))))
+    .then(() => self.clients.claim()))
+})
+
+self.addEventListener('fetch', (event) => {
+  const { request } = event
+  const path = new URL(request.url).pathname
+  if (request.mode === 'navigate') {
+    event.respondWith(fetch(request).catch(() => caches.match(PAGE)))
+  }
+  else if (path !== PAGE && FILES.includes(path)) {
+    event.respondWith(fetch(request).catch(() => caches.match(request, { ignoreSearch: true })))
+  }
+})
