@@ -278,8 +278,8 @@ def test_the_fleet_as_a_heat_map_in_groups(site: Fleet, page: Page) -> None:
     page.get_by_test_id("fleet-view").click()
     tiles = page.get_by_test_id("fleet-tiles").get_by_role("link")
     expect(tiles).to_have_count(SERVERS, timeout=SLOW_MS)
-    expect(tiles.first).to_have_attribute("aria-label", re.compile(r"CPU \d+\.\d%, Up"), timeout=SLOW_MS)
-    name = str(tiles.first.get_attribute("aria-label")).partition(":")[0]
+    expect(tiles.first).to_have_accessible_name(re.compile(r"CPU \d+\.\d% Up$"), timeout=SLOW_MS)
+    name = str(tiles.first.get_attribute("title")).partition(":")[0]
     tiles.first.click()
     expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible(timeout=SLOW_MS)
 
