@@ -1,4 +1,4 @@
-"""Builds the content of a notification, in Korean or English; channels format it."""
+"""Builds the content of a notification in the language of its channel; channels format it."""
 
 import datetime as dt
 import re
@@ -10,6 +10,7 @@ from bongsu.alerts.conditions import Change, Comparison, Forecast, Function, NoD
 from bongsu.alerts.fields import zone_of
 from bongsu.alerts.rules import Rule, Severity
 from bongsu.alerts.texts import TEXTS, Language
+from bongsu.alerts.texts.numbers import localised
 from bongsu.alerts.watched import BONGSU
 from bongsu.core.samples import Process
 from bongsu.core.text import visible
@@ -129,14 +130,14 @@ def _compared(comparison: Comparison, value: float | None, unit: str) -> str:
     return f"{text}/s" if rate and value is not None else text
 
 
-def _value(rule: Rule, value: float | None, unit: str) -> str:
+def _value(rule: Rule, value: float | None, unit: str, language: Language) -> str:
     if isinstance(rule.condition, Threshold):
-        return _compared(rule.condition, value, unit)
-    return format_value(value, value_unit(rule, unit))
+        return localised(_compared(rule.condition, value, unit), language)
+    return localised(format_value(value, value_unit(rule, unit)), language)
 
 
 def _conditions(condition: Threshold) -> list[str]:
-    """What must hold as well, as text."""
+    """What must hold as well, as text: written as in rules, the same in every language."""
     lines = []
     for comparison in condition.and_:
         parts = [comparison.metric]
@@ -162,7 +163,7 @@ def _other(alert: Alert, first: Alert, rule: Rule, unit: str, language: Language
     if alert.rule_id != first.rule_id:
         return f"{alert.rule_name}: {alert.server_name} {alert.series}".rstrip()
     labels = alert.series.removeprefix(first.series.partition("{")[0]) if alert.series != first.series else ""
-    return f"{alert.server_name} {labels}".rstrip() + f": {_value(rule, alert.value, unit)}"
+    return f"{alert.server_name} {labels}".rstrip() + f": {_value(rule, alert.value, unit, language)}"
 
 
 def summarise(alert: Alert, rule: Rule, unit: str, event: Event, language: Language) -> str:
@@ -174,20 +175,21 @@ def summarise(alert: Alert, rule: Rule, unit: str, event: Event, language: Langu
     if alert.server_id == BONGSU:
         code = _problem(alert)
         return texts.get(f"problem_{code}", texts["problem"].format(code=code))
-    value, threshold = _value(rule, alert.value, unit), _value(rule, alert.threshold, unit)
+    value = _value(rule, alert.value, unit, language)
+    threshold = _value(rule, alert.threshold, unit, language)
     if alert.no_data:
-        return texts["no_data"].format(after=rule.no_data.after)
+        return texts["no_data"].format(after=localised(rule.no_data.after, language))
     if isinstance(condition, ServerDown):
         return texts["server_down"].format(value=value, threshold=threshold)
     if isinstance(condition, NoData):
         return texts["silent_series"].format(value=value, threshold=threshold)
     if isinstance(condition, Forecast):
-        target = format_value(condition.value, unit)
-        return texts["forecast"].format(left=value, target=target, within=condition.within)
+        target = localised(format_value(condition.value, unit), language)
+        return texts["forecast"].format(left=value, target=target, within=localised(condition.within, language))
     key = "over" if condition.operator in (Operator.OVER, Operator.AT_LEAST) else "under"
     if isinstance(condition, Change):
-        return texts[f"change_{key}"].format(value=value, threshold=threshold, over=condition.over)
-    function = texts[condition.function.value].format(window=condition.window)
+        return texts[f"change_{key}"].format(value=value, threshold=threshold, over=localised(condition.over, language))
+    function = texts[condition.function.value].format(window=localised(condition.window, language))
     return texts[key].format(function=function, value=value, threshold=threshold)
 
 
@@ -229,8 +231,8 @@ def build(
         facts.append((texts["metric"], f"{first.series} / {per}" if per else first.series))
     if not own:
         facts += [
-            (texts["value"], _value(rule, first.value, unit)),
-            (texts["threshold"], _value(rule, first.threshold, unit)),
+            (texts["value"], _value(rule, first.value, unit, language)),
+            (texts["threshold"], _value(rule, first.threshold, unit, language)),
         ]
     if isinstance(condition, Threshold):
         facts += [(texts["and"], text) for text in _conditions(condition)]
@@ -239,16 +241,21 @@ def build(
         (texts["since"], format_time(first.since_ms, zone)),
     ]
     end_ms = first.resolved_ms if event is Event.RESOLVED and first.resolved_ms else now_ms
-    facts.append((texts["lasted"], format_duration((end_ms - first.since_ms) / 1000)))
+    facts.append((texts["lasted"], localised(format_duration((end_ms - first.since_ms) / 1000), language)))
     if explanation.trend is not None:
         sign = "+" if explanation.trend >= 0 else "-"
-        facts.append((texts["trend"], f"{sign}{format_value(abs(explanation.trend), unit)} {texts['an_hour']}"))
+        change = localised(format_value(abs(explanation.trend), unit), language)
+        facts.append((texts["trend"], f"{sign}{change} {texts['an_hour']}"))
     if first.flapping:
         facts.append((texts["flapping"], texts["flapping_means"]))
     if event is Event.ESCALATED:
         facts.append((texts["escalation"], texts["escalation_step"].format(step=first.escalated)))
     processes = [
-        (visible(process.name), f"{process.cpu_ratio * 100:.0f} %", format_bytes(process.memory_bytes))
+        (
+            visible(process.name),
+            f"{process.cpu_ratio * 100:.0f} %",
+            localised(format_bytes(process.memory_bytes), language),
+        )
         for process in list(explanation.processes)[:MOST_PROCESSES]
     ]
     others = [_other(alert, first, rule, unit, language) for alert in alerts[1 : MOST_OTHERS + 1]]

@@ -13,7 +13,7 @@ from PIL import Image
 from bongsu.alerts.channels import ChannelError
 from bongsu.alerts.channels.addresses import Addresses
 from bongsu.alerts.channels.email import EmailChannel, EmailConfig
-from bongsu.alerts.texts import TEXTS
+from bongsu.alerts.texts import TEXTS, Language
 from tests.support.messages import a_message
 from tests.support.smtp import certificate, mail_server
 
@@ -29,19 +29,19 @@ def a_channel(http: httpx.AsyncClient, port: int, **config: Any) -> EmailChannel
     return EmailChannel(EmailConfig.model_validate(fixed | config), http, Addresses())
 
 
-@pytest.mark.parametrize("language", ["en", "ko"])
-async def test_a_mail_with_its_text_html_and_chart(http: httpx.AsyncClient, language: str) -> None:
+@pytest.mark.parametrize("language", TEXTS)
+async def test_a_mail_with_its_text_html_and_chart(http: httpx.AsyncClient, language: Language) -> None:
     with mail_server() as box:
         assert "Queued as 4711" in await a_channel(http, box.port).send(a_message(language=language))
         (mail,) = box.mails
         assert box.recipients == [["ops@example.com", "kim@example.com"]]
-        assert mail["Subject"] == {"en": "[ALERT] CPU: web-1", "ko": "[경보] CPU: web-1"}[language]
+        assert mail["Subject"] == f"[{TEXTS[language]['fired']}] CPU: web-1"
         assert mail["Message-ID"] == "<bongsu-7.fired@example.com>"
         assert mail["Auto-Submitted"] == "auto-generated"
         text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
         html = mail.get_body(("html",)).get_content()  # type: ignore[union-attr]
         for part in (text, html):
-            assert TEXTS[language]["threshold"] in part  # type: ignore[index]
+            assert TEXTS[language]["threshold"] in part
             assert "2026-07-31 01:51:04 KST" in part
             assert "https://monitor.example/servers/1" in part
         (picture,) = [part for part in mail.walk() if part.get_content_type() == "image/png"]

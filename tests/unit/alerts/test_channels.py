@@ -6,7 +6,7 @@ import pytest
 
 from bongsu.alerts.channels import CHANNELS
 from bongsu.alerts.channels.email import render_html
-from bongsu.alerts.channels.sms import parts_of, shorten
+from bongsu.alerts.channels.sms import parts_of, seven_bit, shorten
 from tests.support.messages import EVIL, a_message
 from tests.support.repository import REPOSITORY
 
@@ -38,6 +38,18 @@ def test_every_channel_and_setting_is_documented() -> None:
 )
 def test_parts_of_an_sms(text: str, parts: int) -> None:
     assert parts_of(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("Último valor: 97,3 %, por encima del umbral", "Ultimo valor: 97,3 %, por encima del umbral"),
+        ("Dernière valeur\u00a0: 97,3 %", "Dernière valeur : 97,3 %"),
+        ("서버 café", "서버 café"),
+    ],
+)
+def test_an_sms_leaves_out_accents_only_if_the_seven_bit_alphabet_then_suffices(text: str, sent: str) -> None:
+    assert seven_bit(text) == sent
 
 
 @pytest.mark.parametrize("text", ["a" * 1000, "가" * 1000, "short"])

@@ -1,19 +1,59 @@
-"""Messages: texts in both languages, values with their units, links."""
+"""Messages: texts in every language, values with their units, links."""
 
 import re
 
 import pytest
 
+from bongsu.alerts.alert import Event
+from bongsu.alerts.channels.sms import parts_of, seven_bit, shorten
 from bongsu.alerts.message import format_value
-from bongsu.alerts.texts import TEXTS
+from bongsu.alerts.texts import TEXTS, Language
+from bongsu.alerts.texts.numbers import localised
 from tests.support.messages import a_message
 from tests.support.repository import REPOSITORY
 
 
-def test_both_languages_have_the_same_texts() -> None:
-    assert TEXTS["en"].keys() == TEXTS["ko"].keys()
-    places = {key: sorted(re.findall(r"{(\w+)}", text)) for key, text in TEXTS["en"].items()}
-    assert places == {key: sorted(re.findall(r"{(\w+)}", text)) for key, text in TEXTS["ko"].items()}
+def places(text: str) -> list[str]:
+    return sorted(re.findall(r"{(\w+)}", text))
+
+
+@pytest.mark.parametrize("language", TEXTS)
+def test_every_language_has_the_texts_of_english(language: Language) -> None:
+    texts = TEXTS[language]
+    assert list(texts) == list(TEXTS["en"])
+    assert {key: places(text) for key, text in texts.items()} == {
+        key: places(text) for key, text in TEXTS["en"].items()
+    }
+    if language != "en":
+        assert [text for key, text in texts.items() if len(text) > 12 and text == TEXTS["en"][key]] == []
+
+
+@pytest.mark.parametrize("event", Event)
+@pytest.mark.parametrize("language", TEXTS)
+def test_a_message_is_built_in_every_language(language: Language, event: Event) -> None:
+    message = a_message(language=language, event=event, count=12)
+    assert "{" not in message.plain.replace('{core="web-1"}', "")
+    # The API picks the value by its label.
+    assert len({label for label, _ in message.facts}) == len(message.facts)
+    assert parts_of(shorten(seven_bit(f"{message.title} {message.summary}"), message.acknowledge_url, 2)) <= 2
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "localised_text"),
+    [
+        ("1d 2h", "en", "1d 2h"),
+        ("1d 2h", "ko", "1일 2시간"),
+        ("5m", "de", "5 Min."),
+        ("5m", "zh-CN", "5分钟"),
+        ("500ms", "fr", "500ms"),
+        ("0.25 s", "ja", "0.25秒"),
+        ("12,345,678", "de", "12.345.678"),
+        ("97.3 %", "fr", "97,3 %"),
+        ("1.50 KiB/s", "pt-BR", "1,50 KiB/s"),
+    ],
+)
+def test_numbers_and_durations_by_language(text: str, language: Language, localised_text: str) -> None:
+    assert localised(text, language) == localised_text
 
 
 def test_no_name_adds_a_line_to_a_message() -> None:

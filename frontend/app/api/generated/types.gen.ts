@@ -680,7 +680,7 @@ export type ChannelSettings = {
     /**
      * Language
      */
-    language?: 'ko' | 'en';
+    language?: 'en' | 'ko' | 'de' | 'es' | 'fr' | 'pt-BR' | 'ja' | 'zh-CN';
     /**
      * Timezone
      */
@@ -5794,7 +5794,7 @@ export type GetAlertData = {
          *
          * The language of `summary`.
          */
-        language?: 'ko' | 'en';
+        language?: 'en' | 'ko' | 'de' | 'es' | 'fr' | 'pt-BR' | 'ja' | 'zh-CN';
     };
     url: '/api/alerts/{id}';
 };
