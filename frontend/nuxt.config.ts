@@ -2,7 +2,11 @@ import { createHash } from 'node:crypto'
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { NitroConfig } from 'nitropack/types'
+import { LANGUAGES } from './app/utils/languages'
 import { licences } from './build/licences'
+import { writePseudoLocale } from './i18n/pseudo'
+
+writePseudoLocale()
 
 const INLINE_SCRIPT = /<script>([\s\S]*?)<\/script>/g
 
@@ -74,9 +78,11 @@ export default defineNuxtConfig({
     bundle: { dropMessageCompiler: true },
     strategy: 'no_prefix',
     defaultLocale: 'ko',
+    // Each is loaded on demand. A browser's language selects the first locale of this language: English, not en-XA, which is for tests and
+    // in no menu.
     locales: [
-      { code: 'ko', language: 'ko-KR', name: '한국어', file: 'ko.json' },
-      { code: 'en', language: 'en-GB', name: 'English', file: 'en.json' },
+      ...LANGUAGES.map(({ code }) => ({ code, file: `${code}.json` })),
+      { code: 'en-XA', file: 'en-XA.json' },
     ],
     detectBrowserLanguage: { useCookie: true, cookieKey: 'bongsu_language', fallbackLocale: 'en', redirectOn: 'root' },
   },

@@ -1,5 +1,5 @@
 // Measures the JavaScript that a browser loads for the first page: the scripts in index.html, everything they import, and the chunks of
-// the layout, the server page, its chart and the larger language file. Fails over the limit, so that a heavy import is noticed at once.
+// the layout, the server page, its chart and one language file. Fails over the limit, so that a heavy import is noticed at once.
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'

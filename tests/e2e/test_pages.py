@@ -1,6 +1,7 @@
 """Every page in a real Chromium: accessible, without errors, and as wide as the screen."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.fleet import Fleet, simulated_fleet
-from tests.support.pages import SLOW_MS, Look, person_at
+from tests.support.pages import SLOW_MS, Look, connection, person_at
 from tests.support.processes import free_port
+from tests.support.pseudo import Answers, cut_off, untranslated
 
 ROOT = Path(__file__).parents[2]
 # What the pages look like; kept by CI.
@@ -47,6 +49,17 @@ PAGES = {
     "storage": "/storage",
     "health": "/health",
     "about": "/about",
+}
+
+
+# Buttons that open a dialog, and the page that each is on.
+DIALOGS = {
+    "add-server": "agents",
+    "add-user": "users",
+    "add-token": "tokens",
+    "add-channel": "channels",
+    "add-silence": "silences",
+    "add-rule": "rules",
 }
 
 
@@ -89,6 +102,81 @@ def test_every_page_is_accessible_and_fits_the_screen(browser: Browser, site: Fl
                 wrong[name] = found
             page.screenshot(path=SCREENSHOTS / look / f"{name}.png")
     assert wrong == {}
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_every_page_has_all_its_texts_translated_and_room_for_longer_ones(
+    browser: Browser, site: Fleet, width: int
+) -> None:
+    wrong: dict[str, list[str]] = {}
+    with person_at(browser, site.url, Look(width, 800, "light", "en-XA")) as page:
+        answers = Answers(page)
+
+        def look(name: str) -> None:
+            # A page may draw an answer before it is kept here.
+            give_up = time.monotonic() + 5
+            while (found := untranslated(page, answers.texts()) + cut_off(page)) and time.monotonic() < give_up:
+                page.wait_for_timeout(100)
+            if found:
+                wrong[name] = found
+
+        for name, path in PAGES.items():
+            page.goto(site.url + path)
+            loaded(page)
+            expect(page.locator("html")).to_have_attribute("lang", "en-XA")
+            # On a phone, the other states leave less room for the search.
+            connection(page, "Lîvé")
+            look(name)
+        for button, name in DIALOGS.items():
+            page.goto(site.url + PAGES[name])
+            page.get_by_test_id(button).click()
+            expect(page.get_by_role("dialog")).to_be_visible(timeout=SLOW_MS)
+            look(button)
+        page.goto(f"{site.url}/servers/1")
+        loaded(page)
+        for menu in ("language-switch", "account-menu"):
+            page.get_by_test_id(menu).click()
+            look(menu)
+            page.keyboard.press("Escape")
+        page.keyboard.press("Control+k")
+        expect(page.get_by_test_id("palette").get_by_role("option").first).to_be_visible(timeout=SLOW_MS)
+        look("palette")
+    assert wrong == {}
+
+
+def test_the_language_is_chosen_with_the_keyboard_and_kept(site: Fleet, page: Page) -> None:
+    page.goto(site.url)
+    loaded(page)
+    switch = page.get_by_test_id("language-switch")
+    switch.focus()
+    page.keyboard.press("Enter")
+    languages = page.get_by_test_id("languages").get_by_role("button")
+    expect(languages).to_have_count(8)
+    expect(page.get_by_test_id("languages").locator("[aria-current=true]")).to_have_text("English")
+    assert violations(page) == []
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Server")
+    expect(switch).to_be_focused()
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    page.keyboard.press("Control+k")
+    page.get_by_test_id("palette").get_by_role("combobox").fill("日本語")
+    page.keyboard.press("Enter")
+    expect(page.locator("html")).to_have_attribute("lang", "ja")
+
+
+@pytest.mark.parametrize(
+    ("locale", "language"),
+    [("de-AT", "de"), ("pt-PT", "pt-BR"), ("zh-CN", "zh-CN"), ("es-MX", "es"), ("en-US", "en"), ("it-IT", "en")],
+)
+def test_a_browser_selects_the_nearest_language(browser: Browser, site: Fleet, locale: str, language: str) -> None:
+    with person_at(browser, site.url, Look(locale=locale)) as page:
+        page.goto(site.url)
+        expect(page.locator("html")).to_have_attribute("lang", language, timeout=SLOW_MS)
 
 
 def test_from_the_palette_to_a_chart_of_the_fullest_disks(site: Fleet, page: Page) -> None:

@@ -14,7 +14,7 @@ export const listFiring = async (): Promise<Alert[]> =>
 /** A page of all alerts, newest first. */
 export const listAlertHistory = (query: AlertHistoryQuery): Promise<AlertPage> => unwrap(api.listAlertHistory({ query, throwOnError: true }))
 
-export const getAlert = (id: number, language: 'en' | 'ko'): Promise<AlertRecord> =>
+export const getAlert = (id: number, language: NonNullable<api.GetAlertData['query']>['language']): Promise<AlertRecord> =>
   unwrap(api.getAlert({ path: { id }, query: { language }, throwOnError: true }))
 
 export const acknowledgeAlert = (id: number, comment: string): Promise<Alert> =>

@@ -1,12 +1,14 @@
 import { computed } from 'vue'
 import * as format from '~/utils/format'
-import type { ByteOptions, DisplayUnit, Locale } from '~/utils/format'
+import type { ByteOptions, DisplayUnit } from '~/utils/format'
+import { languageOf } from '~/utils/languages'
+import type { Locale } from '~/utils/languages'
 
 /** The formatters of utils/format in the current language. */
 export function useFormat() {
   const { locale } = useI18n()
   const { zone } = useTimeZone()
-  const code = computed<Locale>(() => (locale.value === 'ko' ? 'ko' : 'en'))
+  const code = computed<Locale>(() => languageOf(locale.value).code)
   type Value = number | null | undefined
   return {
     locale: code,

@@ -1,9 +1,9 @@
 // The only place where values become text. The functions are pure: callers pass the locale.
 // Numbers have at most four significant digits, and a no-break space before their unit.
 
+import type { Locale } from './languages'
 import { MINUTE_MS } from './units'
 
-export type Locale = 'ko' | 'en'
 export type DisplayUnit = 'ratio' | 'bytes' | 'bytes_per_second' | 'bits_per_second' | 'per_second' | 'number'
 
 export const NO_VALUE = '–'
@@ -15,6 +15,14 @@ const NBSP = '\u00A0'
 const MAX_BEFORE_NEXT_UNIT = 999.5
 // Larger numbers would round to 10,000.
 const MAX_FOUR_DIGITS = 9_999.5
+
+// Percentage points.
+const POINTS: Record<Locale, string> = {
+  'en': `${NBSP}pp`, 'ko': '%p', 'de': `${NBSP}PP`, 'es': `${NBSP}p.${NBSP}p.`, 'fr': `${NBSP}pts`, 'pt-BR': `${NBSP}p.p.`, 'ja': `${NBSP}pt`, 'zh-CN': '个百分点',
+}
+// Where the narrow style mixes long and short units, or leaves words out ("-5 min").
+const SHORT_UNITS = new Set<Locale>(['de', 'ja'])
+const SHORT_AGES = new Set<Locale>(['de', 'fr'])
 
 const MINUTE_S = 60
 const HOUR_S = 60 * MINUTE_S
@@ -66,7 +74,7 @@ export interface ByteOptions {
 export function formatBytes(value: number | null | undefined, locale: Locale, options: ByteOptions = {}): string {
   if (isMissing(value)) return NO_VALUE
   const { scaled, unit } = scale(value, 1024, BYTE_UNITS)
-  return decimal(locale, scaled, unit === 'B' ? 0 : fractionDigits(scaled), options.trim) + NBSP + unit
+  return decimal(locale, scaled, unit === 'B' ? 0 : fractionDigits(scaled), options.trim) + NBSP + (locale === 'fr' ? unit.replace('B', 'o') : unit)
 }
 
 export function formatByteRate(value: number | null | undefined, locale: Locale): string {
@@ -82,8 +90,15 @@ export function formatBitRate(value: number | null | undefined, locale: Locale):
 
 export function formatPercent(ratio: number | null | undefined, locale: Locale): string {
   if (isMissing(ratio)) return NO_VALUE
-  const percent = ratio * 100
-  return `${decimal(locale, percent, Math.abs(percent) >= 99.95 ? 0 : 1)}%`
+  return percent(locale, ratio, Math.abs(ratio) >= 0.9995 ? 0 : 1)
+}
+
+function percent(locale: Locale, ratio: number, digits: number, trim = false): string {
+  return cached(`p${locale}${digits}${trim}`, () => new Intl.NumberFormat(locale, {
+    style: 'percent',
+    minimumFractionDigits: trim ? 0 : digits,
+    maximumFractionDigits: digits,
+  })).format(ratio)
 }
 
 /** A share of a whole: only all of it is 100%. */
@@ -94,7 +109,7 @@ export function formatShare(ratio: number | null | undefined, locale: Locale): s
 /** The difference of two ratios in percentage points. */
 export function formatPoints(ratio: number | null | undefined, locale: Locale): string {
   if (isMissing(ratio)) return NO_VALUE
-  return decimal(locale, ratio * 100, Math.abs(ratio) >= 0.9995 ? 0 : 1) + (locale === 'ko' ? '%p' : `${NBSP}pp`)
+  return decimal(locale, ratio * 100, Math.abs(ratio) >= 0.9995 ? 0 : 1) + POINTS[locale]
 }
 
 export function formatNumber(value: number | null | undefined, locale: Locale): string {
@@ -161,12 +176,12 @@ export function formatDuration(seconds: number | null | undefined, locale: Local
 }
 
 function unitText(count: number, unit: string, locale: Locale): string {
-  return cached(`u${locale}${unit}`, () => new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'narrow' })).format(count)
+  return cached(`u${locale}${unit}`, () => new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: SHORT_UNITS.has(locale) ? 'short' : 'narrow' })).format(count)
 }
 
 export function formatRelative(timeMs: number | null | undefined, nowMs: number, locale: Locale): string {
   if (isMissing(timeMs)) return NO_VALUE
-  const format = cached(`r${locale}`, () => new Intl.RelativeTimeFormat(locale, { style: 'narrow', numeric: 'always' }))
+  const format = cached(`r${locale}`, () => new Intl.RelativeTimeFormat(locale, { style: SHORT_AGES.has(locale) ? 'short' : 'narrow', numeric: 'always' }))
   // A clock that runs slightly ahead must not make data come from the future.
   const seconds = Math.max(0, Math.floor((nowMs - timeMs) / 1000))
   if (seconds < MINUTE_S) return format.format(-seconds, 'second').replace('-', '')
@@ -209,7 +224,7 @@ export function formatAxisTime(timeMs: number, stepMs: number, locale: Locale, t
 /** A label on a value axis. Axis values are round, so trailing zeros are dropped. */
 export function formatAxisValue(value: number, unit: DisplayUnit, locale: Locale): string {
   switch (unit) {
-    case 'ratio': return `${decimal(locale, value * 100, 2, true)}%`
+    case 'ratio': return percent(locale, value, 2, true)
     case 'bytes': return formatBytes(value, locale, { trim: true })
     case 'bytes_per_second': return `${formatBytes(value, locale, { trim: true })}/s`
     case 'bits_per_second': {

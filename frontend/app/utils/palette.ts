@@ -5,8 +5,8 @@ import { matchServers, matchTexts } from './search'
 
 export type PaletteGroup = 'servers' | 'pages' | 'metrics' | 'actions'
 
-/** A page to go to, or something to do. */
-export interface PaletteEntry { key: string, label: string, icon: string }
+/** A page to go to, or something to do. `lang`: the language of the label, if it is another one. */
+export interface PaletteEntry { key: string, label: string, icon: string, lang?: string }
 
 export interface PaletteItem extends PaletteEntry {
   group: PaletteGroup

@@ -1,9 +1,9 @@
 import { mountSuspended } from '@nuxt/test-utils/runtime'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { current, servers } from '../answers/metrics'
 import type { CurrentMetrics } from '~/api/metrics'
 import type { ServerPage } from '~/api/servers'
-import { LayoutConnectionNotice, LayoutConnectionState, MetricCpuCard, MetricDiskCard, ServerEmpty, ServerFilesystemTable, HistoryLegend, HistoryTable, HistoryTooltip, ServerInterfaceTable, MetricLevelBadge, MetricMemoryCard, MetricNetworkCard, LayoutPalette, RulePreview, ServerHeader, ServerNotices, ServerSkeleton, ServerStateBadge, MetricTrend, UiSegmented } from '#components'
+import { LayoutConnectionNotice, LayoutConnectionState, LayoutLanguageSwitch, MetricCpuCard, MetricDiskCard, ServerEmpty, ServerFilesystemTable, HistoryLegend, HistoryTable, HistoryTooltip, ServerInterfaceTable, MetricLevelBadge, MetricMemoryCard, MetricNetworkCard, LayoutPalette, RulePreview, ServerHeader, ServerNotices, ServerSkeleton, ServerStateBadge, MetricTrend, UiSegmented } from '#components'
 import { buildModel } from '~/utils/chart/model'
 import { findingsOf } from '~/utils/findings'
 import { makeSnapshot, readSnapshot } from '~/utils/readings'
@@ -137,6 +137,38 @@ describe('the palette', () => {
     await palette.get('input').setValue('no such thing')
     expect(palette.get('[role=status]').text()).not.toBe('')
     palette.unmount()
+  })
+})
+
+describe('the languages', () => {
+  afterEach(() => useNuxtApp().$i18n.setLocale('en'))
+
+  it('are listed by their own names, with a note where nobody has read the texts yet', async () => {
+    await useNuxtApp().$i18n.setLocale('en')
+    const menu = await mountSuspended(LayoutLanguageSwitch)
+    await menu.get('[data-testid=language-switch]').trigger('click')
+    await eventually(() => expect(menu.findAll('nav button')).toHaveLength(8))
+    expect(menu.findAll('nav [lang]').map(name => `${name.attributes('lang')} ${name.text()}`)).toEqual([
+      'en English', 'ko 한국어', 'de Deutsch', 'es Español', 'fr Français', 'pt-BR Português (Brasil)', 'ja 日本語', 'zh-CN 简体中文',
+    ])
+    expect(menu.get('nav [aria-current=true]').text()).toBe('English')
+    expect(menu.text().match(/machine translation/g)).toHaveLength(6)
+    expect(await violations(menu.element)).toEqual([])
+  })
+
+  it('are loaded when they are chosen, with the plural forms of the language', async () => {
+    const menu = await mountSuspended(LayoutLanguageSwitch)
+    await menu.get('[data-testid=language-switch]').trigger('click')
+    await eventually(() => expect(menu.findAll('nav button')).toHaveLength(8))
+    await menu.get('nav [lang=fr]').trigger('click')
+    const { $i18n } = useNuxtApp()
+    await eventually(() => expect($i18n.locale.value).toBe('fr'))
+    expect(menu.find('nav').exists()).toBe(false)
+    expect([0, 1, 2].map(count => $i18n.t('explorer.someServers', { count }, count))).toEqual(['0 serveur', '1 serveur', '2 serveurs'])
+    await $i18n.setLocale('es')
+    expect([0, 1, 2].map(count => $i18n.t('explorer.someServers', { count }, count))).toEqual(['0 servidores', '1 servidor', '2 servidores'])
+    await $i18n.setLocale('ja')
+    expect([0, 1, 2].map(count => $i18n.t('explorer.someServers', { count }, count))).toEqual(['サーバー 0 台', 'サーバー 1 台', 'サーバー 2 台'])
   })
 })
 

@@ -3,6 +3,7 @@ import {
   NO_VALUE, formatAxisTime, formatAxisValue, formatBitRate, formatByteRate, formatBytes, formatDelta, formatDuration, formatExactTime,
   formatNumber, formatPercent, formatPoints, formatRelative, formatUnit,
 } from '~/utils/format'
+import type { Locale } from '~/utils/languages'
 
 /** Replaces no-break spaces with spaces. */
 const plain = (text: string) => text.replace(/[\u00A0\u202F]/g, ' ')
@@ -83,4 +84,16 @@ it('formats by unit, shorter on an axis', () => {
   expect(plain(formatAxisValue(4 * 1024 ** 3, 'bytes', 'en'))).toBe('4 GiB')
   expect(plain(formatAxisValue(1.5e6, 'bits_per_second', 'en'))).toBe('1.5 Mbit/s')
   expect(formatAxisValue(0.5, 'number', 'en')).toBe('0.5')
+})
+
+it.each<[Locale, string, string, string, string, string]>([
+  ['de', '1,43 GiB', '50,0 %', '3,2 PP', '1 Tg. 2 Std.', 'vor 5 Min.'],
+  ['es', '1,43 GiB', '50,0 %', '3,2 p. p.', '1d 2h', 'hace 5 min'],
+  ['fr', '1,43 Gio', '50,0 %', '3,2 pts', '1j 2h', 'il y a 5 min'],
+  ['pt-BR', '1,43 GiB', '50,0%', '3,2 p.p.', '1 dia 2 h', 'há 5 min.'],
+  ['ja', '1.43 GiB', '50.0%', '3.2 pt', '1 日 2 時間', '5分前'],
+  ['zh-CN', '1.43 GiB', '50.0%', '3.2个百分点', '1天 2小时', '5分钟前'],
+])('writes values as %s does', (locale, bytes, percent, points, duration, age) => {
+  const texts = [formatBytes(1_536_000_000, locale), formatPercent(0.5, locale), formatPoints(0.032, locale), formatDuration(93_784, locale), formatRelative(0, 300_000, locale)]
+  expect(texts.map(plain)).toEqual([bytes, percent, points, duration, age])
 })

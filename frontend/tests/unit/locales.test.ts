@@ -1,8 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
-import en from '../../i18n/locales/en.json'
-import ko from '../../i18n/locales/ko.json'
+import { LANGUAGES } from '~/utils/languages'
 import { FAMILIES, VIEWS } from '~/utils/views'
 
 const APP = fileURLToPath(new URL('../../app', import.meta.url))
@@ -18,8 +17,17 @@ function flatten(tree: Tree, prefix = ''): Map<string, string> {
   return texts
 }
 
-const korean = flatten(ko)
-const english = flatten(en)
+const LOCALES = fileURLToPath(new URL('../../i18n/locales', import.meta.url))
+const texts = new Map(LANGUAGES.map(({ code }) => [code, flatten(JSON.parse(readFileSync(`${LOCALES}/${code}.json`, 'utf8')) as Tree)]))
+const english = texts.get('en')!
+const translated = LANGUAGES.map(({ code }) => code).filter(code => code !== 'en')
+const placeholders = (text: string) => [...new Set(text.match(/\{[^}]+\}/g))].sort()
+const forms = (text: string) => text.split(' | ').length
+const ONE_FORM = ['ja', 'ko', 'zh-CN']
+// Longer texts that are written as in English: names, shared words, and examples of what to type.
+const SAME_AS_ENGLISH = [
+  'STARTTLS', 'Webhook URL', 'Notifications', 'Server: {name}, {state}', 'https://hooks.slack.com/services/…', 'https://discord.com/api/webhooks/…',
+]
 
 const source = readdirSync(APP, { recursive: true, encoding: 'utf8' })
   .filter(file => /\.(vue|ts)$/.test(file) && !file.startsWith('api/'))
@@ -28,8 +36,12 @@ const literal = new Set([...source.matchAll(/\bt\('([^']+)'/g)].map(match => mat
 // A key such as t(`state.${name}`) uses every key of that form.
 const patterns = [...source.matchAll(/\bt\(`([^`]+)`/g)].map(match => new RegExp(`^${match[1]!.replace(/\./g, '\\.').replace(/\$\{[^}]+\}/g, '[^.]+')}$`))
 
-it('has the same keys in both languages', () => {
-  expect([...korean.keys()].sort()).toEqual([...english.keys()].sort())
+it('has one file per language', () => {
+  expect(readdirSync(LOCALES).filter(file => file !== 'en-XA.json').sort()).toEqual(LANGUAGES.map(({ code }) => `${code}.json`).sort())
+})
+
+it.each(translated)('has the keys of English, in their order, in %s', (code) => {
+  expect([...texts.get(code)!.keys()]).toEqual([...english.keys()])
 })
 
 it('has every key that the code uses', () => {
@@ -41,9 +53,19 @@ it('has no unused keys', () => {
   expect([...english.keys()].filter(key => !literal.has(key) && !patterns.some(pattern => pattern.test(key)))).toEqual([])
 })
 
-it('has the same placeholders in both languages', () => {
-  const placeholders = (text: string) => [...new Set(text.match(/\{\w+\}/g))].sort()
-  expect([...english].filter(([key, text]) => placeholders(text).join() !== placeholders(korean.get(key) ?? '').join())).toEqual([])
+it.each(translated)('has the placeholders of English in %s', (code) => {
+  expect([...texts.get(code)!].filter(([key, text]) => placeholders(text).join() !== placeholders(english.get(key)!).join())).toEqual([])
+})
+
+it.each(translated)('has the plural forms of the language in %s', (code) => {
+  const wanted = (key: string) => (ONE_FORM.includes(code) ? 1 : forms(english.get(key)!))
+  expect([...texts.get(code)!].filter(([key, text]) => forms(text) !== wanted(key))).toEqual([])
+})
+
+// In Korean, Japanese and Chinese even a short text has no reason to be English; other languages share words such as "Session".
+it.each(translated)('is not English by accident in %s', (code) => {
+  const longest = ONE_FORM.includes(code) ? 7 : 12
+  expect([...texts.get(code)!].filter(([key, text]) => text.length > longest && text === english.get(key) && !SAME_AS_ENGLISH.includes(text))).toEqual([])
 })
 
 it('has a name for every metric and view that a chart can show', () => {

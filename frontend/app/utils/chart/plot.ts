@@ -1,7 +1,8 @@
 // uPlot's data and options for a chart model.
 import type uPlot from 'uplot'
 import { formatAxisTime, formatAxisValue } from '../format'
-import type { DisplayUnit, Locale } from '../format'
+import type { DisplayUnit } from '../format'
+import type { Locale } from '../languages'
 import type { Cell } from './align'
 import type { Theme } from './colors'
 import type { ChartModel } from './model'
