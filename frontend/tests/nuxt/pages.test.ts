@@ -136,7 +136,7 @@ describe('the explorer', () => {
 
 it('leads to every page', async () => {
   const page = await open('/settings', simulated)
-  await eventually(() => expect(page.findAll('main nav a').map(link => link.attributes('href'))).toEqual(['/account', '/tokens', '/agents', '/users', '/audit', '/health']))
+  await eventually(() => expect(page.findAll('main nav a').map(link => link.attributes('href'))).toEqual(['/account', '/tokens', '/agents', '/users', '/audit', '/storage', '/health', '/about']))
   expect(page.findAll('[aria-current=page]').map(link => link.attributes('href'))).toEqual(['/settings'])
   expect(await violations(page.element)).toEqual([])
 })
