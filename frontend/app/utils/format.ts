@@ -103,7 +103,7 @@ function percent(locale: Locale, ratio: number, digits: number, trim = false): s
 
 /** A share of a whole: only all of it is 100%. */
 export function formatShare(ratio: number | null | undefined, locale: Locale): string {
-  return isMissing(ratio) || ratio >= 1 ? formatPercent(ratio, locale) : `${decimal(locale, Math.floor(ratio * 1_000) / 10, 1)}%`
+  return isMissing(ratio) || ratio >= 1 ? formatPercent(ratio, locale) : percent(locale, Math.floor(ratio * 1_000) / 1_000, 1)
 }
 
 /** The difference of two ratios in percentage points. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
   NO_VALUE, formatAxisTime, formatAxisValue, formatBitRate, formatByteRate, formatBytes, formatDelta, formatDuration, formatExactTime,
-  formatNumber, formatPercent, formatPoints, formatRelative, formatUnit,
+  formatNumber, formatPercent, formatPoints, formatRelative, formatShare, formatUnit,
 } from '~/utils/format'
 import type { Locale } from '~/utils/languages'
 
@@ -96,4 +96,8 @@ it.each<[Locale, string, string, string, string, string]>([
 ])('writes values as %s does', (locale, bytes, percent, points, duration, age) => {
   const texts = [formatBytes(1_536_000_000, locale), formatPercent(0.5, locale), formatPoints(0.032, locale), formatDuration(93_784, locale), formatRelative(0, 300_000, locale)]
   expect(texts.map(plain)).toEqual([bytes, percent, points, duration, age])
+})
+
+it('calls a share 100% only if it is all', () => {
+  expect([0.99999, 1, 0.5, null].map(share => plain(formatShare(share, 'en')))).toEqual(['99.9%', '100%', '50.0%', NO_VALUE])
 })
