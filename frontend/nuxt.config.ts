@@ -59,7 +59,8 @@ export default defineNuxtConfig({
   // The font comes from npm, not from a remote provider. Our theme switch needs no inline script.
   ui: { fonts: false, colorMode: false },
   // The import map would be another inline script.
-  experimental: { entryImportMap: false, payloadExtraction: false },
+  // Pages are fetched when a link is touched, not when it is seen: on the first load, nothing else has to wait for them.
+  experimental: { entryImportMap: false, payloadExtraction: false, defaults: { nuxtLink: { prefetchOn: { visibility: false, interaction: true } } } },
   compatibilityDate: '2026-07-31',
   // Nuxt's type for this key is empty in this file.
   nitro: nitro as object,

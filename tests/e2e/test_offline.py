@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.fleet import simulated_fleet
 from tests.support.pages import SLOW_MS, Look, person_at
-from tests.support.processes import api_server, free_port
+from tests.support.processes import api_server, free_port, wait_for
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def port() -> int:
 def served(page: Page, url: str) -> None:
     """Opens the dashboard, and waits until its service worker takes care of the page."""
     page.goto(url)
-    page.wait_for_function("navigator.serviceWorker.ready.then(() => navigator.serviceWorker.controller !== null)")
+    wait_for(lambda: page.evaluate("navigator.serviceWorker.controller !== null"), "the service worker")
 
 
 def test_the_page_for_when_the_server_is_away(browser: Browser, tmp_path: Path, port: int) -> None:

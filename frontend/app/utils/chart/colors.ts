@@ -10,6 +10,9 @@ export type Theme = keyof typeof PALETTE
 
 const DASHES: readonly (readonly number[])[] = [[], [6, 3], [2, 3]]
 
+// With more lines than this, dashes tell nothing apart any more, and take long to draw.
+const MOST_DASHED = DASHES.length * PALETTE.light.length
+
 // Found by a search: with this seed the lines of each default chart have different colours (see tests/unit/colors.test.ts).
 const COLOR_SEED = 3_494_200
 
@@ -34,7 +37,7 @@ export interface LineStyle {
   dash: readonly number[]
 }
 
-/** If lines share a colour, the first is solid, the second dashed and the third dotted; so pass the most important series first. */
+/** If lines share a colour, the first is solid, the second dashed and the third dotted, unless there are very many; so pass the most important series first. */
 export function lineStyles(series: readonly { key: string, metric: string, labels: Record<string, string> }[]): Map<string, LineStyle> {
   const used = new Map<number, number>()
   const styles = new Map<string, LineStyle>()
@@ -42,7 +45,7 @@ export function lineStyles(series: readonly { key: string, metric: string, label
     const color = colorIndex(item.metric, item.labels)
     const count = used.get(color) ?? 0
     used.set(color, count + 1)
-    styles.set(item.key, { color, dash: DASHES[count % DASHES.length]! })
+    styles.set(item.key, { color, dash: series.length > MOST_DASHED ? [] : DASHES[count % DASHES.length]! })
   }
   return styles
 }

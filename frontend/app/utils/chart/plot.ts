@@ -32,6 +32,9 @@ const STACK_ALPHA = '59'
 // The first line of a view is its most important one.
 const FIRST_LINE_WIDTH = 2
 const POINT_BORDER = 2
+// Thin lines are easier to follow among many, and quicker to draw.
+const MANY_LINES = 24
+const MANY_LINES_WIDTH = 1
 // Between the plot and the times of the axis: the markers of events, always, so that nothing moves when one appears.
 const MARKER_LANE = 20
 
@@ -119,7 +122,7 @@ export function plotOptions(context: PlotContext): uPlot.Options {
         label: line.name,
         show: !hidden.has(line.key),
         stroke: line.color,
-        width: i === 0 ? FIRST_LINE_WIDTH : LINE_WIDTH,
+        width: model.lines.length > MANY_LINES ? MANY_LINES_WIDTH : i === 0 ? FIRST_LINE_WIDTH : LINE_WIDTH,
         dash: [...line.dash],
         fill: i === stack[0] ? line.color + STACK_ALPHA : undefined,
         points: { show: isolatedPoints, size: 4, fill: line.color },
