@@ -1,6 +1,6 @@
 """The dashboard in a real Chromium, with a simulated fleet: first load, overview, chart, and change of page.
 
-Starts an API server and ``bongsu simulate`` on core 0, and Chromium on core 1. Figures of time are those of the page's
+Starts an API server and ``bongsu simulate`` on core 0; Chromium may use both. Figures of time are those of the page's
 own clock. Nothing is throttled; the browser's cache is empty for the first load of each page.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Route
 
 from benchmarks.access import ENVIRONMENT
-from benchmarks.ingest import CLIENT_CORE, SERVER_CORE, running_server
+from benchmarks.ingest import SERVER_CORE, running_server
 from benchmarks.report import parser, report
 from benchmarks.screen import EMAIL, PASSWORD, admin, chromium
 
@@ -255,7 +255,6 @@ def main() -> None:
     arguments.add_argument("--servers", type=int, default=1_000)
     arguments.add_argument("--seconds", type=float, default=30, help="how long the CPU is measured for")
     options = arguments.parse_args()
-    os.sched_setaffinity(0, {CLIENT_CORE})
     report("dashboard", measure(options.servers, options.seconds), as_json=options.json)
 
 

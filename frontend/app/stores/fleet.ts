@@ -42,14 +42,19 @@ export const useFleetStore = defineStore('fleet', () => {
   /** Takes over a frame; it is shown together with others a moment later. */
   function apply(serverId: number, timeMs: number, series: readonly LiveSeries[]): void {
     next.set(serverId, readFleet(next.get(serverId) ?? null, timeMs, series))
-    timer ??= setTimeout(show, SHOW_EVERY_MS)
+    showSoon()
   }
 
   /** These servers are selected at present. */
   function keep(serverIds: readonly number[]): void {
     const selected = new Set(serverIds)
     for (const id of next.keys()) if (!selected.has(id)) next.delete(id)
-    timer ??= setTimeout(show, SHOW_EVERY_MS)
+    showSoon()
+  }
+
+  function showSoon(): void {
+    // The first message has the values of all servers: people wait for them.
+    timer ??= setTimeout(show, loaded.value ? SHOW_EVERY_MS : 0)
   }
 
   function show(): void {
