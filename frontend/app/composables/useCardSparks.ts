@@ -35,7 +35,8 @@ export function useCardSparks(server: Ref<Server>) {
     return {
       times,
       values: family === 'network' ? values.map(value => value * BITS_PER_BYTE) : values,
-      startMs: rangeStart(history.endMs, RANGE_MS, server.value.first_seen_ms),
+      // An agent may have sent what it sampled before the API server knew its server.
+      startMs: rangeStart(history.endMs, RANGE_MS, Math.min(server.value.first_seen_ms, times[0] ?? Infinity)),
       endMs: history.endMs,
       gapMs: gapThreshold(history.stepMs, server.value.interval_ms),
     }

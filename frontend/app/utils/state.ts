@@ -11,3 +11,6 @@ export const isSilent = (state: ServerState): boolean => state === 'down' || sta
 export function stateClass(state: ShownState): string {
   return CLASSES[state]
 }
+
+/** What people can do with a server. */
+export type ServerChange = 'tags' | 'retire' | 'restore' | 'delete'

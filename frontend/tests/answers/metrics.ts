@@ -26,6 +26,9 @@ export function servers(nowMs: number): object {
       agent_version: '0.1.0',
       tags: {},
       own_tags: {},
+      clock: 'ok' as const,
+      clock_offset_ms: 0,
+      clock_jump_ms: null,
       host: {
         hostname: server.name,
         os: server.os,

@@ -77,9 +77,15 @@ describe('the server', () => {
     expect(await violations(header.element)).toEqual([])
   })
   it('leaves out facts that the agent does not report', async () => {
-    const bare = { ...server(1), host: { ...server(1).host, os: '', kernel: '', cpu_model: '', boot_time_ms: 0 } }
+    const bare = { ...server(1), tags: {}, agent_version: '', host: { ...server(1).host, hostname: '', os: '', kernel: '', cpu_model: '', boot_time_ms: 0 } }
     const header = await mountSuspended(ServerHeader, { props: { server: bare, snapshotMs: null } })
     expect(header.findAll('li')).toHaveLength(2)
+  })
+  it('tells of a wrong clock, of the agent and its tags', async () => {
+    await useNuxtApp().$i18n.setLocale('en')
+    const odd = { ...server(1), tags: { role: 'web' }, agent_version: '0.9.0', clock: 'behind' as const, clock_offset_ms: -90_000 }
+    const header = await mountSuspended(ServerHeader, { props: { server: odd, snapshotMs: null } })
+    for (const fact of ['Agent 0.9.0', 'Clock 1m 30s behind', 'role=web']) expect(text(header.text())).toContain(fact)
   })
   it('says how long it has been down, without findings about its old values', async () => {
     const notices = await mountSuspended(ServerNotices, { props: { server: server(6), findings: findingsOf(readings(3)) } })

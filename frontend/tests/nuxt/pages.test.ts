@@ -261,3 +261,22 @@ it('asks for a login and then opens the requested page', async () => {
   await page.get('form').trigger('submit')
   await eventually(() => expect(useRoute().path).toBe('/tokens'))
 })
+
+it('retires and deletes a server on its own page', async () => {
+  const calls: string[] = []
+  const page = await open('/servers/1', (url, method) => {
+    if (method === 'GET') return simulated(url, method)
+    calls.push(`${method} ${url.pathname}`)
+    return {}
+  })
+  for (const label of [/사용 중지|^Retire$/, /^삭제$|^Delete$/]) {
+    await eventually(() => expect(page.find('[data-testid=server-actions]').exists()).toBe(true))
+    await page.get('[data-testid=server-actions]').trigger('click')
+    await page.findAll('main button').find(button => label.test(button.text()))!.trigger('click')
+    await eventually(() => expect(page.find('dialog').exists()).toBe(true))
+    await page.get('dialog form').trigger('submit')
+    await eventually(() => expect(page.find('dialog').exists()).toBe(false))
+  }
+  expect(calls).toEqual(['POST /api/servers/1/retire', 'DELETE /api/servers/1'])
+  await eventually(() => expect(useRoute().path).toBe('/'))
+})

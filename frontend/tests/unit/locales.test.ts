@@ -26,7 +26,7 @@ const forms = (text: string) => text.split(' | ').length
 const ONE_FORM = ['ja', 'ko', 'zh-CN']
 // Longer texts that are written as in English: names, shared words, and examples of what to type.
 const SAME_AS_ENGLISH = [
-  'STARTTLS', 'Webhook URL', 'Notifications', 'Server: {name}, {state}', 'https://hooks.slack.com/services/…', 'https://discord.com/api/webhooks/…',
+  'Agent {version}', 'STARTTLS', 'Webhook URL', 'Notifications', 'Server: {name}, {state}', 'https://hooks.slack.com/services/…', 'https://discord.com/api/webhooks/…',
 ]
 
 const source = readdirSync(APP, { recursive: true, encoding: 'utf8' })
