@@ -13,7 +13,7 @@ from bongsu.server.api.access import Admin
 from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.config import Settings
 from bongsu.server.database.space import file_bytes
-from bongsu.server.storage.stats import TierStats, tier_stats
+from bongsu.server.storage.stats import TierStats, began_ms, tier_stats
 
 router = APIRouter(prefix="/api/storage", tags=["storage"])
 
@@ -53,15 +53,17 @@ async def storage(services: ServicesDep, user: Admin) -> Storage:
         return file_bytes(connection), tier_stats(connection)
 
     database_bytes, tiers = await services.database.read(measure)
+    now_ms = services.clock.now_ms()
+    first_ms = began_ms(tiers, parse_duration_ms(settings.retention_raw), now_ms)
     free: int | None = None
     with contextlib.suppress(OSError):
         free = (await asyncio.to_thread(shutil.disk_usage, settings.data_dir)).free
     return Storage(
-        time_ms=services.clock.now_ms(),
+        time_ms=now_ms,
         database_bytes=database_bytes,
         budget_bytes=parse_size_bytes(settings.storage_budget) if settings.storage_budget else None,
         disk_free_bytes=free,
-        tiers=[_tier(stats, _retentions(settings).get(stats.name)) for stats in tiers],
+        tiers=[_tier(stats, _retentions(settings).get(stats.name), first_ms) for stats in tiers],
     )
 
 
@@ -74,7 +76,7 @@ def _retentions(settings: Settings) -> dict[str, str]:
     }
 
 
-def _tier(stats: TierStats, retention: str | None) -> Tier:
+def _tier(stats: TierStats, retention: str | None, first_ms: int) -> Tier:
     retention_ms = None if retention is None else parse_duration_ms(retention)
     return Tier(
         name=stats.name,
@@ -86,6 +88,6 @@ def _tier(stats: TierStats, retention: str | None) -> Tier:
         bytes_per_sample=stats.bytes_per_sample,
         oldest_ms=stats.oldest_ms,
         newest_ms=stats.newest_ms,
-        daily_bytes=stats.daily_bytes,
-        full_bytes=None if retention_ms is None else stats.full_bytes(retention_ms),
+        daily_bytes=stats.daily_bytes(first_ms),
+        full_bytes=None if retention_ms is None else stats.full_bytes(first_ms, retention_ms),
     )

@@ -1,5 +1,6 @@
 """What the database holds in each tier."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
@@ -25,16 +26,17 @@ class TierStats:
     def bytes_per_sample(self) -> float | None:
         return self.bytes / self.samples if self.samples else None
 
-    @property
-    def daily_bytes(self) -> int | None:
-        """How fast it grows, by what is stored; None if that is less than an hour."""
-        if self.oldest_ms is None or self.newest_ms is None or self.newest_ms - self.oldest_ms < HOUR_MS:
+    def daily_bytes(self, began_ms: int) -> int | None:
+        """How fast it grows, by what is stored since ``began_ms`` or later; None if that is less than an hour."""
+        if self.oldest_ms is None or self.newest_ms is None:
             return None
-        return round(self.bytes * DAY_MS / (self.newest_ms - self.oldest_ms))
+        length_ms = self.newest_ms - max(self.oldest_ms, began_ms)
+        return None if length_ms < HOUR_MS else round(self.bytes * DAY_MS / length_ms)
 
-    def full_bytes(self, retention_ms: int) -> int | None:
+    def full_bytes(self, began_ms: int, retention_ms: int) -> int | None:
         """What it takes when the whole retention is stored, at the same rate."""
-        return None if self.daily_bytes is None else max(self.bytes, round(self.daily_bytes * retention_ms / DAY_MS))
+        daily = self.daily_bytes(began_ms)
+        return None if daily is None else max(self.bytes, round(daily * retention_ms / DAY_MS))
 
     def add(self, rows: int, samples: int, size: int, oldest_ms: int, newest_ms: int) -> None:
         """Adds the share of one layout."""
@@ -43,6 +45,16 @@ class TierStats:
         self.bytes += size
         self.oldest_ms = oldest_ms if self.oldest_ms is None else min(self.oldest_ms, oldest_ms)
         self.newest_ms = newest_ms if self.newest_ms is None else max(self.newest_ms, newest_ms)
+
+
+def began_ms(tiers: Sequence[TierStats], raw_retention_ms: int, now_ms: int) -> int:
+    """When the first sample was taken, as long as all raw samples are still there; else 0.
+
+    Rows of rollups cover a whole span, which begins up to 10 days before the first sample.
+    """
+    oldest = [stats.oldest_ms for stats in tiers if stats.name in ("frames", "raw") and stats.oldest_ms is not None]
+    first_ms = min(oldest, default=0)
+    return first_ms if first_ms > now_ms - raw_retention_ms else 0
 
 
 def tier_stats(connection: Connection) -> list[TierStats]:

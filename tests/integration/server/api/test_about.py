@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bongsu.core.units import DAY_MS, HOUR_MS
-from bongsu.server.storage.stats import TierStats
+from bongsu.server.storage.stats import TierStats, began_ms
 from tests.support.alerting import send_cpu
 from tests.support.app import running_app
 
@@ -47,5 +47,19 @@ async def test_storage_tells_what_is_stored_and_for_how_long(tmp_path: Path) -> 
 def test_the_size_of_a_full_retention_is_estimated(hours: float, daily: int | None, full: int | None) -> None:
     stats = TierStats("raw")
     stats.add(1, 10, 1_000, 0, round(hours * HOUR_MS))
-    assert stats.daily_bytes == daily
-    assert stats.full_bytes(7 * DAY_MS) == full
+    assert stats.daily_bytes(0) == daily
+    assert stats.full_bytes(0, 7 * DAY_MS) == full
+
+
+def test_rollups_are_as_young_as_the_first_sample() -> None:
+    now_ms = 100 * DAY_MS
+    raw, hours = TierStats("raw"), TierStats("1h")
+    raw.add(1, 10, 1_000, now_ms - 2 * DAY_MS, now_ms)
+    # Its row begins where a span of ten days does.
+    hours.add(1, 10, 500, now_ms - 9 * DAY_MS, now_ms)
+    first_ms = began_ms([raw, hours], 7 * DAY_MS, now_ms)
+    assert first_ms == now_ms - 2 * DAY_MS
+    assert hours.daily_bytes(first_ms) == 250
+    # Once raw samples have been deleted, nobody knows when the first was taken.
+    assert began_ms([raw, hours], 1 * DAY_MS, now_ms) == 0
+    assert began_ms([], DAY_MS, now_ms) == 0
