@@ -100,11 +100,11 @@ class LiveClient:
 
     async def until(self, condition: Callable[[Seen], Any], what: str = "a message") -> Seen:
         """Waits until what was seen fulfils a condition."""
-        async with asyncio.timeout(PATIENCE_SECONDS), self._changed:
-            try:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS), self._changed:
                 await self._changed.wait_for(lambda: condition(self.seen) or self.closed)
-            except TimeoutError:
-                raise AssertionError(f"waited for {what}; seen: {self.seen}") from None
+        except TimeoutError:
+            raise AssertionError(f"waited for {what}; seen: {self.seen}") from None
         assert self.closed is None, f"closed with {self.closed} while waiting for {what}"
         return self.seen
 
