@@ -1,10 +1,12 @@
 """Every test here runs on SQLite and on a real PostgreSQL."""
 
+import asyncio
 import shutil
 from pathlib import Path
 
 import pytest
 
+from bongsu.server.alerts.own_watch import OwnWatch
 from tests.support.postgres import make_tables, new_postgres_database
 
 __all__ = ["new_postgres_database"]
@@ -14,6 +16,21 @@ __all__ = ["new_postgres_database"]
 def _patient_health(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine the state of the alerts may take longer to read than people want to wait for it."""
     monkeypatch.setattr("bongsu.server.alerts.health.READ_SECONDS", 60.0)
+
+
+@pytest.fixture(autouse=True)
+def _no_own_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An API server says that it is there, but does not look every 10 s: that is real time, and what it sends then has
+    leases that end by the clock of the test, which runs ahead."""
+
+    async def run(watch: OwnWatch) -> None:
+        try:
+            await watch._alerts.share.announce()
+            await asyncio.Event().wait()
+        finally:
+            await watch._alerts.give_up()
+
+    monkeypatch.setattr(OwnWatch, "run", run)
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from sqlalchemy.exc import DBAPIError
 
 from bongsu.alerts.fleet import Fleet
 from bongsu.alerts.ports import Report
 from bongsu.alerts.state import SeriesKey
 from bongsu.alerts.watched import WatchedServer
 from bongsu.arrays import Times, Values
-from bongsu.core.errors import BongsuError
+from bongsu.core.errors import BongsuError, Unavailable
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout, Series
 from bongsu.core.units import DAY_MS, MINUTE_MS
@@ -42,6 +43,8 @@ REFRESH_MS = MINUTE_MS
 ACTIVE_MS = 900_000
 # After a start each cycle fills windows for this long; 1,000 servers take two or three cycles.
 FILL_SECONDS = 4.0
+# If the database cannot answer, so many cycles try to fill the windows of a server: a minute.
+FILL_ATTEMPTS = 6
 # The series of layouts without a frame for a day are not watched, unless they have an alert.
 DORMANT_MS = DAY_MS
 # Of each server, the layouts that were used last: one that makes new layouts all the time must not slow down the rest.
@@ -84,6 +87,8 @@ class DatabaseSource:
         # Server id -> layout id -> times of the unsealed frames at the last look, of servers that are late.
         self._looked_at: dict[int, dict[int, set[int]]] = {}
         self._registry = Registry()
+        # Server id -> how many times its windows could not be filled.
+        self._failures: dict[int, int] = {}
 
     async def refresh(
         self, fleet: Fleet, shards: Collection[int], now_ms: int, open_keys: Collection[SeriesKey], report: Report
@@ -230,33 +235,48 @@ class DatabaseSource:
     async def fill(self, fleet: Fleet, now_ms: int, report: Report) -> None:
         reader = HistoryReader(self._database, self._limits)
         began = time.monotonic()
-        for server_id, series in fleet.unfilled().items():
+        unfilled = fleet.unfilled()
+        self._failures = {server_id: count for server_id, count in self._failures.items() if server_id in unfilled}
+        # Those that failed before come last, so that one whose history takes long does not keep the others waiting.
+        for server_id in sorted(unfilled, key=lambda server_id: self._failures.get(server_id, 0)):
             if time.monotonic() - began > FILL_SECONDS:
                 return
             stored: dict[tuple[Series, int], tuple[Times, Values]] = {}
-            for spacing_ms, span_ms in fleet.spans_ms(server_id).items():
-                step_ms = max(1_000, spacing_ms) if spacing_ms else None
-                query = HistoryQuery(
-                    Selection((server_id,), frozenset(wanted.metric for wanted in series)),
-                    now_ms - span_ms,
-                    now_ms + self._limits.ahead_seconds * 1000,
-                    10_000,
-                    step_ms,
-                    Aggregation.LAST,
-                    5_000,
-                )
-                try:
+            try:
+                for spacing_ms, span_ms in fleet.spans_ms(server_id).items():
+                    query = self._window_query(server_id, unfilled[server_id], spacing_ms, span_ms, now_ms)
                     history = await reader.run(query, self._registry)
-                except BongsuError:
+                    for part in history.series:
+                        stored[part.series, spacing_ms] = np.asarray(part.points.times), np.asarray(part.points.values)
+            except Exception as error:
+                if self._is_tried_again(server_id, error, report):
                     continue
-                except Exception as error:
-                    # Its windows fill with what arrives from now on.
-                    logger.exception("the history of server %d cannot be read", server_id)
-                    report.skipped["server", server_id] = f"its history cannot be read: {type(error).__name__}"
-                    continue
-                for part in history.series:
-                    stored[part.series, spacing_ms] = np.asarray(part.points.times), np.asarray(part.points.values)
             fleet.fill(server_id, stored, now_ms)
+
+    def _window_query(
+        self, server_id: int, series: Collection[Series], spacing_ms: int, span_ms: int, now_ms: int
+    ) -> HistoryQuery:
+        return HistoryQuery(
+            Selection((server_id,), frozenset(wanted.metric for wanted in series)),
+            now_ms - span_ms,
+            now_ms + self._limits.ahead_seconds * 1000,
+            10_000,
+            max(1_000, spacing_ms) if spacing_ms else None,
+            Aggregation.LAST,
+            5_000,
+        )
+
+    def _is_tried_again(self, server_id: int, error: Exception, report: Report) -> bool:
+        """Reports that the history of a server cannot be read. Returns whether the next cycle tries again; if not, its
+        windows fill with what arrives from now on."""
+        passing = isinstance(error, Unavailable | DBAPIError)
+        why = error.message if isinstance(error, BongsuError) else type(error).__name__
+        report.skipped["server", server_id] = f"its history cannot be read: {why}"
+        failures = self._failures[server_id] = self._failures.get(server_id, 0) + 1
+        if passing and failures < FILL_ATTEMPTS:
+            return True
+        logger.error("the history of server %d cannot be read", server_id, exc_info=error)
+        return False
 
 
 def _watched(record: ServerRecord, now_ms: int) -> WatchedServer:

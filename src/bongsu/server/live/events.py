@@ -71,7 +71,9 @@ def concerned(
 ) -> dict[Client, None]:
     """The clients that want to know of an event. ``selecting``: the subscriptions that select its server."""
     found: Iterable[Subscription] = selecting
-    if event.server_id == 0 or event.type is EventType.SERVER_RETIRED:
+    state = registry.by_id.get(event.server_id)
+    # Of a server that has been retired since, what happened before is told too.
+    if event.server_id == 0 or event.type is EventType.SERVER_RETIRED or (state is not None and state.retired):
         found = _of_everybody(event, registry, clients)
     return {subscription.client: None for subscription in found if subscription.events}
 
@@ -83,7 +85,7 @@ def _of_everybody(event: Event, registry: Registry, clients: Iterable[Client]) -
             if event.server_id == 0:  # Bongsu itself
                 wanted = subscription.selection.all_servers and not client.principal.restricted
             else:
-                # Selections may leave out retired servers, but not this news.
+                # Selections may leave out retired servers, but not their last news.
                 may_see = state is not None and client.principal.may_see(state.record)
                 wanted = may_see and state is not None and subscription.selection.selects(state, retired=True)
             if wanted:

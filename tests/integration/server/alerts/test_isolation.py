@@ -1,14 +1,18 @@
 """One bad thing costs only itself: a layout, a frame, a rule, a silence, a channel, a server, a read."""
 
+import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, select, update
 
+from bongsu.core.errors import Unavailable
 from bongsu.core.samples import Frame, pack
 from bongsu.core.series import Layout, Series
+from bongsu.server.alerts import source
 from bongsu.server.alerts.queries.alerts import active_alerts
 from bongsu.server.database.tables import alert_channels, alert_rules, alert_silences, layouts
 from bongsu.server.fleet.servers import add_server
@@ -170,6 +174,66 @@ async def test_a_read_that_fails_once_stops_nothing(
         assert await firing(app) == {("web-1", "cpu_usage_ratio")}
 
 
+async def rename(app: RunningApp, table: str, to: str) -> None:
+    await app.services.database.write(
+        lambda connection: connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO {to}")
+    )
+
+
+async def test_a_history_that_cannot_be_read_for_a_moment_delays_no_alert_further(tmp_path: Path) -> None:
+    """The windows are filled as soon as the database answers again, not with what arrives from then on."""
+    async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+        await send_cpu(app, 0.95, behind=10)
+        await send_cpu(app, 0.95)
+        await a_rule(app)
+        await rename(app, "tiers", "elsewhere")
+        await watcher.evaluate()
+        assert await firing(app) == set()
+        assert any("its history cannot be read" in message for message in await problems(app))
+        await rename(app, "elsewhere", "tiers")
+        app.clock.advance(10)
+        await watcher.evaluate()
+        assert await firing(app) == {("web-1", "cpu_usage_ratio")}
+        assert not any("cannot be read" in message for message in await problems(app))
+
+
+async def test_a_history_that_can_never_be_read_does_not_keep_its_server_out_of_the_alerts(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+        await send_cpu(app, 0.5)
+        await a_rule(app)
+        await rename(app, "tiers", "elsewhere")
+        for _ in range(source.FILL_ATTEMPTS):
+            assert await firing(app) == set()
+            app.clock.advance(10)
+            await send_cpu(app, 0.95)
+            await watcher.evaluate()
+        assert await firing(app) == {("web-1", "cpu_usage_ratio")}, "its windows fill with what arrives"
+
+
+async def test_a_history_that_takes_long_keeps_no_other_server_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
+        for name in ("slow", "web-1"):
+            await send_cpu(app, 0.95, name=name)
+        await a_rule(app)
+        monkeypatch.setattr(source, "FILL_SECONDS", 0.0)
+        run = source.HistoryReader.run
+
+        async def hangs(self: Any, query: Any, *more: Any) -> Any:
+            if query.selection.server_ids == (1,):
+                raise Unavailable("The query takes too long.", code="query_timeout")
+            return await run(self, query, *more)
+
+        monkeypatch.setattr(source.HistoryReader, "run", hangs)
+        # Each cycle has the time for one server.
+        seconds = itertools.cycle((0.0, 0.0, 1.0))
+        monkeypatch.setattr(source, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+        for _ in range(2):
+            await watcher.evaluate()
+        assert await firing(app) == {("web-1", "cpu_usage_ratio")}
+
+
 async def test_a_rule_that_cannot_be_evaluated_costs_only_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,8 +269,6 @@ async def churn(app: RunningApp, watcher: Watcher, count: int) -> None:
 async def test_a_server_with_a_new_layout_in_every_cycle_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bongsu.server.alerts import source
-
     monkeypatch.setattr(source, "MOST_LAYOUTS", 4)
     async with running_app(tmp_path) as app, watching(app, tmp_path) as watcher:
         await add(app, "churning", Layout.of((CPU,)), pack((0.5,)))

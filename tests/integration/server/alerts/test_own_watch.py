@@ -22,6 +22,9 @@ from tests.support.app import RunningApp, api_token, running_app
 from tests.support.endpoints import Endpoint, endpoint
 from tests.support.pushes import a_frame, a_push
 
+# Tests call ``look``; only one runs the loop.
+LOOP = OwnWatch.run
+
 
 @contextlib.asynccontextmanager
 async def own_watch(app: RunningApp) -> AsyncIterator[OwnWatch]:
@@ -79,6 +82,33 @@ async def test_a_worker_that_is_silent_is_told_by_the_api_server(tmp_path: Path)
             (alert,) = (await app.get("/api/alerts/history"))["alerts"]
             assert (alert["state"], alert["reason"], alert["server_id"]) == ("resolved", "recovered", 0)
             assert watch._delivery is None, "the worker sends the rest"
+
+
+async def test_the_loop_goes_on_after_an_error_and_leaves_its_lease_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_app(tmp_path, alert_interval="1s") as app, own_watch(app) as watch, own_watch(app) as other:
+        look, looks = watch.look, 0
+
+        async def counted() -> None:
+            nonlocal looks
+            looks += 1
+            if looks == 1:
+                raise OSError("the database is away")
+            await look()
+
+        monkeypatch.setattr(watch, "look", counted)
+        loop = asyncio.create_task(LOOP(watch))
+        async with asyncio.timeout(60):
+            while watch._alerts._cycle is None:
+                await asyncio.sleep(0.02)
+        assert looks > 1
+        await other.look()
+        assert other._alerts._cycle is None, "the first has the lease"
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
+        await other.look()
+        assert other._alerts._cycle is not None
 
 
 async def test_a_restarted_api_server_continues_the_alert_and_ends_it_by_evidence(tmp_path: Path) -> None:

@@ -245,6 +245,26 @@ async def test_events_are_told_as_they_happen_whoever_stores_them(tmp_path: Path
             assert not (await other.settled()).events, "nobody asked"
 
 
+async def test_what_happened_before_a_server_was_retired_is_told_though_it_is_seen_later(tmp_path: Path) -> None:
+    """Its event was stored while this second's events were read; the retirement counts from now on."""
+    async with running_app(tmp_path, clock=FakeClock(NOW)) as app:
+        await push(app)
+        async with connected(app) as client, connected(app) as other:
+            await client.say(live.Subscribe(1, events=True))
+            await other.say(live.Subscribe(1, names=("db-*",), events=True))
+            await client.settled()
+            await other.settled()
+            await app.services.live.look()
+            await app.client.post("/api/servers/1/retire")
+            await app.services.live.look()
+            fired = Event(EventType.ALERT_FIRED, NOW, 1, "web-1", 7, "CPU", "critical")
+            await app.services.database.write(partial(store_events, happened=[fired]))
+            await app.services.live.look()
+            seen = await client.until(lambda seen: len(seen.events) == 2, "both events")
+            assert [event.type for event in seen.events] == [EventType.SERVER_RETIRED, EventType.ALERT_FIRED]
+            assert not (await other.settled()).events, "it selects other servers"
+
+
 async def test_events_that_become_visible_out_of_order_are_all_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
