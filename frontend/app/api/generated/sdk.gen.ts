@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AcknowledgeAlertData, AcknowledgeAlertErrors, AcknowledgeAlertResponses, AcknowledgeByLinkData, AcknowledgeByLinkErrors, AcknowledgeByLinkResponses, BeginOidcData, BeginOidcErrors, BeginSecondFactorData, BeginSecondFactorErrors, BeginSecondFactorResponses, ChangeAlertRuleData, ChangeAlertRuleErrors, ChangeAlertRuleResponses, ChangeChannelData, ChangeChannelErrors, ChangeChannelResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, ChangeSilenceData, ChangeSilenceErrors, ChangeSilenceResponses, ConfirmSecondFactorData, ConfirmSecondFactorErrors, ConfirmSecondFactorResponses, CreateAlertRuleData, CreateAlertRuleErrors, CreateAlertRuleResponses, CreateApiTokenData, CreateApiTokenErrors, CreateApiTokenResponses, CreateChannelData, CreateChannelErrors, CreateChannelResponses, CreateEnrolmentTokenData, CreateEnrolmentTokenErrors, CreateEnrolmentTokenResponses, CreateSilenceData, CreateSilenceErrors, CreateSilenceResponses, CreateUserData, CreateUserErrors, CreateUserResponses, DeleteAlertRuleData, DeleteAlertRuleErrors, DeleteAlertRuleResponses, DeleteApiTokenData, DeleteApiTokenErrors, DeleteApiTokenResponses, DeleteChannelData, DeleteChannelErrors, DeleteChannelResponses, DeleteEnrolmentTokenData, DeleteEnrolmentTokenErrors, DeleteEnrolmentTokenResponses, DeleteSecondFactorData, DeleteSecondFactorErrors, DeleteSecondFactorResponses, DeleteServerData, DeleteServerErrors, DeleteServerResponses, DeleteSilenceData, DeleteSilenceErrors, DeleteSilenceResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, EndSessionData, EndSessionErrors, EndSessionResponses, EndSessionsData, EndSessionsErrors, EndSessionsResponses, EnrolAgentData, EnrolAgentErrors, EnrolAgentResponses, ExportAlertRulesData, ExportAlertRulesErrors, ExportAlertRulesResponses, FinishOidcData, FinishOidcErrors, FinishSetupData, FinishSetupErrors, FinishSetupResponses, GetAboutData, GetAboutErrors, GetAboutResponses, GetAccountData, GetAccountErrors, GetAccountResponses, GetAlertData, GetAlertErrors, GetAlertResponses, GetAlertRuleData, GetAlertRuleErrors, GetAlertRuleResponses, GetChannelData, GetChannelErrors, GetChannelResponses, GetCompletenessData, GetCompletenessErrors, GetCompletenessResponses, GetCurrentMetricsData, GetCurrentMetricsErrors, GetCurrentMetricsResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMetricsCatalogData, GetMetricsCatalogErrors, GetMetricsCatalogResponses, GetMetricsHistoryData, GetMetricsHistoryErrors, GetMetricsHistoryResponses, GetProcessesData, GetProcessesErrors, GetProcessesResponses, GetSetupData, GetSetupErrors, GetSetupResponses, GetSilenceData, GetSilenceErrors, GetSilenceResponses, GetStorageData, GetStorageErrors, GetStorageResponses, ListActiveAlertsData, ListActiveAlertsErrors, ListActiveAlertsResponses, ListAlertHistoryData, ListAlertHistoryErrors, ListAlertHistoryResponses, ListAlertNotificationsData, ListAlertNotificationsErrors, ListAlertNotificationsResponses, ListAlertRulesData, ListAlertRulesErrors, ListAlertRulesResponses, ListApiTokensData, ListApiTokensErrors, ListApiTokensResponses, ListAuditEntriesData, ListAuditEntriesErrors, ListAuditEntriesResponses, ListChannelsData, ListChannelsErrors, ListChannelsResponses, ListChannelTypesData, ListChannelTypesErrors, ListChannelTypesResponses, ListEnrolmentTokensData, ListEnrolmentTokensErrors, ListEnrolmentTokensResponses, ListEventsData, ListEventsErrors, ListEventsResponses, ListServersData, ListServersErrors, ListServersResponses, ListSessionsData, ListSessionsErrors, ListSessionsResponses, ListSilencesData, ListSilencesErrors, ListSilencesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LogInData, LogInErrors, LogInResponses, LogOutData, LogOutErrors, LogOutResponses, PreviewAlertRuleData, PreviewAlertRuleErrors, PreviewAlertRuleResponses, PushMetricsData, PushMetricsErrors, PushMetricsResponses, RefreshLoginData, RefreshLoginErrors, RefreshLoginResponses, RestoreServerData, RestoreServerErrors, RestoreServerResponses, RetireServerData, RetireServerErrors, RetireServerResponses, RevokeAgentData, RevokeAgentErrors, RevokeAgentResponses, RotateAgentTokenData, RotateAgentTokenErrors, RotateAgentTokenResponses, SendAlertNotificationAgainData, SendAlertNotificationAgainErrors, SendAlertNotificationAgainResponses, SetServerTagsData, SetServerTagsErrors, SetServerTagsResponses, ShowAcknowledgeData, ShowAcknowledgeErrors, ShowAcknowledgeResponses, TestChannelData, TestChannelErrors, TestChannelResponses, UpdateAccountData, UpdateAccountErrors, UpdateAccountResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen';
+import type { AcknowledgeAlertData, AcknowledgeAlertErrors, AcknowledgeAlertResponses, AcknowledgeByLinkData, AcknowledgeByLinkErrors, AcknowledgeByLinkResponses, BeginOidcData, BeginOidcErrors, BeginSecondFactorData, BeginSecondFactorErrors, BeginSecondFactorResponses, ChangeAlertRuleData, ChangeAlertRuleErrors, ChangeAlertRuleResponses, ChangeChannelData, ChangeChannelErrors, ChangeChannelResponses, ChangeDashboardData, ChangeDashboardErrors, ChangeDashboardResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, ChangeSilenceData, ChangeSilenceErrors, ChangeSilenceResponses, ConfirmSecondFactorData, ConfirmSecondFactorErrors, ConfirmSecondFactorResponses, CreateAlertRuleData, CreateAlertRuleErrors, CreateAlertRuleResponses, CreateApiTokenData, CreateApiTokenErrors, CreateApiTokenResponses, CreateChannelData, CreateChannelErrors, CreateChannelResponses, CreateDashboardData, CreateDashboardErrors, CreateDashboardResponses, CreateEnrolmentTokenData, CreateEnrolmentTokenErrors, CreateEnrolmentTokenResponses, CreateSilenceData, CreateSilenceErrors, CreateSilenceResponses, CreateUserData, CreateUserErrors, CreateUserResponses, DeleteAlertRuleData, DeleteAlertRuleErrors, DeleteAlertRuleResponses, DeleteApiTokenData, DeleteApiTokenErrors, DeleteApiTokenResponses, DeleteChannelData, DeleteChannelErrors, DeleteChannelResponses, DeleteDashboardData, DeleteDashboardErrors, DeleteDashboardResponses, DeleteEnrolmentTokenData, DeleteEnrolmentTokenErrors, DeleteEnrolmentTokenResponses, DeleteSecondFactorData, DeleteSecondFactorErrors, DeleteSecondFactorResponses, DeleteServerData, DeleteServerErrors, DeleteServerResponses, DeleteSilenceData, DeleteSilenceErrors, DeleteSilenceResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, EndSessionData, EndSessionErrors, EndSessionResponses, EndSessionsData, EndSessionsErrors, EndSessionsResponses, EnrolAgentData, EnrolAgentErrors, EnrolAgentResponses, ExportAlertRulesData, ExportAlertRulesErrors, ExportAlertRulesResponses, FinishOidcData, FinishOidcErrors, FinishSetupData, FinishSetupErrors, FinishSetupResponses, GetAboutData, GetAboutErrors, GetAboutResponses, GetAccountData, GetAccountErrors, GetAccountResponses, GetAlertData, GetAlertErrors, GetAlertResponses, GetAlertRuleData, GetAlertRuleErrors, GetAlertRuleResponses, GetChannelData, GetChannelErrors, GetChannelResponses, GetCompletenessData, GetCompletenessErrors, GetCompletenessResponses, GetCurrentMetricsData, GetCurrentMetricsErrors, GetCurrentMetricsResponses, GetDashboardData, GetDashboardErrors, GetDashboardResponses, GetDashboardSchemaData, GetDashboardSchemaErrors, GetDashboardSchemaResponses, GetDashboardVersionData, GetDashboardVersionErrors, GetDashboardVersionResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMetricsCatalogData, GetMetricsCatalogErrors, GetMetricsCatalogResponses, GetMetricsHistoryData, GetMetricsHistoryErrors, GetMetricsHistoryResponses, GetProcessesData, GetProcessesErrors, GetProcessesResponses, GetSetupData, GetSetupErrors, GetSetupResponses, GetSilenceData, GetSilenceErrors, GetSilenceResponses, GetStorageData, GetStorageErrors, GetStorageResponses, ListActiveAlertsData, ListActiveAlertsErrors, ListActiveAlertsResponses, ListAlertHistoryData, ListAlertHistoryErrors, ListAlertHistoryResponses, ListAlertNotificationsData, ListAlertNotificationsErrors, ListAlertNotificationsResponses, ListAlertRulesData, ListAlertRulesErrors, ListAlertRulesResponses, ListApiTokensData, ListApiTokensErrors, ListApiTokensResponses, ListAuditEntriesData, ListAuditEntriesErrors, ListAuditEntriesResponses, ListChannelsData, ListChannelsErrors, ListChannelsResponses, ListChannelTypesData, ListChannelTypesErrors, ListChannelTypesResponses, ListDashboardsData, ListDashboardsErrors, ListDashboardsResponses, ListDashboardTemplatesData, ListDashboardTemplatesErrors, ListDashboardTemplatesResponses, ListDashboardVersionsData, ListDashboardVersionsErrors, ListDashboardVersionsResponses, ListEnrolmentTokensData, ListEnrolmentTokensErrors, ListEnrolmentTokensResponses, ListEventsData, ListEventsErrors, ListEventsResponses, ListServersData, ListServersErrors, ListServersResponses, ListSessionsData, ListSessionsErrors, ListSessionsResponses, ListSilencesData, ListSilencesErrors, ListSilencesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LogInData, LogInErrors, LogInResponses, LogOutData, LogOutErrors, LogOutResponses, PreviewAlertRuleData, PreviewAlertRuleErrors, PreviewAlertRuleResponses, PushMetricsData, PushMetricsErrors, PushMetricsResponses, RefreshLoginData, RefreshLoginErrors, RefreshLoginResponses, RestoreServerData, RestoreServerErrors, RestoreServerResponses, RetireServerData, RetireServerErrors, RetireServerResponses, RevokeAgentData, RevokeAgentErrors, RevokeAgentResponses, RotateAgentTokenData, RotateAgentTokenErrors, RotateAgentTokenResponses, SendAlertNotificationAgainData, SendAlertNotificationAgainErrors, SendAlertNotificationAgainResponses, SetServerTagsData, SetServerTagsErrors, SetServerTagsResponses, ShareDashboardData, ShareDashboardErrors, ShareDashboardResponses, ShowAcknowledgeData, ShowAcknowledgeErrors, ShowAcknowledgeResponses, TestChannelData, TestChannelErrors, TestChannelResponses, UpdateAccountData, UpdateAccountErrors, UpdateAccountResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -578,6 +578,139 @@ export const listEvents = <ThrowOnError extends boolean = false>(options?: Optio
     responseType: 'json',
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/events',
+    ...options
+});
+
+/**
+ * List dashboards
+ *
+ * Lists the dashboards that you may see, by title, without templates.
+ */
+export const listDashboards = <ThrowOnError extends boolean = false>(options?: Options<ListDashboardsData, ThrowOnError>): RequestResult<ListDashboardsResponses, ListDashboardsErrors, ThrowOnError> => (options?.client ?? client).get<ListDashboardsResponses, ListDashboardsErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/dashboards',
+    ...options
+});
+
+/**
+ * Create a dashboard
+ *
+ * Adds a dashboard of yours, also from an export. Only you and admins see it unless `grants` says otherwise; who
+ * shares it, or saves it as a template, must be an operator.
+ */
+export const createDashboard = <ThrowOnError extends boolean = false>(options: Options<CreateDashboardData, ThrowOnError>): RequestResult<CreateDashboardResponses, CreateDashboardErrors, ThrowOnError> => (options.client ?? client).post<CreateDashboardResponses, CreateDashboardErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/dashboards',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * List templates
+ *
+ * Lists what a new dashboard can begin with: the built-in templates, and those that people have saved.
+ */
+export const listDashboardTemplates = <ThrowOnError extends boolean = false>(options?: Options<ListDashboardTemplatesData, ThrowOnError>): RequestResult<ListDashboardTemplatesResponses, ListDashboardTemplatesErrors, ThrowOnError> => (options?.client ?? client).get<ListDashboardTemplatesResponses, ListDashboardTemplatesErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/dashboards/templates',
+    ...options
+});
+
+/**
+ * Get the JSON Schema of a dashboard
+ *
+ * The JSON Schema of the document that exports and files hold.
+ */
+export const getDashboardSchema = <ThrowOnError extends boolean = false>(options?: Options<GetDashboardSchemaData, ThrowOnError>): RequestResult<GetDashboardSchemaResponses, GetDashboardSchemaErrors, ThrowOnError> => (options?.client ?? client).get<GetDashboardSchemaResponses, GetDashboardSchemaErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/dashboards/schema',
+    ...options
+});
+
+/**
+ * Delete a dashboard
+ *
+ * Deletes the dashboard and all its versions; export it first to have it back.
+ */
+export const deleteDashboard = <ThrowOnError extends boolean = false>(options: Options<DeleteDashboardData, ThrowOnError>): RequestResult<DeleteDashboardResponses, DeleteDashboardErrors, ThrowOnError> => (options.client ?? client).delete<DeleteDashboardResponses, DeleteDashboardErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/dashboards/{id}',
+    ...options
+});
+
+/**
+ * Get a dashboard
+ *
+ * The document, its revision, and who may do what.
+ */
+export const getDashboard = <ThrowOnError extends boolean = false>(options: Options<GetDashboardData, ThrowOnError>): RequestResult<GetDashboardResponses, GetDashboardErrors, ThrowOnError> => (options.client ?? client).get<GetDashboardResponses, GetDashboardErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/dashboards/{id}',
+    ...options
+});
+
+/**
+ * Change a dashboard
+ *
+ * Replaces the document. If somebody has saved the dashboard since the `revision` that you changed, nothing is
+ * overwritten: the answer is 409 `dashboard_changed`, whose `limit` is the present revision.
+ */
+export const changeDashboard = <ThrowOnError extends boolean = false>(options: Options<ChangeDashboardData, ThrowOnError>): RequestResult<ChangeDashboardResponses, ChangeDashboardErrors, ThrowOnError> => (options.client ?? client).put<ChangeDashboardResponses, ChangeDashboardErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/dashboards/{id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Share a dashboard
+ *
+ * Replaces who else may see or change it. Needs the role operator.
+ */
+export const shareDashboard = <ThrowOnError extends boolean = false>(options: Options<ShareDashboardData, ThrowOnError>): RequestResult<ShareDashboardResponses, ShareDashboardErrors, ThrowOnError> => (options.client ?? client).put<ShareDashboardResponses, ShareDashboardErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/dashboards/{id}/grants',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * List the versions of a dashboard
+ *
+ * The last 50 versions, newest first. The first in the list is the present one.
+ */
+export const listDashboardVersions = <ThrowOnError extends boolean = false>(options: Options<ListDashboardVersionsData, ThrowOnError>): RequestResult<ListDashboardVersionsResponses, ListDashboardVersionsErrors, ThrowOnError> => (options.client ?? client).get<ListDashboardVersionsResponses, ListDashboardVersionsErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/dashboards/{id}/versions',
+    ...options
+});
+
+/**
+ * Get a version of a dashboard
+ *
+ * The document as it was then. To restore it, save it as a change of the present revision.
+ */
+export const getDashboardVersion = <ThrowOnError extends boolean = false>(options: Options<GetDashboardVersionData, ThrowOnError>): RequestResult<GetDashboardVersionResponses, GetDashboardVersionErrors, ThrowOnError> => (options.client ?? client).get<GetDashboardVersionResponses, GetDashboardVersionErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/dashboards/{id}/versions/{revision}',
     ...options
 });
 

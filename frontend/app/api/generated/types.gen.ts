@@ -258,6 +258,25 @@ export type Alerts = {
 };
 
 /**
+ * AlertsConfig
+ *
+ * Open alerts, the most urgent first.
+ */
+export type AlertsConfig = {
+    servers?: WidgetServers;
+    /**
+     * Severity
+     *
+     * At least this severe.
+     */
+    severity?: 'info' | 'warning' | 'critical';
+    /**
+     * Count
+     */
+    count?: number;
+};
+
+/**
  * AlertsHealthInfo
  *
  * The state of the alerts themselves.
@@ -305,6 +324,38 @@ export type AlertsHealthInfo = {
      * Dead letters of the last day.
      */
     dead: number;
+};
+
+/**
+ * AlertsWidget
+ */
+export type AlertsWidget = {
+    /**
+     * Id
+     *
+     * Unique in its dashboard.
+     */
+    id: string;
+    /**
+     * Title
+     *
+     * Empty: the page names it after its content.
+     */
+    title?: string;
+    place: Place;
+    /**
+     * null: the page derives it from `place`.
+     */
+    phone?: PhonePlace | null;
+    /**
+     * Type
+     */
+    type: 'alerts';
+    /**
+     * Version
+     */
+    version?: 1;
+    config: AlertsConfig;
 };
 
 /**
@@ -568,6 +619,33 @@ export type Change = {
 };
 
 /**
+ * ChangedDashboard
+ *
+ * A changed document.
+ */
+export type ChangedDashboard = {
+    dashboard: Dashboard;
+    /**
+     * Revision
+     *
+     * The revision that was changed.
+     */
+    revision: number;
+};
+
+/**
+ * ChangedGrants
+ *
+ * Who may see or change it from now on.
+ */
+export type ChangedGrants = {
+    /**
+     * Grants
+     */
+    grants: Array<Grant>;
+};
+
+/**
  * ChannelField
  *
  * A setting of one type of channel: a key of `config`.
@@ -738,6 +816,123 @@ export type Channels = {
      * Channels
      */
     channels: Array<ChannelInfo>;
+};
+
+/**
+ * ChartConfig
+ *
+ * Lines over time.
+ */
+export type ChartConfig = {
+    source: WidgetSource;
+    /**
+     * Drawing
+     */
+    drawing?: 'lines' | 'area' | 'stack' | 'log';
+    /**
+     * Low
+     *
+     * The lower end of the axis, in base units; null: as the values are.
+     */
+    low?: number | null;
+    /**
+     * High
+     */
+    high?: number | null;
+    /**
+     * Legend
+     */
+    legend?: boolean;
+    /**
+     * Compare
+     */
+    compare?: 'none' | 'day' | 'week';
+    /**
+     * Thresholds
+     */
+    thresholds?: Array<WidgetThreshold>;
+};
+
+/**
+ * ChartWidget
+ */
+export type ChartWidget = {
+    /**
+     * Id
+     *
+     * Unique in its dashboard.
+     */
+    id: string;
+    /**
+     * Title
+     *
+     * Empty: the page names it after its content.
+     */
+    title?: string;
+    place: Place;
+    /**
+     * null: the page derives it from `place`.
+     */
+    phone?: PhonePlace | null;
+    /**
+     * Type
+     */
+    type: 'chart';
+    /**
+     * Version
+     */
+    version?: 1;
+    config: ChartConfig;
+};
+
+/**
+ * ClockConfig
+ *
+ * The time of day.
+ */
+export type ClockConfig = {
+    /**
+     * Zone
+     *
+     * An IANA time zone; empty: as the reader set it.
+     */
+    zone?: string;
+    /**
+     * Seconds
+     */
+    seconds?: boolean;
+};
+
+/**
+ * ClockWidget
+ */
+export type ClockWidget = {
+    /**
+     * Id
+     *
+     * Unique in its dashboard.
+     */
+    id: string;
+    /**
+     * Title
+     *
+     * Empty: the page names it after its content.
+     */
+    title?: string;
+    place: Place;
+    /**
+     * null: the page derives it from `place`.
+     */
+    phone?: PhonePlace | null;
+    /**
+     * Type
+     */
+    type: 'clock';
+    /**
+     * Version
+     */
+    version?: 1;
+    config: ClockConfig;
 };
 
 /**
@@ -1019,6 +1214,258 @@ export type CurrentServer = {
      * Series
      */
     series: Array<CurrentSeries>;
+};
+
+/**
+ * Dashboard
+ *
+ * What a dashboard shows. An export is exactly this.
+ */
+export type Dashboard = {
+    /**
+     * Format
+     */
+    format?: 1;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Description
+     */
+    description?: string;
+    /**
+     * Tags
+     */
+    tags?: Array<string>;
+    /**
+     * Range
+     */
+    range?: string;
+    /**
+     * Refresh
+     */
+    refresh?: 'live' | '10s' | '1m' | '5m' | 'off';
+    /**
+     * Variables
+     */
+    variables?: Array<Variable>;
+    /**
+     * Widgets
+     */
+    widgets?: Array<ChartWidget | StatWidget | GaugeWidget | TopWidget | TableWidget | HeatMapWidget | ServersWidget | AlertsWidget | TextWidget | ClockWidget | OtherWidget>;
+};
+
+/**
+ * DashboardInfo
+ *
+ * A dashboard with its document.
+ */
+export type DashboardInfo = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Tags
+     */
+    tags: Array<string>;
+    /**
+     * Widgets
+     */
+    widgets: number;
+    /**
+     * Revision
+     */
+    revision: number;
+    /**
+     * Right
+     *
+     * What you may do with it.
+     */
+    right: 'see' | 'change';
+    /**
+     * Mine
+     */
+    mine: boolean;
+    /**
+     * Shared
+     *
+     * Whether others than its owner and admins may see it.
+     */
+    shared: boolean;
+    /**
+     * File
+     *
+     * It comes from this file, and is changed there; empty: people made it.
+     */
+    file: string;
+    /**
+     * Updated Ms
+     */
+    updated_ms: number;
+    /**
+     * Updated By
+     */
+    updated_by: string;
+    dashboard: Dashboard;
+    /**
+     * Grants
+     */
+    grants: Array<Grant>;
+    /**
+     * Created Ms
+     */
+    created_ms: number;
+};
+
+/**
+ * DashboardList
+ *
+ * Dashboards, by title.
+ */
+export type DashboardList = {
+    /**
+     * Dashboards
+     */
+    dashboards: Array<DashboardSummary>;
+};
+
+/**
+ * DashboardSummary
+ *
+ * A dashboard in a list.
+ */
+export type DashboardSummary = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Tags
+     */
+    tags: Array<string>;
+    /**
+     * Widgets
+     */
+    widgets: number;
+    /**
+     * Revision
+     */
+    revision: number;
+    /**
+     * Right
+     *
+     * What you may do with it.
+     */
+    right: 'see' | 'change';
+    /**
+     * Mine
+     */
+    mine: boolean;
+    /**
+     * Shared
+     *
+     * Whether others than its owner and admins may see it.
+     */
+    shared: boolean;
+    /**
+     * File
+     *
+     * It comes from this file, and is changed there; empty: people made it.
+     */
+    file: string;
+    /**
+     * Updated Ms
+     */
+    updated_ms: number;
+    /**
+     * Updated By
+     */
+    updated_by: string;
+};
+
+/**
+ * DashboardTemplate
+ *
+ * What a new dashboard can begin with.
+ */
+export type DashboardTemplate = {
+    /**
+     * Key
+     *
+     * `built-in:NAME`, or `dashboard:ID` of a saved one.
+     */
+    key: string;
+    dashboard: Dashboard;
+    /**
+     * Right
+     */
+    right: 'see' | 'change';
+};
+
+/**
+ * DashboardTemplates
+ *
+ * DashboardTemplates: the built-in ones first.
+ */
+export type DashboardTemplates = {
+    /**
+     * Templates
+     */
+    templates: Array<DashboardTemplate>;
+};
+
+/**
+ * DashboardVersion
+ *
+ * What a dashboard was after it was saved.
+ */
+export type DashboardVersion = {
+    /**
+     * Revision
+     */
+    revision: number;
+    /**
+     * Saved Ms
+     */
+    saved_ms: number;
+    /**
+     * Saved By
+     */
+    saved_by: string;
+    /**
+     * Bytes
+     */
+    bytes: number;
+};
+
+/**
+ * DashboardVersions
+ *
+ * The versions that are kept, newest first.
+ */
+export type DashboardVersions = {
+    /**
+     * Versions
+     */
+    versions: Array<DashboardVersion>;
 };
 
 /**
@@ -1475,6 +1922,80 @@ export type GapInfo = {
 };
 
 /**
+ * GaugeConfig
+ *
+ * One number between two bounds.
+ */
+export type GaugeConfig = {
+    source: WidgetSource;
+    /**
+     * Statistic
+     */
+    statistic?: 'last' | 'avg' | 'min' | 'max' | 'sum';
+    /**
+     * Low
+     */
+    low?: number;
+    /**
+     * High
+     */
+    high?: number;
+    /**
+     * Thresholds
+     */
+    thresholds?: Array<WidgetThreshold>;
+};
+
+/**
+ * GaugeWidget
+ */
+export type GaugeWidget = {
+    /**
+     * Id
+     *
+     * Unique in its dashboard.
+     */
+    id: string;
+    /**
+     * Title
+     *
+     * Empty: the page names it after its content.
+     */
+    title?: string;
+    place: Place;
+    /**
+     * null: the page derives it from `place`.
+     */
+    phone?: PhonePlace | null;
+    /**
+     * Type
+     */
+    type: 'gauge';
+    /**
+     * Version
+     */
+    version?: 1;
+    config: GaugeConfig;
+};
+
+/**
+ * Grant
+ *
+ * A right of a user, or of all who have a role or a higher one. Whoever may change a dashboard may see it.
+ */
+export type Grant = {
+    role?: Role | null;
+    /**
+     * User Id
+     */
+    user_id?: number | null;
+    /**
+     * Right
+     */
+    right: 'see' | 'change';
+};
+
+/**
  * Health
  *
  * The state of the API server. Fields that are null are shown only to callers who are logged in.
@@ -1524,6 +2045,59 @@ export type Health = {
     refused_total?: {
         [key: string]: number;
     } | null;
+};
+
+/**
+ * HeatMapConfig
+ *
+ * A row for each series, coloured by its value over time.
+ */
+export type HeatMapConfig = {
+    source: WidgetSource;
+    /**
+     * Low
+     */
+    low?: number | null;
+    /**
+     * High
+     */
+    high?: number | null;
+    /**
+     * Count
+     */
+    count?: number;
+};
+
+/**
+ * HeatMapWidget
+ */
+export type HeatMapWidget = {
+    /**
+     * Id
+     *
+     * Unique in its dashboard.
+     */
+    id: string;
+    /**
+     * Title
+     *
+     * Empty: the page names it after its content.
+     */
+    title?: string;
+    place: Place;
+    /**
+     * null: the page derives it from `place`.
+     */
+    phone?: PhonePlace | null;
+    /**
+     * Type
+     */
+    type: 'heatmap';
+    /**
+     * Version
+     */
+    version?: 1;
+    config: HeatMapConfig;
 };
 
 /**
@@ -1741,6 +2315,8 @@ export type JobHealth = {
     failing: number;
 };
 
+export type JsonValue = unknown;
+
 /**
  * Kind
  *
@@ -1857,6 +2433,27 @@ export type NewApiToken = {
      * 0: it does not expire.
      */
     days?: number;
+};
+
+/**
+ * NewDashboard
+ *
+ * A dashboard to add.
+ */
+export type NewDashboard = {
+    dashboard: Dashboard;
+    /**
+     * Grants
+     *
+     * Who else may see or change it; null: nobody.
+     */
+    grants?: Array<Grant> | null;
+    /**
+     * Template
+     *
+     * Whether it is a template, which others begin with.
+     */
+    template?: boolean;
 };
 
 /**
@@ -2101,6 +2698,46 @@ export type Notifications = {
 export type Operator = '>' | '>=' | '<' | '<=';
 
 /**
+ * OtherWidget
+ *
+ * A widget of a type or version that this Bongsu does not know. It is kept as it is.
+ */
+export type OtherWidget = {
+    /**
+     * Id
+     *
+     * Unique in its dashboard.
+     */
+    id: string;
+    /**
+     * Title
+     *
+     * Empty: the page names it after its content.
+     */
+    title?: string;
+    place: Place;
+    /**
+     * null: the page derives it from `place`.
+     */
+    phone?: PhonePlace | null;
+    /**
+     * Type
+     */
+    type: string;
+    /**
+     * Version
+     */
+    version?: number;
+    /**
+     * Config
+     */
+    config?: {
+        [key: string]: JsonValue;
+    };
+    [key: string]: unknown;
+};
+
+/**
  * Package
  *
  * A package that the API server is made of.
@@ -2132,6 +2769,52 @@ export type Password = {
      * Password
      */
     password: string;
+};
+
+/**
+ * PhonePlace
+ *
+ * Where a widget is on a phone, which shows one column.
+ */
+export type PhonePlace = {
+    /**
+     * Y
+     *
+     * Its place in the order.
+     */
+    y: number;
+    /**
+     * H
+     */
+    h: number;
+    /**
+     * Hidden
+     */
+    hidden?: boolean;
+};
+
+/**
+ * Place
+ *
+ * Where a widget is, in cells of a grid of 12 columns.
+ */
+export type Place = {
+    /**
+     * X
+     */
+    x: number;
+    /**
+     * Y
+     */
+    y: number;
+    /**
+     * W
+     */
+    w: number;
+    /**
+     * H
+     */
+    h: number;
 };
 
 /**
@@ -2666,6 +3349,53 @@ export type Servers = {
 };
 
 /**
+ * ServersConfig
+ *
+ * The states of servers, what is wrong first.
+ */
+export type ServersConfig = {
+    servers?: WidgetServers;
+    /**
+     * Wrong Only
+     *
+     * Only servers that are late or down, or have an alert.
+     */
+    wrong_only?: boolean;
+};
+
+/**
+ * ServersWidget
+ */
+export type ServersWidget = {
+    /**
+     * Id
+     *
+     * Unique in its dashboard.
+     */
+    id: string;
+    /**
+     * Title
+     *
+     * Empty: the page names it after its content.
+     */
+    title?: string;
+    place: Place;
+    /**
+     * null: the page derives it from `place`.
+     */
+    phone?: PhonePlace | null;
+    /**
+     * Type
+     */
+    type: 'servers';
+    /**
+     * Version
+     */
+    version?: 1;
+    config: ServersConfig;
+};
+
+/**
  * Session
  *
  * A session.
@@ -2834,6 +3564,59 @@ export type SkippedInfo = {
 };
 
 /**
+ * StatConfig
+ *
+ * One number, with a line of how it came about.
+ */
+export type StatConfig = {
+    source: WidgetSource;
+    /**
+     * Statistic
+     */
+    statistic?: 'last' | 'avg' | 'min' | 'max' | 'sum';
+    /**
+     * Spark
+     */
+    spark?: boolean;
+    /**
+     * Thresholds
+     */
+    thresholds?: Array<WidgetThreshold>;
+};
+
+/**
+ * StatWidget
+ */
+export type StatWidget = {
+    /**
+     * Id
+     *
+     * Unique in its dashboard.
+     */
+    id: string;
+    /**
+     * Title
+     *
+     * Empty: the page names it after its content.
+     */
+    title?: string;
+    place: Place;
+    /**
+     * null: the page derives it from `place`.
+     */
+    phone?: PhonePlace | null;
+    /**
+     * Type
+     */
+    type: 'stat';
+    /**
+     * Version
+     */
+    version?: 1;
+    config: StatConfig;
+};
+
+/**
  * Storage
  *
  * The state of the storage.
@@ -2894,6 +3677,55 @@ export type StorageHealth = {
 };
 
 /**
+ * TableConfig
+ *
+ * A row for each server or series, a column for each metric.
+ */
+export type TableConfig = {
+    source: WidgetSource;
+    /**
+     * Statistic
+     */
+    statistic?: 'last' | 'avg' | 'min' | 'max' | 'sum';
+    /**
+     * Count
+     */
+    count?: number;
+};
+
+/**
+ * TableWidget
+ */
+export type TableWidget = {
+    /**
+     * Id
+     *
+     * Unique in its dashboard.
+     */
+    id: string;
+    /**
+     * Title
+     *
+     * Empty: the page names it after its content.
+     */
+    title?: string;
+    place: Place;
+    /**
+     * null: the page derives it from `place`.
+     */
+    phone?: PhonePlace | null;
+    /**
+     * Type
+     */
+    type: 'table';
+    /**
+     * Version
+     */
+    version?: 1;
+    config: TableConfig;
+};
+
+/**
  * TestResult
  *
  * The outcome of a test message.
@@ -2915,6 +3747,50 @@ export type TestResult = {
      * Whether a notification would be retried; null if the message was sent.
      */
     retryable: boolean | null;
+};
+
+/**
+ * TextConfig
+ *
+ * Text in Markdown; HTML in it is shown as text.
+ */
+export type TextConfig = {
+    /**
+     * Markdown
+     */
+    markdown?: string;
+};
+
+/**
+ * TextWidget
+ */
+export type TextWidget = {
+    /**
+     * Id
+     *
+     * Unique in its dashboard.
+     */
+    id: string;
+    /**
+     * Title
+     *
+     * Empty: the page names it after its content.
+     */
+    title?: string;
+    place: Place;
+    /**
+     * null: the page derives it from `place`.
+     */
+    phone?: PhonePlace | null;
+    /**
+     * Type
+     */
+    type: 'text';
+    /**
+     * Version
+     */
+    version?: 1;
+    config: TextConfig;
 };
 
 /**
@@ -3040,6 +3916,31 @@ export type Tier = {
 };
 
 /**
+ * TopConfig
+ *
+ * Bars of the series with the highest or lowest values.
+ */
+export type TopConfig = {
+    source: WidgetSource;
+    /**
+     * Statistic
+     */
+    statistic?: 'last' | 'avg' | 'min' | 'max' | 'sum';
+    /**
+     * Order
+     */
+    order?: 'highest' | 'lowest';
+    /**
+     * Count
+     */
+    count?: number;
+    /**
+     * Thresholds
+     */
+    thresholds?: Array<WidgetThreshold>;
+};
+
+/**
  * TopProcess
  *
  * A process that used much CPU or memory at that moment.
@@ -3061,6 +3962,38 @@ export type TopProcess = {
      * Memory Bytes
      */
     memory_bytes: number;
+};
+
+/**
+ * TopWidget
+ */
+export type TopWidget = {
+    /**
+     * Id
+     *
+     * Unique in its dashboard.
+     */
+    id: string;
+    /**
+     * Title
+     *
+     * Empty: the page names it after its content.
+     */
+    title?: string;
+    place: Place;
+    /**
+     * null: the page derives it from `place`.
+     */
+    phone?: PhonePlace | null;
+    /**
+     * Type
+     */
+    type: 'top';
+    /**
+     * Version
+     */
+    version?: 1;
+    config: TopConfig;
 };
 
 /**
@@ -3176,6 +4109,42 @@ export type Users = {
 };
 
 /**
+ * Variable
+ *
+ * A choice that people make above the widgets, which use it as ``$name``.
+ */
+export type Variable = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Title
+     */
+    title?: string;
+    /**
+     * Type
+     */
+    type: 'server' | 'tag' | 'label';
+    /**
+     * Of
+     *
+     * The name of the tag or label whose values can be chosen, such as `mountpoint`.
+     */
+    of?: string;
+    /**
+     * Multiple
+     */
+    multiple?: boolean;
+    /**
+     * Values
+     *
+     * What is chosen at first; empty: all.
+     */
+    values?: Array<string>;
+};
+
+/**
  * Weekly
  *
  * A window on some days of each week, which begins at a local time.
@@ -3205,6 +4174,71 @@ export type Weekly = {
      * Timezone
      */
     timezone?: string;
+};
+
+/**
+ * WidgetServers
+ *
+ * Which servers. ``$name`` stands for the chosen values of a variable.
+ */
+export type WidgetServers = {
+    /**
+     * Names
+     *
+     * Names; `*` stands for anything. Empty: all servers.
+     */
+    names?: Array<string>;
+    /**
+     * Tags
+     *
+     * `role=web`, `role!=web`; all must match.
+     */
+    tags?: Array<string>;
+};
+
+/**
+ * WidgetSource
+ *
+ * Which series, as ``GET /api/metrics/history`` selects them. ``$name`` stands for the values of a variable.
+ */
+export type WidgetSource = {
+    /**
+     * Metrics
+     */
+    metrics: Array<string>;
+    servers?: WidgetServers;
+    /**
+     * Labels
+     *
+     * `device=eth0`, `mountpoint=/srv*`; all must match.
+     */
+    labels?: Array<string>;
+    /**
+     * Combine
+     */
+    combine?: 'none' | 'avg' | 'max' | 'min' | 'sum' | 'p95' | 'count';
+    /**
+     * By
+     *
+     * With `combine`: `server`, `tag:NAME`, `label:NAME`; empty: all in one.
+     */
+    by?: string;
+};
+
+/**
+ * WidgetThreshold
+ *
+ * From which value on there is a level.
+ */
+export type WidgetThreshold = {
+    /**
+     * Value
+     */
+    value: number;
+    /**
+     * Level
+     */
+    level: 'warning' | 'critical';
 };
 
 export type GetHealthData = {
@@ -4895,6 +5929,341 @@ export type ListEventsResponses = {
 };
 
 export type ListEventsResponse = ListEventsResponses[keyof ListEventsResponses];
+
+export type ListDashboardsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Tag
+         *
+         * Only dashboards that have all of these tags.
+         */
+        tag?: Array<string>;
+    };
+    url: '/api/dashboards';
+};
+
+export type ListDashboardsErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListDashboardsError = ListDashboardsErrors[keyof ListDashboardsErrors];
+
+export type ListDashboardsResponses = {
+    /**
+     * Successful Response
+     */
+    200: DashboardList;
+};
+
+export type ListDashboardsResponse = ListDashboardsResponses[keyof ListDashboardsResponses];
+
+export type CreateDashboardData = {
+    body: NewDashboard;
+    path?: never;
+    query?: never;
+    url: '/api/dashboards';
+};
+
+export type CreateDashboardErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type CreateDashboardError = CreateDashboardErrors[keyof CreateDashboardErrors];
+
+export type CreateDashboardResponses = {
+    /**
+     * Successful Response
+     */
+    201: DashboardInfo;
+};
+
+export type CreateDashboardResponse = CreateDashboardResponses[keyof CreateDashboardResponses];
+
+export type ListDashboardTemplatesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/dashboards/templates';
+};
+
+export type ListDashboardTemplatesErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListDashboardTemplatesError = ListDashboardTemplatesErrors[keyof ListDashboardTemplatesErrors];
+
+export type ListDashboardTemplatesResponses = {
+    /**
+     * Successful Response
+     */
+    200: DashboardTemplates;
+};
+
+export type ListDashboardTemplatesResponse = ListDashboardTemplatesResponses[keyof ListDashboardTemplatesResponses];
+
+export type GetDashboardSchemaData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/dashboards/schema';
+};
+
+export type GetDashboardSchemaErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetDashboardSchemaError = GetDashboardSchemaErrors[keyof GetDashboardSchemaErrors];
+
+export type GetDashboardSchemaResponses = {
+    /**
+     * Response Get Dashboard Schema
+     *
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type GetDashboardSchemaResponse = GetDashboardSchemaResponses[keyof GetDashboardSchemaResponses];
+
+export type DeleteDashboardData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/dashboards/{id}';
+};
+
+export type DeleteDashboardErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type DeleteDashboardError = DeleteDashboardErrors[keyof DeleteDashboardErrors];
+
+export type DeleteDashboardResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteDashboardResponse = DeleteDashboardResponses[keyof DeleteDashboardResponses];
+
+export type GetDashboardData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/dashboards/{id}';
+};
+
+export type GetDashboardErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetDashboardError = GetDashboardErrors[keyof GetDashboardErrors];
+
+export type GetDashboardResponses = {
+    /**
+     * Successful Response
+     */
+    200: DashboardInfo;
+};
+
+export type GetDashboardResponse = GetDashboardResponses[keyof GetDashboardResponses];
+
+export type ChangeDashboardData = {
+    body: ChangedDashboard;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/dashboards/{id}';
+};
+
+export type ChangeDashboardErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ChangeDashboardError = ChangeDashboardErrors[keyof ChangeDashboardErrors];
+
+export type ChangeDashboardResponses = {
+    /**
+     * Successful Response
+     */
+    200: DashboardInfo;
+};
+
+export type ChangeDashboardResponse = ChangeDashboardResponses[keyof ChangeDashboardResponses];
+
+export type ShareDashboardData = {
+    body: ChangedGrants;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/dashboards/{id}/grants';
+};
+
+export type ShareDashboardErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ShareDashboardError = ShareDashboardErrors[keyof ShareDashboardErrors];
+
+export type ShareDashboardResponses = {
+    /**
+     * Successful Response
+     */
+    200: DashboardInfo;
+};
+
+export type ShareDashboardResponse = ShareDashboardResponses[keyof ShareDashboardResponses];
+
+export type ListDashboardVersionsData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/dashboards/{id}/versions';
+};
+
+export type ListDashboardVersionsErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListDashboardVersionsError = ListDashboardVersionsErrors[keyof ListDashboardVersionsErrors];
+
+export type ListDashboardVersionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: DashboardVersions;
+};
+
+export type ListDashboardVersionsResponse = ListDashboardVersionsResponses[keyof ListDashboardVersionsResponses];
+
+export type GetDashboardVersionData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+        /**
+         * Revision
+         */
+        revision: number;
+    };
+    query?: never;
+    url: '/api/dashboards/{id}/versions/{revision}';
+};
+
+export type GetDashboardVersionErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetDashboardVersionError = GetDashboardVersionErrors[keyof GetDashboardVersionErrors];
+
+export type GetDashboardVersionResponses = {
+    /**
+     * Successful Response
+     */
+    200: Dashboard;
+};
+
+export type GetDashboardVersionResponse = GetDashboardVersionResponses[keyof GetDashboardVersionResponses];
 
 export type ListAlertRulesData = {
     body?: never;

@@ -36,12 +36,14 @@ def _selection(
     name: Annotated[list[str], Query(description="Server names; `*` stands for anything.")] = [],
     retired: Retired = False,
     tag: Annotated[
-        list[str], Query(description="Server tags: `role=web`, `role!=web`, `site=seoul-*`; all must match.")
+        list[str],
+        Query(description="Server tags: `role=web`, `role!=web`, `site=seoul-*`, `role=web|db`; all must match."),
     ] = [],
     metric: Annotated[list[str], Query(description="Metric names, such as `cpu_usage_ratio`.")] = [],
     type: Annotated[list[str], Query(description="Families: cpu, memory, disk, network, ...")] = [],
     labels: Annotated[
-        list[str], Query(description="`device=eth0`, `device!=lo`, `mountpoint=/srv/*`; all must match.")
+        list[str],
+        Query(description="`device=eth0`, `device!=lo`, `mountpoint=/srv/*`, `device=sda|sdb`; all must match."),
     ] = [],
 ) -> Selection:
     return Selection(

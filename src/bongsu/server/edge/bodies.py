@@ -7,16 +7,19 @@ from starlette.types import Message, Receive, Scope
 
 from bongsu.core.errors import TooLarge
 
-# The largest documents are alert rules and channels, of a few KiB.
+# Alert rules and channels have a few KiB.
 MAX_BODY_BYTES = 65_536
+# Dashboards have up to 256 KiB.
+DASHBOARDS, MAX_DASHBOARD_BYTES = "/api/dashboards", 327_680
 
 
 async def read_body(scope: Scope, receive: Receive) -> Receive:
     """Returns a ``receive`` that gives the complete body in one message.
 
     Raises:
-        TooLarge: the body is larger than MAX_BODY_BYTES; the rest of it was not read.
+        TooLarge: the body is larger than MAX_BODY_BYTES, or MAX_DASHBOARD_BYTES; the rest of it was not read.
     """
+    limit = MAX_DASHBOARD_BYTES if scope["path"].startswith(DASHBOARDS) else MAX_BODY_BYTES
     length, has_body = 0, False
     for name, value in scope["headers"]:
         if name == b"content-length":
@@ -26,8 +29,8 @@ async def read_body(scope: Scope, receive: Receive) -> Receive:
             has_body = True
     if not has_body:
         return receive
-    if length > MAX_BODY_BYTES:
-        raise _too_large()
+    if length > limit:
+        raise _too_large(limit)
     body = bytearray()
     more = True
     while more:
@@ -35,8 +38,8 @@ async def read_body(scope: Scope, receive: Receive) -> Receive:
         if message["type"] == "http.disconnect":
             return receive
         body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
-            raise _too_large()
+        if len(body) > limit:
+            raise _too_large(limit)
         more = message.get("more_body", False)
     complete: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
@@ -46,7 +49,5 @@ async def read_body(scope: Scope, receive: Receive) -> Receive:
     return replay
 
 
-def _too_large() -> TooLarge:
-    return TooLarge(
-        f"The body is larger than {MAX_BODY_BYTES} bytes.", code="body_too_large", field="body", limit=MAX_BODY_BYTES
-    )
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {limit} bytes.", code="body_too_large", field="body", limit=limit)

@@ -17,7 +17,7 @@ def _like(text: str, pattern: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LabelFilter:
-    """``value`` may contain ``*``. A missing label or tag counts as empty."""
+    """``value`` may contain ``*``, and alternatives separated by ``|``. A missing label or tag counts as empty."""
 
     name: str
     value: str
@@ -25,7 +25,8 @@ class LabelFilter:
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether the labels pass the filter."""
-        return _like(labels.get(self.name, ""), self.value) is not self.negated
+        text = labels.get(self.name, "")
+        return any(_like(text, pattern) for pattern in self.value.split("|")) is not self.negated
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _positions(
 
 
 def parse_filters(texts: Sequence[str], *, field: str) -> tuple[LabelFilter, ...]:
-    """Parses ``device=eth0``, ``device!=lo``, ``mountpoint=/srv/*``.
+    """Parses ``device=eth0``, ``device!=lo``, ``mountpoint=/srv/*``, ``device=sda|sdb``.
 
     Raises:
         InvalidInput: a filter has no name or no equals sign.

@@ -22,6 +22,7 @@ from bongsu.server.database.tables.alerts import (
 from bongsu.server.database.tables.audit import audit_log
 from bongsu.server.database.tables.base import metadata
 from bongsu.server.database.tables.blocks import blocks, rollups, tiers
+from bongsu.server.database.tables.dashboards import dashboard_versions, dashboards
 from bongsu.server.database.tables.events import events
 from bongsu.server.database.tables.frames import frames, layouts, quarantined_frames
 from bongsu.server.database.tables.jobs import job_runs
@@ -43,6 +44,8 @@ __all__ = [
     "audit_log",
     "auth_revisions",
     "blocks",
+    "dashboard_versions",
+    "dashboards",
     "deleted_servers",
     "enrolment_tokens",
     "events",

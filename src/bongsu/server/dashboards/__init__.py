@@ -1,0 +1,1 @@
+"""Dashboards: documents of widgets that people compose, save and share."""
