@@ -10,8 +10,9 @@ export class ApiError extends Error {
    * @param code the stable code of the API's error body; `network` when there was no answer, `http_502` when the body had no code
    * @param status the HTTP status; `null` when there was no answer
    * @param field the field of the request that was rejected
+   * @param limit what it would have to be, or what is there instead
    */
-  constructor(readonly code: string, message: string, readonly status: number | null, readonly field: string | null = null) {
+  constructor(readonly code: string, message: string, readonly status: number | null, readonly field: string | null = null, readonly limit: number | null = null) {
     super(message)
     this.name = 'ApiError'
   }
@@ -35,14 +36,15 @@ export function toApiError(error: unknown): ApiError {
   if (!isAxiosError(error)) return new ApiError('unexpected', String(error), null)
   const status = error.response?.status ?? null
   const body = readErrorBody(error.response?.data)
-  return new ApiError(body?.code ?? (status === null ? 'network' : `http_${status}`), body?.message ?? error.message, status, body?.field ?? null)
+  return new ApiError(body?.code ?? (status === null ? 'network' : `http_${status}`), body?.message ?? error.message, status, body?.field ?? null, body?.limit ?? null)
 }
 
 // A proxy may answer with HTML instead of the API's error body.
-function readErrorBody(body: unknown): { code: string, message: string, field: string | null } | null {
+function readErrorBody(body: unknown): { code: string, message: string, field: string | null, limit: number | null } | null {
   if (typeof body !== 'object' || body === null || !('error' in body)) return null
   const { error } = body
   if (typeof error !== 'object' || error === null || !('code' in error) || !('message' in error)) return null
   const field = 'field' in error && typeof error.field === 'string' ? error.field : null
-  return { code: String(error.code), message: String(error.message), field }
+  const limit = 'limit' in error && typeof error.limit === 'number' ? error.limit : null
+  return { code: String(error.code), message: String(error.message), field, limit }
 }

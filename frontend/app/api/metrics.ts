@@ -12,9 +12,12 @@ export type HistoryQuery = NonNullable<api.GetMetricsHistoryData['query']>
 export const fetchCurrent = (serverId: number): Promise<CurrentMetrics> =>
   unwrap(api.getCurrentMetrics({ query: { server: [serverId] }, throwOnError: true }))
 
+/** The current values of some series. */
+export const fetchSelected = (query: NonNullable<api.GetCurrentMetricsData['query']>): Promise<CurrentMetrics> =>
+  unwrap(api.getCurrentMetrics({ query, throwOnError: true }))
+
 /** The current values of some metrics of all servers. */
-export const fetchFleet = (metrics: readonly string[]): Promise<CurrentMetrics> =>
-  unwrap(api.getCurrentMetrics({ query: { metric: [...metrics] }, throwOnError: true }))
+export const fetchFleet = (metrics: readonly string[]): Promise<CurrentMetrics> => fetchSelected({ metric: [...metrics] })
 
 export const fetchHistory = (query: HistoryQuery, signal?: AbortSignal): Promise<MetricsHistory> =>
   unwrap(api.getMetricsHistory({ query, signal, throwOnError: true }))

@@ -40,6 +40,7 @@ export function useLiveFeed(serverId: Ref<number | null>) {
   const events = useEventsStore()
   const fleet = useFleetStore()
   const alerts = useAlertsStore()
+  const sources = useSourcesStore()
   const visibility = useDocumentVisibility()
   const streams = new LiveStreams()
   let serversFetchedMs = -Infinity
@@ -47,6 +48,8 @@ export function useLiveFeed(serverId: Ref<number | null>) {
   let eventsFetchedMs = Date.now()
   let alertsFetchedMs = -Infinity
   let fleetStreams: ReadonlySet<number> = new Set()
+  /** Stream -> the subscriptions of widgets that it belongs to. */
+  const sourceStreams = new Map<number, number[]>()
   let streaming = false
   let wasStreaming = false
   /** The server whose events the stream brings: those between the first fetch and its beginning are fetched. */
@@ -64,6 +67,7 @@ export function useLiveFeed(serverId: Ref<number | null>) {
       // A server that is not in the list would make every poll fail.
       id !== null && (!servers.loaded || servers.get(id)) ? metrics.refreshCurrent(id, intervalMs()) : null,
       fleet.isShown ? fleet.refresh() : null,
+      sources.wanted.length > 0 ? sources.refreshAll() : null,
     ])
     refreshAlertsNowAndThen()
     if (recovering || nowMs - eventsFetchedMs >= EVENTS_EVERY_MS) void refetchEvents()
@@ -122,14 +126,20 @@ export function useLiveFeed(serverId: Ref<number | null>) {
         fleetStreams = new Set(present)
         fleet.keep(selected)
       }
+      if (id > FLEET) {
+        keepSourceStreams(id, present)
+        sources.keep(id, selected)
+      }
       if (id !== SHOWN_SERVER || selected[0] === undefined) continue
       metrics.keepStreams(selected[0], present)
       if (selected[0] !== eventsOf) void refetchEvents()
       eventsOf = selected[0]
     }
     for (const frame of frames) {
+      const ofWidgets = sourceStreams.get(frame.stream)
+      ofWidgets?.forEach(id => sources.apply(id, frame.serverId, frame.timeMs, frame.series))
       if (fleetStreams.has(frame.stream)) fleet.apply(frame.serverId, frame.timeMs, frame.series)
-      else metrics.applyFrame(frame)
+      else if (!ofWidgets || frame.serverId === serverId.value) metrics.applyFrame(frame)
     }
     if (message.events.some(event => event.alert > 0)) void refreshAlerts()
     refreshAlertsNowAndThen()
@@ -142,6 +152,16 @@ export function useLiveFeed(serverId: Ref<number | null>) {
     }
     if (message.serversChanged || !known) void refreshServers()
     correctHistory()
+  }
+
+  function keepSourceStreams(id: number, present: readonly number[]): void {
+    for (const [stream, ids] of sourceStreams) {
+      if (!ids.includes(id)) continue
+      const others = ids.filter(other => other !== id)
+      if (others.length > 0) sourceStreams.set(stream, others)
+      else sourceStreams.delete(stream)
+    }
+    for (const stream of present) sourceStreams.set(stream, [...(sourceStreams.get(stream) ?? []), id])
   }
 
   /** Whether an open window shows a part of the gap. */
@@ -165,6 +185,7 @@ export function useLiveFeed(serverId: Ref<number | null>) {
     metrics.markStreamLost(failures)
     streams.clear()
     fleetStreams = new Set()
+    sourceStreams.clear()
     if (state === 'waiting') pollTimer = setTimeout(() => poller.start(), failures > 0 ? 0 : POLL_AFTER_MS + Math.random() * POLL_SPREAD_MS)
   }
 
@@ -181,6 +202,18 @@ export function useLiveFeed(serverId: Ref<number | null>) {
     if (!metrics) return socket.unsubscribe(FLEET)
     socket.subscribe(FLEET, { metrics: [...metrics], values: true, minIntervalMs: FLEET_EVERY_MS })
     poller.runNow()
+  }, { immediate: true })
+  watch(() => sources.wanted, (now, before = []) => {
+    for (const { id } of before) {
+      if (now.some(other => other.id === id)) continue
+      socket.unsubscribe(id)
+      keepSourceStreams(id, [])
+    }
+    for (const { id, selection, metrics } of now) {
+      const known = before.find(other => other.id === id)
+      if (known?.metrics === metrics) continue
+      socket.subscribe(id, { names: selection.name, tags: selection.tag, labels: selection.labels, metrics: [...metrics], values: true, minIntervalMs: SECOND_MS })
+    }
   }, { immediate: true })
   watch(visibility, (value) => {
     if (value === 'hidden') return poller.stop()

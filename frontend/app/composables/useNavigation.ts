@@ -10,6 +10,7 @@ export function useNavigation() {
 
   const main = computed<NavigationEntry[]>(() => [
     { to: '/', icon: 'i-lucide-server', label: t('nav.servers') },
+    { to: '/dashboards', icon: 'i-lucide-layout-dashboard', label: t('nav.dashboards') },
     { to: '/metrics', icon: 'i-lucide-chart-line', label: t('nav.metrics') },
     { to: '/alerts', icon: 'i-lucide-bell', label: t('nav.alerts') },
   ])

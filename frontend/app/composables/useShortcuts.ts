@@ -2,7 +2,7 @@ import { createSharedComposable, useEventListener } from '@vueuse/core'
 import { ref } from 'vue'
 
 /** After `g`: where the second key leads. */
-const GO_TO: Record<string, string> = { s: '/', m: '/metrics', a: '/alerts' }
+const GO_TO: Record<string, string> = { s: '/', d: '/dashboards', m: '/metrics', a: '/alerts' }
 // The second key must follow within this time.
 const PAIR_MS = 1_500
 

@@ -7,7 +7,6 @@ import type { Cell } from './align'
 import type { Theme } from './colors'
 import type { ChartModel } from './model'
 import { stackValues, stackedLines } from './stack'
-import type { Drawing } from '../explorer'
 import type { ThresholdLine } from '../thresholds'
 
 // The bands of more lines would cover each other.
@@ -29,6 +28,7 @@ const BINARY_STEPS = Array.from({ length: 60 }, (_, power) => 2 ** power)
 const LINE_WIDTH = 1.5
 const BAND_ALPHA = '26'
 const STACK_ALPHA = '59'
+const AREA_ALPHA = '2e'
 // The first line of a view is its most important one.
 const FIRST_LINE_WIDTH = 2
 const POINT_BORDER = 2
@@ -37,6 +37,11 @@ const MANY_LINES = 24
 const MANY_LINES_WIDTH = 1
 // Between the plot and the times of the axis: the markers of events, always, so that nothing moves when one appears.
 const MARKER_LANE = 20
+
+/** `area`: filled down to zero. `log`: on a logarithmic scale. `stack`: one on top of the other. */
+export type Drawing = 'lines' | 'area' | 'stack' | 'log'
+/** The ends of the axis of values; `null`: as the values are. */
+export type Bounds = readonly [low: number | null, high: number | null]
 
 export interface PlotContext {
   model: ChartModel
@@ -49,6 +54,7 @@ export interface PlotContext {
   /** Charts with the same key show the crosshair at the same time. */
   syncKey?: string
   drawing: Drawing
+  bounds: Bounds
   thresholds: () => readonly ThresholdLine[]
   /** Days on the axis begin at midnight in this zone. @default the browser's */
   timeZone?: string
@@ -97,7 +103,7 @@ export function plotOptions(context: PlotContext): uPlot.Options {
     scales: {
       x: { time: true, range: () => context.xRange() },
       // uPlot finds a range of powers of ten for a logarithmic axis itself.
-      y: drawing === 'log' ? { distr: 3 } : { range: (_, min, max) => yRange(model.unit, max, min) },
+      y: drawing === 'log' ? { distr: 3 } : { range: (_, min, max) => bounded(yRange(model.unit, max, min), context.bounds) },
     },
     axes: [
       {
@@ -124,7 +130,7 @@ export function plotOptions(context: PlotContext): uPlot.Options {
         stroke: line.color,
         width: model.lines.length > MANY_LINES ? MANY_LINES_WIDTH : i === 0 ? FIRST_LINE_WIDTH : LINE_WIDTH,
         dash: [...line.dash],
-        fill: i === stack[0] ? line.color + STACK_ALPHA : undefined,
+        fill: i === stack[0] ? line.color + STACK_ALPHA : drawing === 'area' && !line.isEarlier ? line.color + AREA_ALPHA : undefined,
         points: { show: isolatedPoints, size: 4, fill: line.color },
       })),
       ...(bands ? model.lines.flatMap(line => [edge(line.key), edge(line.key)]) : []),
@@ -193,6 +199,12 @@ export function yRange(unit: DisplayUnit, max: number | null, min: number | null
   const top = max === null || !(max > 0) ? 0 : max * 1.08
   if (unit !== 'ratio') return [0, top > 0 ? top : 1]
   return [0, top > 0.9 ? Math.max(1, max ?? 0) : Math.max(0.05, top)]
+}
+
+/** An end that would leave no room between the two does not count. */
+function bounded([low, high]: [number, number], bounds: Bounds): [number, number] {
+  const [from, to] = [bounds[0] ?? low, bounds[1] ?? high]
+  return from < to ? [from, to] : [low, high]
 }
 
 // Band edges have no cursor point.

@@ -1,0 +1,28 @@
+import { unwrap } from './client'
+import * as api from './generated'
+
+export type { Dashboard, DashboardInfo, DashboardSummary, DashboardTemplate, DashboardVersion, Grant, Variable, WidgetServers, WidgetSource, WidgetThreshold } from './generated'
+export type Widget = NonNullable<api.Dashboard['widgets']>[number]
+
+export const listDashboards = async (): Promise<api.DashboardSummary[]> => (await unwrap(api.listDashboards({ throwOnError: true }))).dashboards
+
+export const fetchDashboard = (id: number): Promise<api.DashboardInfo> => unwrap(api.getDashboard({ path: { id }, throwOnError: true }))
+
+export const createDashboard = (body: api.NewDashboard): Promise<api.DashboardInfo> => unwrap(api.createDashboard({ body, throwOnError: true }))
+
+/** `revision`: the one that was changed; a later one is not overwritten. */
+export const saveDashboard = (id: number, dashboard: api.Dashboard, revision: number): Promise<api.DashboardInfo> =>
+  unwrap(api.changeDashboard({ path: { id }, body: { dashboard, revision }, throwOnError: true }))
+
+export const deleteDashboard = (id: number) => unwrap(api.deleteDashboard({ path: { id }, throwOnError: true }))
+
+export const shareDashboard = (id: number, grants: api.Grant[]): Promise<api.DashboardInfo> =>
+  unwrap(api.shareDashboard({ path: { id }, body: { grants }, throwOnError: true }))
+
+export const listTemplates = async (): Promise<api.DashboardTemplate[]> => (await unwrap(api.listDashboardTemplates({ throwOnError: true }))).templates
+
+export const listVersions = async (id: number): Promise<api.DashboardVersion[]> =>
+  (await unwrap(api.listDashboardVersions({ path: { id }, throwOnError: true }))).versions
+
+export const fetchVersion = (id: number, revision: number): Promise<api.Dashboard> =>
+  unwrap(api.getDashboardVersion({ path: { id, revision }, throwOnError: true }))

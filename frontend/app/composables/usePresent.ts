@@ -1,0 +1,36 @@
+import { computed, onScopeDispose, watch } from 'vue'
+import type { Ref } from 'vue'
+import type { WidgetSource } from '~/api/dashboards'
+import { metricsOf, selectionOf } from '~/utils/dashboards'
+import { presentValues } from '~/utils/present'
+import type { PresentValue } from '~/utils/present'
+
+const NO_TAGS = {}
+
+/** The present values of a source, kept up to date by the live stream; `null` until they are there. `source`: `null` for none. */
+export function usePresent(source: Ref<WidgetSource | null>) {
+  const store = useSourcesStore()
+  const servers = useServersStore()
+  const errorText = useErrorText()
+  const { choices } = useDashboard()
+  const wanted = computed(() => source.value && { selection: selectionOf(source.value, choices.value), metrics: metricsOf(source.value, choices.value) })
+  let opened: ReturnType<typeof store.open> | null = null
+  const key = ref('')
+
+  watch(() => JSON.stringify(wanted.value), () => {
+    const before = opened
+    opened = wanted.value && wanted.value.metrics.length > 0 ? store.open(wanted.value.selection, wanted.value.metrics) : null
+    key.value = opened?.key ?? ''
+    before?.close()
+  }, { immediate: true })
+  onScopeDispose(() => opened?.close())
+
+  const live = computed(() => store.sources.get(key.value))
+  const present = computed<PresentValue[] | null>(() => {
+    if (!source.value || !live.value || live.value.version === 0) return null
+    const newest = live.value.values.of(new Set(wanted.value?.metrics))
+    return presentValues(newest, source.value.combine ?? 'none', source.value.by ?? '', id => servers.get(id)?.tags ?? NO_TAGS)
+  })
+  const error = computed(() => (live.value?.error ? errorText(live.value.error) : ''))
+  return { present, error }
+}

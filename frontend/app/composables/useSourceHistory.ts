@@ -1,0 +1,82 @@
+import { useDocumentVisibility, useIntervalFn } from '@vueuse/core'
+import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
+import type { Ref } from 'vue'
+import type { WidgetSource } from '~/api/dashboards'
+import { fetchHistory } from '~/api/metrics'
+import { appendFrame } from '~/utils/chart/append'
+import type { HistoryData } from '~/utils/chart/series'
+import { REFRESH_MS, sourceQuery } from '~/utils/dashboards'
+import { historyOf } from '~/utils/sourceHistory'
+import type { SourceHistory } from '~/utils/sourceHistory'
+import { MINUTE_MS, SECOND_MS } from '~/utils/units'
+
+// Live values only approximate the newest buckets: a fetch now and then corrects them.
+const CORRECT_EVERY_MS = 5 * MINUTE_MS
+const CHECK_EVERY_MS = 5 * SECOND_MS
+
+/** The history of a source over the time of the dashboard, fetched again when that changes; live values are appended to it. */
+export function useSourceHistory(source: Ref<WidgetSource | null>, limits: { points: Ref<number>, lines: number }, earlierMs: Ref<number> = ref(0)) {
+  const errorText = useErrorText()
+  const visibility = useDocumentVisibility()
+  const { choices, time, refresh, isLive } = useDashboard()
+  const history = shallowRef<SourceHistory | null>(null)
+  const error = ref('')
+  let controller: AbortController | null = null
+  let fetchedMs = 0
+
+  const query = computed(() => (source.value && source.value.metrics.length > 0
+    ? sourceQuery(source.value, choices.value, time.value, { points: limits.points.value, lines: limits.lines }, earlierMs.value)
+    : null))
+  // What was is not told live.
+  const follows = computed(() => isLive.value && refresh.value === 'live' && time.value.between === null && earlierMs.value === 0)
+  const { present } = usePresent(computed(() => (follows.value ? source.value : null)))
+
+  async function load(): Promise<void> {
+    controller?.abort()
+    const mine = controller = new AbortController()
+    if (query.value === null) {
+      history.value = null
+      error.value = ''
+      return
+    }
+    fetchedMs = Date.now()
+    try {
+      const answer = await fetchHistory(query.value, mine.signal)
+      if (controller !== mine) return
+      history.value = historyOf(answer)
+      error.value = ''
+      append()
+    }
+    catch (cause) {
+      if (controller === mine) error.value = errorText(cause)
+    }
+  }
+
+  /** Values of an instant that are newer than the history. */
+  function append(): void {
+    const found = history.value
+    if (!found || !present.value || !follows.value) return
+    let data: HistoryData = found.data
+    const instants = new Map<number, typeof present.value>()
+    for (const value of present.value) instants.set(value.timeMs, [...(instants.get(value.timeMs) ?? []), value])
+    for (const [timeMs, values] of [...instants].sort(([a], [b]) => a - b)) {
+      const known = values.filter(({ key }) => found.isComplete || found.data.series.some(series => series.key === key))
+      const series = known.map(({ metric, labels, unit, value }) => ({ metric, labels, unit, kind: 'gauge' as const, value, rate: null }))
+      data = appendFrame(data, { timeMs, intervalMs: found.spacingMs, series }, new Set(known.map(({ metric }) => metric)), time.value.rangeMs)
+    }
+    if (data !== found.data) history.value = { ...found, data }
+  }
+
+  watch(() => JSON.stringify(query.value), load, { immediate: true })
+  watch(present, append)
+  useIntervalFn(() => {
+    if (visibility.value !== 'visible' || time.value.between !== null || !isLive.value) return
+    const everyMs = refresh.value === 'live' ? CORRECT_EVERY_MS : REFRESH_MS[refresh.value]
+    if (everyMs !== null && Date.now() - fetchedMs >= Math.max(everyMs, history.value?.data.stepMs ?? 0)) void load()
+  }, CHECK_EVERY_MS)
+  watch(visibility, (value) => {
+    if (value === 'visible' && refresh.value === 'live' && isLive.value) void load()
+  })
+  onScopeDispose(() => controller?.abort())
+  return { history, error, load }
+}
