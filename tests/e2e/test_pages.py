@@ -32,6 +32,10 @@ PAGES = {
     "home-tiles": "/?view=tiles&group=role",
     "home-groups": "/?group=role",
     "server": "/servers/1",
+    "dashboards": "/dashboards",
+    "dashboard-host": "/dashboards/1",
+    "dashboard-fleet": "/dashboards/2",
+    "dashboard-storage": "/dashboards/3",
     "metrics": "/metrics",
     "metrics-stack": "/metrics?metric=memory_used_bytes&draw=stack&compare=day&server=1,2",
     "metrics-chart": "/metrics?metric=filesystem_usage_ratio&metric=cpu_usage_ratio&combine=max&by=server&range=15m",
@@ -60,12 +64,17 @@ DIALOGS = {
     "add-channel": "channels",
     "add-silence": "silences",
     "add-rule": "rules",
+    "add-dashboard": "dashboards",
+    "dashboard-edit": "dashboard-host",
 }
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     with simulated_fleet(tmp_path_factory.mktemp("pages"), SERVERS) as fleet:
+        for template in fleet.client.get("/api/dashboards/templates").raise_for_status().json()["templates"]:
+            body = {"dashboard": template["dashboard"]}
+            fleet.client.post("/api/dashboards", json=body).raise_for_status()
         yield fleet
 
 
@@ -130,6 +139,8 @@ def test_every_page_has_all_its_texts_translated_and_room_for_longer_ones(
         for button, name in DIALOGS.items():
             page.goto(site.url + PAGES[name])
             page.get_by_test_id(button).click()
+            if button == "dashboard-edit":
+                page.get_by_test_id("widget-cpu").get_by_role("button").nth(1).click()
             expect(page.get_by_role("dialog")).to_be_visible(timeout=SLOW_MS)
             look(button)
         page.goto(f"{site.url}/servers/1")

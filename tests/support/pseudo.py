@@ -68,6 +68,17 @@ _CUT_OFF = """() => {
 }"""
 
 
+# Metrics are called by their names, without unit, in every language (``metricTitle``).
+_METRIC = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
+_UNIT = re.compile(r"(_(total|bytes|ratio|seconds|celsius|bits|hertz))+$")
+_ACRONYM = re.compile(r"\b(cpu|gpu|tcp|udp|oom|io|rpm)\b")
+
+
+def _spoken(metric: str) -> str:
+    words = _ACRONYM.sub(lambda match: match[0].upper(), _UNIT.sub("", metric).replace("_", " "))
+    return words[:1].upper() + words[1:]
+
+
 class Answers:
     """The JSON that a page has fetched since it was opened: data, which need no translation."""
 
@@ -82,8 +93,8 @@ class Answers:
                 self._texts.update(_strings(response.json()))
 
     def texts(self) -> str:
-        """All texts of the answers, each on its line."""
-        return "\n".join(self._texts)
+        """All texts of the answers, each on its line; of names of metrics also what they are called."""
+        return "\n".join([*self._texts, *map(_spoken, filter(_METRIC.fullmatch, self._texts))])
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -4,7 +4,7 @@ import type { Ref } from 'vue'
 import type { WidgetSource } from '~/api/dashboards'
 import { fetchHistory } from '~/api/metrics'
 import { appendFrame } from '~/utils/chart/append'
-import type { HistoryData } from '~/utils/chart/series'
+import type { HistoryData, SeriesData } from '~/utils/chart/series'
 import { REFRESH_MS, sourceQuery } from '~/utils/dashboards'
 import { historyOf } from '~/utils/sourceHistory'
 import type { SourceHistory } from '~/utils/sourceHistory'
@@ -63,8 +63,20 @@ export function useSourceHistory(source: Ref<WidgetSource | null>, limits: { poi
       const known = values.filter(({ key }) => found.isComplete || found.data.series.some(series => series.key === key))
       const series = known.map(({ metric, labels, unit, value }) => ({ metric, labels, unit, kind: 'gauge' as const, value, rate: null }))
       data = appendFrame(data, { timeMs, intervalMs: found.spacingMs, series }, new Set(known.map(({ metric }) => metric)), time.value.rangeMs)
+      data = { ...data, series: data.series.map(item => widened(item, timeMs, known.find(({ key }) => key === item.key)?.extremes)) }
     }
-    if (data !== found.data) history.value = { ...found, data }
+    history.value = { ...found, data }
+  }
+
+  /** The band of what was combined is as wide as what it combines. */
+  function widened(series: SeriesData, timeMs: number, extremes: readonly [number, number] | null | undefined): SeriesData {
+    if (!extremes || !series.min || !series.max || series.newestMs !== timeMs) return series
+    const last = series.min.length - 1
+    return {
+      ...series,
+      min: [...series.min.slice(0, last), Math.min(series.min[last] ?? Infinity, extremes[0])],
+      max: [...series.max.slice(0, last), Math.max(series.max[last] ?? -Infinity, extremes[1])],
+    }
   }
 
   watch(() => JSON.stringify(query.value), load, { immediate: true })

@@ -103,6 +103,7 @@ export function displayUnit(unit: string, isRate: boolean): DisplayUnit {
   if (unit === 'bytes') return isRate ? 'bytes_per_second' : 'bytes'
   // Seconds per second are a share of the time.
   if (unit === 'ratio' || (unit === 'seconds' && isRate)) return 'ratio'
+  if (unit === 'seconds') return 'seconds'
   return isRate ? 'per_second' : 'number'
 }
 

@@ -4,7 +4,7 @@
 import type { Locale } from './languages'
 import { MINUTE_MS } from './units'
 
-export type DisplayUnit = 'ratio' | 'bytes' | 'bytes_per_second' | 'bits_per_second' | 'per_second' | 'number'
+export type DisplayUnit = 'ratio' | 'bytes' | 'bytes_per_second' | 'bits_per_second' | 'per_second' | 'seconds' | 'number'
 
 export const NO_VALUE = '–'
 
@@ -132,8 +132,16 @@ export function formatUnit(value: number | null | undefined, unit: DisplayUnit, 
     case 'bytes_per_second': return formatByteRate(value, locale)
     case 'bits_per_second': return formatBitRate(value, locale)
     case 'per_second': return formatRate(value, locale)
+    case 'seconds': return formatSeconds(value, locale)
     case 'number': return formatNumber(value, locale)
   }
+}
+
+/** A length of time: the wait for a disk as well as an uptime. */
+function formatSeconds(value: number | null | undefined, locale: Locale): string {
+  if (isMissing(value)) return NO_VALUE
+  if (Math.abs(value) >= MINUTE_S) return formatDuration(value, locale)
+  return Math.abs(value) < 1 && value !== 0 ? `${formatNumber(value * 1000, locale)}${NBSP}ms` : `${formatNumber(value, locale)}${NBSP}s`
 }
 
 // How people write the base units of metrics.
@@ -145,8 +153,8 @@ export function formatBaseUnit(value: number | null | undefined, unit: string, i
   if (unit === 'bytes') return isRate ? formatByteRate(value, locale) : formatBytes(value, locale)
   // Seconds per second are a share of the time.
   if (unit === 'ratio' || (unit === 'seconds' && isRate)) return formatPercent(value, locale)
-  if (unit === 'seconds' && value >= MINUTE_S) return formatDuration(value, locale)
-  const symbol = unit === 'seconds' ? 's' : SYMBOLS[unit] ?? unit
+  if (unit === 'seconds') return formatSeconds(value, locale)
+  const symbol = SYMBOLS[unit] ?? unit
   return [formatNumber(value, locale), symbol + (isRate ? '/s' : '')].filter(Boolean).join(isRate && !symbol ? '' : NBSP)
 }
 
@@ -232,6 +240,7 @@ export function formatAxisValue(value: number, unit: DisplayUnit, locale: Locale
       return decimal(locale, scaled, 2, true) + NBSP + bitUnit
     }
     case 'per_second': return `${axisNumber(value, locale)}/s`
+    case 'seconds': return value >= MINUTE_S ? formatDuration(value, locale) : value < 1 && value !== 0 ? `${axisNumber(value * 1000, locale)}${NBSP}ms` : `${axisNumber(value, locale)}${NBSP}s`
     case 'number': return axisNumber(value, locale)
   }
 }

@@ -14,6 +14,8 @@ export interface PresentValue {
   unit: string
   isRate: boolean
   value: number | null
+  /** The lowest and highest of what was combined. */
+  extremes: readonly [low: number, high: number] | null
   timeMs: number
 }
 
@@ -61,7 +63,7 @@ export function presentValues(newest: readonly Newest[], combine: Combine, by: s
   if (combine === 'none') {
     return newest.map(({ serverId, timeMs, series }) => {
       const labels = { ...series.labels, server: String(serverId) }
-      return { key: seriesKey(series.metric, labels), metric: series.metric, labels, unit: series.unit, isRate: series.kind === 'counter', value: liveValue(series), timeMs }
+      return { key: seriesKey(series.metric, labels), metric: series.metric, labels, unit: series.unit, isRate: series.kind === 'counter', value: liveValue(series), extremes: null, timeMs }
     })
   }
   const groups = new Map<string, { first: Newest, labels: Record<string, string>, values: number[], timeMs: number }>()
@@ -80,6 +82,7 @@ export function presentValues(newest: readonly Newest[], combine: Combine, by: s
     unit: combine === 'count' ? '' : series.unit,
     isRate: combine !== 'count' && series.kind === 'counter',
     value: combined(values, combine),
+    extremes: values.length > 0 && combine !== 'sum' && combine !== 'count' ? [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))] : null,
   }))
 }
 

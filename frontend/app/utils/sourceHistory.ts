@@ -56,22 +56,43 @@ export interface NameOptions {
   allName: string
 }
 
+interface Named { key: string, metric: string, labels: Record<string, string> }
+
+// Left out where the rest tells things apart.
+const MINOR_LABELS = ['fstype', 'device']
+
 /** What a line, bar or row is called: only what tells it from the others. */
-export function namesOf(items: readonly { key: string, metric: string, labels: Record<string, string> }[], { serverName, allName }: NameOptions): Map<string, string> {
+export function namesOf(items: readonly Named[], { serverName, allName }: NameOptions): Map<string, string> {
   const differ = (values: (string | undefined)[]) => new Set(values).size > 1
   const severalMetrics = differ(items.map(({ metric }) => metric))
-  const labelNames = [...new Set(items.flatMap(({ labels }) => Object.keys(labels)))].filter(name => name !== 'server' && differ(items.map(({ labels }) => labels[name])))
   const severalServers = differ(items.map(({ labels }) => labels.server))
+  const telling = [...new Set(items.flatMap(({ labels }) => Object.keys(labels)))].filter(name => name !== 'server' && differ(items.map(({ labels }) => labels[name])))
+  const isUnique = (names: readonly string[]) => new Set(items.map(({ metric, labels }) => JSON.stringify([metric, labels.server, ...names.map(name => labels[name])]))).size === items.length
+  const shown = MINOR_LABELS.reduce((names, minor) => {
+    const rest = names.filter(name => name !== minor)
+    return isUnique(rest) ? rest : names
+  }, telling)
   return new Map(items.map(({ key, metric, labels }) => {
     const parts = [
       ...(severalServers && labels.server !== undefined ? [serverName(Number(labels.server))] : []),
-      ...labelNames.map(name => (name.startsWith('tag:') ? `${name.slice(4)}=${labels[name] || '–'}` : labels[name] || `${name}=–`)),
-      ...(severalMetrics ? [metric] : []),
+      ...shown.map(name => (name.startsWith('tag:') ? `${name.slice(4)}=${labels[name] || '–'}` : labels[name] || `${name}=–`)),
+      ...(severalMetrics ? [metricTitle(metric)] : []),
     ]
     if (parts.length > 0) return [key, parts.join(' · ')]
     const only = Object.entries(labels).filter(([name]) => name !== 'server').map(([, value]) => value).filter(Boolean)
     return [key, only.join(' · ') || (labels.server === undefined ? allName : serverName(Number(labels.server)))]
   }))
+}
+
+const UNIT_ENDINGS = /_(?:total|bytes|ratio|seconds|celsius|bits|hertz)$/
+const ACRONYMS = new Set(['cpu', 'gpu', 'tcp', 'udp', 'oom', 'io', 'rpm'])
+
+/** `network_receive_bytes_total` as people say it: Network receive. Its values tell the unit. */
+export function metricTitle(metric: string): string {
+  let name = metric
+  while (UNIT_ENDINGS.test(name)) name = name.replace(UNIT_ENDINGS, '')
+  const words = name.split('_').map(word => (ACRONYMS.has(word) ? word.toUpperCase() : word)).join(' ')
+  return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
 export const STATISTICS = ['last', 'avg', 'min', 'max', 'sum'] as const

@@ -86,7 +86,8 @@ export function plotOptions(context: PlotContext): uPlot.Options {
     height,
     ms: 1,
     tzDate: timeZone === undefined ? undefined : time => zonedDate(time, timeZone),
-    padding: [12, 12, 0, 0],
+    // Room for half of the last time on the axis.
+    padding: [12, 22, 0, 0],
     legend: { show: false },
     focus: { alpha: 1 },
     cursor: {

@@ -1,0 +1,273 @@
+"""Dashboards in a real Chromium: composed by mouse and by keyboard, saved, shared, restored, exported."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.support.fleet import Fleet, simulated_fleet
+from tests.support.pages import SLOW_MS, Look, person_at
+
+SERVERS = 6
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with simulated_fleet(tmp_path_factory.mktemp("dashboards"), SERVERS) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def page(browser: Browser, site: Fleet) -> Iterator[Page]:
+    with person_at(browser, site.url) as page:
+        yield page
+
+
+def stored(site: Fleet, page: Page) -> dict[str, Any]:
+    """The dashboard on screen as the API has it."""
+    answer = site.client.get(f"/api/dashboards/{page.url.split('?')[0].rpartition('/')[2]}").raise_for_status()
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def create(site: Fleet, document: dict[str, Any]) -> int:
+    answer = site.client.post("/api/dashboards", json={"dashboard": document}).raise_for_status()
+    return int(answer.json()["id"])
+
+
+def a_text(widget: str, x: int, y: int, markdown: str) -> dict[str, Any]:
+    place = {"x": x, "y": y, "w": 4, "h": 3}
+    return {"id": widget, "type": "text", "title": widget, "place": place, "config": {"markdown": markdown}}
+
+
+def begin(site: Fleet, page: Page, template: str) -> None:
+    page.goto(f"{site.url}/dashboards")
+    page.get_by_test_id("add-dashboard").click()
+    page.get_by_test_id(f"template-{template}").click()
+    expect(page).to_have_url(re.compile(r"/dashboards/\d+$"), timeout=SLOW_MS)
+
+
+def widget(page: Page, name: str) -> Locator:
+    return page.get_by_test_id(f"widget-{name}")
+
+
+def save(page: Page) -> None:
+    page.get_by_test_id("dashboard-save").click()
+    expect(page.get_by_test_id("dashboard-edit")).to_be_visible(timeout=SLOW_MS)
+
+
+def test_a_dashboard_is_composed_by_mouse(site: Fleet, page: Page) -> None:
+    begin(site, page, "empty")
+    page.get_by_test_id("add-widget").click()
+    page.get_by_test_id("add-gauge").click()
+    dialog = page.get_by_role("dialog")
+    metric = dialog.get_by_test_id("widget-metric")
+    metric.fill("cpu_usage_ratio")
+    # The preview in the dialog is live.
+    expect(dialog.get_by_role("meter")).to_have_attribute("aria-valuetext", re.compile(r"%$"), timeout=SLOW_MS)
+    dialog.get_by_test_id("dialog-action").click()
+    gauge = widget(page, "gauge-1")
+    expect(gauge.get_by_role("meter")).to_be_visible(timeout=SLOW_MS)
+    page.get_by_test_id("add-widget").click()
+    page.get_by_test_id("add-chart").click()
+    metric.fill("memory_used_bytes")
+    dialog.get_by_test_id("dialog-action").click()
+    chart = widget(page, "chart-1")
+    expect(chart.locator("canvas")).to_be_visible(timeout=SLOW_MS)
+    # The gauge is dragged to the right of the chart, and made wider.
+    handle, target = gauge.locator(".drag-handle").bounding_box(), chart.bounding_box()
+    assert handle
+    assert target
+    page.mouse.move(handle["x"] + 10, handle["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(handle["x"] + 300, handle["y"] + 40, steps=8)
+    page.mouse.move(target["x"] + target["width"] + 260, handle["y"] + 20, steps=8)
+    page.mouse.up()
+    page.get_by_test_id("dashboard-settings").click()
+    page.get_by_label("Title").fill("Mine")
+    page.get_by_test_id("dialog-action").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Mine")
+    save(page)
+    info = stored(site, page)
+    assert (info["title"], info["revision"]) == ("Mine", 2)
+    places = {one["id"]: one["place"] for one in info["dashboard"]["widgets"]}
+    assert places["gauge-1"]["x"] > 0, places
+    page.reload()
+    expect(widget(page, "gauge-1").get_by_role("meter")).to_be_visible(timeout=SLOW_MS)
+    expect(widget(page, "chart-1").locator("canvas")).to_be_visible(timeout=SLOW_MS)
+    assert stored(site, page) == info
+
+
+def test_a_dashboard_is_composed_by_keyboard(site: Fleet, page: Page) -> None:
+    number = create(site, {"title": "Keys", "widgets": [a_text("one", 0, 0, "One"), a_text("two", 4, 0, "Two")]})
+    page.goto(f"{site.url}/dashboards/{number}")
+    page.get_by_test_id("dashboard-edit").focus()
+    page.keyboard.press("Enter")
+    handle = widget(page, "two").locator(".drag-handle")
+    expect(handle).to_be_visible(timeout=SLOW_MS)
+    handle.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("two: column 6, row 1, 4 wide, 3 high")).to_be_attached()
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    expect(page.get_by_text("two: column 6, row 1, 5 wide, 4 high")).to_be_attached()
+    expect(handle).to_be_focused()
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+Shift+z")
+    page.keyboard.press("Control+s")
+    expect(page.get_by_test_id("dashboard-edit")).to_be_visible(timeout=SLOW_MS)
+    places = {one["id"]: one["place"] for one in stored(site, page)["dashboard"]["widgets"]}
+    assert places == {"one": {"x": 0, "y": 0, "w": 4, "h": 3}, "two": {"x": 5, "y": 0, "w": 5, "h": 3}}
+
+
+def test_values_are_live_and_a_variable_chooses_servers(site: Fleet, page: Page) -> None:
+    begin(site, page, "linux-host")
+    names = sorted(server["name"] for server in site.client.get("/api/servers").json()["servers"])
+    number = widget(page, "load").locator("p").first
+    expect(number).to_have_text(re.compile(r"\d"), timeout=SLOW_MS)
+    before = number.inner_text()
+    expect(number).not_to_have_text(before, timeout=SLOW_MS)
+    page.get_by_test_id("variable-server").click()
+    page.get_by_role("button", name=names[0], exact=True).click()
+    expect(page).to_have_url(re.compile(f"var-server={names[0]}"))
+    rows = widget(page, "filesystems").get_by_role("listitem")
+    answer = site.client.get(
+        "/api/metrics/current", params={"metric": "filesystem_usage_ratio", "name": names[0]}
+    ).json()
+    expect(rows).to_have_count(min(10, len(answer["servers"][0]["series"])), timeout=SLOW_MS)
+    # A link shows the same.
+    page.reload()
+    expect(page.get_by_test_id("variable-server")).to_contain_text(names[0], timeout=SLOW_MS)
+
+
+def test_nobody_overwrites_what_somebody_else_has_saved(browser: Browser, site: Fleet) -> None:
+    # The console tells of the answer 409, which is the point.
+    with person_at(browser, site.url, broken_network=True) as page:
+        conflict_of_two(site, page)
+
+
+def conflict_of_two(site: Fleet, page: Page) -> None:
+    number = create(site, {"title": "Both", "widgets": [a_text("one", 0, 0, "One")]})
+    page.goto(f"{site.url}/dashboards/{number}")
+    page.get_by_test_id("dashboard-edit").click()
+    widget(page, "one").get_by_role("button", name="Duplicate one").click()
+    theirs = {"title": "Theirs", "widgets": []}
+    body = {"dashboard": theirs, "revision": 1}
+    site.client.put(f"/api/dashboards/{number}", json=body).raise_for_status()
+    page.get_by_test_id("dashboard-save").click()
+    conflict = page.get_by_test_id("dashboard-conflict")
+    expect(conflict).to_contain_text("has saved this dashboard meanwhile", timeout=SLOW_MS)
+    assert stored(site, page)["title"] == "Theirs"
+    conflict.get_by_role("button", name="Overwrite").click()
+    expect(page.get_by_test_id("dashboard-edit")).to_be_visible(timeout=SLOW_MS)
+    assert (stored(site, page)["title"], stored(site, page)["revision"]) == ("Both", 3)
+    # What they had saved is a version that can be had back.
+    page.get_by_test_id("dashboard-more").click()
+    page.get_by_role("button", name="Versions").click()
+    page.get_by_test_id("dashboard-versions").get_by_role("listitem").nth(1).get_by_role("button").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Theirs", timeout=SLOW_MS)
+    expect(page.get_by_test_id("dashboard-edit")).to_be_visible(timeout=SLOW_MS)
+    assert stored(site, page)["revision"] == 4
+
+
+def test_an_export_deleted_and_imported_again_is_identical(site: Fleet, page: Page, tmp_path: Path) -> None:
+    foreign = a_text("globe", 4, 0, "") | {"type": "globe", "version": 7, "config": {"spin": [1, None]}}
+    hostile = "<img src=x onerror=\"document.title='owned'\"> [click](javascript:alert(1)) **bold**"
+    number = create(site, {"title": "Travels", "widgets": [a_text("text", 0, 0, hostile), foreign]})
+    page.goto(f"{site.url}/dashboards/{number}")
+    expect(widget(page, "globe")).to_contain_text("does not know the widget “globe” 7", timeout=SLOW_MS)
+    expect(widget(page, "text").locator("strong")).to_have_text("bold")
+    expect(widget(page, "text").locator("img, a")).to_have_count(0)
+    before = stored(site, page)["dashboard"]
+    page.get_by_test_id("dashboard-more").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+    file = tmp_path / "export.json"
+    download.value.save_as(file)
+    assert json.loads(file.read_text()) == before
+    site.client.delete(f"/api/dashboards/{number}").raise_for_status()
+    page.goto(f"{site.url}/dashboards")
+    expect(page.get_by_test_id("add-dashboard")).to_be_visible(timeout=SLOW_MS)
+    page.get_by_test_id("dashboard-import").set_input_files(file)
+    expect(page).to_have_url(re.compile(r"/dashboards/\d+$"), timeout=SLOW_MS)
+    assert stored(site, page)["dashboard"] == before
+
+
+def test_a_file_that_is_no_dashboard_is_refused_with_a_reason(browser: Browser, site: Fleet, tmp_path: Path) -> None:
+    file = tmp_path / "no.json"
+    with person_at(browser, site.url, broken_network=True) as page:
+        page.goto(f"{site.url}/dashboards")
+        for content, reason in (("{", "no JSON"), ('{"title": ""}', "title")):
+            file.write_text(content)
+            page.get_by_test_id("dashboard-import").set_input_files(file)
+            expect(page.get_by_role("alert")).to_contain_text(reason, timeout=SLOW_MS)
+
+
+def test_from_the_explorer_to_a_dashboard_and_back(site: Fleet, page: Page) -> None:
+    number = create(site, {"title": "Collected", "widgets": [a_text("one", 0, 0, "One")]})
+    page.goto(f"{site.url}/metrics?metric=cpu_usage_ratio&combine=max&by=tag:role")
+    page.get_by_test_id("add-to-dashboard").click()
+    page.get_by_label("Dashboard", exact=True).select_option("Collected")
+    page.get_by_test_id("dialog-action").click()
+    page.get_by_role("link", name="Added to Collected").click(timeout=SLOW_MS)
+    expect(page).to_have_url(f"{site.url}/dashboards/{number}")
+    expect(widget(page, "chart-1").locator("canvas")).to_be_visible(timeout=SLOW_MS)
+    widget(page, "chart-1").hover()
+    widget(page, "chart-1").get_by_role("link", name="CPU usage in the explorer").click()
+    expect(page).to_have_url(re.compile("metric=cpu_usage_ratio&combine=max&by=tag:role"))
+
+
+def test_who_may_only_see_it_cannot_change_it(browser: Browser, site: Fleet) -> None:
+    number = create(site, {"title": "Shared", "widgets": [a_text("one", 0, 0, "One")]})
+    person = {"email": "viewer@bongsu.test", "name": "Vee", "role": "viewer", "password": "a long enough secret"}
+    site.client.post("/api/users", json=person).raise_for_status()
+    with httpx.Client(base_url=site.url) as viewer:
+        login = {"email": person["email"], "password": person["password"]}
+        token = viewer.post("/api/auth/login", json=login).raise_for_status().json()["access_token"]
+        viewer.headers["Authorization"] = f"Bearer {token}"
+        assert viewer.get(f"/api/dashboards/{number}").status_code == 404
+        with person_at(browser, site.url) as page:
+            page.goto(f"{site.url}/dashboards/{number}")
+            page.get_by_test_id("dashboard-more").click()
+            page.get_by_role("button", name="Share").click()
+            page.get_by_label("Who").select_option("see")
+            page.get_by_test_id("dialog-action").click()
+            expect(page.get_by_role("dialog")).to_have_count(0, timeout=SLOW_MS)
+        assert viewer.get(f"/api/dashboards/{number}").json()["right"] == "see"
+    context = browser.new_context(locale="en-US")
+    context.request.post(f"{site.url}/api/auth/login", data=login)
+    page = context.new_page()
+    page.goto(f"{site.url}/dashboards/{number}")
+    expect(widget(page, "one")).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_test_id("dashboard-edit")).to_have_count(0)
+    context.close()
+
+
+def test_widgets_on_a_phone_are_one_below_the_other(browser: Browser, site: Fleet) -> None:
+    number = create(
+        site,
+        {
+            "title": "Phone",
+            "widgets": [
+                a_text("right", 6, 0, "R"),
+                a_text("left", 0, 0, "L"),
+                a_text("hidden", 0, 9, "H") | {"phone": {"y": 9, "h": 2, "hidden": True}},
+            ],
+        },
+    )
+    with person_at(browser, site.url, Look(360, 740)) as page:
+        page.goto(f"{site.url}/dashboards/{number}")
+        left, right = widget(page, "left"), widget(page, "right")
+        expect(right).to_be_visible(timeout=SLOW_MS)
+        boxes = left.bounding_box(), right.bounding_box()
+        assert boxes[0]
+        assert boxes[1]
+        assert boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
+        assert (boxes[0]["x"], boxes[0]["width"]) == (boxes[1]["x"], boxes[1]["width"])
+        expect(widget(page, "hidden")).to_have_count(0)
