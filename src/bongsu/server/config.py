@@ -243,6 +243,9 @@ class Settings(BaseSettings):
         description="URL to GET while rules are evaluated, for a service that notices when the requests stop.",
     )
     alert_heartbeat_interval: Duration = Field("1m", description="How often to request it.")
+    dashboards_dir: str = Field(
+        "", description="Folder with dashboards as JSON or YAML files, which everybody may see; empty: none."
+    )
     limits: Limits = Field(default_factory=Limits)
 
     @model_validator(mode="after")

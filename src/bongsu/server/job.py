@@ -74,6 +74,10 @@ class Failures:
             if self._failed.pop(item, None):
                 logger.info("%s works again", what)
 
+    def forget(self, item: Hashable) -> None:
+        """Forgets an item that is gone, or has changed: it need not wait."""
+        self._failed.pop(item, None)
+
     def forget_older(self) -> None:
         """Forgets items that nobody has tried for long: they are gone."""
         before_ms = self._clock.now_ms() - 6 * RETRY_MS

@@ -10,6 +10,7 @@ from bongsu.server.alerts.jobs import AlertDelivery, AlertEvaluation, AlertReten
 from bongsu.server.alerts.own_watch import ApiWatch
 from bongsu.server.auth.jobs import AuditRetention
 from bongsu.server.config import Settings
+from bongsu.server.dashboards.files import DashboardFiles
 from bongsu.server.database.database import Database, open_database
 from bongsu.server.database.in_use import using_database
 from bongsu.server.database.job_runs import TELL_SECONDS, JobRun, store_job_runs
@@ -35,6 +36,7 @@ JOBS: tuple[type[Job], ...] = (
     AlertRetention,
     ApiWatch,
     AuditRetention,
+    DashboardFiles,
 )
 
 

@@ -1423,7 +1423,7 @@ export type DashboardTemplate = {
 /**
  * DashboardTemplates
  *
- * DashboardTemplates: the built-in ones first.
+ * Templates: the built-in ones first.
  */
 export type DashboardTemplates = {
     /**
@@ -5545,7 +5545,7 @@ export type GetCurrentMetricsData = {
         /**
          * Tag
          *
-         * Server tags: `role=web`, `role!=web`, `site=seoul-*`; all must match.
+         * Server tags: `role=web`, `role!=web`, `site=seoul-*`, `role=web|db`; all must match.
          */
         tag?: Array<string>;
         /**
@@ -5563,7 +5563,7 @@ export type GetCurrentMetricsData = {
         /**
          * Labels
          *
-         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`; all must match.
+         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`, `device=sda|sdb`; all must match.
          */
         labels?: Array<string>;
     };
@@ -5617,7 +5617,7 @@ export type GetMetricsCatalogData = {
         /**
          * Tag
          *
-         * Server tags: `role=web`, `role!=web`, `site=seoul-*`; all must match.
+         * Server tags: `role=web`, `role!=web`, `site=seoul-*`, `role=web|db`; all must match.
          */
         tag?: Array<string>;
         /**
@@ -5635,7 +5635,7 @@ export type GetMetricsCatalogData = {
         /**
          * Labels
          *
-         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`; all must match.
+         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`, `device=sda|sdb`; all must match.
          */
         labels?: Array<string>;
     };
@@ -5753,7 +5753,7 @@ export type GetMetricsHistoryData = {
         /**
          * Tag
          *
-         * Server tags: `role=web`, `role!=web`, `site=seoul-*`; all must match.
+         * Server tags: `role=web`, `role!=web`, `site=seoul-*`, `role=web|db`; all must match.
          */
         tag?: Array<string>;
         /**
@@ -5771,7 +5771,7 @@ export type GetMetricsHistoryData = {
         /**
          * Labels
          *
-         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`; all must match.
+         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`, `device=sda|sdb`; all must match.
          */
         labels?: Array<string>;
     };

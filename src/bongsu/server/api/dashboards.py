@@ -221,7 +221,8 @@ async def create(services: ServicesDep, user: Viewer, new: NewDashboard) -> Dash
 async def templates(services: ServicesDep, user: Viewer) -> DashboardTemplates:
     """Lists what a new dashboard can begin with: the built-in templates, and those that people have saved."""
     built_in = [
-        DashboardTemplate(key=f"built-in:{name}", dashboard=dashboard, right="see") for name, dashboard in TEMPLATES.items()
+        DashboardTemplate(key=f"built-in:{name}", dashboard=dashboard, right="see")
+        for name, dashboard in TEMPLATES.items()
     ]
     saved = [
         DashboardTemplate(key=f"dashboard:{stored.id}", dashboard=stored.dashboard, right=right)

@@ -65,17 +65,28 @@ class Dashboard(_Part):
         return self.model_dump_json()
 
 
-def parse_dashboard(text: str | bytes, where: str = "dashboard") -> Dashboard:
-    """A dashboard from JSON. ``where``: how errors name it.
+def parse_dashboard(text: str | bytes) -> Dashboard:
+    """A dashboard from JSON. Raises InvalidInput if it is none; the message names the field."""
+    try:
+        return Dashboard.model_validate_json(text)
+    except ValidationError as error:
+        raise _invalid(error, "dashboard") from None
+
+
+def parse_document(document: object, where: str) -> Dashboard:
+    """A dashboard from what a file holds. ``where``: how errors name it.
 
     Raises:
         InvalidInput: it is no dashboard; the message names the field.
     """
     try:
-        return Dashboard.model_validate_json(text)
+        return Dashboard.model_validate(document)
     except ValidationError as error:
-        problem = error.errors()[0]
-        field = ".".join(str(part) for part in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        place = f"{where}.{field}" if field else where
-        raise InvalidInput(f"{place}: {message}.", code="invalid_dashboard", field=field or None) from None
+        raise _invalid(error, where) from None
+
+
+def _invalid(error: ValidationError, where: str) -> InvalidInput:
+    problem = error.errors()[0]
+    field = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    return InvalidInput(f"{where}: {field or 'document'}: {message}.", code="invalid_dashboard", field=field or None)

@@ -109,6 +109,22 @@ def load_templates(connection: Connection) -> list[StoredDashboard]:
     return loaded
 
 
+@dataclass(frozen=True, slots=True)
+class FromFile:
+    """What is stored of a file."""
+
+    id: int
+    revision: int
+    document: str
+
+
+def load_from_files(connection: Connection) -> dict[str, FromFile]:
+    """File name -> the dashboard that comes from it."""
+    table = dashboards.c
+    query = select(table.file, table.id, table.revision, table.document).where(table.file != "")
+    return {row.file: FromFile(row.id, row.revision, row.document) for row in connection.execute(query)}
+
+
 def _row(connection: Connection, dashboard_id: int) -> Row[Any]:
     row = connection.execute(select(dashboards).where(dashboards.c.id == dashboard_id)).first()
     if row is None:
