@@ -271,3 +271,24 @@ def test_widgets_on_a_phone_are_one_below_the_other(browser: Browser, site: Flee
         assert boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
         assert (boxes[0]["x"], boxes[0]["width"]) == (boxes[1]["x"], boxes[1]["width"])
         expect(widget(page, "hidden")).to_have_count(0)
+
+
+def test_a_phone_has_a_layout_of_its_own(browser: Browser, site: Fleet) -> None:
+    wide = [a_text("one", 0, 0, "One"), a_text("two", 4, 0, "Two"), a_text("three", 8, 0, "Three")]
+    number = create(site, {"title": "Own", "widgets": wide})
+    with person_at(browser, site.url, Look(360, 740)) as page:
+        page.goto(f"{site.url}/dashboards/{number}")
+        page.get_by_test_id("dashboard-edit").click()
+        page.get_by_role("button", name="Move three up").click()
+        page.get_by_role("button", name="Make one higher").click()
+        page.get_by_role("button", name="Leave two out on phones").click()
+        save(page)
+        found = {one["id"]: (one["phone"], one["place"]) for one in stored(site, page)["dashboard"]["widgets"]}
+        assert {name: phone for name, (phone, _) in found.items()} == {
+            "one": {"y": 0, "h": 4, "hidden": False},
+            "three": {"y": 1, "h": 3, "hidden": False},
+            "two": {"y": 2, "h": 3, "hidden": True},
+        }
+        assert {name: place["x"] for name, (_, place) in found.items()} == {"one": 0, "two": 4, "three": 8}
+        expect(widget(page, "two")).to_have_count(0)
+        expect(widget(page, "three")).to_be_visible()

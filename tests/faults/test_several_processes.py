@@ -161,7 +161,11 @@ def test_killed_in_turn(
             (complete,) = get(url, "/api/metrics/completeness", start=str(series["times"][0]), end=str(end_ms))[
                 "servers"
             ]
-            assert complete["gaps"] == []
+            # On a busy machine the agent may skip a tick, and says so; what it has sampled is there.
+            (skipped,) = get(
+                url, "/api/metrics/history", metric="agent_missed_ticks_total", aggregation="last", start="-1h"
+            )["series"]
+            assert sum(gap["missing"] for gap in complete["gaps"]) <= max(value or 0 for value in skipped["values"])
             fired = [
                 event["id"]
                 for event in get(url, "/api/events", type="alert_fired")["events"]

@@ -67,6 +67,11 @@ export function useDashboardEditor(info: Ref<DashboardInfo | null>) {
     setWidgets(widgets.value.map(widget => ({ ...widget, place: places.get(widget.id) ?? widget.place })))
   }
 
+  /** Changes the order of a phone, of which the wide layout knows nothing. */
+  function placeOnPhone(places: ReadonlyMap<string, NonNullable<Widget['phone']>>): void {
+    setWidgets(widgets.value.map(widget => ({ ...widget, phone: places.get(widget.id) ?? widget.phone })))
+  }
+
   /** `over`: also if somebody has saved another revision meanwhile. */
   async function save(over = false): Promise<boolean> {
     const { value: present } = draft
@@ -89,5 +94,5 @@ export function useDashboardEditor(info: Ref<DashboardInfo | null>) {
     return true
   }
 
-  return { isEditing, isChanged, draft, canUndo, canRedo, conflict, busy, error, begin, end, change, undo, redo, put, copy, remove, place, save }
+  return { isEditing, isChanged, draft, canUndo, canRedo, conflict, busy, error, begin, end, change, undo, redo, put, copy, remove, place, placeOnPhone, save }
 }

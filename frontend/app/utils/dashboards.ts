@@ -60,6 +60,13 @@ export function onPhone(widgets: readonly Widget[]): Widget[] {
     .sort((a, b) => (a.phone?.y ?? order.get(a.id)!) - (b.phone?.y ?? order.get(b.id)!))
 }
 
+/** The order, heights and visibility of all widgets on a phone, as they are at present: what an editor for phones changes. */
+export function phonePlaces(widgets: readonly Widget[]): Map<string, NonNullable<Widget['phone']>> {
+  const order = new Map(inOrder(widgets).map(({ id }, index) => [id, index]))
+  const sorted = [...widgets].sort((a, b) => (a.phone?.y ?? order.get(a.id)!) - (b.phone?.y ?? order.get(b.id)!))
+  return new Map(sorted.map(({ id, phone, place }, y) => [id, { y, h: phone?.h ?? place.h, hidden: phone?.hidden ?? false }]))
+}
+
 /** The place moved or resized by cells, within the grid. */
 export function moved({ x, y, w, h }: Place, change: Partial<Place>): Place {
   const width = Math.min(Math.max(1, w + (change.w ?? 0)), COLUMNS)

@@ -1,5 +1,6 @@
 """What stands between the network and the endpoints, with real sockets: TLS, slow clients, proxies, Redis."""
 
+import asyncio
 import contextlib
 import datetime
 import socket
@@ -19,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from bongsu.core.addresses import rate_key
 from bongsu.core.errors import ConfigError, TooMany
 from bongsu.server.config import RateLimits
+from bongsu.server.edge import tls
 from bongsu.server.edge.addresses import Forwarded
 from bongsu.server.edge.bodies import MAX_BODY_BYTES
 from bongsu.server.edge.rates import RateLimiter
@@ -91,16 +93,40 @@ def test_tls_with_a_certificate_that_is_renewed(tmp_path: Path) -> None:
 def test_a_certificate_that_cannot_be_used_changes_nothing(tmp_path: Path) -> None:
     certificate, key = write_pair(tmp_path, "monitor.example")
     pair = Certificate(str(certificate), str(key))
-    assert not pair.reload()
+    assert not pair.changed()
     good = key.read_bytes()
     key.write_bytes(b"half of a")
-    assert not pair.reload()
+    assert not pair.changed()
     key.write_bytes(good)
-    assert pair.reload()
+    assert pair.changed()
+    pair.reload()
     with pytest.raises(ConfigError, match="does not exist"):
         Certificate(str(tmp_path / "none.pem"), str(key))
     with pytest.raises(ConfigError, match="private key"):
         Certificate(str(certificate), "")
+
+
+async def test_no_handshake_fails_while_the_certificate_is_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "CHECK_SECONDS", 0.001)
+    certificate, key = write_pair(tmp_path, "first.example")
+    pair = Certificate(str(certificate), str(key))
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=pair.context)
+    port = server.sockets[0].getsockname()[1]
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    watching = asyncio.create_task(pair.watch())
+    shown = set()
+    for turn in range(300):
+        if turn % 3 == 0:
+            await asyncio.to_thread(write_pair, tmp_path, f"renewed-{turn}.example")
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+        shown.add(writer.get_extra_info("ssl_object").getpeercert(binary_form=True))
+        writer.close()
+    assert len(shown) > 10
+    watching.cancel()
+    server.close()
 
 
 def test_slow_and_endless_requests_are_ended(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ class Certificate:
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(f"tls_certificate: {_why(error, self._files)}", field="tls_certificate") from None
 
-    def reload(self) -> bool:
-        """Loads the files if they have changed and can be used. Returns whether it did."""
+    def changed(self) -> bool:
+        """Whether the files have changed since the last call, and can be used."""
         now = self._state()
         if now == self._seen or None in now:
             return False
@@ -41,18 +41,29 @@ class Certificate:
         try:
             # A pair that does not match would leave half of it in the context, so another context tries it first.
             self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
-            self._load(self.context)
         except (OSError, ssl.SSLError) as error:
-            logger.error("the new certificate cannot be used; the old one stays: %s", _why(error, self._files))
+            self._refuse(error)
             return False
-        logger.info("loaded the new certificate %s", self._files[0])
         return True
 
+    def reload(self) -> None:
+        """Loads the files. Must not run beside a handshake, which would meet the new certificate with the old key."""
+        try:
+            self._load(self.context)
+        except (OSError, ssl.SSLError) as error:
+            self._refuse(error)
+        else:
+            logger.info("loaded the new certificate %s", self._files[0])
+
     async def watch(self) -> None:
-        """Reloads every CHECK_SECONDS until cancelled."""
+        """Reloads until cancelled. Handshakes run on the event loop, so that is where the context is changed."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
-            await asyncio.to_thread(self.reload)
+            if await asyncio.to_thread(self.changed):
+                self.reload()
+
+    def _refuse(self, error: Exception) -> None:
+        logger.error("the new certificate cannot be used; the old one stays: %s", _why(error, self._files))
 
     def _load(self, context: ssl.SSLContext) -> None:
         context.load_cert_chain(*self._files)
