@@ -1,9 +1,10 @@
-import { computed, onScopeDispose, watch } from 'vue'
+import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 import type { Ref } from 'vue'
 import type { WidgetSource } from '~/api/dashboards'
 import { metricsOf, selectionOf } from '~/utils/dashboards'
 import { presentValues } from '~/utils/present'
 import type { PresentValue } from '~/utils/present'
+import { turns } from '~/utils/turns'
 
 const NO_TAGS = {}
 
@@ -16,21 +17,29 @@ export function usePresent(source: Ref<WidgetSource | null>) {
   const wanted = computed(() => source.value && { selection: selectionOf(source.value, choices.value), metrics: metricsOf(source.value, choices.value) })
   let opened: ReturnType<typeof store.open> | null = null
   const key = ref('')
+  const present = shallowRef<PresentValue[] | null>(null)
 
   watch(() => JSON.stringify(wanted.value), () => {
     const before = opened
     opened = wanted.value && wanted.value.metrics.length > 0 ? store.open(wanted.value.selection, wanted.value.metrics) : null
     key.value = opened?.key ?? ''
+    present.value = null
     before?.close()
   }, { immediate: true })
   onScopeDispose(() => opened?.close())
 
   const live = computed(() => store.sources.get(key.value))
-  const present = computed<PresentValue[] | null>(() => {
-    if (!source.value || !live.value || live.value.version === 0) return null
-    const newest = live.value.values.of(new Set(wanted.value?.metrics))
-    return presentValues(newest, source.value.combine ?? 'none', source.value.by ?? '', id => servers.get(id)?.tags ?? NO_TAGS)
-  })
+  const owner = Symbol('present')
+
+  function read(): void {
+    const shown = source.value && live.value && live.value.version > 0 ? live.value.values.of(new Set(wanted.value?.metrics)) : null
+    present.value = shown && presentValues(shown, source.value!.combine ?? 'none', source.value!.by ?? '', id => servers.get(id)?.tags ?? NO_TAGS)
+  }
+  // The first values at once, and those that follow in turn.
+  watch(live, () => (present.value === null ? read() : turns.add(owner, read)), { immediate: true })
+  watch(() => `${source.value?.combine} ${source.value?.by}`, read)
+  onScopeDispose(() => turns.remove(owner))
+
   const error = computed(() => (live.value?.error ? errorText(live.value.error) : ''))
   return { present, error }
 }

@@ -2,7 +2,7 @@ import { useDocumentVisibility, useIntervalFn } from '@vueuse/core'
 import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 import type { Ref } from 'vue'
 import type { WidgetSource } from '~/api/dashboards'
-import { fetchHistory } from '~/api/metrics'
+import { fetchHistoryShared } from '~/api/metrics'
 import { appendFrame } from '~/utils/chart/append'
 import type { HistoryData, SeriesData } from '~/utils/chart/series'
 import { REFRESH_MS, sourceQuery } from '~/utils/dashboards'
@@ -12,6 +12,8 @@ import { MINUTE_MS, SECOND_MS } from '~/utils/units'
 
 // Live values only approximate the newest buckets: a fetch now and then corrects them.
 const CORRECT_EVERY_MS = 5 * MINUTE_MS
+// How often a bucket is drawn while it fills.
+const STEPS = 4
 const CHECK_EVERY_MS = 5 * SECOND_MS
 
 /** The history of a source over the time of the dashboard, fetched again when that changes; live values are appended to it. */
@@ -23,6 +25,7 @@ export function useSourceHistory(source: Ref<WidgetSource | null>, limits: { poi
   const error = ref('')
   let controller: AbortController | null = null
   let fetchedMs = 0
+  let appendedAt = 0
 
   const query = computed(() => (source.value && source.value.metrics.length > 0
     ? sourceQuery(source.value, choices.value, time.value, { points: limits.points.value, lines: limits.lines }, earlierMs.value)
@@ -41,7 +44,7 @@ export function useSourceHistory(source: Ref<WidgetSource | null>, limits: { poi
     }
     fetchedMs = Date.now()
     try {
-      const answer = await fetchHistory(query.value, mine.signal)
+      const answer = await fetchHistoryShared(query.value, mine.signal)
       if (controller !== mine) return
       history.value = historyOf(answer)
       error.value = ''
@@ -55,6 +58,7 @@ export function useSourceHistory(source: Ref<WidgetSource | null>, limits: { poi
   /** Values of an instant that are newer than the history. */
   function append(): void {
     const found = history.value
+    appendedAt = performance.now()
     if (!found || !present.value || !follows.value) return
     let data: HistoryData = found.data
     const instants = new Map<number, typeof present.value>()
@@ -80,7 +84,11 @@ export function useSourceHistory(source: Ref<WidgetSource | null>, limits: { poi
   }
 
   watch(() => JSON.stringify(query.value), load, { immediate: true })
-  watch(present, append)
+  // The newest of a hundred buckets changes little within a second.
+  watch(present, () => {
+    const stepMs = history.value?.data.stepMs ?? 0
+    if (performance.now() - appendedAt >= stepMs / STEPS - SECOND_MS / 2) append()
+  })
   useIntervalFn(() => {
     if (visibility.value !== 'visible' || time.value.between !== null || !isLive.value) return
     const everyMs = refresh.value === 'live' ? CORRECT_EVERY_MS : REFRESH_MS[refresh.value]

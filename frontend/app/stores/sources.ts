@@ -28,6 +28,8 @@ export const useSourcesStore = defineStore('sources', () => {
   let nextId = FIRST_ID
   let timer: ReturnType<typeof setTimeout> | undefined
   const changed = new Set<string>()
+  /** Those that want to be fetched. */
+  const fresh = new Set<string>()
 
   const wanted = computed(() => [...sources.values()].map(({ id, selection, metrics }) => ({ id, selection, metrics })))
 
@@ -56,7 +58,14 @@ export const useSourcesStore = defineStore('sources', () => {
     if (known && metrics.every(metric => known.metrics.includes(metric))) return
     // A subscription that wants less than before goes on: what is too much is not shown.
     sources.set(key, { id: known?.id ?? nextId++, selection, metrics, values: known?.values ?? new NewestValues(), version: known?.version ?? 0, error: null })
-    void refresh(key)
+    // A page opens many widgets at once, which are answered together.
+    if (fresh.size === 0) {
+      setTimeout(() => {
+        fresh.forEach(item => void refresh(item))
+        fresh.clear()
+      })
+    }
+    fresh.add(key)
   }
 
   /** Fetches the present values, for a source that is new or as long as no stream brings them. */

@@ -1,0 +1,45 @@
+// Updates of widgets take turns: forty that redraw in one frame would hold up the page for a third of a second.
+
+// All turns of a second are over well before the next.
+const FRAMES = 40
+
+export class Turns {
+  private readonly waiting = new Map<symbol, () => void>()
+  private frame: number | null = null
+  private held = false
+
+  constructor(private readonly request: (task: () => void) => number = task => requestAnimationFrame(task)) {}
+
+  /** Runs a task in one of the next frames; a newer task of the same owner takes its place. */
+  add(owner: symbol, task: () => void): void {
+    this.waiting.set(owner, task)
+    this.schedule()
+  }
+
+  /** Forgets what an owner has waiting. */
+  remove(owner: symbol): void {
+    this.waiting.delete(owner)
+  }
+
+  /** While something is dragged, nothing else moves. */
+  hold(held: boolean): void {
+    this.held = held
+    this.schedule()
+  }
+
+  private schedule(): void {
+    if (this.frame !== null || this.held || this.waiting.size === 0) return
+    const each = Math.ceil(this.waiting.size / FRAMES)
+    this.frame = this.request(() => {
+      this.frame = null
+      if (this.held) return
+      for (const [owner, task] of [...this.waiting].slice(0, each)) {
+        this.waiting.delete(owner)
+        task()
+      }
+      this.schedule()
+    })
+  }
+}
+
+export const turns = new Turns()
