@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from playwright.sync_api import Page
 
 from benchmarks.access import ENVIRONMENT
@@ -117,7 +118,7 @@ def dragged(page: Page) -> float:
 
 
 @contextlib.contextmanager
-def on_server_core(*words: str, **environment: str) -> Iterator[None]:
+def on_server_core(*words: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process of Bongsu beside the API server."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bongsu.cli", *words],
@@ -127,7 +128,7 @@ def on_server_core(*words: str, **environment: str) -> Iterator[None]:
         preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),
     )
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(60)
@@ -148,13 +149,14 @@ def measure(servers: int, seconds: float) -> dict[str, float]:
             token = site.post("/api/enrolment-tokens", json=unlimited).raise_for_status().json()["token"]
             words = ["simulate", "--servers", str(servers), "--url", url, "--data-dir", str(folder / "fleet")]
             enrolment = {"BONGSU_SIMULATE_ENROLMENT_TOKEN": token}
-            with on_server_core("server", "--role", "worker", "--data-dir", str(folder)):
+            with on_server_core("server", "--role", "worker", "--data-dir", str(folder)) as worker:
                 context = context_of(browser, url)
                 page = context.new_page()
                 page.add_init_script(f"({WATCH})()")
                 with on_server_core(*words, "--interval", "10s", "--history", HISTORY, **enrolment):
                     wait_for_fleet(site, servers)
                     wait_for_history(site, servers)
+                    until_idle(worker)
                     day = create(site, "Day", OF_A_DAY, "24h")
                     of_a_day(page, url, day)
                     drawn = sorted(of_a_day(page, url, day) for _ in range(5))
@@ -185,6 +187,16 @@ def wait_for_history(site: httpx.Client, servers: int) -> None:
             return
         time.sleep(1)
     raise RuntimeError("the fleet has not caught up")
+
+
+def until_idle(process: subprocess.Popen[bytes]) -> None:
+    """Waits until the worker has sealed and rolled up the day."""
+    worker, quiet = psutil.Process(process.pid), 0
+    for _ in range(600):
+        quiet = quiet + 1 if worker.cpu_percent(1) < 15 else 0
+        if quiet == 5:
+            return
+    raise RuntimeError("the worker has not caught up")
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import { renderMarkdown } from '~/utils/markdown'
 import { NewestValues, presentValues } from '~/utils/present'
 import { selectServers } from '~/utils/selectServers'
 import { historyOf, metricTitle, namesOf, statisticOf } from '~/utils/sourceHistory'
+import { Turns } from '~/utils/turns'
 import { levelOf } from '~/widgets/kinds'
 
 const widget = (id: string, x: number, y: number, w = 4, h = 2): Widget => ({ id, type: 'text', version: 1, title: '', place: { x, y, w, h }, phone: null, config: { markdown: '' } })
@@ -205,4 +206,34 @@ it('splits and joins lists', () => {
 it('knows the level of a value', () => {
   const thresholds = [{ value: 0.8, level: 'warning' as const }, { value: 0.95, level: 'critical' as const }]
   expect([null, 0.5, 0.8, 0.99].map(value => levelOf(value, thresholds))).toEqual(['ok', 'ok', 'warning', 'critical'])
+})
+
+describe('turns of widgets', () => {
+  const frames: (() => void)[] = []
+  const next = () => frames.shift()?.()
+  const turns = new Turns(task => frames.push(task))
+
+  it('share out the work over some frames, the newest of each owner', () => {
+    const done: string[] = []
+    const owners = Array.from({ length: 7 }, () => Symbol('owner'))
+    owners.forEach((owner, i) => turns.add(owner, () => done.push(`old ${i}`)))
+    owners.forEach((owner, i) => turns.add(owner, () => done.push(String(i))))
+    turns.remove(owners[6]!)
+    expect([done, frames.length]).toEqual([[], 1])
+    next()
+    expect(done).toEqual(['0', '1'])
+    while (frames.length > 0) next()
+    expect(done).toEqual(['0', '1', '2', '3', '4', '5'])
+  })
+
+  it('wait while something is dragged', () => {
+    const done: string[] = []
+    turns.add(Symbol('owner'), () => done.push('late'))
+    turns.hold(true)
+    next()
+    expect([done, frames.length]).toEqual([[], 0])
+    turns.hold(false)
+    next()
+    expect(done).toEqual(['late'])
+  })
 })
