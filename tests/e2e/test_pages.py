@@ -110,6 +110,17 @@ def test_every_page_is_accessible_and_fits_the_screen(browser: Browser, site: Fl
             if found:
                 wrong[name] = found
             page.screenshot(path=SCREENSHOTS / look / f"{name}.png")
+        page.goto(site.url + PAGES["dashboard-host"])
+        loaded(page)
+        page.get_by_test_id("dashboard-edit").click()
+        for name, button in (("editing", None), ("a widget in its dialog", "Edit CPU usage")):
+            if button is not None:
+                page.get_by_role("button", name=button).first.click()
+                expect(page.get_by_role("dialog")).to_be_visible(timeout=SLOW_MS)
+            expect(page.locator(".skeleton")).to_have_count(0, timeout=SLOW_MS)
+            if found := violations(page):
+                wrong[name] = found
+            page.screenshot(path=SCREENSHOTS / look / f"{name}.png")
     assert wrong == {}
 
 

@@ -3,7 +3,7 @@ import type { Ref } from 'vue'
 import { toApiError } from '~/api/client'
 import { saveDashboard } from '~/api/dashboards'
 import type { Dashboard, DashboardInfo, Widget } from '~/api/dashboards'
-import { Steps, freeId, freePlace } from '~/utils/dashboards'
+import { MOST_WIDGETS, Steps, freeId, freePlace } from '~/utils/dashboards'
 import type { Place } from '~/utils/dashboards'
 
 /** A dashboard that is being changed: each change is a step that can be taken back, until all of it is saved. */
@@ -58,7 +58,7 @@ export function useDashboardEditor(info: Ref<DashboardInfo | null>) {
   const remove = (widget: Widget) => setWidgets(widgets.value.filter(({ id }) => id !== widget.id))
 
   function copy(widget: Widget): void {
-    if (!draft.value) return
+    if (!draft.value || widgets.value.length >= MOST_WIDGETS) return
     const { w, h } = widget.place
     put({ ...widget, id: freeId(draft.value, widget.type), place: freePlace(draft.value, w, h), phone: null })
   }

@@ -86,7 +86,10 @@ export function useLiveFeed(serverId: Ref<number | null>) {
   })
 
   const refreshServers = useDebounceFn(() => servers.refresh().catch(() => {}), () => GATHER_MS * (1 + Math.random()))
-  const refetchSoon = useDebounceFn(() => Promise.all([refetchHistory().catch(() => {}), refetchEvents()]), GATHER_MS)
+  const refetchSoon = useDebounceFn(() => {
+    sources.markHole()
+    return Promise.all([refetchHistory().catch(() => {}), refetchEvents()])
+  }, GATHER_MS)
 
   function refetchEvents(): Promise<void> {
     eventsFetchedMs = Date.now()
@@ -137,14 +140,14 @@ export function useLiveFeed(serverId: Ref<number | null>) {
     }
     for (const frame of frames) {
       const ofWidgets = sourceStreams.get(frame.stream)
-      ofWidgets?.forEach(id => sources.apply(id, frame.serverId, frame.timeMs, frame.series))
+      ofWidgets?.forEach(id => sources.apply(id, frame))
       if (fleetStreams.has(frame.stream)) fleet.apply(frame.serverId, frame.timeMs, frame.series)
       else if (!ofWidgets || frame.serverId === serverId.value) metrics.applyFrame(frame)
     }
     if (message.events.some(event => event.alert > 0)) void refreshAlerts()
     refreshAlertsNowAndThen()
     events.append(toServerEvents(message.events))
-    if (message.gaps.some(gap => gap.server === serverId.value && isShown(gap))) void refetchSoon()
+    if (message.gaps.some(gap => (gap.server === serverId.value && isShown(gap)) || sources.wanted.length > 0)) void refetchSoon()
     let known = true
     for (const { server, state, lastSeenMs } of message.servers) {
       const shown = STATES[state]

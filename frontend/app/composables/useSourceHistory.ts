@@ -19,6 +19,7 @@ const CHECK_EVERY_MS = 5 * SECOND_MS
 /** The history of a source over the time of the dashboard, fetched again when that changes; live values are appended to it. */
 export function useSourceHistory(source: Ref<WidgetSource | null>, limits: { points: Ref<number>, lines: number }, earlierMs: Ref<number> = ref(0)) {
   const errorText = useErrorText()
+  const sources = useSourcesStore()
   const visibility = useDocumentVisibility()
   const { choices, time, refresh, isLive } = useDashboard()
   const history = shallowRef<SourceHistory | null>(null)
@@ -94,6 +95,9 @@ export function useSourceHistory(source: Ref<WidgetSource | null>, limits: { poi
     const everyMs = refresh.value === 'live' ? CORRECT_EVERY_MS : REFRESH_MS[refresh.value]
     if (everyMs !== null && Date.now() - fetchedMs >= Math.max(everyMs, history.value?.data.stepMs ?? 0)) void load()
   }, CHECK_EVERY_MS)
+  watch(() => sources.holes, () => {
+    if (follows.value) void load()
+  })
   watch(visibility, (value) => {
     if (value === 'visible' && refresh.value === 'live' && isLive.value) void load()
   })

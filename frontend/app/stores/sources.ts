@@ -1,8 +1,8 @@
 import { defineStore } from 'pinia'
-import { computed, shallowReactive } from 'vue'
+import { computed, ref, shallowReactive } from 'vue'
 import { fetchSelected } from '~/api/metrics'
-import type { LiveSeries } from '~/api/metrics'
 import type { Selection } from '~/utils/dashboards'
+import type { StreamFrame } from '~/utils/live/streams'
 import { NewestValues } from '~/utils/present'
 
 /** Present values of a selection, that one or several widgets show. */
@@ -91,10 +91,10 @@ export const useSourcesStore = defineStore('sources', () => {
   }
 
   /** Takes over a frame of the live stream, which is shown together with others a moment later. */
-  function apply(id: number, serverId: number, timeMs: number, series: readonly LiveSeries[]): void {
+  function apply(id: number, { serverId, timeMs, intervalMs, series }: StreamFrame): void {
     for (const [key, source] of sources) {
       if (source.id !== id) continue
-      source.values.take(serverId, timeMs, series)
+      source.values.take(serverId, timeMs, intervalMs, series)
       changed.add(key)
     }
     timer ??= setTimeout(() => {
@@ -104,10 +104,14 @@ export const useSourcesStore = defineStore('sources', () => {
     }, SHOW_EVERY_MS)
   }
 
+  /** Rises when frames have not come: what is drawn has a hole until it is fetched again. */
+  const holes = ref(0)
+  const markHole = () => { holes.value++ }
+
   /** These servers are selected at present. */
   function keep(id: number, serverIds: readonly number[]): void {
     for (const source of sources.values()) if (source.id === id) source.values.keep(serverIds)
   }
 
-  return { sources, wanted, open, apply, keep, refreshAll }
+  return { sources, wanted, holes, open, apply, keep, refreshAll, markHole }
 })

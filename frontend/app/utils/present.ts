@@ -2,8 +2,8 @@
 import type { CurrentMetrics, LiveSeries } from '~/api/metrics'
 import { liveValue, seriesKey } from './chart/series'
 
-/** The newest value of one series of one server. */
-export interface Newest { serverId: number, timeMs: number, series: LiveSeries }
+/** The newest value of one series of one server. `intervalMs`: how often there is one; `null`: not known. */
+export interface Newest { serverId: number, timeMs: number, intervalMs: number | null, series: LiveSeries }
 
 /** A value that a widget shows: of one series, or of several together. */
 export interface PresentValue {
@@ -21,25 +21,31 @@ export interface PresentValue {
 
 export type Combine = 'none' | 'avg' | 'max' | 'min' | 'sum' | 'p95' | 'count'
 
-/** Values of a server that are so much older than its newest are of series that ended. */
+// Values of a server that are so much older than its newest are of series that ended: steps of theirs, but at least a minute.
+const STALE_STEPS = 3
 const STALE_MS = 60_000
+// The API server leaves out what ended, but does not tell how often the others come.
+const STALE_UNKNOWN_MS = 15 * 60_000
+
+const isStale = ({ timeMs, intervalMs }: Newest, newestMs: number): boolean =>
+  newestMs - timeMs > (intervalMs === null ? STALE_UNKNOWN_MS : Math.max(STALE_MS, STALE_STEPS * intervalMs))
 
 /** Server id -> series key -> its newest value. */
 export class NewestValues {
   private readonly servers = new Map<number, Map<string, Newest>>()
 
-  take(serverId: number, timeMs: number, series: readonly LiveSeries[]): void {
+  take(serverId: number, timeMs: number, intervalMs: number | null, series: readonly LiveSeries[]): void {
     const ofServer = this.servers.get(serverId) ?? new Map<string, Newest>()
     this.servers.set(serverId, ofServer)
     for (const item of series) {
       const key = seriesKey(item.metric, item.labels)
       const known = ofServer.get(key)
-      if (!known || known.timeMs <= timeMs) ofServer.set(key, { serverId, timeMs, series: item })
+      if (!known || known.timeMs <= timeMs) ofServer.set(key, { serverId, timeMs, intervalMs: intervalMs ?? known?.intervalMs ?? null, series: item })
     }
   }
 
   takeAll(answer: CurrentMetrics): void {
-    for (const { server_id, time_ms, series } of answer.servers) this.take(server_id, time_ms, series)
+    for (const { server_id, time_ms, series } of answer.servers) this.take(server_id, time_ms, null, series)
   }
 
   /** Forgets the servers that are not selected any more. */
@@ -53,7 +59,7 @@ export class NewestValues {
     return [...this.servers.values()].flatMap((ofServer) => {
       const found = [...ofServer.values()]
       const newestMs = found.reduce((newest, { timeMs }) => Math.max(newest, timeMs), 0)
-      return found.filter(({ timeMs, series }) => metrics.has(series.metric) && newestMs - timeMs <= STALE_MS)
+      return found.filter(item => metrics.has(item.series.metric) && !isStale(item, newestMs))
     })
   }
 }

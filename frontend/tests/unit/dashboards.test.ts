@@ -98,10 +98,10 @@ it('takes steps back and forth', () => {
 
 describe('present values', () => {
   const values = new NewestValues()
-  values.take(1, 100_000, [gauge('cpu', 0.2, { core: '0' }), gauge('cpu', 0.4, { core: '1' }), gauge('ended', 1)])
-  values.take(2, 100_000, [gauge('cpu', 0.9, { core: '0' })])
-  values.take(1, 190_000, [gauge('cpu', 0.3, { core: '0' }), gauge('cpu', 0.5, { core: '1' })])
-  values.take(1, 110_000, [gauge('cpu', 0.99, { core: '0' })])
+  values.take(1, 100_000, 10_000, [gauge('cpu', 0.2, { core: '0' }), gauge('cpu', 0.4, { core: '1' }), gauge('ended', 1)])
+  values.take(2, 100_000, 10_000, [gauge('cpu', 0.9, { core: '0' })])
+  values.take(1, 190_000, 10_000, [gauge('cpu', 0.3, { core: '0' }), gauge('cpu', 0.5, { core: '1' })])
+  values.take(1, 110_000, 10_000, [gauge('cpu', 0.99, { core: '0' })])
   const tagsOf = (id: number): Record<string, string> => (id === 1 ? { role: 'web' } : {})
   const of = (combine: Parameters<typeof presentValues>[1], by = '') => Object.fromEntries(presentValues(values.of(new Set(['cpu', 'ended'])), combine, by, tagsOf).map(({ key, value }) => [key, value]))
 
@@ -118,10 +118,21 @@ describe('present values', () => {
     expect(presentValues(values.of(new Set(['cpu'])), 'avg', '', tagsOf)[0]).toMatchObject({ extremes: [0.3, 0.9], timeMs: 190_000 })
   })
 
+  it('of series that come seldom last as long as it takes', () => {
+    const slow = new NewestValues()
+    slow.take(1, 0, 300_000, [gauge('script', 1)])
+    slow.take(1, 0, null, [gauge('unknown', 1)])
+    slow.take(1, 600_000, 1_000, [gauge('cpu', 1)])
+    const metrics = () => slow.of(new Set(['script', 'unknown', 'cpu'])).map(({ series }) => series.metric)
+    expect(metrics()).toEqual(['script', 'unknown', 'cpu'])
+    slow.take(1, 901_000, 1_000, [gauge('cpu', 1)])
+    expect(metrics()).toEqual(['cpu'])
+  })
+
   it('of servers that are not selected any more are forgotten', () => {
     const other = new NewestValues()
-    other.take(1, 1, [gauge('cpu', 1)])
-    other.take(2, 1, [gauge('cpu', 2)])
+    other.take(1, 1, null, [gauge('cpu', 1)])
+    other.take(2, 1, null, [gauge('cpu', 2)])
     other.keep([2])
     expect(other.of(new Set(['cpu'])).map(({ serverId }) => serverId)).toEqual([2])
   })

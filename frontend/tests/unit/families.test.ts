@@ -33,7 +33,7 @@ it('shows any base unit', () => {
   const shown = (...of: [number | null, string, boolean]) => formatBaseUnit(...of, 'en').replaceAll('\u00A0', ' ')
   expect(shown(51, 'celsius', false)).toBe('51 °C')
   expect(shown(0.25, 'seconds', true)).toBe('25.0%')
-  expect(shown(0.5, 'seconds', false)).toBe('0.50 s')
+  expect(shown(0.5, 'seconds', false)).toBe('500 ms')
   expect(shown(90_000, 'seconds', false)).toBe('1d 1h')
   expect(shown(2048, 'bytes', true)).toBe('2.00 KiB/s')
   expect(shown(3, '', false)).toBe('3')
