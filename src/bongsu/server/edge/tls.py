@@ -1,7 +1,8 @@
 """TLS with certificates that are renewed without a restart.
 
-The files are checked every CHECK_SECONDS. When one of them has changed, the context loads the new pair, and new
-connections use it. A pair that cannot be used (half written, or a key that does not match) changes nothing.
+The files are checked every CHECK_SECONDS. When one of them has changed, another context loads the new pair, and new
+connections use that: a handshake has either the old pair or the new one. A pair that cannot be used (half written, or a
+key that does not match) changes nothing.
 """
 
 import asyncio
@@ -24,49 +25,42 @@ class Certificate:
             raise ConfigError("tls_key: a certificate needs its private key.", field="tls_key")
         self._files = (Path(certificate), Path(key))
         self._seen = self._state()
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self.context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
         try:
-            self._load(self.context)
+            self.context, self._newest = self._load(), self._load()
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(f"tls_certificate: {_why(error, self._files)}", field="tls_certificate") from None
+        # Called for each handshake, also without a server name.
+        self.context.sni_callback = self._choose
 
-    def changed(self) -> bool:
-        """Whether the files have changed since the last call, and can be used."""
+    def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = self._newest
+
+    def reload(self) -> bool:
+        """Loads the files if they have changed and can be used. Returns whether it did."""
         now = self._state()
         if now == self._seen or None in now:
             return False
         self._seen = now
         try:
-            # A pair that does not match would leave half of it in the context, so another context tries it first.
-            self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+            self._newest = self._load()
         except (OSError, ssl.SSLError) as error:
-            self._refuse(error)
+            logger.error("the new certificate cannot be used; the old one stays: %s", _why(error, self._files))
             return False
+        logger.info("loaded the new certificate %s", self._files[0])
         return True
 
-    def reload(self) -> None:
-        """Loads the files. Must not run beside a handshake, which would meet the new certificate with the old key."""
-        try:
-            self._load(self.context)
-        except (OSError, ssl.SSLError) as error:
-            self._refuse(error)
-        else:
-            logger.info("loaded the new certificate %s", self._files[0])
-
     async def watch(self) -> None:
-        """Reloads until cancelled. Handshakes run on the event loop, so that is where the context is changed."""
+        """Reloads every CHECK_SECONDS until cancelled."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
-            if await asyncio.to_thread(self.changed):
-                self.reload()
+            await asyncio.to_thread(self.reload)
 
-    def _refuse(self, error: Exception) -> None:
-        logger.error("the new certificate cannot be used; the old one stays: %s", _why(error, self._files))
-
-    def _load(self, context: ssl.SSLContext) -> None:
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
         context.load_cert_chain(*self._files)
+        return context
 
     def _state(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_stat(file) for file in self._files)
