@@ -20,6 +20,7 @@ SCREENSHOTS = ROOT / "artifacts" / "screenshots"
 AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 SERVERS = 12
+EDIT_CPU = re.compile("Edit CPU usage|CPU usage 편집")
 
 LOOKS = {
     "wide-light-en": Look(1440, 900, "light", "en-GB"),
@@ -113,7 +114,7 @@ def test_every_page_is_accessible_and_fits_the_screen(browser: Browser, site: Fl
         page.goto(site.url + PAGES["dashboard-host"])
         loaded(page)
         page.get_by_test_id("dashboard-edit").click()
-        for name, button in (("editing", None), ("a widget in its dialog", "Edit CPU usage")):
+        for name, button in (("editing", None), ("a widget in its dialog", EDIT_CPU)):
             if button is not None:
                 page.get_by_role("button", name=button).first.click()
                 expect(page.get_by_role("dialog")).to_be_visible(timeout=SLOW_MS)
