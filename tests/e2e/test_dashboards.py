@@ -146,6 +146,42 @@ def test_values_are_live_and_a_variable_chooses_servers(site: Fleet, page: Page)
     expect(page.get_by_test_id("variable-server")).to_contain_text(names[0], timeout=SLOW_MS)
 
 
+def test_a_paused_dashboard_stands_still_until_it_goes_on(browser: Browser, site: Fleet, page: Page) -> None:
+    begin(site, page, "linux-host")
+    load, label = widget(page, "load").locator("p").first, page.get_by_test_id("dashboard-live")
+    expect(load).to_have_text(re.compile(r"\d"), timeout=SLOW_MS)
+    label.click()
+    expect(label).to_have_accessible_name("Resume updates")
+    with person_at(browser, site.url) as other:
+        other.goto(page.url)
+        live = widget(other, "load").locator("p").first
+        expect(live).to_have_text(re.compile(r"\d"), timeout=SLOW_MS)
+        # What was on its way when it was paused has come by then.
+        expect(live).not_to_have_text(live.inner_text(), timeout=SLOW_MS)
+        paused = load.inner_text()
+        for _ in range(3):
+            expect(live).not_to_have_text(live.inner_text(), timeout=SLOW_MS)
+    assert load.inner_text() == paused
+    label.click()
+    expect(load).not_to_have_text(paused, timeout=SLOW_MS)
+
+
+def test_a_widget_that_is_not_up_to_date_says_so_and_tries_again(browser: Browser, site: Fleet) -> None:
+    with person_at(browser, site.url, broken_network=True) as page:
+        begin(site, page, "linux-host")
+        chart = widget(page, "cpu-over-time")
+        expect(chart.get_by_role("application")).to_be_visible(timeout=SLOW_MS)
+        page.route("**/api/metrics/history*", lambda route: route.fulfill(status=500))
+        page.get_by_test_id("dashboard-live").click()
+        page.get_by_test_id("dashboard-live").click()
+        trouble = chart.get_by_test_id("widget-trouble")
+        expect(trouble).to_have_accessible_name(re.compile("is not up to date"), timeout=SLOW_MS)
+        expect(chart.get_by_role("application")).to_be_visible()
+        page.unroute("**/api/metrics/history*")
+        trouble.click()
+        expect(trouble).to_have_count(0, timeout=SLOW_MS)
+
+
 def test_nobody_overwrites_what_somebody_else_has_saved(browser: Browser, site: Fleet) -> None:
     # The console tells of the answer 409, which is the point.
     with person_at(browser, site.url, broken_network=True) as page:

@@ -152,7 +152,7 @@ def test_every_page_has_all_its_texts_translated_and_room_for_longer_ones(
             page.goto(site.url + PAGES[name])
             page.get_by_test_id(button).click()
             if button == "dashboard-edit":
-                page.get_by_test_id("widget-cpu").get_by_role("button").nth(1).click()
+                page.get_by_test_id("widget-cpu").get_by_role("button", name="Édît").click()
             expect(page.get_by_role("dialog")).to_be_visible(timeout=SLOW_MS)
             look(button)
         page.goto(f"{site.url}/servers/1")

@@ -1,23 +1,24 @@
 import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 import type { Ref } from 'vue'
 import type { WidgetSource } from '~/api/dashboards'
-import { metricsOf, selectionOf } from '~/utils/dashboards'
+import { isDue, metricsOf, selectionOf } from '~/utils/dashboards'
 import { presentValues } from '~/utils/present'
 import type { PresentValue } from '~/utils/present'
 import { turns } from '~/utils/turns'
 
 const NO_TAGS = {}
 
-/** The present values of a source, kept up to date by the live stream; `null` until they are there. `source`: `null` for none. */
+/** The present values of a source, as often as the dashboard refreshes; `null` until they are there. `source`: `null` for none. */
 export function usePresent(source: Ref<WidgetSource | null>) {
   const store = useSourcesStore()
   const servers = useServersStore()
   const errorText = useErrorText()
-  const { choices } = useDashboard()
+  const { choices, refresh, isLive } = useDashboard()
   const wanted = computed(() => source.value && { selection: selectionOf(source.value, choices.value), metrics: metricsOf(source.value, choices.value) })
   let opened: ReturnType<typeof store.open> | null = null
   const key = ref('')
   const present = shallowRef<PresentValue[] | null>(null)
+  let readMs = 0
 
   watch(() => JSON.stringify(wanted.value), () => {
     const before = opened
@@ -32,14 +33,20 @@ export function usePresent(source: Ref<WidgetSource | null>) {
   const owner = Symbol('present')
 
   function read(): void {
+    readMs = Date.now()
     const shown = source.value && live.value && live.value.version > 0 ? live.value.values.of(new Set(wanted.value?.metrics)) : null
     present.value = shown && presentValues(shown, source.value!.combine ?? 'none', source.value!.by ?? '', id => servers.get(id)?.tags ?? NO_TAGS)
   }
   // The first values at once, and those that follow in turn.
-  watch(live, () => (present.value === null ? read() : turns.add(owner, read)), { immediate: true })
+  watch([live, isLive, refresh], () => {
+    if (present.value === null) read()
+    else if (isDue(refresh.value, isLive.value, Date.now() - readMs)) turns.add(owner, read)
+  }, { immediate: true })
   watch(() => `${source.value?.combine} ${source.value?.by}`, read)
   onScopeDispose(() => turns.remove(owner))
 
   const error = computed(() => (live.value?.error ? errorText(live.value.error) : ''))
-  return { present, error }
+  const load = () => store.refresh(key.value)
+  tellTrouble(error, load)
+  return { present, error, load }
 }

@@ -95,12 +95,14 @@ export function useSourceHistory(source: Ref<WidgetSource | null>, limits: { poi
     const everyMs = refresh.value === 'live' ? CORRECT_EVERY_MS : REFRESH_MS[refresh.value]
     if (everyMs !== null && Date.now() - fetchedMs >= Math.max(everyMs, history.value?.data.stepMs ?? 0)) void load()
   }, CHECK_EVERY_MS)
-  watch(() => sources.holes, () => {
+  // What came while it did not follow is fetched at once.
+  watch([() => sources.holes, follows], () => {
     if (follows.value) void load()
   })
   watch(visibility, (value) => {
     if (value === 'visible' && refresh.value === 'live' && isLive.value) void load()
   })
   onScopeDispose(() => controller?.abort())
+  tellTrouble(error, load)
   return { history, error, load }
 }

@@ -17,8 +17,8 @@ const MOST_SERIES = 1_000
 export function useStatistic(source: Ref<WidgetSource>, statistic: Ref<Statistic>, withHistory: Ref<boolean> = ref(false), lines = MOST_SERIES) {
   const { time } = useDashboard()
   const isPresent = computed(() => statistic.value === 'last' && time.value.between === null)
-  const { present, error: presentError } = usePresent(computed(() => (isPresent.value ? source.value : null)))
-  const { history, error: historyError, load } = useSourceHistory(computed(() => (isPresent.value && !withHistory.value ? null : source.value)), { points: POINTS, lines })
+  const { present, error: presentError, load: loadPresent } = usePresent(computed(() => (isPresent.value ? source.value : null)))
+  const { history, error: historyError, load: loadHistory } = useSourceHistory(computed(() => (isPresent.value && !withHistory.value ? null : source.value)), { points: POINTS, lines })
 
   const measured = computed<Measured[] | null>(() => {
     if (isPresent.value) return present.value
@@ -35,5 +35,6 @@ export function useStatistic(source: Ref<WidgetSource>, statistic: Ref<Statistic
   })
   const error = computed(() => (isPresent.value ? presentError.value : historyError.value))
   const loading = computed(() => source.value.metrics.length > 0 && measured.value === null)
+  const load = () => Promise.all([isPresent.value ? loadPresent() : null, loadHistory()])
   return { measured, history, error, loading, load }
 }

@@ -113,5 +113,5 @@ export const useSourcesStore = defineStore('sources', () => {
     for (const source of sources.values()) if (source.id === id) source.values.keep(serverIds)
   }
 
-  return { sources, wanted, holes, open, apply, keep, refreshAll, markHole }
+  return { sources, wanted, holes, open, apply, keep, refresh, refreshAll, markHole }
 })

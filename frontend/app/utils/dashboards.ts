@@ -18,6 +18,11 @@ export const REFRESHES = ['live', '10s', '1m', '5m', 'off'] as const
 export type Refresh = typeof REFRESHES[number]
 export const REFRESH_MS: Record<Refresh, number | null> = { 'live': null, '10s': 10 * SECOND_MS, '1m': MINUTE_MS, '5m': 5 * MINUTE_MS, 'off': null }
 
+/** Whether it is time for newer values than those that were read this long ago. */
+export function isDue(refresh: Refresh, isLive: boolean, agoMs: number): boolean {
+  return isLive && refresh !== 'off' && agoMs >= (REFRESH_MS[refresh] ?? 0)
+}
+
 const UNITS: Record<string, number> = { m: MINUTE_MS, h: HOUR_MS, d: DAY_MS }
 
 /** The length of a range such as `6h`, in ms. */

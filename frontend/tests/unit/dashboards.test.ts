@@ -4,7 +4,7 @@ import type { MetricsHistory } from '~/api/metrics'
 import type { Server } from '~/api/servers'
 import { readExplorer } from '~/utils/explorer'
 import { chartOf, explorerQueryOf } from '~/utils/dashboardLinks'
-import { Steps, emptyDashboard, freeId, freePlace, inOrder, moved, onPhone, rangeMs, readChoices, selectionOf, sourceQuery, writeChoice } from '~/utils/dashboards'
+import { Steps, emptyDashboard, freeId, freePlace, inOrder, isDue, moved, onPhone, rangeMs, readChoices, selectionOf, sourceQuery, writeChoice } from '~/utils/dashboards'
 import { joinList, splitList } from '~/utils/lists'
 import { renderMarkdown } from '~/utils/markdown'
 import { NewestValues, presentValues } from '~/utils/present'
@@ -17,6 +17,15 @@ const widget = (id: string, x: number, y: number, w = 4, h = 2): Widget => ({ id
 const withWidgets = (...widgets: Widget[]): Dashboard => ({ ...emptyDashboard('Test'), widgets })
 const server = (id: number, name: string, tags: Record<string, string> = {}, state = 'up') => ({ id, name, tags, state }) as Server
 const gauge = (metric: string, value: number | null, labels: Record<string, string> = {}) => ({ metric, labels, unit: 'ratio', kind: 'gauge' as const, value, rate: null })
+
+it('refreshes as often as the dashboard says, and not while it is paused', () => {
+  expect(isDue('live', true, 0)).toBe(true)
+  expect(isDue('10s', true, 9_999)).toBe(false)
+  expect(isDue('10s', true, 10_000)).toBe(true)
+  expect(isDue('5m', true, 300_000)).toBe(true)
+  expect(isDue('off', true, 1e9)).toBe(false)
+  expect(isDue('live', false, 1e9)).toBe(false)
+})
 
 describe('the grid', () => {
   it('finds the first free place', () => {
