@@ -29,6 +29,7 @@ from bongsu.server.api.live import PATH, LiveEndpoint
 from bongsu.server.api.schemas import ErrorBody
 from bongsu.server.auth.wiring import Auth, make_auth
 from bongsu.server.config import Settings, local_url
+from bongsu.server.dashboards.recent import RecentAnswers
 from bongsu.server.database.database import Database, open_database
 from bongsu.server.database.in_use import using_database
 from bongsu.server.database.migrations import upgrade
@@ -163,6 +164,7 @@ class Application:
                 auth=auth,
                 alerts=AlertsHealth(database, self._clock),
                 rate_limiter=rates,
+                shared_answers=RecentAnswers(),
                 refused=self.refused,
             )
             app.state.services = services

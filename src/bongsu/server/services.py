@@ -7,6 +7,7 @@ from bongsu.core.clock import Clock
 from bongsu.server.alerts.health import AlertsHealth
 from bongsu.server.auth.wiring import Auth
 from bongsu.server.config import Settings
+from bongsu.server.dashboards.recent import RecentAnswers
 from bongsu.server.database.database import Database
 from bongsu.server.edge.rates import RateLimiter
 from bongsu.server.fleet.changes import FleetChanges
@@ -36,4 +37,5 @@ class Services:
     auth: Auth
     alerts: AlertsHealth
     rate_limiter: RateLimiter
+    shared_answers: RecentAnswers
     refused: Counter[str]

@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AcknowledgeAlertData, AcknowledgeAlertErrors, AcknowledgeAlertResponses, AcknowledgeByLinkData, AcknowledgeByLinkErrors, AcknowledgeByLinkResponses, BeginOidcData, BeginOidcErrors, BeginSecondFactorData, BeginSecondFactorErrors, BeginSecondFactorResponses, ChangeAlertRuleData, ChangeAlertRuleErrors, ChangeAlertRuleResponses, ChangeChannelData, ChangeChannelErrors, ChangeChannelResponses, ChangeDashboardData, ChangeDashboardErrors, ChangeDashboardResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, ChangeSilenceData, ChangeSilenceErrors, ChangeSilenceResponses, ConfirmSecondFactorData, ConfirmSecondFactorErrors, ConfirmSecondFactorResponses, CreateAlertRuleData, CreateAlertRuleErrors, CreateAlertRuleResponses, CreateApiTokenData, CreateApiTokenErrors, CreateApiTokenResponses, CreateChannelData, CreateChannelErrors, CreateChannelResponses, CreateDashboardData, CreateDashboardErrors, CreateDashboardResponses, CreateEnrolmentTokenData, CreateEnrolmentTokenErrors, CreateEnrolmentTokenResponses, CreateSilenceData, CreateSilenceErrors, CreateSilenceResponses, CreateUserData, CreateUserErrors, CreateUserResponses, DeleteAlertRuleData, DeleteAlertRuleErrors, DeleteAlertRuleResponses, DeleteApiTokenData, DeleteApiTokenErrors, DeleteApiTokenResponses, DeleteChannelData, DeleteChannelErrors, DeleteChannelResponses, DeleteDashboardData, DeleteDashboardErrors, DeleteDashboardResponses, DeleteEnrolmentTokenData, DeleteEnrolmentTokenErrors, DeleteEnrolmentTokenResponses, DeleteSecondFactorData, DeleteSecondFactorErrors, DeleteSecondFactorResponses, DeleteServerData, DeleteServerErrors, DeleteServerResponses, DeleteSilenceData, DeleteSilenceErrors, DeleteSilenceResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, EndSessionData, EndSessionErrors, EndSessionResponses, EndSessionsData, EndSessionsErrors, EndSessionsResponses, EnrolAgentData, EnrolAgentErrors, EnrolAgentResponses, ExportAlertRulesData, ExportAlertRulesErrors, ExportAlertRulesResponses, FinishOidcData, FinishOidcErrors, FinishSetupData, FinishSetupErrors, FinishSetupResponses, GetAboutData, GetAboutErrors, GetAboutResponses, GetAccountData, GetAccountErrors, GetAccountResponses, GetAlertData, GetAlertErrors, GetAlertResponses, GetAlertRuleData, GetAlertRuleErrors, GetAlertRuleResponses, GetChannelData, GetChannelErrors, GetChannelResponses, GetCompletenessData, GetCompletenessErrors, GetCompletenessResponses, GetCurrentMetricsData, GetCurrentMetricsErrors, GetCurrentMetricsResponses, GetDashboardData, GetDashboardErrors, GetDashboardResponses, GetDashboardSchemaData, GetDashboardSchemaErrors, GetDashboardSchemaResponses, GetDashboardVersionData, GetDashboardVersionErrors, GetDashboardVersionResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMetricsCatalogData, GetMetricsCatalogErrors, GetMetricsCatalogResponses, GetMetricsHistoryData, GetMetricsHistoryErrors, GetMetricsHistoryResponses, GetProcessesData, GetProcessesErrors, GetProcessesResponses, GetSetupData, GetSetupErrors, GetSetupResponses, GetSilenceData, GetSilenceErrors, GetSilenceResponses, GetStorageData, GetStorageErrors, GetStorageResponses, ListActiveAlertsData, ListActiveAlertsErrors, ListActiveAlertsResponses, ListAlertHistoryData, ListAlertHistoryErrors, ListAlertHistoryResponses, ListAlertNotificationsData, ListAlertNotificationsErrors, ListAlertNotificationsResponses, ListAlertRulesData, ListAlertRulesErrors, ListAlertRulesResponses, ListApiTokensData, ListApiTokensErrors, ListApiTokensResponses, ListAuditEntriesData, ListAuditEntriesErrors, ListAuditEntriesResponses, ListChannelsData, ListChannelsErrors, ListChannelsResponses, ListChannelTypesData, ListChannelTypesErrors, ListChannelTypesResponses, ListDashboardsData, ListDashboardsErrors, ListDashboardsResponses, ListDashboardTemplatesData, ListDashboardTemplatesErrors, ListDashboardTemplatesResponses, ListDashboardVersionsData, ListDashboardVersionsErrors, ListDashboardVersionsResponses, ListEnrolmentTokensData, ListEnrolmentTokensErrors, ListEnrolmentTokensResponses, ListEventsData, ListEventsErrors, ListEventsResponses, ListServersData, ListServersErrors, ListServersResponses, ListSessionsData, ListSessionsErrors, ListSessionsResponses, ListSilencesData, ListSilencesErrors, ListSilencesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LogInData, LogInErrors, LogInResponses, LogOutData, LogOutErrors, LogOutResponses, PreviewAlertRuleData, PreviewAlertRuleErrors, PreviewAlertRuleResponses, PushMetricsData, PushMetricsErrors, PushMetricsResponses, RefreshLoginData, RefreshLoginErrors, RefreshLoginResponses, RestoreServerData, RestoreServerErrors, RestoreServerResponses, RetireServerData, RetireServerErrors, RetireServerResponses, RevokeAgentData, RevokeAgentErrors, RevokeAgentResponses, RotateAgentTokenData, RotateAgentTokenErrors, RotateAgentTokenResponses, SendAlertNotificationAgainData, SendAlertNotificationAgainErrors, SendAlertNotificationAgainResponses, SetServerTagsData, SetServerTagsErrors, SetServerTagsResponses, ShareDashboardData, ShareDashboardErrors, ShareDashboardResponses, ShowAcknowledgeData, ShowAcknowledgeErrors, ShowAcknowledgeResponses, TestChannelData, TestChannelErrors, TestChannelResponses, UpdateAccountData, UpdateAccountErrors, UpdateAccountResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen';
+import type { AcknowledgeAlertData, AcknowledgeAlertErrors, AcknowledgeAlertResponses, AcknowledgeByLinkData, AcknowledgeByLinkErrors, AcknowledgeByLinkResponses, BeginOidcData, BeginOidcErrors, BeginSecondFactorData, BeginSecondFactorErrors, BeginSecondFactorResponses, ChangeAlertRuleData, ChangeAlertRuleErrors, ChangeAlertRuleResponses, ChangeChannelData, ChangeChannelErrors, ChangeChannelResponses, ChangeDashboardData, ChangeDashboardErrors, ChangeDashboardResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, ChangeSilenceData, ChangeSilenceErrors, ChangeSilenceResponses, ConfirmSecondFactorData, ConfirmSecondFactorErrors, ConfirmSecondFactorResponses, CreateAlertRuleData, CreateAlertRuleErrors, CreateAlertRuleResponses, CreateApiTokenData, CreateApiTokenErrors, CreateApiTokenResponses, CreateChannelData, CreateChannelErrors, CreateChannelResponses, CreateDashboardData, CreateDashboardErrors, CreateDashboardResponses, CreateDashboardShareData, CreateDashboardShareErrors, CreateDashboardShareResponses, CreateEnrolmentTokenData, CreateEnrolmentTokenErrors, CreateEnrolmentTokenResponses, CreateSilenceData, CreateSilenceErrors, CreateSilenceResponses, CreateUserData, CreateUserErrors, CreateUserResponses, DeleteAlertRuleData, DeleteAlertRuleErrors, DeleteAlertRuleResponses, DeleteApiTokenData, DeleteApiTokenErrors, DeleteApiTokenResponses, DeleteChannelData, DeleteChannelErrors, DeleteChannelResponses, DeleteDashboardData, DeleteDashboardErrors, DeleteDashboardResponses, DeleteDashboardShareData, DeleteDashboardShareErrors, DeleteDashboardShareResponses, DeleteEnrolmentTokenData, DeleteEnrolmentTokenErrors, DeleteEnrolmentTokenResponses, DeleteSecondFactorData, DeleteSecondFactorErrors, DeleteSecondFactorResponses, DeleteServerData, DeleteServerErrors, DeleteServerResponses, DeleteSilenceData, DeleteSilenceErrors, DeleteSilenceResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, EndSessionData, EndSessionErrors, EndSessionResponses, EndSessionsData, EndSessionsErrors, EndSessionsResponses, EnrolAgentData, EnrolAgentErrors, EnrolAgentResponses, ExportAlertRulesData, ExportAlertRulesErrors, ExportAlertRulesResponses, FinishOidcData, FinishOidcErrors, FinishSetupData, FinishSetupErrors, FinishSetupResponses, GetAboutData, GetAboutErrors, GetAboutResponses, GetAccountData, GetAccountErrors, GetAccountResponses, GetAlertData, GetAlertErrors, GetAlertResponses, GetAlertRuleData, GetAlertRuleErrors, GetAlertRuleResponses, GetChannelData, GetChannelErrors, GetChannelResponses, GetCompletenessData, GetCompletenessErrors, GetCompletenessResponses, GetCurrentMetricsData, GetCurrentMetricsErrors, GetCurrentMetricsResponses, GetDashboardData, GetDashboardErrors, GetDashboardResponses, GetDashboardSchemaData, GetDashboardSchemaErrors, GetDashboardSchemaResponses, GetDashboardVersionData, GetDashboardVersionErrors, GetDashboardVersionResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetMetricsCatalogData, GetMetricsCatalogErrors, GetMetricsCatalogResponses, GetMetricsHistoryData, GetMetricsHistoryErrors, GetMetricsHistoryResponses, GetProcessesData, GetProcessesErrors, GetProcessesResponses, GetSetupData, GetSetupErrors, GetSetupResponses, GetSharedDashboardData, GetSharedDashboardErrors, GetSharedDashboardResponses, GetSharedHistoryData, GetSharedHistoryErrors, GetSharedHistoryResponses, GetSharedPresentData, GetSharedPresentErrors, GetSharedPresentResponses, GetSilenceData, GetSilenceErrors, GetSilenceResponses, GetStorageData, GetStorageErrors, GetStorageResponses, ListActiveAlertsData, ListActiveAlertsErrors, ListActiveAlertsResponses, ListAlertHistoryData, ListAlertHistoryErrors, ListAlertHistoryResponses, ListAlertNotificationsData, ListAlertNotificationsErrors, ListAlertNotificationsResponses, ListAlertRulesData, ListAlertRulesErrors, ListAlertRulesResponses, ListApiTokensData, ListApiTokensErrors, ListApiTokensResponses, ListAuditEntriesData, ListAuditEntriesErrors, ListAuditEntriesResponses, ListChannelsData, ListChannelsErrors, ListChannelsResponses, ListChannelTypesData, ListChannelTypesErrors, ListChannelTypesResponses, ListDashboardsData, ListDashboardsErrors, ListDashboardSharesData, ListDashboardSharesErrors, ListDashboardSharesResponses, ListDashboardsResponses, ListDashboardTemplatesData, ListDashboardTemplatesErrors, ListDashboardTemplatesResponses, ListDashboardVersionsData, ListDashboardVersionsErrors, ListDashboardVersionsResponses, ListEnrolmentTokensData, ListEnrolmentTokensErrors, ListEnrolmentTokensResponses, ListEventsData, ListEventsErrors, ListEventsResponses, ListServersData, ListServersErrors, ListServersResponses, ListSessionsData, ListSessionsErrors, ListSessionsResponses, ListSilencesData, ListSilencesErrors, ListSilencesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LogInData, LogInErrors, LogInResponses, LogOutData, LogOutErrors, LogOutResponses, PreviewAlertRuleData, PreviewAlertRuleErrors, PreviewAlertRuleResponses, PushMetricsData, PushMetricsErrors, PushMetricsResponses, RefreshLoginData, RefreshLoginErrors, RefreshLoginResponses, RestoreServerData, RestoreServerErrors, RestoreServerResponses, RetireServerData, RetireServerErrors, RetireServerResponses, RevokeAgentData, RevokeAgentErrors, RevokeAgentResponses, RotateAgentTokenData, RotateAgentTokenErrors, RotateAgentTokenResponses, SendAlertNotificationAgainData, SendAlertNotificationAgainErrors, SendAlertNotificationAgainResponses, SetServerTagsData, SetServerTagsErrors, SetServerTagsResponses, ShareDashboardData, ShareDashboardErrors, ShareDashboardResponses, ShowAcknowledgeData, ShowAcknowledgeErrors, ShowAcknowledgeResponses, TestChannelData, TestChannelErrors, TestChannelResponses, UnlockSharedDashboardData, UnlockSharedDashboardErrors, UnlockSharedDashboardResponses, UpdateAccountData, UpdateAccountErrors, UpdateAccountResponses, UpdateUserData, UpdateUserErrors, UpdateUserResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -711,6 +711,98 @@ export const getDashboardVersion = <ThrowOnError extends boolean = false>(option
     responseType: 'json',
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/dashboards/{id}/versions/{revision}',
+    ...options
+});
+
+/**
+ * List the links to a dashboard
+ *
+ * Lists the links that show this dashboard without a login. For operators that may change it.
+ */
+export const listDashboardShares = <ThrowOnError extends boolean = false>(options: Options<ListDashboardSharesData, ThrowOnError>): RequestResult<ListDashboardSharesResponses, ListDashboardSharesErrors, ThrowOnError> => (options.client ?? client).get<ListDashboardSharesResponses, ListDashboardSharesErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/dashboards/{id}/shares',
+    ...options
+});
+
+/**
+ * Share by link
+ *
+ * Makes a link that shows the dashboard to whoever has it, with the servers that you may see, and nothing else.
+ *
+ * It works until it expires or is revoked, and as long as you may share the dashboard.
+ */
+export const createDashboardShare = <ThrowOnError extends boolean = false>(options: Options<CreateDashboardShareData, ThrowOnError>): RequestResult<CreateDashboardShareResponses, CreateDashboardShareErrors, ThrowOnError> => (options.client ?? client).post<CreateDashboardShareResponses, CreateDashboardShareErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/dashboards/{id}/shares',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Revoke a link
+ *
+ * The link does not work any more, also where it is open.
+ */
+export const deleteDashboardShare = <ThrowOnError extends boolean = false>(options: Options<DeleteDashboardShareData, ThrowOnError>): RequestResult<DeleteDashboardShareResponses, DeleteDashboardShareErrors, ThrowOnError> => (options.client ?? client).delete<DeleteDashboardShareResponses, DeleteDashboardShareErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/dashboards/{id}/shares/{share_id}',
+    ...options
+});
+
+/**
+ * Get a shared dashboard
+ *
+ * The document of the dashboard. 403 `password_needed`: unlock it first.
+ */
+export const getSharedDashboard = <ThrowOnError extends boolean = false>(options: Options<GetSharedDashboardData, ThrowOnError>): RequestResult<GetSharedDashboardResponses, GetSharedDashboardErrors, ThrowOnError> => (options.client ?? client).get<GetSharedDashboardResponses, GetSharedDashboardErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/shared/{key}',
+    ...options
+});
+
+/**
+ * Unlock a shared dashboard
+ *
+ * Checks the password of a link. After several wrong ones, one has to wait.
+ */
+export const unlockSharedDashboard = <ThrowOnError extends boolean = false>(options: Options<UnlockSharedDashboardData, ThrowOnError>): RequestResult<UnlockSharedDashboardResponses, UnlockSharedDashboardErrors, ThrowOnError> => (options.client ?? client).post<UnlockSharedDashboardResponses, UnlockSharedDashboardErrors, ThrowOnError>({
+    responseType: 'json',
+    url: '/api/shared/{key}/unlock',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Get what a shared dashboard shows now
+ *
+ * The newest samples, the servers and the alerts that the widgets show. Answers may be 5 s old.
+ */
+export const getSharedPresent = <ThrowOnError extends boolean = false>(options: Options<GetSharedPresentData, ThrowOnError>): RequestResult<GetSharedPresentResponses, GetSharedPresentErrors, ThrowOnError> => (options.client ?? client).get<GetSharedPresentResponses, GetSharedPresentErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/shared/{key}/present',
+    ...options
+});
+
+/**
+ * Get the history of a widget of a shared dashboard
+ *
+ * The points of the series that a widget shows, until now.
+ */
+export const getSharedHistory = <ThrowOnError extends boolean = false>(options: Options<GetSharedHistoryData, ThrowOnError>): RequestResult<GetSharedHistoryResponses, GetSharedHistoryErrors, ThrowOnError> => (options.client ?? client).get<GetSharedHistoryResponses, GetSharedHistoryErrors, ThrowOnError>({
+    responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/shared/{key}/history',
     ...options
 });
 

@@ -2533,6 +2533,50 @@ export type NewSecondFactor = {
 };
 
 /**
+ * NewShare
+ *
+ * A link to make.
+ */
+export type NewShare = {
+    /**
+     * Name
+     *
+     * What people call it; whoever has the link does not see it.
+     */
+    name: string;
+    /**
+     * Expires Ms
+     *
+     * null: never.
+     */
+    expires_ms?: number | null;
+    /**
+     * Password
+     *
+     * At least 8 characters; null: none is needed.
+     */
+    password?: string | null;
+    /**
+     * Redact
+     *
+     * What is hidden.
+     */
+    redact?: Array<'hosts' | 'addresses' | 'mountpoints'>;
+    /**
+     * Origins
+     *
+     * Sites that may embed it, such as `https://intranet.example.com`; empty: none.
+     */
+    origins?: Array<string>;
+    /**
+     * Address
+     *
+     * Makes it a public status page at /status/ADDRESS, which can be guessed.
+     */
+    address?: string | null;
+};
+
+/**
  * NewUser
  *
  * A new user.
@@ -2757,6 +2801,22 @@ export type Package = {
      * As the package names it; empty: it does not.
      */
     licence: string;
+};
+
+/**
+ * Pass
+ *
+ * Proves that somebody knew the password: pass it as bearer token.
+ */
+export type Pass = {
+    /**
+     * Token
+     */
+    token: string;
+    /**
+     * Expires Ms
+     */
+    expires_ms: number;
 };
 
 /**
@@ -3457,6 +3517,263 @@ export type SetupState = {
 export type Severity = 'info' | 'warning' | 'critical';
 
 /**
+ * ShareInfo
+ *
+ * A link.
+ */
+export type ShareInfo = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Path
+     *
+     * Of the page; empty: it cannot be read with this installation's secret key.
+     */
+    path: string;
+    /**
+     * Status Page
+     */
+    status_page: boolean;
+    /**
+     * Expires Ms
+     */
+    expires_ms: number | null;
+    /**
+     * Password
+     */
+    password: boolean;
+    /**
+     * Redact
+     */
+    redact: Array<'hosts' | 'addresses' | 'mountpoints'>;
+    /**
+     * Origins
+     */
+    origins: Array<string>;
+    /**
+     * Works
+     *
+     * It has not expired, and who made it may still share the dashboard.
+     */
+    works: boolean;
+    /**
+     * Created Ms
+     */
+    created_ms: number;
+    /**
+     * Created By
+     */
+    created_by: string;
+};
+
+/**
+ * SharedAlert
+ *
+ * An alert that fires.
+ */
+export type SharedAlert = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Rule Name
+     */
+    rule_name: string;
+    severity: Severity;
+    /**
+     * Priority
+     */
+    priority: number;
+    /**
+     * Server Id
+     */
+    server_id: number;
+    /**
+     * Server Name
+     */
+    server_name: string;
+    /**
+     * Series
+     */
+    series: string;
+    /**
+     * Since Ms
+     */
+    since_ms: number;
+    /**
+     * Fired Ms
+     */
+    fired_ms: number | null;
+};
+
+/**
+ * SharedDashboard
+ *
+ * A shared dashboard.
+ */
+export type SharedDashboard = {
+    /**
+     * Status Page
+     */
+    status_page: boolean;
+    /**
+     * Redact
+     */
+    redact: Array<'hosts' | 'addresses' | 'mountpoints'>;
+    /**
+     * Ranges
+     *
+     * The times that can be shown.
+     */
+    ranges: Array<string>;
+    /**
+     * Without what selects servers and series.
+     */
+    dashboard: Dashboard;
+};
+
+/**
+ * SharedGroup
+ *
+ * The newest samples of several series together. ``min``, ``max``: of what was combined.
+ */
+export type SharedGroup = {
+    /**
+     * Metric
+     */
+    metric: string;
+    /**
+     * Labels
+     */
+    labels: {
+        [key: string]: string;
+    };
+    /**
+     * Type
+     *
+     * The family: cpu, memory, disk, network, ...
+     */
+    type: string;
+    /**
+     * Unit
+     *
+     * Base unit, empty for a count.
+     */
+    unit: string;
+    /**
+     * gauge, or counter: only rises, resets to 0.
+     */
+    kind: Kind;
+    /**
+     * Value
+     */
+    value: number | null;
+    /**
+     * Min
+     */
+    min: number | null;
+    /**
+     * Max
+     */
+    max: number | null;
+};
+
+/**
+ * SharedPresent
+ *
+ * What the widgets of a shared dashboard show now.
+ */
+export type SharedPresent = {
+    /**
+     * Time Ms
+     */
+    time_ms: number;
+    /**
+     * Servers
+     */
+    servers: Array<SharedServer>;
+    /**
+     * Alerts
+     */
+    alerts: Array<SharedAlert>;
+    /**
+     * Widgets
+     */
+    widgets: {
+        [key: string]: SharedWidget;
+    };
+};
+
+/**
+ * SharedServer
+ *
+ * A server that a shared dashboard names.
+ */
+export type SharedServer = {
+    /**
+     * Id
+     */
+    id: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * State
+     */
+    state: 'up' | 'late' | 'down' | 'retired';
+    /**
+     * Interval Ms
+     */
+    interval_ms: number;
+};
+
+/**
+ * SharedWidget
+ *
+ * What a widget shows now.
+ */
+export type SharedWidget = {
+    /**
+     * Servers
+     *
+     * Ids of the servers that it selects; empty if it does not tell them apart.
+     */
+    servers: Array<number>;
+    /**
+     * Current
+     *
+     * The newest samples of its series; empty if it combines them.
+     */
+    current: Array<CurrentServer>;
+    /**
+     * Groups
+     *
+     * The newest samples, combined; counters as growth per second.
+     */
+    groups: Array<SharedGroup>;
+};
+
+/**
+ * Shares
+ *
+ * The links to a dashboard, oldest first.
+ */
+export type Shares = {
+    /**
+     * Shares
+     */
+    shares: Array<ShareInfo>;
+};
+
+/**
  * Silence
  *
  * What to silence and when: between two moments, weekly, or weekly between two moments.
@@ -3994,6 +4311,18 @@ export type TopWidget = {
      */
     version?: 1;
     config: TopConfig;
+};
+
+/**
+ * Unlock
+ *
+ * The password of a link.
+ */
+export type Unlock = {
+    /**
+     * Password
+     */
+    password: string;
 };
 
 /**
@@ -6264,6 +6593,277 @@ export type GetDashboardVersionResponses = {
 };
 
 export type GetDashboardVersionResponse = GetDashboardVersionResponses[keyof GetDashboardVersionResponses];
+
+export type ListDashboardSharesData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/dashboards/{id}/shares';
+};
+
+export type ListDashboardSharesErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListDashboardSharesError = ListDashboardSharesErrors[keyof ListDashboardSharesErrors];
+
+export type ListDashboardSharesResponses = {
+    /**
+     * Successful Response
+     */
+    200: Shares;
+};
+
+export type ListDashboardSharesResponse = ListDashboardSharesResponses[keyof ListDashboardSharesResponses];
+
+export type CreateDashboardShareData = {
+    body: NewShare;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/dashboards/{id}/shares';
+};
+
+export type CreateDashboardShareErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type CreateDashboardShareError = CreateDashboardShareErrors[keyof CreateDashboardShareErrors];
+
+export type CreateDashboardShareResponses = {
+    /**
+     * Successful Response
+     */
+    201: ShareInfo;
+};
+
+export type CreateDashboardShareResponse = CreateDashboardShareResponses[keyof CreateDashboardShareResponses];
+
+export type DeleteDashboardShareData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: number;
+        /**
+         * Share Id
+         */
+        share_id: number;
+    };
+    query?: never;
+    url: '/api/dashboards/{id}/shares/{share_id}';
+};
+
+export type DeleteDashboardShareErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type DeleteDashboardShareError = DeleteDashboardShareErrors[keyof DeleteDashboardShareErrors];
+
+export type DeleteDashboardShareResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteDashboardShareResponse = DeleteDashboardShareResponses[keyof DeleteDashboardShareResponses];
+
+export type GetSharedDashboardData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         *
+         * The last part of the link.
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/shared/{key}';
+};
+
+export type GetSharedDashboardErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetSharedDashboardError = GetSharedDashboardErrors[keyof GetSharedDashboardErrors];
+
+export type GetSharedDashboardResponses = {
+    /**
+     * Successful Response
+     */
+    200: SharedDashboard;
+};
+
+export type GetSharedDashboardResponse = GetSharedDashboardResponses[keyof GetSharedDashboardResponses];
+
+export type UnlockSharedDashboardData = {
+    body: Unlock;
+    path: {
+        /**
+         * Key
+         *
+         * The last part of the link.
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/shared/{key}/unlock';
+};
+
+export type UnlockSharedDashboardErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type UnlockSharedDashboardError = UnlockSharedDashboardErrors[keyof UnlockSharedDashboardErrors];
+
+export type UnlockSharedDashboardResponses = {
+    /**
+     * Successful Response
+     */
+    200: Pass;
+};
+
+export type UnlockSharedDashboardResponse = UnlockSharedDashboardResponses[keyof UnlockSharedDashboardResponses];
+
+export type GetSharedPresentData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         *
+         * The last part of the link.
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/shared/{key}/present';
+};
+
+export type GetSharedPresentErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetSharedPresentError = GetSharedPresentErrors[keyof GetSharedPresentErrors];
+
+export type GetSharedPresentResponses = {
+    /**
+     * Successful Response
+     */
+    200: SharedPresent;
+};
+
+export type GetSharedPresentResponse = GetSharedPresentResponses[keyof GetSharedPresentResponses];
+
+export type GetSharedHistoryData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         *
+         * The last part of the link.
+         */
+        key: string;
+    };
+    query: {
+        /**
+         * Widget
+         */
+        widget: string;
+        /**
+         * Range
+         *
+         * One of the `ranges` of the dashboard.
+         */
+        range?: string;
+        /**
+         * Points
+         */
+        points?: number;
+        /**
+         * Before
+         *
+         * So many days before: 0, 1 or 7.
+         */
+        before?: number;
+    };
+    url: '/api/shared/{key}/history';
+};
+
+export type GetSharedHistoryErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetSharedHistoryError = GetSharedHistoryErrors[keyof GetSharedHistoryErrors];
+
+export type GetSharedHistoryResponses = {
+    /**
+     * Successful Response
+     */
+    200: HistoryAnswer;
+};
+
+export type GetSharedHistoryResponse = GetSharedHistoryResponses[keyof GetSharedHistoryResponses];
 
 export type ListAlertRulesData = {
     body?: never;

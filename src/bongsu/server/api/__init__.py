@@ -20,6 +20,8 @@ from bongsu.server.api import (
     processes,
     servers,
     setup,
+    shared,
+    shares,
     storage,
     users,
 )
@@ -45,6 +47,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     completeness.router,
     events.router,
     dashboards.router,
+    shares.router,
+    shared.router,
     rules.router,
     silences.router,
     channels.router,

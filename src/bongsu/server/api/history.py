@@ -168,7 +168,7 @@ async def history(
 async def _formatted(query: HistoryQuery, answer: History, format: Format, names: dict[int, str]) -> Response:
     if format is Format.JSON:
         points = sum(len(entry.points.times) for entry in answer.series)
-        parts = _json(query, answer)
+        parts = history_json(query, answer)
         if points <= SMALL_POINTS and len(answer.series) <= SMALL_SERIES:
             return Response(b"".join(parts), media_type="application/json")
         return streamed(parts)
@@ -182,7 +182,7 @@ async def _formatted(query: HistoryQuery, answer: History, format: Format, names
     return streamed(iter([await asyncio.to_thread(write, answer, names)]), media_type, headers)
 
 
-def _json(query: HistoryQuery, answer: History) -> Iterator[bytes]:
+def history_json(query: HistoryQuery, answer: History) -> Iterator[bytes]:
     """The JSON, series by series: orjson lets nothing else run while it writes."""
     head = {
         "start_ms": query.start_ms,

@@ -1,9 +1,11 @@
 """The pages: the dashboard and the documentation of the API, served from the package, with nothing from elsewhere."""
 
 import base64
+import contextlib
 import hashlib
 import re
 import zlib
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,10 +16,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+from bongsu.core.errors import NotFound
+from bongsu.server.api.dependencies import services_of
+from bongsu.server.api.shared import find_working_share
 from bongsu.server.edge.headers import policy
 
 FOLDER = Path(__file__).parent.parent / "static"
 _DOCUMENTATION = ("swagger-ui-bundle.js", "swagger-ui.css", "redoc.standalone.js")
+
+SHARED_PAGES = ("shared", "status")
 
 # Their names contain a hash of their content.
 _IMMUTABLE = "public, max-age=31536000, immutable"
@@ -76,7 +83,23 @@ def install(app: FastAPI, folder: Path = FOLDER) -> None:
         if "." in path.rpartition("/")[2] or path.startswith("_nuxt/"):
             raise HTTPException(404, f"There is no /{path}.")
         index = folder / "index.html"
-        return _file(request, index) if index.is_file() else HTMLResponse(_NOT_BUILT, 503)
+        if not index.is_file():
+            return HTMLResponse(_NOT_BUILT, 503)
+        response = _file(request, index)
+        if origins := await _embedding_origins(request, path):
+            response.headers["Content-Security-Policy"] = policy(frame_ancestors=" ".join(origins)).decode()
+        return response
+
+
+async def _embedding_origins(request: Request, path: str) -> Sequence[str]:
+    """The sites that may embed a page: none, unless it is a shared dashboard whose link allows some."""
+    page, _, key = path.partition("/")
+    if page not in SHARED_PAGES or not key:
+        return ()
+    with contextlib.suppress(NotFound):
+        share, _, _ = await find_working_share(services_of(request), key)
+        return share.origins
+    return ()
 
 
 def _with_policy(page: HTMLResponse, **changed: str) -> HTMLResponse:

@@ -15,6 +15,7 @@ class Prefix(enum.StrEnum):
     ENROLMENT = "bongsu_enrol_"
     API = "bongsu_api_"
     SETUP = "bongsu_setup_"
+    SHARE = "bongsu_share_"
 
 
 def new_token(prefix: Prefix) -> str:

@@ -40,6 +40,7 @@ class Auth:
     passwords: Passwords
     sessions: Sessions
     devices: Devices
+    lockout: Lockout
     login: PasswordLogin
     setup: Setup
     enrolment: Enrolment
@@ -80,6 +81,7 @@ def make_auth(settings: Settings, database: Database, vault: Vault, clock: Clock
         oidc = OpenId(settings.oidc, vault, directory, clock)
     sessions = Sessions(directory, database, vault, clock, settings.sessions)
     second_factor = SecondFactor(vault)
+    lockout = Lockout(database, clock, settings.lockouts)
     return Auth(
         oidc=oidc,
         directory=directory,
@@ -87,11 +89,12 @@ def make_auth(settings: Settings, database: Database, vault: Vault, clock: Clock
         passwords=passwords,
         sessions=sessions,
         devices=Devices(vault, clock),
+        lockout=lockout,
         login=PasswordLogin(
             database,
             clock,
             directory=directory,
-            lockout=Lockout(database, clock, settings.lockouts),
+            lockout=lockout,
             passwords=passwords,
             second_factor=second_factor,
             sessions=sessions,

@@ -1,4 +1,4 @@
-"""Statements on the tables ``dashboards`` and ``dashboard_versions``."""
+"""Statements on the tables ``dashboards`` and ``dashboard_versions``; those on the links are in ``shares.py``."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from bongsu.core.errors import Conflict, InvalidInput, NotFound, TooMany
 from bongsu.server.dashboards.access import GRANTS, Grant
 from bongsu.server.dashboards.document import Dashboard, parse_dashboard
-from bongsu.server.database.tables import dashboard_versions, dashboards
+from bongsu.server.database.tables import dashboard_shares, dashboard_versions, dashboards
 
 MOST_DASHBOARDS = 2_000
 # Of each dashboard; the oldest go.
@@ -218,7 +218,8 @@ def change_grants(connection: Connection, dashboard_id: int, grants: Sequence[Gr
 
 
 def delete_dashboard(connection: Connection, dashboard_id: int) -> None:
-    """Deletes it and its versions. Raises NotFound if there is no such dashboard."""
+    """Deletes it, its versions and the links to it. Raises NotFound if there is no such dashboard."""
+    connection.execute(delete(dashboard_shares).where(dashboard_shares.c.dashboard_id == dashboard_id))
     connection.execute(delete(dashboard_versions).where(dashboard_versions.c.dashboard_id == dashboard_id))
     if connection.execute(delete(dashboards).where(dashboards.c.id == dashboard_id)).rowcount == 0:
         raise unknown_dashboard(dashboard_id)

@@ -41,10 +41,14 @@ def with_headers(scope: Scope, send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = list(message["headers"])
-            names = {name.lower() for name, _ in headers}
+            own = {name.lower(): value for name, value in headers}
+            names = set(own)
             headers += [header for header in _ALWAYS if header[0] not in names]
             if b"content-security-policy" not in names:
                 headers.append((b"content-security-policy", _DEFAULT_POLICY))
+            elif b"frame-ancestors 'none'" not in own[b"content-security-policy"]:
+                # It cannot name the sites that may embed the page, and would refuse them.
+                headers.remove((b"x-frame-options", b"DENY"))
             if secure:
                 headers.append((b"strict-transport-security", HSTS))
             if api and b"cache-control" not in names:

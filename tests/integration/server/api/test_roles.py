@@ -66,6 +66,15 @@ EXPECTED: dict[str, tuple[str, bool]] = {
     "DELETE /api/dashboards/{id}": (VIEWER, True),
     "GET /api/dashboards/{id}/versions": (VIEWER, True),
     "GET /api/dashboards/{id}/versions/{revision}": (VIEWER, True),
+    # Whoever may see a dashboard is told more exactly (``test_shares.py``).
+    "GET /api/dashboards/{id}/shares": (VIEWER, False),
+    "POST /api/dashboards/{id}/shares": (VIEWER, False),
+    "DELETE /api/dashboards/{id}/shares/{share_id}": (VIEWER, False),
+    # By their link, which has tests of its own.
+    "GET /api/shared/{key}": (ANYONE, True),
+    "POST /api/shared/{key}/unlock": (ANYONE, True),
+    "GET /api/shared/{key}/present": (ANYONE, True),
+    "GET /api/shared/{key}/history": (ANYONE, True),
     "GET /api/servers": (VIEWER, True),
     "DELETE /api/servers/{server_id}": (ADMIN, True),
     "POST /api/servers/{server_id}/retire": (OPERATOR, True),
@@ -144,6 +153,7 @@ async def ask(app: RunningApp, endpoint: str, token: str | None) -> int:
     method, _, path = endpoint.partition(" ")
     path = path.replace("{server_id}", "1").replace("{session_id}", "none").replace("{user_id}", "999999999")
     path = path.replace("{token_id}", "999999999").replace("{id}", "999999999")
+    path = path.replace("{share_id}", "999999999")
     client = app.client
     client.headers.pop("Authorization", None)
     headers = {"X-Bongsu": "1"} | ({"Authorization": f"Bearer {token}"} if token else {})

@@ -22,7 +22,7 @@ from bongsu.server.database.tables.alerts import (
 from bongsu.server.database.tables.audit import audit_log
 from bongsu.server.database.tables.base import metadata
 from bongsu.server.database.tables.blocks import blocks, rollups, tiers
-from bongsu.server.database.tables.dashboards import dashboard_versions, dashboards
+from bongsu.server.database.tables.dashboards import dashboard_shares, dashboard_versions, dashboards
 from bongsu.server.database.tables.events import events
 from bongsu.server.database.tables.frames import frames, layouts, quarantined_frames
 from bongsu.server.database.tables.jobs import job_runs
@@ -44,6 +44,7 @@ __all__ = [
     "audit_log",
     "auth_revisions",
     "blocks",
+    "dashboard_shares",
     "dashboard_versions",
     "dashboards",
     "deleted_servers",
