@@ -54,6 +54,7 @@ PAGES = {
     "storage": "/storage",
     "health": "/health",
     "about": "/about",
+    "status-page": "/status/our-service",
 }
 
 
@@ -67,6 +68,7 @@ DIALOGS = {
     "add-rule": "rules",
     "add-dashboard": "dashboards",
     "dashboard-edit": "dashboard-host",
+    "dashboard-more": "dashboard-host",
 }
 
 
@@ -76,6 +78,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         for template in fleet.client.get("/api/dashboards/templates").raise_for_status().json()["templates"]:
             body = {"dashboard": template["dashboard"]}
             fleet.client.post("/api/dashboards", json=body).raise_for_status()
+        link = {"name": "Customers", "address": "our-service", "redact": ["hosts"]}
+        fleet.client.post("/api/dashboards/2/shares", json=link).raise_for_status()
         yield fleet
 
 
@@ -145,14 +149,21 @@ def test_every_page_has_all_its_texts_translated_and_room_for_longer_ones(
             page.goto(site.url + path)
             loaded(page)
             expect(page.locator("html")).to_have_attribute("lang", "en-XA")
-            # On a phone, the other states leave less room for the search.
-            connection(page, "Lîvé")
+            # On a phone, the other states leave less room for the search. A shared dashboard has neither.
+            if name != "status-page":
+                connection(page, "Lîvé")
             look(name)
         for button, name in DIALOGS.items():
             page.goto(site.url + PAGES[name])
             page.get_by_test_id(button).click()
             if button == "dashboard-edit":
                 page.get_by_test_id("widget-cpu").get_by_role("button", name="Édît").click()
+            if button == "dashboard-more":
+                look(button)
+                page.get_by_test_id("dashboard-links").click()
+                expect(page.get_by_role("dialog")).to_be_visible(timeout=SLOW_MS)
+                look("dashboard-links")
+                page.get_by_test_id("add-share").click()
             expect(page.get_by_role("dialog")).to_be_visible(timeout=SLOW_MS)
             look(button)
         page.goto(f"{site.url}/servers/1")

@@ -2,6 +2,7 @@
 (``frontend/i18n/pseudo.ts``)."""
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -100,6 +101,8 @@ class Answers:
 def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
+    elif isinstance(value, bool):
+        yield json.dumps(value)
     elif isinstance(value, list):
         for item in value:
             yield from _strings(item)

@@ -2,6 +2,8 @@ import { unwrap } from './client'
 import * as api from './generated'
 
 export type { Dashboard, DashboardInfo, DashboardSummary, DashboardTemplate, DashboardVersion, Grant, Variable, WidgetServers, WidgetSource, WidgetThreshold } from './generated'
+export type Share = api.ListDashboardSharesResponses[200]['shares'][number]
+export type NewShare = api.CreateDashboardShareData['body']
 export type Widget = NonNullable<api.Dashboard['widgets']>[number]
 
 export const listDashboards = async (): Promise<api.DashboardSummary[]> => (await unwrap(api.listDashboards({ throwOnError: true }))).dashboards
@@ -26,3 +28,9 @@ export const listVersions = async (id: number): Promise<api.DashboardVersion[]> 
 
 export const fetchVersion = (id: number, revision: number): Promise<api.Dashboard> =>
   unwrap(api.getDashboardVersion({ path: { id, revision }, throwOnError: true }))
+
+export const listShares = async (id: number): Promise<Share[]> => (await unwrap(api.listDashboardShares({ path: { id }, throwOnError: true }))).shares
+
+export const createShare = (id: number, body: NewShare): Promise<Share> => unwrap(api.createDashboardShare({ path: { id }, body, throwOnError: true }))
+
+export const revokeShare = (id: number, shareId: number) => unwrap(api.deleteDashboardShare({ path: { id, share_id: shareId }, throwOnError: true }))

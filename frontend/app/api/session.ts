@@ -15,7 +15,7 @@ const REFRESH_LOCK = 'bongsu-session'
 const LOGGED_IN_COOKIE = 'bongsu_logged_in=1'
 // Protects against cross-site requests: a form on another site cannot set this header.
 const SCRIPT_HEADER = { 'X-Bongsu': '1' }
-const PUBLIC_PATHS = /^\/api\/(auth|setup)(\/|$)/
+const PUBLIC_PATHS = /^\/api\/(auth|setup|shared)(\/|$)/
 
 let accessToken: { text: string, lifetimeMs: number, receivedAtMs: number } | null = null
 let pendingRefresh: Promise<Login> | null = null

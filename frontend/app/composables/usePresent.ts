@@ -2,14 +2,38 @@ import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 import type { Ref } from 'vue'
 import type { WidgetSource } from '~/api/dashboards'
 import { isDue, metricsOf, selectionOf } from '~/utils/dashboards'
-import { presentValues } from '~/utils/present'
+import type { SharedValues } from './useDashboard'
+import { presentValues, sharedValues } from '~/utils/present'
 import type { PresentValue } from '~/utils/present'
 import { turns } from '~/utils/turns'
 
 const NO_TAGS = {}
 
-/** The present values of a source, as often as the dashboard refreshes; `null` until they are there. `source`: `null` for none. */
-export function usePresent(source: Ref<WidgetSource | null>) {
+interface Present {
+  /** `null` until they are there. */
+  present: Readonly<Ref<PresentValue[] | null>>
+  error: Readonly<Ref<string>>
+  load: () => Promise<void>
+}
+
+/** The present values of a source, as often as the dashboard refreshes. `source`: `null` for none. */
+export function usePresent(source: Ref<WidgetSource | null>): Present {
+  const { shared } = useDashboard()
+  const found = shared ? useShared(source, shared) : useLive(source)
+  tellTrouble(found.error, found.load)
+  return found
+}
+
+function useShared(source: Ref<WidgetSource | null>, { present: all, error, load }: SharedValues): Present {
+  const id = useWidgetId()
+  const present = computed(() => {
+    const shown = source.value && all.value?.widgets[id]
+    return shown ? sharedValues(shown, source.value!.combine ?? 'none', all.value!.time_ms) : null
+  })
+  return { present, error, load }
+}
+
+function useLive(source: Ref<WidgetSource | null>): Present {
   const store = useSourcesStore()
   const servers = useServersStore()
   const errorText = useErrorText()
@@ -46,7 +70,5 @@ export function usePresent(source: Ref<WidgetSource | null>) {
   onScopeDispose(() => turns.remove(owner))
 
   const error = computed(() => (live.value?.error ? errorText(live.value.error) : ''))
-  const load = () => store.refresh(key.value)
-  tellTrouble(error, load)
-  return { present, error, load }
+  return { present, error, load: () => store.refresh(key.value) }
 }

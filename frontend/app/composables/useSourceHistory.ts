@@ -21,7 +21,8 @@ export function useSourceHistory(source: Ref<WidgetSource | null>, limits: { poi
   const errorText = useErrorText()
   const sources = useSourcesStore()
   const visibility = useDocumentVisibility()
-  const { choices, time, refresh, isLive } = useDashboard()
+  const { choices, time, refresh, isLive, shared } = useDashboard()
+  const widgetId = useWidgetId()
   const history = shallowRef<SourceHistory | null>(null)
   const error = ref('')
   let controller: AbortController | null = null
@@ -45,7 +46,7 @@ export function useSourceHistory(source: Ref<WidgetSource | null>, limits: { poi
     }
     fetchedMs = Date.now()
     try {
-      const answer = await fetchHistoryShared(query.value, mine.signal)
+      const answer = await (shared ? shared.history(widgetId, limits.points.value, earlierMs.value, mine.signal) : fetchHistoryShared(query.value, mine.signal))
       if (controller !== mine) return
       history.value = historyOf(answer)
       error.value = ''

@@ -2,10 +2,13 @@ import { localPath } from '~/utils/paths'
 
 const LOGIN = '/login'
 const SETUP = '/setup'
+/** Whoever has the link may see them. */
+const SHARED_PAGES = /^\/(shared|status)\//
 const ADMIN_PAGES = /^\/(users|audit|agents|health)(\/|$)/
 
 /** Sends users who are not logged in to the login page, which sends them back to the page they asked for. */
 export default defineNuxtRouteMiddleware(async (to) => {
+  if (SHARED_PAGES.test(to.path)) return
   const session = useSessionStore()
   await session.start().catch(() => null)
   // No answer yet: the layout reports that the API server is unreachable, and keeps trying.

@@ -15,9 +15,13 @@ export const useAlertsStore = defineStore('alerts', () => {
   const worst = computed<AlertSeverity | null>(() =>
     (['critical', 'warning', 'info'] as const).find(severity => open.value.some(alert => alert.severity === severity)) ?? null)
 
-  async function refresh(): Promise<void> {
-    firing.value = await listFiring()
+  function take(list: readonly Alert[]): void {
+    firing.value = list
     loaded.value = true
+  }
+
+  async function refresh(): Promise<void> {
+    take(await listFiring())
   }
 
   async function acknowledge(id: number, comment: string): Promise<Alert> {
@@ -26,5 +30,5 @@ export const useAlertsStore = defineStore('alerts', () => {
     return acknowledged
   }
 
-  return { firing, loaded, byServer, open, worst, refresh, acknowledge }
+  return { firing, loaded, byServer, open, worst, take, refresh, acknowledge }
 })

@@ -1,5 +1,6 @@
 // Present values of a widget's source: newest values of series, combined as the API combines histories.
 import type { CurrentMetrics, LiveSeries } from '~/api/metrics'
+import type { SharedPresent } from '~/api/shared'
 import { liveValue, seriesKey } from './chart/series'
 
 /** The newest value of one series of one server. `intervalMs`: how often there is one; `null`: not known. */
@@ -89,6 +90,21 @@ export function presentValues(newest: readonly Newest[], combine: Combine, by: s
     isRate: combine !== 'count' && series.kind === 'counter',
     value: combined(values, combine),
     extremes: values.length > 0 && combine !== 'sum' && combine !== 'count' ? [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))] : null,
+  }))
+}
+
+/** The same of a dashboard that is shared by link, for which the API server combines. */
+export function sharedValues({ current, groups }: SharedPresent['widgets'][string], combine: Combine, timeMs: number): PresentValue[] {
+  if (combine === 'none') {
+    const newest = current.flatMap(({ server_id, time_ms, series }) => series.map(item => ({ serverId: server_id, timeMs: time_ms, intervalMs: null, series: item })))
+    return presentValues(newest, 'none', '', () => ({}))
+  }
+  const isCount = combine === 'count'
+  return groups.map(({ metric, labels, unit, kind, value, min, max }) => ({
+    key: seriesKey(metric, labels), metric, labels, value, timeMs,
+    unit: isCount ? '' : unit,
+    isRate: !isCount && kind === 'counter',
+    extremes: min !== null && max !== null && !isCount && combine !== 'sum' ? [min, max] : null,
   }))
 }
 

@@ -114,8 +114,8 @@ def _facts(share: Share) -> dict[str, Any]:
         "status_page": share.status_page,
         "expires_ms": share.expires_ms,
         "password": share.password_hash is not None,
-        "redact": sorted(share.redact),
-        "origins": list(share.origins),
+        "redact": ", ".join(sorted(share.redact)),
+        "origins": ", ".join(share.origins),
     }
 
 
