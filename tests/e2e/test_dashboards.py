@@ -261,6 +261,86 @@ def test_from_the_explorer_to_a_dashboard_and_back(site: Fleet, page: Page) -> N
     expect(page).to_have_url(re.compile("metric=cpu_usage_ratio&combine=max&by=tag:role"))
 
 
+def test_from_the_page_of_a_server_to_a_dashboard(site: Fleet, page: Page) -> None:
+    number = create(site, {"title": "Of a server", "widgets": [a_text("one", 0, 0, "One")]})
+    name = site.client.get("/api/servers").json()["servers"][0]["name"]
+    page.goto(f"{site.url}/servers/1")
+    page.get_by_test_id("add-to-dashboard").click(timeout=SLOW_MS)
+    page.get_by_label("Dashboard", exact=True).select_option("Of a server")
+    page.get_by_test_id("dialog-action").click()
+    page.get_by_role("link", name="Added to Of a server").click(timeout=SLOW_MS)
+    expect(widget(page, "chart-1").locator("canvas")).to_be_visible(timeout=SLOW_MS)
+    source = site.client.get(f"/api/dashboards/{number}").json()["dashboard"]["widgets"][1]["config"]["source"]
+    assert (source["metrics"][0], source["servers"]["names"]) == ("cpu_usage_ratio", [name])
+
+
+def test_dashboards_take_turns_on_a_screen(site: Fleet, page: Page) -> None:
+    first, second = (
+        create(site, {"title": f"Turn {number}", "widgets": [a_text("one", 0, 0, "")]}) for number in (1, 2)
+    )
+    page.goto(f"{site.url}/dashboards/{first}?kiosk={first},{second}&every=5")
+    for number, title in ((first, "Turn 1"), (second, "Turn 2"), (first, "Turn 1")):
+        expect(page.get_by_role("heading", name=title)).to_be_visible(timeout=SLOW_MS)
+        assert f"/dashboards/{number}?" in page.url
+    # By hand, also while it stays.
+    page.keyboard.press("Space")
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("heading", name="Turn 2")).to_be_visible(timeout=SLOW_MS)
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(f"{site.url}/dashboards/{second}")
+    page.goto(f"{site.url}/dashboards")
+    page.get_by_test_id("begin-kiosk").click()
+    dialog = page.get_by_role("dialog")
+    for box in dialog.get_by_role("checkbox").all():
+        box.uncheck()
+    dialog.get_by_label("Turn 2").check()
+    page.get_by_test_id("dialog-action").click()
+    expect(page).to_have_url(f"{site.url}/dashboards/{second}?kiosk={second}&every=30")
+    page.get_by_role("button", name="End kiosk mode").click()
+    expect(page.get_by_test_id("dashboard-edit")).to_be_visible(timeout=SLOW_MS)
+
+
+def test_a_dashboard_is_saved_as_a_picture(site: Fleet, page: Page) -> None:
+    begin(site, page, "linux-host")
+    expect(widget(page, "cpu-over-time").locator("canvas")).to_be_visible(timeout=SLOW_MS)
+    with page.expect_download(timeout=SLOW_MS) as download:
+        page.get_by_test_id("dashboard-more").click()
+        page.get_by_test_id("dashboard-picture").click()
+    content = Path(download.value.path()).read_bytes()
+    assert download.value.suggested_filename == "Linux-host.png"
+    assert content.startswith(b"\x89PNG")
+    width = page.get_by_test_id("dashboard-grid").bounding_box()
+    assert width is not None
+    # Twice as sharp as the screen.
+    assert abs(int.from_bytes(content[16:20]) - 2 * width["width"]) <= 2
+
+
+def test_it_refreshes_as_often_as_the_reader_says(site: Fleet, page: Page) -> None:
+    begin(site, page, "linux-host")
+    expect(page.get_by_test_id("dashboard-refresh")).to_have_value("live", timeout=SLOW_MS)
+    page.get_by_test_id("dashboard-refresh").select_option("Every minute")
+    expect(page).to_have_url(re.compile("refresh=1m"))
+    page.reload()
+    expect(page.get_by_test_id("dashboard-refresh")).to_have_value("1m", timeout=SLOW_MS)
+
+
+def test_it_is_shared_with_one_user(browser: Browser, site: Fleet, page: Page) -> None:
+    person = {"email": "only@bongsu.test", "name": "Only", "role": "viewer", "password": "a long enough secret"}
+    site.client.post("/api/users", json=person).raise_for_status()
+    number = create(site, {"title": "For one", "widgets": [a_text("one", 0, 0, "One")]})
+    page.goto(f"{site.url}/dashboards/{number}")
+    page.get_by_test_id("dashboard-more").click()
+    page.get_by_role("button", name="Share", exact=True).click()
+    page.get_by_label("Also with").select_option("only@bongsu.test")
+    page.get_by_label("Right of only@bongsu.test").select_option("changes it")
+    page.get_by_test_id("dialog-action").click()
+    expect(page.get_by_role("dialog")).to_have_count(0, timeout=SLOW_MS)
+    info = site.client.get(f"/api/dashboards/{number}").json()
+    (grant,) = info["grants"]
+    assert (grant["role"], grant["right"]) == (None, "change")
+
+
 def test_who_may_only_see_it_cannot_change_it(browser: Browser, site: Fleet) -> None:
     number = create(site, {"title": "Shared", "widgets": [a_text("one", 0, 0, "One")]})
     person = {"email": "viewer@bongsu.test", "name": "Vee", "role": "viewer", "password": "a long enough secret"}
@@ -273,7 +353,7 @@ def test_who_may_only_see_it_cannot_change_it(browser: Browser, site: Fleet) -> 
         with person_at(browser, site.url) as page:
             page.goto(f"{site.url}/dashboards/{number}")
             page.get_by_test_id("dashboard-more").click()
-            page.get_by_role("button", name="Share").click()
+            page.get_by_role("button", name="Share", exact=True).click()
             page.get_by_label("Who").select_option("see")
             page.get_by_test_id("dialog-action").click()
             expect(page.get_by_role("dialog")).to_have_count(0, timeout=SLOW_MS)

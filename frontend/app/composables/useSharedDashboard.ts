@@ -12,8 +12,24 @@ import type { SharedValues } from './useDashboard'
 // As often as the API server makes new answers, or half as often.
 const POLL_MS = 10 * SECOND_MS
 const POINTS_STEP = 50
-// In this tab only.
+// Kept in this tab only. Within another site a browser may refuse even that: the password is then asked for again.
 const passKey = (key: string) => `bongsu.pass.${key}`
+
+function keptPass(key: string): string {
+  try {
+    return sessionStorage.getItem(passKey(key)) ?? ''
+  }
+  catch {
+    return ''
+  }
+}
+
+function keepPass(key: string, pass: string): void {
+  try {
+    sessionStorage.setItem(passKey(key), pass)
+  }
+  catch { /* see above */ }
+}
 
 /** A dashboard that is shared by link: its document, then what it shows, until the link ends. */
 export function useSharedDashboard(key: string) {
@@ -26,7 +42,7 @@ export function useSharedDashboard(key: string) {
   const state = ref<'loading' | 'locked' | 'gone' | 'failed' | 'shown'>('loading')
   const error = ref('')
   const range = ref('')
-  let pass = sessionStorage.getItem(passKey(key)) ?? ''
+  let pass = keptPass(key)
 
   /** What ends a link ends what is open of it. */
   function fail(cause: unknown): void {
@@ -57,7 +73,7 @@ export function useSharedDashboard(key: string) {
 
   async function unlock(password: string): Promise<void> {
     pass = (await unlockShared(key, password)).token
-    sessionStorage.setItem(passKey(key), pass)
+    keepPass(key, pass)
     await open()
   }
 

@@ -7,6 +7,7 @@ import type { Choices, DashboardTime } from './dashboards'
 import { EXPLORER_RANGES, EXPLORER_RANGE_MS, writeExplorer } from './explorer'
 import type { ExplorerState } from './explorer'
 import { selectServers } from './selectServers'
+import type { ChartView } from './views'
 
 /** The query of the explorer's URL that shows the source of a widget. Its ranges are fewer: the next longer one is taken. */
 export function explorerQueryOf(source: WidgetSource, drawing: Drawing | undefined, choices: Choices, time: DashboardTime, servers: readonly Server[]) {
@@ -25,8 +26,19 @@ export function explorerQueryOf(source: WidgetSource, drawing: Drawing | undefin
   })
 }
 
+type ChartWidget = Omit<Widget & { type: 'chart' }, 'id' | 'place'>
+
+/** A chart of the page of a server as a widget: its series without what the page converts or leaves out of them. */
+export function chartOfView({ metrics }: ChartView, server: string): ChartWidget {
+  const source = { metrics: [...metrics], servers: { names: [server], tags: [] }, labels: [], combine: 'none' as const, by: '' }
+  return {
+    type: 'chart', version: 1, title: '', phone: null,
+    config: { source, drawing: 'lines', compare: 'none', low: null, high: null, legend: true, thresholds: [] },
+  }
+}
+
 /** A chart of the explorer as a widget. Servers are named, so that the dashboard can be taken elsewhere. */
-export function chartOf(state: ExplorerState, metric: string, servers: readonly Server[]): Omit<Widget & { type: 'chart' }, 'id' | 'place'> {
+export function chartOf(state: ExplorerState, metric: string, servers: readonly Server[]): ChartWidget {
   return {
     type: 'chart', version: 1, title: '', phone: null,
     config: {

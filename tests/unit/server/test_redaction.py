@@ -61,6 +61,13 @@ def test_mount_points_are_hidden_but_for_the_root() -> None:
     assert hide.series('fs{fstype="ext4",mountpoint="/srv/customer"}') == f'fs{{fstype="ext4",mountpoint="{hidden}"}}'
 
 
+def test_of_a_series_that_cannot_be_read_only_the_metric_is_shown() -> None:
+    hide = redactor("mountpoints")
+    assert hide.series('fs{mountpoint="/srv/a"customer"}') == "fs"
+    assert hide.series('fs{mountpoint="/srv/a",b="x",customer="y"z"}') == "fs"
+    assert (hide.series("load_1m"), hide.series("")) == ("load_1m", "")
+
+
 def test_the_same_is_called_otherwise_in_another_installation() -> None:
     other = Redactor(["addresses"], NAMES, b"another secret")
     assert other.text("10.1.2.3") != redactor("addresses").text("10.1.2.3")

@@ -18,6 +18,7 @@ _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\d)")
 _IPV6 = re.compile(r"(?<![\w.:])(?=:*[0-9A-Fa-f])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])")
 _MAC = re.compile(r"(?<![\w:-])[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?![\w:-])")
 _SERIES_LABEL = re.compile(r'([\w:]+)="([^"]*)"')
+_SERIES = re.compile(r'[\w:]*(\{[\w:]+="[^"]*"(,[\w:]+="[^"]*")*\})?')
 # A device may be named after what is on it: /dev/mapper/customer-data.
 _PLACE_LABELS = ("mountpoint", "device")
 
@@ -56,6 +57,8 @@ class Redactor:
 
     def series(self, text: str) -> str:
         """A series in writing, such as ``filesystem_usage_ratio{mountpoint="/srv"}``."""
+        if not _SERIES.fullmatch(text):  # a quote in a value: where it ends is not certain
+            return text.partition("{")[0]
         return _SERIES_LABEL.sub(lambda found: f'{found[1]}="{self.label(found[1], found[2])}"', text)
 
     def all_labels(self, document: Any) -> None:
