@@ -60,14 +60,15 @@ def _buckets(
     layout, position = place
     layout_rows = rows[selected.server_id, layout.id]
     parts = []
-    raw_spans = np.array(sorted(layout_rows.raw_spans), np.int64)
     for row in layout_rows.rollups:
         try:
             buckets = row.buckets(position, counter=selected.counter)
         except CorruptBlock:
             missing.append(_missing(selected, row))
             continue
-        parts.append(buckets.where(~np.isin(buckets.times - buckets.times % SPAN_MS, raw_spans)))
+        # Most rows have none; to ask each of their buckets would take a tenth of the time of a query.
+        raw = [span_ms for span_ms in layout_rows.raw_spans if row.start_ms - SPAN_MS < span_ms < row.end_ms]
+        parts.append(buckets.where(~np.isin(buckets.times - buckets.times % SPAN_MS, raw)) if raw else buckets)
     samples = merged(_samples(selected, place, rows, missing))
     if samples is not None:
         samples = present(*samples)
