@@ -72,7 +72,8 @@ def install(app: FastAPI, folder: Path = FOLDER) -> None:
             return Response(status_code=304, headers=headers)
         return Response(content, headers=headers, media_type=_media_type(Path(name)))
 
-    @app.get("/{path:path}", include_in_schema=False)
+    # HEAD, with which monitors ask whether a status page answers.
+    @app.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
     async def dashboard(request: Request, path: str) -> Response:
         if path == "api" or path.startswith("api/"):
             raise HTTPException(404, f"There is no /{path}.")

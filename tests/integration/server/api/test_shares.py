@@ -259,6 +259,9 @@ async def test_only_named_sites_may_embed_it(tmp_path: Path) -> None:
             "frame-ancestors https://intranet.example.com http://localhost:8080" in allowed["content-security-policy"]
         )
         assert "x-frame-options" not in allowed
+        head = await app.client.head(share["path"])
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-security-policy"] == allowed["content-security-policy"]
         key = share["path"].rpartition("/")[2]
         for path in (plain["path"], "/shared/bongsu_share_guessed", f"/dashboards/{key}", "/shared/"):
             headers = (await app.client.get(path)).headers
