@@ -4,7 +4,7 @@ import pytest
 
 from bongsu.server.dashboards.redaction import Redactor
 
-NAMES = {1: "web-1", 2: "web-10", 3: "db.example.com", 4: "10.0.0.7"}
+NAMES = {1: "web-1", 2: "web-10", 3: "db.example.com", 4: "10.0.0.7", 5: "Mail (old)", 6: "서버-가"}
 SECRET = b"a secret"
 
 
@@ -21,6 +21,15 @@ def redactor(*what: str) -> Redactor:
         ("see db", "see server-3"),
         ("database", "database"),
         ("at 10.0.0.7", "at server-4"),
+        ("10 of 12", "10 of 12"),
+        ("web-1.", "server-1."),
+        ("web-1.internal, www.web-1", "server-1.internal, www.server-1"),
+        ("web-1-backup and my-web-1", "web-1-backup and my-web-1"),
+        ("web-1:9100/web-10", "server-1:9100/server-2"),
+        ("mail (old) is slow", "server-5 is slow"),
+        ("서버-가 느림", "server-6 느림"),
+        ("a...b. -- .", "a...b. -- ."),
+        ("a." * 20_000 + "web-1", "a." * 20_000 + "server-1"),
         ("", ""),
     ],
 )

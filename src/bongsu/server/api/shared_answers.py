@@ -45,7 +45,8 @@ class OpenedShare:
     key: tuple[int, int, int]
 
     def redactor(self, services: Services) -> Redactor:
-        names = {state.record.id: state.record.agent.name for state in list(self.registry.by_id.values())}
+        """Hides also the names of servers that are not shown: a text may name them."""
+        names = {record.id: record.agent.name for record in services.registry.records()}
         return Redactor(self.share.redact, names, services.vault.key(PURPOSE))
 
 
@@ -104,13 +105,14 @@ class _Now:
 
 
 async def _now(shown: ShownWidget, registry: Registry) -> _Now:
-    servers = list(shown.selection.servers(registry))
-    samples = []
-    for position, state in enumerate(servers if shown.source else []):
-        samples.append((state.record.id, current_samples(state)))
-        if position % SERVERS_AT_A_TIME == 0:
+    now = _Now(shown, [], [])
+    for state in shown.selection.servers(registry):
+        now.servers.append(state)
+        if shown.source:
+            now.samples.append((state.record.id, current_samples(state)))
+        if len(now.servers) % SERVERS_AT_A_TIME == 0:
             await asyncio.sleep(0)
-    return _Now(shown, servers, samples)
+    return now
 
 
 async def present_answer(services: Services, opened: OpenedShare) -> bytes:
