@@ -98,3 +98,25 @@ def test_each_looks_intended(browser: Browser, url: str, look: Look) -> None:
         # What looks like markup is text.
         page.goto(f"{url}/servers/{ids[NAMES['markup']]}")
         expect(page.get_by_role("heading", name=NAMES["markup"], exact=True)).to_be_visible(timeout=SLOW_MS)
+
+
+def test_the_cores_of_a_large_machine_are_a_heat_map(browser: Browser, url: str) -> None:
+    with logged_in(url) as client:
+        (number,) = (
+            server["id"]
+            for server in client.get("/api/servers").json()["servers"]
+            if server["name"] == NAMES["huge"][:200]
+        )
+    with person_at(browser, url, Look(1280, 900, "dark", "en-GB")) as page:
+        page.goto(f"{url}/servers/{number}?family=cpu")
+        page.get_by_text("Cores", exact=True).click(timeout=SLOW_MS)
+        chart = page.get_by_test_id("history-chart")
+        rows = chart.get_by_role("listitem")
+        expect(rows).to_have_count(CORES, timeout=SLOW_MS)
+        assert page.get_by_role("img", name="128 cores").evaluate("bars => bars.scrollWidth <= bars.clientWidth")
+        page.screenshot(path=SCREENSHOTS / "cores.png")
+        chart.locator("canvas").hover(position={"x": 600, "y": 5})
+        expect(chart.get_by_text("%")).not_to_have_count(0)
+        page.get_by_role("button", name="As lines").click()
+        expect(rows).to_have_count(0)
+        expect(chart.get_by_role("application")).to_be_visible(timeout=SLOW_MS)
