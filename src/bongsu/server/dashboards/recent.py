@@ -6,14 +6,22 @@ from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from typing import Any
 
-# Some 100 KB each.
 MOST_ANSWERS = 256
+MOST_BYTES = 32 << 20
 
 
 @dataclass(slots=True)
 class _Kept:
     until: float
     answer: "asyncio.Task[bytes]"
+
+    @property
+    def succeeded(self) -> bool:
+        return self.answer.done() and not self.answer.cancelled() and self.answer.exception() is None
+
+    @property
+    def bytes(self) -> int:
+        return len(self.answer.result()) if self.succeeded else 0
 
 
 class RecentAnswers:
@@ -26,20 +34,22 @@ class RecentAnswers:
     async def get(self, key: Hashable, seconds: float, make: Callable[[], Coroutine[Any, Any, bytes]]) -> bytes:
         """The answer for a key, made at most once in so many seconds. One that failed is made again for the next."""
         now = self._monotonic()
+        self._forget(now)
         kept = self._kept.get(key)
-        if kept is None or kept.until <= now or (kept.answer.done() and not _succeeded(kept.answer)):
-            self._make_room(now)
+        if kept is None:
             kept = self._kept[key] = _Kept(now + seconds, asyncio.create_task(make(), name="shared answer"))
         # Whoever goes away does not take the answer from the others.
         return await asyncio.shield(kept.answer)
 
-    def _make_room(self, now: float) -> None:
-        if len(self._kept) < MOST_ANSWERS:
-            return
-        over = [key for key, kept in self._kept.items() if kept.until <= now]
-        for key in over or list(self._kept)[: MOST_ANSWERS // 4]:
-            del self._kept[key]
-
-
-def _succeeded(task: "asyncio.Task[bytes]") -> bool:
-    return not task.cancelled() and task.exception() is None
+    def _forget(self, now: float) -> None:
+        """What is too old or failed, and the oldest of too much."""
+        self._kept = {
+            key: kept
+            for key, kept in self._kept.items()
+            if now < kept.until and (kept.succeeded or not kept.answer.done())
+        }
+        size = sum(kept.bytes for kept in self._kept.values())
+        for key in list(self._kept):
+            if len(self._kept) < MOST_ANSWERS and size <= MOST_BYTES:
+                break
+            size -= self._kept.pop(key).bytes
