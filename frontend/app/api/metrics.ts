@@ -22,27 +22,6 @@ export const fetchFleet = (metrics: readonly string[]): Promise<CurrentMetrics> 
 export const fetchHistory = (query: HistoryQuery, signal?: AbortSignal): Promise<MetricsHistory> =>
   unwrap(api.getMetricsHistory({ query, signal, throwOnError: true }))
 
-const underWay = new Map<string, { answer: Promise<MetricsHistory>, users: number, controller: AbortController }>()
-
-/** The same for several that ask the same at once: they share a request, which is aborted when nobody waits for it any more. */
-export function fetchHistoryShared(query: HistoryQuery, signal: AbortSignal): Promise<MetricsHistory> {
-  const key = JSON.stringify(query)
-  let shared = underWay.get(key)
-  if (!shared) {
-    const controller = new AbortController()
-    shared = { answer: fetchHistory(query, controller.signal).finally(() => underWay.delete(key)), users: 0, controller }
-    underWay.set(key, shared)
-  }
-  const mine = shared
-  mine.users++
-  signal.addEventListener('abort', () => {
-    if (--mine.users > 0) return
-    mine.controller.abort()
-    if (underWay.get(key) === mine) underWay.delete(key)
-  })
-  return mine.answer
-}
-
 export const fetchCompleteness = (serverIds: number[]): Promise<api.GetCompletenessResponses[200]> =>
   unwrap(api.getCompleteness({ query: { server: serverIds, limit: serverIds.length }, throwOnError: true }))
 

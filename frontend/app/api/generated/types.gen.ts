@@ -2143,6 +2143,89 @@ export type HistoryAnswer = {
 };
 
 /**
+ * HistoryAnswers
+ *
+ * The answers in the order of the queries; an error instead of one that cannot be answered.
+ */
+export type HistoryAnswers = {
+    /**
+     * Answers
+     */
+    answers: Array<HistoryAnswer | ErrorBody>;
+};
+
+/**
+ * HistoryRequest
+ *
+ * A query, with the parameters of `GET /api/metrics/history`.
+ */
+export type HistoryRequest = {
+    /**
+     * Server
+     */
+    server?: Array<number>;
+    /**
+     * Name
+     */
+    name?: Array<string>;
+    /**
+     * Tag
+     */
+    tag?: Array<string>;
+    /**
+     * Metric
+     */
+    metric?: Array<string>;
+    /**
+     * Type
+     */
+    type?: Array<string>;
+    /**
+     * Labels
+     */
+    labels?: Array<string>;
+    /**
+     * Start
+     */
+    start?: string;
+    /**
+     * End
+     */
+    end?: string;
+    /**
+     * Max Points
+     */
+    max_points?: number;
+    /**
+     * Step
+     */
+    step?: string | null;
+    aggregation?: Aggregation | null;
+    resolution?: Resolution | null;
+    across?: Aggregation | null;
+    /**
+     * Group By
+     */
+    group_by?: Array<string>;
+    /**
+     * Limit
+     */
+    limit?: number;
+};
+
+/**
+ * HistoryRequests
+ *
+ * Queries of one moment.
+ */
+export type HistoryRequests = {
+    /**
+     * Queries
+     */
+    queries: Array<HistoryRequest>;
+};
+
+/**
  * HistorySeries
  *
  * The points of one series; all lists have the same length.
@@ -6128,6 +6211,35 @@ export type GetMetricsHistoryResponses = {
 };
 
 export type GetMetricsHistoryResponse = GetMetricsHistoryResponses[keyof GetMetricsHistoryResponses];
+
+export type GetMetricsHistoriesData = {
+    body: HistoryRequests;
+    path?: never;
+    query?: never;
+    url: '/api/metrics/histories';
+};
+
+export type GetMetricsHistoriesErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetMetricsHistoriesError = GetMetricsHistoriesErrors[keyof GetMetricsHistoriesErrors];
+
+export type GetMetricsHistoriesResponses = {
+    /**
+     * Successful Response
+     */
+    200: HistoryAnswers;
+};
+
+export type GetMetricsHistoriesResponse = GetMetricsHistoriesResponses[keyof GetMetricsHistoriesResponses];
 
 export type GetCompletenessData = {
     body?: never;

@@ -1,24 +1,26 @@
-"""GET /api/metrics/history."""
+"""GET /api/metrics/history, and POST /api/metrics/histories for several at once."""
 
 import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from bongsu.core.errors import InvalidInput
+from bongsu.core.errors import BongsuError, InvalidInput
 from bongsu.core.units import HOUR_MS, parse_duration_ms
 from bongsu.server.api.access import Viewer
 from bongsu.server.api.answers import dumped, streamed
 from bongsu.server.api.dependencies import SelectionDep, ServicesDep
 from bongsu.server.api.metrics import series_info
-from bongsu.server.api.schemas import SeriesInfo
+from bongsu.server.api.schemas import ErrorBody, SeriesInfo
 from bongsu.server.api.timerange import parse_range
+from bongsu.server.errors import error_body
+from bongsu.server.fleet.selection import Selection, parse_filters
 from bongsu.server.history import Cursor, History, HistoryQuery, Resolution, export
 from bongsu.server.history.aggregation import Aggregation
 from bongsu.server.history.groups import parse_grouping
@@ -82,6 +84,8 @@ SMALL_SERIES = 200
 # A range that ended this long ago changes only by late frames; an answer may then be cached for ten minutes.
 _SETTLED_MS = HOUR_MS
 _SETTLED_SECONDS = 600
+# As many as a dashboard has widgets.
+MOST_QUERIES = 60
 
 
 @router.get(
@@ -130,11 +134,141 @@ async def history(
     `resolution` says which. Buckets of a rollup count whole.
     """
     now_ms = services.clock.now_ms()
+    query = _query(
+        selection,
+        now_ms,
+        start=start,
+        end=end,
+        max_points=max_points,
+        step=step,
+        aggregation=aggregation,
+        resolution=resolution,
+        across=across,
+        group_by=group_by,
+        limit=limit,
+        cursor=cursor,
+    )
+    known = (if_none_match or "").strip().removeprefix("W/").strip('"')
+    suffix = f"-{format.value}"
+    answer = await services.history.run(
+        query, user.view(services.registry), known_tag=known.removesuffix(suffix) if known else None
+    )
+    headers = {"Cache-Control": "private, no-cache"}
+    if answer.tag is not None:
+        headers["ETag"] = f'"{answer.tag}{suffix}"'
+        if query.end_ms < now_ms - _SETTLED_MS:
+            headers["Cache-Control"] = f"private, max-age={_SETTLED_SECONDS}"
+        if known == answer.tag + suffix:
+            return Response(status_code=304, headers=headers)
+    response = await _formatted(
+        query, answer, format, {record.id: record.agent.name for record in services.registry.records()}
+    )
+    response.headers.update(headers)
+    return response
+
+
+class HistoryRequest(BaseModel):
+    """A query, with the parameters of `GET /api/metrics/history`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    server: list[int] = []
+    name: list[str] = []
+    tag: list[str] = []
+    metric: list[str] = []
+    type: list[str] = []
+    labels: list[str] = []
+    start: str = "-1h"
+    end: str = "now"
+    max_points: int = Field(500, ge=2, le=10_000)
+    step: str | None = None
+    aggregation: Aggregation | None = None
+    resolution: Resolution | None = None
+    across: Aggregation | None = None
+    group_by: list[str] = []
+    limit: int = Field(500, ge=1, le=5_000)
+
+
+class HistoryRequests(BaseModel):
+    """Queries of one moment."""
+
+    queries: list[HistoryRequest] = Field(min_length=1, max_length=MOST_QUERIES)
+
+
+class HistoryAnswers(BaseModel):
+    """The answers in the order of the queries; an error instead of one that cannot be answered."""
+
+    answers: list[HistoryAnswer | ErrorBody]
+
+
+@router.post(
+    "/histories",
+    operation_id="get_metrics_histories",
+    summary="Get the answers to several history queries",
+    response_model=HistoryAnswers,
+)
+async def histories(services: ServicesDep, user: Viewer, asked: HistoryRequests) -> Response:
+    """Answers up to 60 queries at once, as a dashboard asks them: what they have in common is read once, and all of
+    them mean the same moment by `now`. A query that cannot be answered costs only itself."""
+    now_ms = services.clock.now_ms()
+    parsed: list[HistoryQuery | BongsuError] = []
+    for request in asked.queries:
+        try:
+            parsed.append(_requested(request, now_ms))
+        except BongsuError as error:
+            parsed.append(error)
+    queries = [query for query in parsed if isinstance(query, HistoryQuery)]
+    answers = iter(await services.history.run_together(queries, user.view(services.registry)))
+    found = [(query, next(answers) if isinstance(query, HistoryQuery) else query) for query in parsed]
+    return streamed(_answers_json(found))
+
+
+def _requested(request: HistoryRequest, now_ms: int) -> HistoryQuery:
+    selection = Selection(
+        tuple(request.server),
+        frozenset(request.metric),
+        frozenset(request.type),
+        parse_filters(request.labels, field="labels"),
+        tuple(request.name),
+        parse_filters(request.tag, field="tag"),
+    )
+    others = request.model_dump(exclude={"server", "metric", "type", "labels", "name", "tag"})
+    return _query(selection, now_ms, **others)
+
+
+def _answers_json(found: "Sequence[tuple[HistoryQuery | BongsuError, History | BongsuError]]") -> Iterator[bytes]:
+    yield b'{"answers":['
+    separator = b""
+    for query, answer in found:
+        yield separator
+        separator = b","
+        if isinstance(query, HistoryQuery) and isinstance(answer, History):
+            yield from history_json(query, answer)
+        elif isinstance(answer, BongsuError):
+            yield dumped(error_body(answer.code, answer.message, answer.field, answer.limit))
+    yield b"]}"
+
+
+def _query(
+    selection: Selection,
+    now_ms: int,
+    *,
+    start: str,
+    end: str,
+    max_points: int,
+    step: str | None,
+    aggregation: Aggregation | None,
+    resolution: Resolution | None,
+    across: Aggregation | None,
+    group_by: Sequence[str],
+    limit: int,
+    cursor: str | None = None,
+) -> HistoryQuery:
     start_ms, end_ms = parse_range(start, end, now_ms)
     step_ms = parse_duration_ms(step, field="step") if step else None
     if step_ms is not None and (step_ms < 1_000 or (end_ms - start_ms) // step_ms > 10_000):
         raise InvalidInput("step must be at least 1s and give at most 10,000 points.", field="step", limit=10_000)
-    query = HistoryQuery(
+    return HistoryQuery(
         selection,
         start_ms,
         end_ms,
@@ -146,23 +280,6 @@ async def history(
         resolution,
         parse_grouping(across, group_by),
     )
-    known = (if_none_match or "").strip().removeprefix("W/").strip('"')
-    suffix = f"-{format.value}"
-    answer = await services.history.run(
-        query, user.view(services.registry), known_tag=known.removesuffix(suffix) if known else None
-    )
-    headers = {"Cache-Control": "private, no-cache"}
-    if answer.tag is not None:
-        headers["ETag"] = f'"{answer.tag}{suffix}"'
-        if end_ms < now_ms - _SETTLED_MS:
-            headers["Cache-Control"] = f"private, max-age={_SETTLED_SECONDS}"
-        if known == answer.tag + suffix:
-            return Response(status_code=304, headers=headers)
-    response = await _formatted(
-        query, answer, format, {record.id: record.agent.name for record in services.registry.records()}
-    )
-    response.headers.update(headers)
-    return response
 
 
 async def _formatted(query: HistoryQuery, answer: History, format: Format, names: dict[int, str]) -> Response:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from bongsu.arrays import Times, Values
+from bongsu.arrays import Counts, Times, Values
 from bongsu.server.history.query import Missing
 from bongsu.server.history.rollups import SeriesRollup
 from bongsu.server.storage.archive import RAW, SPAN_MS, heads_between, infos_between, rollup_heads_between
@@ -28,6 +28,8 @@ class BlockColumns:
     checksum: int
     head: Head
     parts: dict[int, bytes] = field(default_factory=dict)
+    # What all series of a rollup row share, once it is decoded.
+    shared: tuple[Counts, Times, Times] | None = None
 
     def part(self, position: int) -> bytes:
         """The bytes of one column as stored; empty if they could not be read."""
@@ -39,7 +41,9 @@ class BlockColumns:
 
     def buckets(self, position: int, *, counter: bool) -> SeriesRollup:
         """The buckets of one series, from a rollup row. Raises CorruptBlock."""
-        frames, first_ms, last_ms = decode_shared(self.head, self.part(SHARED))
+        if self.shared is None:
+            self.shared = decode_shared(self.head, self.part(SHARED))
+        frames, first_ms, last_ms = self.shared
         part = self.part(position + 1)
         count, stats = decode_series(self.head, position, part, frames, counter=counter)
         return SeriesRollup(self.head.times, first_ms, last_ms, count, stats)

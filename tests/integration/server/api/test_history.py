@@ -11,6 +11,7 @@ import pytest
 
 from bongsu.core.series import Layout, Series
 from bongsu.server.config import Limits
+from bongsu.server.history import reader
 from bongsu.server.storage.archive import SPAN_MS
 from bongsu.server.storage.compactor import GRACE_MS, STAGGER_MS, Compactor
 from bongsu.server.storage.retention import Retention
@@ -260,3 +261,64 @@ async def test_label_filters(tmp_path: Path, labels: list[str], count: int) -> N
         await app.push(a_push(a_ramp(app.clock.now_ms() - 30_000, 3)))
         answer = await app.get("/api/metrics/history", labels=labels)
         assert len(answer["series"]) == count
+
+
+async def test_several_queries_at_once_are_answered_as_each_alone(tmp_path: Path) -> None:
+    async with running_app(tmp_path, clock=FakeClock(LATER)) as app:
+        for name in ("web-1", "web-2"):
+            await filled(app, tmp_path, name=name)
+        day = {"start": str(START), "end": str(START + 2 * SPAN_MS)}
+        queries: list[dict[str, Any]] = [
+            {"metric": ["cpu_usage_ratio"], **day, "max_points": 100},
+            {"metric": ["cpu_usage_ratio"], **day, "max_points": 20, "across": "avg"},
+            {
+                "metric": ["network_receive_bytes_total"],
+                **day,
+                "max_points": 50,
+                "across": "sum",
+                "group_by": ["server"],
+            },
+            {"metric": ["cpu_usage_ratio", "memory_used_bytes"], **day, "max_points": 10_000},
+            {"metric": ["cpu_usage_ratio"], **day, "aggregation": "p95", "max_points": 30},
+            {"metric": ["memory_used_bytes"], "start": str(START), "end": str(START + 60_000)},
+            {"metric": ["memory_used_bytes"], "start": "yesterday"},
+            {"server": [99], **day},
+            {"metric": ["cpu_usage_ratio"], **day, "name": ["web-2"], "limit": 1},
+            {"metric": ["nothing"], **day},
+        ]
+        together = await app.client.post("/api/metrics/histories", json={"queries": queries})
+        assert together.status_code == 200, together.text
+        answers = together.json()["answers"]
+        for query, answer in zip(queries, answers, strict=True):
+            alone = await app.client.get("/api/metrics/history", params=query)
+            assert answer == alone.json()
+        errors = [answer["error"]["code"] for answer in answers if "error" in answer]
+        assert errors == ["invalid_input", "unknown_server"]
+
+
+async def test_what_is_too_much_to_read_together_is_read_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_app(tmp_path, clock=FakeClock(LATER)) as app:
+        await filled(app, tmp_path)
+        query = {"metric": ["cpu_usage_ratio"], "start": str(START), "end": str(START + 2 * SPAN_MS), "max_points": 100}
+        alone = await app.get("/api/metrics/history", **query)
+        reads: list[int] = []
+        read = reader.HistoryReader._read
+
+        async def counted(self: Any, query: Any, plan: Any, page: Any, floor_ms: int) -> Any:
+            reads.append(len(page))
+            return await read(self, query, plan, page, floor_ms)
+
+        monkeypatch.setattr(reader.HistoryReader, "_read", counted)
+        answer = await app.client.post("/api/metrics/histories", json={"queries": [query] * 4})
+        assert (answer.json()["answers"], reads) == ([alone] * 4, [4])
+        reads.clear()
+        monkeypatch.setattr(reader, "HEAVY_SAMPLES", 1)
+        answer = await app.client.post("/api/metrics/histories", json={"queries": [query] * 4})
+        assert (answer.json()["answers"], reads) == ([alone] * 4, [1] * 4)
+
+
+async def test_there_is_a_limit_of_queries(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        for queries in ([], [{}] * 61, [{"metrics": ["cpu_usage_ratio"]}]):
+            answer = await app.client.post("/api/metrics/histories", json={"queries": queries})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_input")

@@ -82,6 +82,7 @@ EXPECTED: dict[str, tuple[str, bool]] = {
     "GET /api/servers/{server_id}/processes": (VIEWER, True),
     "GET /api/metrics/current": (VIEWER, True),
     "GET /api/metrics/history": (VIEWER, True),
+    "POST /api/metrics/histories": (VIEWER, True),
     "GET /api/metrics/catalog": (VIEWER, True),
     "GET /api/metrics/completeness": (VIEWER, True),
     "GET /api/alerts/rules": (VIEWER, True),
