@@ -4,9 +4,11 @@ import * as api from './generated'
 import { fetchHistory } from './metrics'
 import type { HistoryQuery, MetricsHistory } from './metrics'
 
-// Widgets that are drawn together ask within this time; as many as the API server takes in one request.
+// Widgets that are drawn together ask within this time; as many, and as much, as the API server takes in one request (64 KiB).
 const TOGETHER_MS = 10
 const MOST_TOGETHER = 60
+const MOST_BYTES = 48 * 1024
+const encoder = new TextEncoder()
 const TIMEOUT_MS = 30_000
 
 /** A request on its way. `waiting`: how many of its queries somebody still waits for. */
@@ -58,7 +60,19 @@ function ask(key: string, query: HistoryQuery): Asked {
 function askAll(): void {
   const wanted = next.filter(({ users }) => users > 0)
   next = []
-  for (let start = 0; start < wanted.length; start += MOST_TOGETHER) void askTogether(wanted.slice(start, start + MOST_TOGETHER))
+  let together: Asked[] = []
+  let bytes = 0
+  for (const asked of wanted) {
+    const size = encoder.encode(JSON.stringify(asked.query)).length
+    if (together.length === MOST_TOGETHER || (together.length > 0 && bytes + size > MOST_BYTES)) {
+      void askTogether(together)
+      together = []
+      bytes = 0
+    }
+    together.push(asked)
+    bytes += size
+  }
+  if (together.length > 0) void askTogether(together)
 }
 
 async function askTogether(asked: readonly Asked[]): Promise<void> {

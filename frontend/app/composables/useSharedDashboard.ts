@@ -1,4 +1,5 @@
-import { computed, onScopeDispose, ref, shallowRef } from 'vue'
+import { useDocumentVisibility } from '@vueuse/core'
+import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 import { ApiError } from '~/api/client'
 import type { Alert } from '~/api/alerts'
 import type { Server } from '~/api/servers'
@@ -99,6 +100,11 @@ export function useSharedDashboard(key: string) {
     },
   })
   onScopeDispose(() => poller.stop())
+  // Nobody looks at a hidden page.
+  watch(useDocumentVisibility(), (visibility) => {
+    if (visibility === 'hidden') poller.stop()
+    else if (state.value === 'shown' && document.value?.dashboard.refresh !== 'off') poller.start()
+  })
 
   const values: SharedValues = {
     present, error,

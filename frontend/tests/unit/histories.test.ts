@@ -51,6 +51,18 @@ describe('histories that are asked for together', () => {
     expect(requests.map(({ method, path }) => [method, path])).toEqual([['get', '/api/metrics/history'], ['get', '/api/metrics/history']])
   })
 
+  it('make several requests when they are too many or too large for one', async () => {
+    const many = Promise.all(Array.from({ length: 70 }, (_, i) => ask(`m${i}`)))
+    await vi.runAllTimersAsync()
+    await many
+    expect(requests.map(({ queries }) => queries.length)).toEqual([60, 10])
+    requests = []
+    const large = Promise.all(['a', 'b', 'c'].map(letter => ask('가'.repeat(7_000) + letter)))
+    await vi.runAllTimersAsync()
+    await large
+    expect(requests.map(({ queries }) => queries.length)).toEqual([2, 1])
+  })
+
   it('fail one by one', async () => {
     const answers = Promise.allSettled([ask('a'), ask('bad')])
     await vi.runAllTimersAsync()

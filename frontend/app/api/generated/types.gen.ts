@@ -2169,6 +2169,10 @@ export type HistoryRequest = {
      */
     name?: Array<string>;
     /**
+     * Retired
+     */
+    retired?: boolean;
+    /**
      * Tag
      */
     tag?: Array<string>;

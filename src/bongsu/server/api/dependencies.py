@@ -31,7 +31,7 @@ PageCursor = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="`next`
 Retired = Annotated[bool, Query(description="Also retired servers; those named by their id are included anyway.")]
 
 
-def _selection(
+def make_selection(
     server: Annotated[list[int], Query(description="Server ids; all servers if omitted.")] = [],
     name: Annotated[list[str], Query(description="Server names; `*` stands for anything.")] = [],
     retired: Retired = False,
@@ -46,6 +46,7 @@ def _selection(
         Query(description="`device=eth0`, `device!=lo`, `mountpoint=/srv/*`, `device=sda|sdb`; all must match."),
     ] = [],
 ) -> Selection:
+    """A selection from what a request says. Raises InvalidInput for a filter that is none."""
     return Selection(
         tuple(server),
         frozenset(metric),
@@ -57,4 +58,4 @@ def _selection(
     )
 
 
-SelectionDep = Annotated[Selection, Depends(_selection)]
+SelectionDep = Annotated[Selection, Depends(make_selection)]

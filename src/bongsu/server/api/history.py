@@ -4,23 +4,24 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import StreamingResponse
 
 from bongsu.core.errors import BongsuError, InvalidInput
 from bongsu.core.units import HOUR_MS, parse_duration_ms
 from bongsu.server.api.access import Viewer
 from bongsu.server.api.answers import dumped, streamed
-from bongsu.server.api.dependencies import SelectionDep, ServicesDep
+from bongsu.server.api.dependencies import SelectionDep, ServicesDep, make_selection
 from bongsu.server.api.metrics import series_info
 from bongsu.server.api.schemas import ErrorBody, SeriesInfo
 from bongsu.server.api.timerange import parse_range
 from bongsu.server.errors import error_body
-from bongsu.server.fleet.selection import Selection, parse_filters
+from bongsu.server.fleet.selection import Selection
 from bongsu.server.history import Cursor, History, HistoryQuery, Resolution, export
 from bongsu.server.history.aggregation import Aggregation
 from bongsu.server.history.groups import parse_grouping
@@ -174,6 +175,7 @@ class HistoryRequest(BaseModel):
 
     server: list[int] = []
     name: list[str] = []
+    retired: bool = False
     tag: list[str] = []
     metric: list[str] = []
     type: list[str] = []
@@ -218,34 +220,29 @@ async def histories(services: ServicesDep, user: Viewer, asked: HistoryRequests)
         except BongsuError as error:
             parsed.append(error)
     queries = [query for query in parsed if isinstance(query, HistoryQuery)]
-    answers = iter(await services.history.run_together(queries, user.view(services.registry)))
-    found = [(query, next(answers) if isinstance(query, HistoryQuery) else query) for query in parsed]
-    return streamed(_answers_json(found))
+    answers = services.history.run_together(queries, user.view(services.registry))
+    return StreamingResponse(_answers_json(parsed, answers), media_type="application/json")
 
 
 def _requested(request: HistoryRequest, now_ms: int) -> HistoryQuery:
-    selection = Selection(
-        tuple(request.server),
-        frozenset(request.metric),
-        frozenset(request.type),
-        parse_filters(request.labels, field="labels"),
-        tuple(request.name),
-        parse_filters(request.tag, field="tag"),
-    )
-    others = request.model_dump(exclude={"server", "metric", "type", "labels", "name", "tag"})
-    return _query(selection, now_ms, **others)
+    of_selection = {"server", "name", "retired", "tag", "metric", "type", "labels"}
+    selection = make_selection(**request.model_dump(include=of_selection))
+    return _query(selection, now_ms, **request.model_dump(exclude=of_selection))
 
 
-def _answers_json(found: "Sequence[tuple[HistoryQuery | BongsuError, History | BongsuError]]") -> Iterator[bytes]:
-    yield b'{"answers":['
-    separator = b""
-    for query, answer in found:
-        yield separator
+async def _answers_json(
+    queries: Sequence[HistoryQuery | BongsuError], answers: AsyncIterator[History | BongsuError]
+) -> AsyncIterator[bytes]:
+    separator = b'{"answers":['
+    for query in queries:
+        answer = query if isinstance(query, BongsuError) else await anext(answers)
+        if isinstance(answer, BongsuError):
+            part = dumped(error_body(answer.code, answer.message, answer.field, answer.limit))
+        else:
+            assert isinstance(query, HistoryQuery)
+            part = await asyncio.to_thread(b"".join, history_json(query, answer))
+        yield separator + part
         separator = b","
-        if isinstance(query, HistoryQuery) and isinstance(answer, History):
-            yield from history_json(query, answer)
-        elif isinstance(answer, BongsuError):
-            yield dumped(error_body(answer.code, answer.message, answer.field, answer.limit))
     yield b"]}"
 
 

@@ -88,8 +88,10 @@ def _redacted(widget: Widget, redactor: Redactor, choices: Choices) -> Widget:
         )
     config = widget.config
     changes: dict[str, object] = {}
-    if source := _source(widget):
-        metrics = [_filled(metric, choices) or metric for metric in source.metrics]
+    # Also of a widget that has no metrics yet, and shows nothing.
+    source = getattr(config, "source", None)
+    if isinstance(source, WidgetSource):
+        metrics = [redactor.text(_filled(metric, choices) or metric) for metric in source.metrics]
         changes["source"] = WidgetSource(metrics=metrics, combine=source.combine, by=source.by)
     if isinstance(widget, ServersWidget | AlertsWidget):
         changes["servers"] = WidgetServers()

@@ -47,6 +47,7 @@ DOCUMENT: dict[str, Any] = {
         a_widget("top", "disks", of_metrics("filesystem_usage_ratio", labels=["mountpoint=/srv/acme"])),
         a_widget("table", "one", of_metrics("peer_seconds", servers={"names": ["$host"]})),
         a_widget("stat", "first", of_metrics("filesystem_usage_ratio")),
+        a_widget("chart", "unfinished", {"source": {"metrics": [], "servers": {"names": ["bank-2"]}}}),
         a_widget("servers", "states", {}),
         a_widget("alerts", "alerts", {}),
         a_widget("text", "notes", {"markdown": "Ask whoever runs bank-2."}),
