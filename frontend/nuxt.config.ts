@@ -68,6 +68,10 @@ export default defineNuxtConfig({
   typescript: { strict: true, tsConfig: { compilerOptions: { noUncheckedIndexedAccess: true } } },
   telemetry: false,
   hooks: {
+    // Of `<link rel=prefetch>`, Chromium fetches the code twice when it is needed at once: session.global.ts asks for it in time.
+    'build:manifest'(manifest) {
+      for (const file of Object.values(manifest)) file.prefetch = false
+    },
     // This plugin writes colour variables into a <style> at run time. Ours are in main.css.
     'app:resolve'(app) {
       app.plugins = app.plugins.filter(plugin => !/@nuxt\/ui\/dist\/runtime\/plugins\/colors/.test(plugin.src))

@@ -365,6 +365,15 @@ def test_keys_lead_to_pages(site: Fleet, page: Page) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_no_code_is_fetched_twice(site: Fleet, page: Page) -> None:
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url) if "/_nuxt/" in request.url else None)
+    page.goto(f"{site.url}/dashboards/1")
+    loaded(page)
+    assert fetched
+    assert sorted(set(fetched)) == sorted(fetched)
+
+
 def test_a_chart_moves_under_the_hand(site: Fleet, page: Page) -> None:
     page.goto(f"{site.url}/metrics?metric=cpu_usage_ratio&range=15m")
     plot = page.get_by_test_id("explorer-chart").locator(".u-over")

@@ -1,3 +1,4 @@
+import { mayRefresh } from '~/api/session'
 import { localPath } from '~/utils/paths'
 
 const LOGIN = '/login'
@@ -10,6 +11,11 @@ const ADMIN_PAGES = /^\/(users|audit|agents|health)(\/|$)/
 export default defineNuxtRouteMiddleware(async (to) => {
   if (SHARED_PAGES.test(to.path)) return
   const session = useSessionStore()
+  // The code of the page comes while the API server answers, instead of after it.
+  if (session.state === 'unknown' && mayRefresh()) {
+    void preloadRouteComponents(to)
+    void import('~/layouts/default.vue').catch(() => {})
+  }
   await session.start().catch(() => null)
   // No answer yet: the layout reports that the API server is unreachable, and keeps trying.
   if (session.state === 'unknown') return

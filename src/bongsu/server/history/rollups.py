@@ -39,12 +39,22 @@ class SeriesRollup:
             np.concatenate([getattr(part, name) for part in parts])
             for name in ("times", "first_ms", "last_ms", "count")
         )
-        order = np.lexsort((first_ms, times))
         stats = np.concatenate([part.stats for part in parts], axis=1)
+        if (times[1:] > times[:-1]).all():
+            return cls(times, first_ms, last_ms, count, stats)
+        order = np.lexsort((first_ms, times))
         return cls(times[order], first_ms[order], last_ms[order], count[order], stats[:, order])
 
     def where(self, rows: npt.NDArray[np.bool_]) -> "SeriesRollup":
         """A selection of the buckets."""
+        return self if rows.all() else self._taken(rows)
+
+    def between(self, start_ms: int, end_ms: int) -> "SeriesRollup":
+        """The buckets that begin in ``[start_ms, end_ms)``."""
+        start, end = np.searchsorted(self.times, (start_ms, end_ms))
+        return self._taken(slice(start, end))
+
+    def _taken(self, rows: "npt.NDArray[np.bool_] | slice") -> "SeriesRollup":
         return SeriesRollup(
             self.times[rows], self.first_ms[rows], self.last_ms[rows], self.count[rows], self.stats[:, rows]
         )
@@ -62,12 +72,12 @@ def aggregate_rollup(
     spans = None
     if how in (Aggregation.RATE, Aggregation.INCREASE):
         series, grew, spans = _growth(series, counter=counter)
-        inside = (series.times >= start_ms) & (series.times < end_ms)
-        grew, spans = grew[inside], spans[inside]
+        start, end = np.searchsorted(series.times, (start_ms, end_ms))
+        grew, spans = grew[start:end], spans[start:end]
         per_bucket = low = high = _rising(grew / spans if how is Aggregation.RATE else grew, counter=counter)
-        series = series.where(inside)
+        series = series.between(start_ms, end_ms)
     else:
-        series = series.where((series.times >= start_ms) & (series.times < end_ms))
+        series = series.between(start_ms, end_ms)
         per_bucket = grew = series.stats[LAST]
         low, high = (per_bucket, per_bucket) if counter else (series.stats[LOW], series.stats[HIGH])
     times = series.times
@@ -106,7 +116,7 @@ def _growth(series: SeriesRollup, *, counter: bool) -> tuple[SeriesRollup, Value
     """The buckets that have growth, how much, and over how many seconds. The growth between two buckets belongs to the
     later one, as the growth between two samples belongs to the later sample."""
     last = series.stats[LAST]
-    spans = np.diff(series.last_ms, prepend=series.first_ms[:1]) / 1000
+    spans = (series.last_ms - np.concatenate((series.first_ms[:1], series.last_ms[:-1]))) / 1000
     if counter:
         first = series.stats[FIRST]
         grew = last - first + series.stats[RESETS]

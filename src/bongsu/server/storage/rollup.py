@@ -56,7 +56,7 @@ def counters_of(kinds: Sequence[Kind]) -> Flags:
 def bucket_starts(times: Times, step_ms: int) -> tuple[Times, Counts]:
     """Bucket starts (m,), and the index in ``times`` at which each bucket begins (m,)."""
     buckets = times - times % step_ms
-    first = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1))
+    first = np.concatenate(([0], np.flatnonzero(buckets[1:] != buckets[:-1]) + 1))
     return buckets[first], first
 
 
