@@ -6,6 +6,7 @@ unless a server sends nothing else: then its clock was set back (``_look_back``)
 """
 
 import logging
+import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -269,7 +270,7 @@ class DatabaseSource:
     def _is_tried_again(self, server_id: int, error: Exception, report: Report) -> bool:
         """Reports that the history of a server cannot be read. Returns whether the next cycle tries again; if not, its
         windows fill with what arrives from now on."""
-        passing = isinstance(error, Unavailable | DBAPIError)
+        passing = isinstance(error, Unavailable | DBAPIError | sqlite3.Error)
         why = error.message if isinstance(error, BongsuError) else type(error).__name__
         report.skipped["server", server_id] = f"its history cannot be read: {why}"
         failures = self._failures[server_id] = self._failures.get(server_id, 0) + 1

@@ -156,7 +156,7 @@ def _as_unavailable(error: DBAPIError | sqlite3.Error) -> Unavailable | None:
             return Unavailable("The disk is full.", code="disk_full", retry_after_seconds=30)
         if name.startswith("SQLITE_IOERR"):
             # On some file systems a full disk shows as a failed write or sync.
-            return Unavailable(f"The disk cannot be written ({name}).", code="disk_error", retry_after_seconds=30)
+            return Unavailable(f"The disk does not work ({name}).", code="disk_error", retry_after_seconds=30)
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return Unavailable("The database is busy.", code="database_busy", retry_after_seconds=2)
         return None
@@ -170,6 +170,18 @@ def _as_unavailable(error: DBAPIError | sqlite3.Error) -> Unavailable | None:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return Unavailable("The database cannot be reached.", code="database_away", retry_after_seconds=5)
     return None
+
+
+@contextlib.contextmanager
+def _passing() -> Iterator[None]:
+    """Turns errors whose cause may pass into Unavailable."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:  # hot paths use the driver's own cursor
+        unavailable = _as_unavailable(error)
+        if unavailable is None:
+            raise
+        raise unavailable from error
 
 
 class _Snapshot:
@@ -216,19 +228,13 @@ class SqliteDatabase:
 
     def read_now(self, function: Callable[[Connection], T]) -> T:
         """``read`` for callers that run in a thread."""
-        with self._reader.begin() as connection:
+        with _passing(), self._reader.begin() as connection:
             return function(connection)
 
     def write_now(self, function: Callable[[Connection], T]) -> T:
         """``write`` for callers that run in a thread."""
-        try:
-            with self._writer.begin() as connection:
-                return function(connection)
-        except (DBAPIError, sqlite3.Error) as error:  # the hot path uses the driver's own cursor
-            unavailable = _as_unavailable(error)
-            if unavailable is None:
-                raise
-            raise unavailable from error
+        with _passing(), self._writer.begin() as connection:
+            return function(connection)
 
     async def close(self) -> None:
         self._write_thread.shutdown(wait=True)
@@ -284,15 +290,11 @@ class PostgresDatabase:
 
 @contextlib.contextmanager
 def _unavailable() -> Iterator[None]:
-    """Turns errors whose cause may pass into Unavailable."""
+    """The same for a database server, which may also be away."""
     try:
-        yield
+        with _passing():
+            yield
     except PoolTimeout as error:
         raise Unavailable("The database is busy.", code="database_busy", retry_after_seconds=2) from error
-    except DBAPIError as error:
-        unavailable = _as_unavailable(error)
-        if unavailable is None:
-            raise
-        raise unavailable from error
     except OSError as error:
         raise Unavailable("The database cannot be reached.", code="database_away") from error

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, FromClause, ScalarSelect, and_, bindparam, func, select, true
 
 from bongsu.core.units import HOUR_MS, MINUTE_MS
+from bongsu.server.database.dialect import fetch_rows
 from bongsu.server.database.tables import blocks, frames, layouts, rollups
 from bongsu.server.storage.blocks import Head, Packed
 from bongsu.server.storage.frames import newest_frame_ms, oldest_frame_times
@@ -89,8 +90,7 @@ def block_row(block: StoredBlock) -> dict[str, object]:
 
 
 _INFO = tuple(blocks.c[name] for name in BlockInfo.__slots__)
-# Built once: a query of 20 servers runs each of these 20 times, and building one takes twice as long as running it. A
-# block that reaches into the range starts at most one span before it.
+# A block that reaches into the range starts at most one span before it.
 _IN_RANGE = (
     blocks.c.server_id == bindparam("server"),
     blocks.c.layout_id == bindparam("layout"),
@@ -115,18 +115,19 @@ def _info(row: Any) -> BlockInfo:
 
 def infos_between(connection: Connection, key: LayoutKey, start_ms: int, end_ms: int) -> list[BlockInfo]:
     """The blocks of one layout that may hold a frame with ``start_ms <= time < end_ms``."""
-    return [_info(row) for row in connection.execute(_INFOS, _bounds(key, start_ms, end_ms))]
+    return [_info(row) for row in fetch_rows(connection, _INFOS, _bounds(key, start_ms, end_ms))]
 
 
 def heads_between(connection: Connection, key: LayoutKey, start_ms: int, end_ms: int) -> list[tuple[BlockInfo, bytes]]:
     """The same blocks with their heads."""
-    return [(_info(row), row[7]) for row in connection.execute(_HEADS, _bounds(key, start_ms, end_ms))]
+    return [(_info(row), row[7]) for row in fetch_rows(connection, _HEADS, _bounds(key, start_ms, end_ms))]
 
 
 def blocks_between(connection: Connection, key: LayoutKey, start_ms: int, end_ms: int) -> list[StoredBlock]:
     """The same blocks, whole."""
     return [
-        StoredBlock(_info(row), row[7], row[8]) for row in connection.execute(_BLOCKS, _bounds(key, start_ms, end_ms))
+        StoredBlock(_info(row), row[7], row[8])
+        for row in fetch_rows(connection, _BLOCKS, _bounds(key, start_ms, end_ms))
     ]
 
 
@@ -224,7 +225,7 @@ def rollups_between(
 ) -> list[StoredRollup]:
     """The rollup rows of one layout that may hold a bucket that overlaps ``[start_ms, end_ms)``."""
     bounds = _rollup_bounds(key, step_ms, start_ms, end_ms)
-    return [StoredRollup(*row) for row in connection.execute(_ROLLUPS, bounds)]
+    return [StoredRollup(*row) for row in fetch_rows(connection, _ROLLUPS, bounds)]
 
 
 def rollup_heads_between(
@@ -232,7 +233,7 @@ def rollup_heads_between(
 ) -> list[StoredRollup]:
     """The same rows without their data."""
     bounds = _rollup_bounds(key, step_ms, start_ms, end_ms)
-    return [_rollup_head(row) for row in connection.execute(_ROLLUP_HEADS, bounds)]
+    return [_rollup_head(row) for row in fetch_rows(connection, _ROLLUP_HEADS, bounds)]
 
 
 def _rollup_head(row: Any) -> StoredRollup:

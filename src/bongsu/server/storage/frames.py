@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func,
 
 from bongsu.arrays import Times, Values
 from bongsu.core.samples import Frame
+from bongsu.server.database.dialect import fetch_rows
 from bongsu.server.database.tables import frames, layouts
 from bongsu.server.storage.layouts import LayoutKey
 
@@ -213,7 +214,7 @@ def frame_columns(
         "first": 8 * first + 1,
         "length": 8 * width,
     }
-    rows = connection.execute(_COLUMNS, bounds).all()
+    rows = fetch_rows(connection, _COLUMNS, bounds)
     damaged = tuple(row[0] for row in rows if len(row[1]) != 8 * width)
     if damaged:
         rows = [row for row in rows if len(row[1]) == 8 * width]

@@ -1,6 +1,8 @@
 """Reads that wait for long never keep frames from being stored, and a busy database is said to be busy."""
 
 import asyncio
+import contextlib
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -95,4 +97,27 @@ async def test_transactions_that_wait_for_each_other_end_and_say_so(database_url
     assert len(failed) == 1
     assert isinstance(failed[0], Unavailable)
     assert failed[0].code == "database_busy"
+    await database.close()
+
+
+async def test_what_sqlite_refuses_for_now_is_unavailable_to_reads_as_well(tmp_path: Path, database_url: str) -> None:
+    if database_url.startswith("postgresql"):
+        return
+
+    def refused(_: Connection) -> None:
+        file = tmp_path / "locked.db"
+        with (
+            contextlib.closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as first,
+            contextlib.closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as second,
+        ):
+            first.execute("BEGIN EXCLUSIVE")
+            second.execute("SELECT count(*) FROM sqlite_master")
+
+    database = open_database(f"sqlite:///{tmp_path / 'bongsu.db'}")
+    with pytest.raises(Unavailable) as busy:
+        await database.read(refused)
+    assert busy.value.code == "database_busy"
+    # Anything else is an error of Bongsu, and stays one.
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        await database.read(lambda connection: connection.connection.cursor().execute("SELECT * FROM nowhere"))
     await database.close()
