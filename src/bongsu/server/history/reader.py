@@ -50,6 +50,8 @@ LOOKBACK_BUCKETS_MS = 2 * HOUR_MS
 CHUNK_SAMPLES = 20_000_000
 # Queries that read more than this run one at a time, so that they never occupy all reading threads.
 HEAVY_SAMPLES = 5_000_000
+# The buckets of raw samples are kept for all series of a reading up to this many: 30 MB.
+TOGETHER_SAMPLES = 2_000_000
 # So many are handled on the event loop, in 2 ms; more in a thread.
 SMALL_SERVERS = 10
 SMALL_SERIES = 200
@@ -248,8 +250,11 @@ class HistoryReader:
                 # As many as there are, whatever interval the agent claims.
                 samples += layout.frames_stored * len(places)
                 self._check_samples(samples)
-                read_columns(connection, layout, sorted(places))
+                read_columns(connection, layout)
                 rows[key] = layout
+            if samples > TOGETHER_SAMPLES:
+                for layout in rows.values():
+                    layout.raw = {}
             return rows
 
         return await self._database.read(fetch)

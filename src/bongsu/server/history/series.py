@@ -14,6 +14,7 @@ from bongsu.server.history.sources import BlockColumns, LayoutRows
 from bongsu.server.storage.archive import RAW, SPAN_MS
 from bongsu.server.storage.blocks import CorruptBlock
 from bongsu.server.storage.layouts import LayoutKey
+from bongsu.server.storage.rollup import counters_of, of_frames
 
 Rows = Mapping[LayoutKey, LayoutRows]
 
@@ -46,7 +47,7 @@ def _samples(
     parts = []
     for block in layout_rows.blocks:
         try:
-            parts.append(block.samples(position))
+            parts.append((block.head.times, block.column(position)))
         except CorruptBlock:
             missing.append(_missing(selected, block))
     if layout_rows.frames is not None:
@@ -69,12 +70,47 @@ def _buckets(
         # Most rows have none; to ask each of their buckets would take a tenth of the time of a query.
         raw = [span_ms for span_ms in layout_rows.raw_spans if row.start_ms - SPAN_MS < span_ms < row.end_ms]
         parts.append(buckets.where(~np.isin(buckets.times - buckets.times % SPAN_MS, raw)) if raw else buckets)
+    if layout_rows.raw is None:
+        layout_rows.raw = _raw_buckets(layout, layout_rows, tier)
+    if position in layout_rows.raw:
+        return [*parts, layout_rows.raw[position]]
     samples = merged(_samples(selected, place, rows, missing))
     if samples is not None:
         samples = present(*samples)
     if samples is not None and len(samples[0]):
         parts.append(SeriesRollup.of_samples(*samples, tier, counter=selected.counter))
     return parts
+
+
+def _raw_buckets(layout: Layout, rows: LayoutRows, tier: int) -> dict[int, SeriesRollup]:
+    """The buckets of the raw samples of all series that were read, made in one go: eight series take as long as two.
+
+    Without those that have to be looked at one by one: they miss values, or a part of them cannot be read or came late.
+    """
+    sources = [(block.head.times, block.column) for block in rows.blocks]
+    if rows.frames is not None:
+        sources.append((rows.frames.times, rows.frames.column))
+    if not sources:
+        return {}
+    times = np.concatenate([times for times, _ in sources])
+    if not len(times) or not (times[1:] > times[:-1]).all():
+        return {}
+    full: dict[int, Values] = {}
+    for position in rows.positions:
+        try:
+            values = np.concatenate([column(position) for _, column in sources])
+        except CorruptBlock:
+            continue
+        if not np.isnan(values).any():
+            full[position] = values
+    if not full:
+        return {}
+    counters = counters_of([layout.series[position].kind for position in full])
+    rollup = of_frames(times, np.stack([*full.values()], axis=1), counters, tier)
+    return {
+        position: SeriesRollup(rollup.times, rollup.first_ms, rollup.last_ms, rollup.count[:, i], rollup.stats[:, :, i])
+        for i, position in enumerate(full)
+    }
 
 
 def _missing(selected: SelectedSeries, source: BlockColumns) -> Missing:

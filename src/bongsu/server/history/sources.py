@@ -35,9 +35,9 @@ class BlockColumns:
         """The bytes of one column as stored; empty if they could not be read."""
         return self.parts.get(position, b"")
 
-    def samples(self, position: int) -> tuple[Times, Values]:
-        """The samples of one series, from a block. Raises CorruptBlock."""
-        return self.head.times, self.head.column(position, self.part(position))
+    def column(self, position: int) -> Values:
+        """The values of one series, from a block. Raises CorruptBlock."""
+        return self.head.column(position, self.part(position))
 
     def buckets(self, position: int, *, counter: bool) -> SeriesRollup:
         """The buckets of one series, from a rollup row. Raises CorruptBlock."""
@@ -53,15 +53,19 @@ class BlockColumns:
 class LayoutRows:
     """The stored data of one layout in a range: rollups, and raw samples where the rollups are behind.
 
-    ``raw_spans``: starts of the spans for which the raw samples count instead of the rollups.
+    ``positions``: of the series that are read. ``raw_spans``: starts of the spans for which the raw samples count
+    instead of the rollups.
     """
 
     key: LayoutKey
+    positions: Sequence[int]
     frames: FrameColumns | None = None
     blocks: list[BlockColumns] = field(default_factory=list)
     rollups: list[BlockColumns] = field(default_factory=list)
     raw_spans: set[int] = field(default_factory=set)
     missing: list[Missing] = field(default_factory=list)
+    # Position -> the buckets of its raw samples, once they are made; without those that are made one by one.
+    raw: dict[int, SeriesRollup] | None = None
 
     @property
     def frames_stored(self) -> int:
@@ -93,7 +97,7 @@ def open_layout(
     ``floor_ms``: raw samples before it are no longer kept. At a coarser tier than raw, spans with frames that are not
     part of the rollups yet are read raw: the last hours, and spans that late frames arrived in.
     """
-    rows = LayoutRows(key, frame_columns(connection, key, start_ms, end_ms, positions))
+    rows = LayoutRows(key, positions, frame_columns(connection, key, start_ms, end_ms, positions))
     if rows.frames is not None:
         rows.missing.extend(Missing(key[0], time_ms, time_ms + 1) for time_ms in rows.frames.damaged)
         if not len(rows.frames.times):
@@ -109,10 +113,10 @@ def open_layout(
     return rows
 
 
-def read_columns(connection: Connection, rows: LayoutRows, positions: Sequence[int]) -> None:
-    """Reads the columns ``positions`` (ascending) of the blocks and rollups."""
-    _read_columns(connection, rows.blocks, [*positions])
-    _read_columns(connection, rows.rollups, [SHARED, *(position + 1 for position in positions)])
+def read_columns(connection: Connection, rows: LayoutRows) -> None:
+    """Reads the columns of the blocks and rollups."""
+    _read_columns(connection, rows.blocks, [*rows.positions])
+    _read_columns(connection, rows.rollups, [SHARED, *(position + 1 for position in rows.positions)])
 
 
 def _pending(connection: Connection, rows: LayoutRows, start_ms: int, end_ms: int) -> set[int]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +316,40 @@ async def test_what_is_too_much_to_read_together_is_read_apart(tmp_path: Path, m
         monkeypatch.setattr(reader, "HEAVY_SAMPLES", 1)
         answer = await app.client.post("/api/metrics/histories", json={"queries": [query] * 4})
         assert (answer.json()["answers"], reads) == ([alone] * 4, [1] * 4)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "late frames"])
+async def test_raw_samples_of_several_series_make_the_same_points_together_and_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    async with running_app(tmp_path, clock=FakeClock(LATER)) as app:
+        await filled(app, tmp_path)
+        # Half of it sealed but not rolled up, half not sealed: memory misses values, and the counter starts again.
+        first_ms = START + 2 * SPAN_MS
+        app.clock.advance(200 * STEP_MS / 1000)
+        frames = [
+            a_frame(
+                first_ms + index * STEP_MS,
+                (index % 7 / 7, math.nan if index % 5 == 0 else 1024.0 * index, index % 90 * 1000.0),
+            )
+            for index in range(200)
+        ]
+        assert (await app.push(a_push(frames[:100], interval_ms=STEP_MS))).status_code == 200
+        await run_jobs(app.clock, tmp_path, Sealer)
+        assert (await app.push(a_push(frames[100:], interval_ms=STEP_MS))).status_code == 200
+        if late:
+            between = [a_frame(first_ms + index * STEP_MS + 7_000, (0.9, 5.0, 91_000.0)) for index in range(40)]
+            assert (await app.push(a_push(between, interval_ms=STEP_MS))).status_code == 200
+        metrics = ("cpu_usage_ratio", "memory_used_bytes", "network_receive_bytes_total")
+        whole = {"start": str(START + SPAN_MS), "end": str(first_ms + 200 * STEP_MS), "max_points": 60}
+        queries = [whole | {"metric": [metric]} for metric in metrics] + [
+            whole | {"metric": ["network_receive_bytes_total"], "aggregation": "increase"}
+        ]
+        together = (await app.client.post("/api/metrics/histories", json={"queries": queries})).json()["answers"]
+        assert [answer["resolution"] for answer in together] == ["1m"] * 4
+        assert all(answer["series"][0]["times"][-1] >= first_ms + 160 * STEP_MS for answer in together)
+        monkeypatch.setattr(reader, "TOGETHER_SAMPLES", 0)
+        assert together == [await app.get("/api/metrics/history", **query) for query in queries]
 
 
 async def test_there_is_a_limit_of_queries(tmp_path: Path) -> None:
