@@ -1,3 +1,25 @@
+// As .field in main.css. The variant comes after what it overrides.
+const FIELD = 'h-9 max-sm:h-10 px-2.5 text-sm/5 max-sm:text-base/5 border border-(--app-fill) bg-default text-default outline-0 focus:outline-solid focus-visible:outline-2 focus-visible:outline-primary aria-invalid:border-error'
+
 export default defineAppConfig({
-  ui: { colors: { primary: 'primary', neutral: 'neutral' } },
+  ui: {
+    colors: { primary: 'primary', neutral: 'neutral' },
+    // Named here, they are in the bundle.
+    icons: { check: 'i-lucide-check', chevronDown: 'i-lucide-chevron-down' },
+    input: { slots: { root: 'w-full' }, variants: { variant: { none: FIELD } }, defaultVariants: { variant: 'none' } },
+    textarea: { slots: { root: 'w-full' }, variants: { variant: { none: `${FIELD} h-auto max-sm:h-auto py-2` } }, defaultVariants: { variant: 'none' } },
+    select: {
+      slots: {
+        base: 'w-full',
+        // Above the fields that follow.
+        content: 'z-10 ring-(--app-fill)',
+        item: 'data-highlighted:not-data-disabled:before:bg-elevated',
+        itemLabel: 'overflow-visible text-clip whitespace-normal',
+      },
+      variants: { variant: { none: FIELD } },
+      defaultVariants: { variant: 'none' },
+    },
+    formField: { slots: { label: 'text-highlighted', help: 'mt-1 text-xs', error: 'mt-1 text-xs font-medium' } },
+    checkboxGroup: { slots: { legend: 'text-highlighted' } },
+  },
 })
