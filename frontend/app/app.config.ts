@@ -1,5 +1,5 @@
-// As .field in main.css. The variant comes after what it overrides.
-const FIELD = 'h-9 max-sm:h-10 px-2.5 text-sm/5 max-sm:text-base/5 border border-(--app-fill) bg-default text-default outline-0 focus:outline-solid focus-visible:outline-2 focus-visible:outline-primary aria-invalid:border-error'
+// As .field in main.css.
+const FIELD = 'h-9 max-sm:h-10 border border-(--app-fill) bg-default text-default outline-0 focus:outline-solid focus-visible:outline-2 focus-visible:outline-primary aria-invalid:border-error'
 
 export default defineAppConfig({
   ui: {
@@ -7,7 +7,7 @@ export default defineAppConfig({
     // Named here, they are in the bundle.
     icons: { check: 'i-lucide-check', chevronDown: 'i-lucide-chevron-down' },
     input: { slots: { root: 'w-full' }, variants: { variant: { none: FIELD } }, defaultVariants: { variant: 'none' } },
-    textarea: { slots: { root: 'w-full' }, variants: { variant: { none: `${FIELD} h-auto max-sm:h-auto py-2` } }, defaultVariants: { variant: 'none' } },
+    textarea: { slots: { root: 'w-full' }, variants: { variant: { none: `${FIELD} h-auto max-sm:h-auto` } }, defaultVariants: { variant: 'none' } },
     select: {
       slots: {
         base: 'w-full',
