@@ -10,13 +10,15 @@ export default defineAppConfig({
     textarea: { slots: { root: 'w-full' }, variants: { variant: { none: `${FIELD} h-auto max-sm:h-auto` } }, defaultVariants: { variant: 'none' } },
     select: {
       slots: {
-        base: 'w-full',
+        base: 'w-full text-start',
+        value: 'overflow-visible text-clip whitespace-normal',
         // Above the fields that follow.
         content: 'z-10 ring-(--app-fill)',
         item: 'data-highlighted:not-data-disabled:before:bg-elevated',
         itemLabel: 'overflow-visible text-clip whitespace-normal',
       },
-      variants: { variant: { none: FIELD } },
+      // Long texts take two lines.
+      variants: { variant: { none: `${FIELD} h-auto max-sm:h-auto min-h-9 max-sm:min-h-10` } },
       defaultVariants: { variant: 'none' },
     },
     formField: { slots: { label: 'text-highlighted', help: 'mt-1 text-xs', error: 'mt-1 text-xs font-medium' } },
