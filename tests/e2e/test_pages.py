@@ -308,7 +308,7 @@ def test_a_rule_with_mistakes_is_not_sent(site: Fleet, page: Page) -> None:
     name, held = dialog.get_by_label("Name"), dialog.get_by_label("Must hold for")
     choose(dialog.get_by_label("Condition", exact=True), "The server is down")
     held.fill("5 apples")
-    dialog.get_by_test_id("dialog-action").click()
+    held.press("Enter")
     expect(name).to_be_focused()
     expect(name).to_have_accessible_description("Needs a value")
     expect(held).to_have_accessible_description("Not a duration, such as 30s, 5m or 2h")

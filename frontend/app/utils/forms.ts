@@ -6,7 +6,7 @@ import { parseTags } from './tags'
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from './units'
 
 export type Translate = (key: string, values?: Record<string, unknown>) => string
-type Field = v.GenericSchema<string, string>
+export type Field = v.GenericSchema<string, string>
 
 /** The limit of the API for comments and descriptions. */
 export const MOST_CHARACTERS = 1_000

@@ -2,7 +2,7 @@
 import { forward, object, partialCheck, pipe } from 'valibot'
 import type { Day, Silence, SilenceInfo, Weekly } from '~/api/silences'
 import type { Translate } from './forms'
-import { MOST_CHARACTERS, MOST_PATTERNS, MOST_SCOPE_TAGS, choiceField, durationField, listField, timeField, needed, tagsField, textField, zoneField } from './forms'
+import { MOST_CHARACTERS, MOST_PATTERNS, MOST_SCOPE_TAGS, choiceField, durationField, listField, needed, tagsField, textField, timeField, zoneField } from './forms'
 import { fromLocalInput, toLocalInput } from './localTime'
 import { formatTags, parseTags } from './tags'
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from './units'
