@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.dashboards import a_text, begin, create, widget
 from tests.support.fleet import Fleet, simulated_fleet
-from tests.support.pages import SLOW_MS, Look, person_at
+from tests.support.pages import SLOW_MS, Look, choose, person_at
 
 SERVERS = 6
 
@@ -229,7 +229,7 @@ def test_from_the_explorer_to_a_dashboard_and_back(site: Fleet, page: Page) -> N
     number = create(site, {"title": "Collected", "widgets": [a_text("one", 0, 0, "One")]})
     page.goto(f"{site.url}/metrics?metric=cpu_usage_ratio&combine=max&by=tag:role")
     page.get_by_test_id("add-to-dashboard").click()
-    page.get_by_label("Dashboard", exact=True).select_option("Collected")
+    choose(page.get_by_label("Dashboard", exact=True), "Collected")
     page.get_by_test_id("dialog-action").click()
     page.get_by_role("link", name="Added to Collected").click(timeout=SLOW_MS)
     expect(page).to_have_url(f"{site.url}/dashboards/{number}")
@@ -244,7 +244,7 @@ def test_from_the_page_of_a_server_to_a_dashboard(site: Fleet, page: Page) -> No
     name = site.client.get("/api/servers").json()["servers"][0]["name"]
     page.goto(f"{site.url}/servers/1")
     page.get_by_test_id("add-to-dashboard").click(timeout=SLOW_MS)
-    page.get_by_label("Dashboard", exact=True).select_option("Of a server")
+    choose(page.get_by_label("Dashboard", exact=True), "Of a server")
     page.get_by_test_id("dialog-action").click()
     page.get_by_role("link", name="Added to Of a server").click(timeout=SLOW_MS)
     expect(widget(page, "chart-1").locator("canvas")).to_be_visible(timeout=SLOW_MS)
@@ -310,7 +310,7 @@ def test_it_is_shared_with_one_user(browser: Browser, site: Fleet, page: Page) -
     page.goto(f"{site.url}/dashboards/{number}")
     page.get_by_test_id("dashboard-more").click()
     page.get_by_role("button", name="Share", exact=True).click()
-    page.get_by_label("Also with").select_option("only@bongsu.test")
+    choose(page.get_by_label("Also with"), "only@bongsu.test")
     page.get_by_label("Right of only@bongsu.test").select_option("changes it")
     page.get_by_test_id("dialog-action").click()
     expect(page.get_by_role("dialog")).to_have_count(0, timeout=SLOW_MS)
@@ -334,7 +334,7 @@ def test_who_may_only_see_it_cannot_change_it(browser: Browser, site: Fleet) -> 
             page.goto(f"{site.url}/dashboards/{number}")
             page.get_by_test_id("dashboard-more").click()
             page.get_by_role("button", name="Share", exact=True).click()
-            page.get_by_label("Who").select_option("see")
+            choose(page.get_by_label("Who"), "Everybody may see it")
             page.get_by_test_id("dialog-action").click()
             expect(page.get_by_role("dialog")).to_have_count(0, timeout=SLOW_MS)
         assert viewer.get(f"/api/dashboards/{number}").json()["right"] == "see"

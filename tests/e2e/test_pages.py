@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.fleet import Fleet, simulated_fleet
-from tests.support.pages import SLOW_MS, Look, connection, person_at
+from tests.support.pages import SLOW_MS, Look, choose, connection, person_at
 from tests.support.processes import free_port
 from tests.support.pseudo import Answers, cut_off, untranslated
 
@@ -288,12 +288,46 @@ def test_a_chart_becomes_a_rule_that_is_previewed_before_it_is_saved(site: Fleet
     row.get_by_role("button", name="Disable").click()
     expect(row).to_contain_text("Disabled", timeout=SLOW_MS)
     row.get_by_role("button", name="Edit").click()
-    dialog.get_by_label("Condition", exact=True).select_option("json")
+    choose(dialog.get_by_label("Condition", exact=True), "Other (JSON)")
     dialog.get_by_role("textbox", name="Condition").fill('{"type": ')
     dialog.get_by_test_id("dialog-action").click()
     expect(dialog.get_by_role("alert")).to_contain_text("not valid JSON", timeout=SLOW_MS)
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Delete Always").click()
+    dialog.get_by_test_id("dialog-action").click()
+    expect(row).to_have_count(0, timeout=SLOW_MS)
+
+
+def test_a_rule_with_mistakes_is_not_sent(site: Fleet, page: Page) -> None:
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method) if request.url.endswith("/alerts/rules") else None)
+    page.goto(f"{site.url}/alerts/rules")
+    loaded(page)
+    page.get_by_test_id("add-rule").click()
+    dialog = page.get_by_role("dialog")
+    name, held = dialog.get_by_label("Name"), dialog.get_by_label("Must hold for")
+    choose(dialog.get_by_label("Condition", exact=True), "The server is down")
+    held.fill("5 apples")
+    held.press("Enter")
+    expect(name).to_be_focused()
+    expect(name).to_have_accessible_description("Needs a value")
+    expect(held).to_have_accessible_description("Not a duration, such as 30s, 5m or 2h")
+    expect(dialog.get_by_role("alert")).to_have_count(2)
+    assert violations(page) == []
+    assert "POST" not in sent
+    # Escape closes the popup of a select, and not the dialog.
+    dialog.get_by_label("Severity").press("Enter")
+    expect(page.get_by_role("option", name="critical")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("option")).to_have_count(0)
+    expect(dialog.get_by_label("Severity")).to_be_focused()
+    name.fill("Gone")
+    held.fill("5m")
+    dialog.get_by_test_id("dialog-action").click()
+    row = page.locator("main li", has_text="Gone")
+    expect(row).to_contain_text("server down", timeout=SLOW_MS)
+    assert "POST" in sent
+    page.get_by_role("button", name="Delete Gone").click()
     dialog.get_by_test_id("dialog-action").click()
     expect(row).to_have_count(0, timeout=SLOW_MS)
 
@@ -304,7 +338,7 @@ def test_a_channel_is_added_tested_and_changed(site: Fleet, page: Page) -> None:
     expect(page.get_by_text("nobody is told of an alert")).to_be_visible()
     page.get_by_test_id("add-channel").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Type").select_option("webhook")
+    choose(dialog.get_by_label("Type"), "Webhook")
     dialog.get_by_label("Name").fill("Pager")
     # Nothing listens there.
     dialog.get_by_label("URL", exact=True).fill(f"http://127.0.0.1:{free_port()}/hook")
@@ -336,9 +370,9 @@ def test_a_silence_of_every_week_is_added_and_deleted(site: Fleet, page: Page) -
     loaded(page)
     page.get_by_test_id("add-silence").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Reason").select_option("maintenance")
+    choose(dialog.get_by_label("Reason"), "Maintenance")
     dialog.get_by_label("Servers", exact=True).fill("db-*")
-    dialog.get_by_label("When").select_option("weekly")
+    choose(dialog.get_by_label("When"), "Every week")
     dialog.get_by_text("Mon", exact=True).click()
     dialog.get_by_label("Time zone").fill("Asia/Seoul")
     dialog.get_by_label("Comment").fill("Backup")

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support.dashboards import begin, widget
 from tests.support.endpoints import endpoint
 from tests.support.fleet import Fleet, simulated_fleet
-from tests.support.pages import SLOW_MS, Look, person_at, watch
+from tests.support.pages import SLOW_MS, Look, choose, person_at, watch
 
 SERVERS = 6
 
@@ -50,8 +50,8 @@ def share(page: Page, name: str, **fields: str) -> str:
     page.get_by_label("Name", exact=True).fill(name)
     for label, value in fields.items():
         field = page.get_by_label(label.replace("_", " "), exact=True)
-        if field.evaluate("element => element.tagName") == "SELECT":
-            field.select_option(label=value)
+        if field.get_attribute("role") == "combobox":
+            choose(field, value)
         else:
             field.fill(value)
     page.get_by_test_id("dialog-action").click()

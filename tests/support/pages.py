@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.processes import ADMIN, PASSWORD
 
@@ -53,6 +53,12 @@ def watch(page: Page) -> list[str]:
 
 def _foreign(url: str) -> bool:
     return not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+
+
+def choose(field: Locator, option: str) -> None:
+    """Chooses an option of a form's select, by its text."""
+    field.click()
+    field.page.get_by_role("option", name=option, exact=True).click()
 
 
 def connection(page: Page, word: str) -> None:

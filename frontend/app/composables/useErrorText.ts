@@ -1,13 +1,9 @@
 import { ApiError } from '~/api/client'
-import { ConditionSyntaxError } from '~/utils/rules'
-import { TagSyntaxError } from '~/utils/tags'
 
 /** Turns an error into a text for the user. Codes without a translation show the API server's own message. */
 export function useErrorText(): (error: unknown) => string {
   const { t, te } = useI18n()
   return (error) => {
-    if (error instanceof TagSyntaxError) return t('tags.wrong')
-    if (error instanceof ConditionSyntaxError) return t('rules.wrongJson')
     if (!(error instanceof ApiError)) return String(error)
     return te(`error.${error.code}`) ? t(`error.${error.code}`) : error.message
   }

@@ -1,5 +1,9 @@
 // From a rule to its form, and back; and a condition as one line of text.
+import { object } from 'valibot'
 import type { Condition, Rule, Threshold } from '~/api/rules'
+import { MAX_NAME_LENGTH } from '~/api/users'
+import type { Field, Translate } from './forms'
+import { MOST_CHARACTERS, MOST_PATTERNS, MOST_SCOPE_TAGS, checkedField, durationField, listField, matchingField, needed, numberField, tagsField, textField } from './forms'
 import { formatTags, parseTags } from './tags'
 
 export const FUNCTIONS = ['avg', 'min', 'max', 'last', 'sum', 'increase', 'rate'] as const satisfies readonly NonNullable<Threshold['function']>[]
@@ -82,10 +86,43 @@ function toCondition(form: RuleForm, before: Condition | null): Condition {
   }
 }
 
-/** Whether there is enough to preview. */
-export function isComplete(form: RuleForm): boolean {
-  if (form.condition !== 'threshold') return true
-  return form.metric.trim() !== '' && form.value.trim() !== '' && Number.isFinite(Number(form.value)) && form.window.trim() !== ''
+// The API's limits.
+const MOST_LABELS = 16
+const MOST_CHANNELS = 20
+const METRIC = /^[a-zA-Z_][a-zA-Z0-9_]{0,127}$/
+
+/** What the fields that a form shows must hold. */
+export function ruleSchema(t: Translate, condition: ConditionForm) {
+  const ofCondition: Record<ConditionForm, Record<string, Field>> = {
+    threshold: {
+      metric: needed(t, matchingField(METRIC, t('wrong.metric'))),
+      window: needed(t, durationField(t, { least: '1s', most: '6h' })),
+      value: needed(t, numberField(t)),
+      recovery: numberField(t),
+      labels: tagsField(t, MOST_LABELS),
+    },
+    json: { json: needed(t, checkedField(isJson, t('rules.wrongJson'))) },
+    server_down: {},
+  }
+  return object<Record<string, Field>>({
+    ...ofCondition[condition],
+    name: needed(t, textField(t, MAX_NAME_LENGTH)),
+    for: durationField(t),
+    channels: listField(t, MOST_CHANNELS, MAX_NAME_LENGTH),
+    names: listField(t, MOST_PATTERNS),
+    tags: tagsField(t, MOST_SCOPE_TAGS),
+    description: textField(t, MOST_CHARACTERS),
+  })
+}
+
+function isJson(json: string): boolean {
+  try {
+    JSON.parse(json)
+    return true
+  }
+  catch {
+    return false
+  }
 }
 
 /** One line, such as `avg(cpu_usage_ratio, 5m) > 0.95`, the same in every language. */

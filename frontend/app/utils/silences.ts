@@ -1,5 +1,8 @@
 // From a silence to its form, and back; and which silences come first.
+import { forward, object, partialCheck, pipe } from 'valibot'
 import type { Day, Silence, SilenceInfo, Weekly } from '~/api/silences'
+import type { Translate } from './forms'
+import { MOST_CHARACTERS, MOST_PATTERNS, MOST_SCOPE_TAGS, choiceField, durationField, listField, needed, tagsField, textField, timeField, zoneField } from './forms'
 import { fromLocalInput, toLocalInput } from './localTime'
 import { formatTags, parseTags } from './tags'
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from './units'
@@ -22,7 +25,7 @@ export interface SilenceForm {
   length: Length
   from: string
   to: string
-  days: readonly Day[]
+  days: Day[]
   start: string
   duration: string
   timezone: string
@@ -35,7 +38,7 @@ const listOf = (text: string): string[] => text.split(',').map(item => item.trim
 export function newSilence(nowMs: number, timezone: string): SilenceForm {
   return {
     kind: 'silence', comment: '', names: '', tags: '', rules: '', when: 'now', length: '1h',
-    from: toLocalInput(nowMs, timezone), to: toLocalInput(nowMs + HOUR_MS, timezone), days: DAYS, start: '02:00', duration: '2h', timezone, zone: timezone,
+    from: toLocalInput(nowMs, timezone), to: toLocalInput(nowMs + HOUR_MS, timezone), days: [...DAYS], start: '02:00', duration: '2h', timezone, zone: timezone,
   }
 }
 
@@ -51,7 +54,7 @@ export function silenceForm(silence: Silence, nowMs: number, timezone: string): 
     when: weekly ? 'weekly' : 'between',
     ...(startsMs ? { from: toLocalInput(startsMs, timezone) } : {}),
     ...(endsMs ? { to: toLocalInput(endsMs, timezone) } : {}),
-    ...(weekly ? { days: weekly.days ?? DAYS, start: weekly.start, duration: weekly.duration, timezone: weekly.timezone ?? timezone } : {}),
+    ...(weekly ? { days: weekly.days ?? [...DAYS], start: weekly.start, duration: weekly.duration, timezone: weekly.timezone ?? timezone } : {}),
   }
 }
 
@@ -64,8 +67,25 @@ export function toSilence(form: SilenceForm, nowMs: number, before: Silence | nu
     case 'between': return { ...common, starts_ms: fromLocalInput(form.from, form.zone) ?? nowMs, ends_ms: fromLocalInput(form.to, form.zone) ?? nowMs, weekly: null }
     case 'weekly': return {
       ...common, starts_ms: before?.weekly ? before.starts_ms : 0, ends_ms: before?.weekly ? before.ends_ms : null,
-      weekly: { days: [...form.days], start: form.start, duration: form.duration.trim(), timezone: form.timezone.trim() },
+      weekly: { days: DAYS.filter(day => form.days.includes(day)), start: form.start, duration: form.duration.trim(), timezone: form.timezone.trim() },
     }
+  }
+}
+
+/** What the fields that a form shows must hold. */
+export function silenceSchema(t: Translate, when: When) {
+  const common = object({
+    names: listField(t, MOST_PATTERNS), tags: tagsField(t, MOST_SCOPE_TAGS), rules: listField(t, MOST_PATTERNS), comment: textField(t, MOST_CHARACTERS),
+  })
+  switch (when) {
+    case 'now': return common
+    case 'between': return pipe(
+      object({ ...common.entries, from: needed(t, timeField(t)), to: needed(t, timeField(t)) }),
+      forward(partialCheck([['from'], ['to']], ({ from, to }) => from < to, t('wrong.order')), ['to']),
+    )
+    case 'weekly': return object({
+      ...common.entries, days: choiceField(t), start: needed(t), duration: needed(t, durationField(t, { least: '1m', most: '7d' })), timezone: needed(t, zoneField(t)),
+    })
   }
 }
 

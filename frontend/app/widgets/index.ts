@@ -56,7 +56,7 @@ export const KINDS: { [T in KnownType]: WidgetKind<T> } = {
     fields: [
       { kind: 'source' }, STATISTIC_FIELD,
       { kind: 'select', key: 'order', options: ['highest', 'lowest'] },
-      { kind: 'number', key: 'count', empty: 10, whole: true },
+      { kind: 'number', key: 'count', empty: 10, whole: true, most: 50 },
       { kind: 'thresholds' },
     ],
   },
@@ -65,14 +65,14 @@ export const KINDS: { [T in KnownType]: WidgetKind<T> } = {
     icon: 'i-lucide-table',
     size: { w: 6, h: 6 },
     config: () => ({ source: { ...emptySource(), combine: 'max', by: 'server' }, statistic: 'last', count: 50 }),
-    fields: [{ kind: 'source' }, STATISTIC_FIELD, { kind: 'number', key: 'count', empty: 50, whole: true }],
+    fields: [{ kind: 'source' }, STATISTIC_FIELD, { kind: 'number', key: 'count', empty: 50, whole: true, most: 500 }],
   },
   heatmap: {
     type: 'heatmap',
     icon: 'i-lucide-grid-3x3',
     size: { w: 6, h: 5 },
     config: () => ({ source: emptySource(), low: null, high: null, count: 40 }),
-    fields: [{ kind: 'source' }, { kind: 'number', key: 'low', empty: null }, { kind: 'number', key: 'high', empty: null }, { kind: 'number', key: 'count', empty: 40, whole: true }],
+    fields: [{ kind: 'source' }, { kind: 'number', key: 'low', empty: null }, { kind: 'number', key: 'high', empty: null }, { kind: 'number', key: 'count', empty: 40, whole: true, most: 100 }],
   },
   servers: {
     type: 'servers',
@@ -86,7 +86,7 @@ export const KINDS: { [T in KnownType]: WidgetKind<T> } = {
     icon: 'i-lucide-bell',
     size: { w: 4, h: 5 },
     config: () => ({ servers: { names: [], tags: [] }, severity: 'info', count: 20 }),
-    fields: [{ kind: 'servers' }, { kind: 'select', key: 'severity', options: ['info', 'warning', 'critical'] }, { kind: 'number', key: 'count', empty: 20, whole: true }],
+    fields: [{ kind: 'servers' }, { kind: 'select', key: 'severity', options: ['info', 'warning', 'critical'] }, { kind: 'number', key: 'count', empty: 20, whole: true, most: 100 }],
   },
   text: {
     type: 'text',

@@ -12,7 +12,7 @@ export type Field<C>
     | { kind: 'servers' }
     | { kind: 'thresholds' }
     | { kind: 'select', key: keyof C & string, options: readonly string[] }
-    | { kind: 'number', key: keyof C & string, /** What an empty field means. */ empty: number | null, whole?: boolean }
+    | { kind: 'number', key: keyof C & string, /** What an empty field means. */ empty: number | null, whole?: boolean, most?: number }
     | { kind: 'flag', key: keyof C & string }
     | { kind: 'text', key: keyof C & string, long?: boolean }
 

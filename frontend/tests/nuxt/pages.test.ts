@@ -239,7 +239,7 @@ describe('the settings pages', () => {
     await page.get('[data-testid=add-user]').trigger('click')
     await page.get('[placeholder="team=web, site=seoul"]').setValue('web')
     await page.get('dialog form').trigger('submit')
-    await eventually(() => expect(page.get('dialog [role=alert]').text()).toContain('team=web'))
+    await eventually(() => expect(page.findAll('dialog [role=alert]').map(alert => alert.text()).join('\n')).toContain('team=web'))
   })
 })
 

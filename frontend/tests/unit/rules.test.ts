@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Condition, Rule } from '~/api/rules'
-import { ConditionSyntaxError, conditionText, isComplete, newRule, ruleForm, toRule } from '~/utils/rules'
+import { ConditionSyntaxError, conditionText, newRule, ruleForm, toRule } from '~/utils/rules'
 import { TagSyntaxError } from '~/utils/tags'
 
 const MEMORY: Rule = {
@@ -43,13 +43,6 @@ describe('the form of a rule', () => {
   it('says what cannot be read', () => {
     expect(() => toRule({ ...newRule(), condition: 'json', json: '{' }, null)).toThrow(ConditionSyntaxError)
     expect(() => toRule({ ...newRule(), tags: 'web' }, null)).toThrow(TagSyntaxError)
-  })
-
-  it('is previewed once there is enough', () => {
-    expect(isComplete(newRule())).toBe(false)
-    expect(isComplete({ ...newRule(), metric: 'load_1m', value: 'much' })).toBe(false)
-    expect(isComplete({ ...newRule(), metric: 'load_1m', value: '0' })).toBe(true)
-    expect(isComplete({ ...newRule(), condition: 'server_down' })).toBe(true)
   })
 })
 
