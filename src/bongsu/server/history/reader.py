@@ -50,7 +50,8 @@ LOOKBACK_BUCKETS_MS = 2 * HOUR_MS
 CHUNK_SAMPLES = 20_000_000
 # Queries that read more than this run one at a time, so that they never occupy all reading threads.
 HEAVY_SAMPLES = 5_000_000
-# The buckets of raw samples are kept for all series of a reading up to this many: 30 MB.
+# The buckets of raw samples are kept for all series of a reading up to this many: 30 MB at a sample every 10 s, 130 MB
+# at one a minute.
 TOGETHER_SAMPLES = 2_000_000
 # So many are handled on the event loop, in 2 ms; more in a thread.
 SMALL_SERVERS = 10
