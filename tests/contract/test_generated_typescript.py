@@ -23,7 +23,7 @@ def files(folder: Path) -> dict[str, str]:
 
 
 def test_the_wire_code_is_up_to_date(tmp_path: Path) -> None:
-    run("buf", "generate", "../proto", "--template", "buf.gen.yaml", "--output", str(tmp_path))
+    run("npm", "run", "--silent", "gen:proto", "--", "--output", str(tmp_path))
     made = files(tmp_path / "app" / "api" / "proto")
     assert made
     assert made == files(FRONTEND / "app" / "api" / "proto"), "run `make proto`"

@@ -74,7 +74,7 @@ class Fleet:
             if (
                 known is None
                 or (known.name, known.tags, known.step_ms) != (server.name, server.tags, server.step_ms)
-                or layouts_before[server_id].keys() != self.layouts[server_id].keys()
+                or layouts_before[server_id] != self.layouts[server_id]
             ):
                 changed.append(server_id)
         gone = before.keys() - self.servers.keys()

@@ -39,6 +39,8 @@ class Series:
 
 # Stands in a layout for a series beyond the limit of its server: its values are stored, but nothing can select them.
 UNNAMED = Series("")
+# Stands in a layout of foreign series for one that has yet to come; all frames have no value there.
+RESERVED = Series("", unit="reserved")
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,14 @@ class Layout:
 
     @cached_property
     def named(self) -> tuple[int, ...]:
-        """The positions of the series that have a name: all, unless the server has too many series."""
+        """The positions of the series that have a name: all, unless the server has too many series, or the layout has
+        room for more foreign series."""
         return tuple(index for index, series in enumerate(self.series) if series.metric)
+
+    @cached_property
+    def unnamed(self) -> int:
+        """How many series have no name because the server has too many."""
+        return 0 if len(self.named) == len(self.series) else sum(series == UNNAMED for series in self.series)
 
     @cached_property
     def position(self) -> dict[Series, int]:
@@ -94,6 +102,14 @@ def layout_id(series: tuple[Series, ...]) -> int:
             encoded = text.encode()
             digest.update(len(encoded).to_bytes(4, "little") + encoded)
     return (int.from_bytes(digest.digest(), "little") >> 1) or 1
+
+
+def series_number(metric: str, labels: tuple[tuple[str, str], ...]) -> int:
+    """Identifies a foreign series of one server: a hash of its metric and labels, whatever unit and kind it has.
+
+    Two of a million series have the same number with a probability of 1 to 20 million.
+    """
+    return layout_id((Series(metric, labels),))
 
 
 # The first word of a metric name -> the family under which people look for it. Any other first word is its own family.

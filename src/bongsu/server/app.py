@@ -42,8 +42,11 @@ from bongsu.server.fleet.changes import FleetChanges
 from bongsu.server.fleet.loading import keep_last_seen, load_registry, store_last_seen
 from bongsu.server.fleet.registry import Registry, ServerState
 from bongsu.server.history import HistoryReader
+from bongsu.server.ingest import remote_write
 from bongsu.server.ingest.endpoint import Ingest
-from bongsu.server.ingest.openapi import PUSH_OPENAPI
+from bongsu.server.ingest.foreign import ForeignIngest
+from bongsu.server.ingest.openapi import PUSH_OPENAPI, REMOTE_WRITE_OPENAPI
+from bongsu.server.ingest.remote_write import RemoteWrite
 from bongsu.server.live.events import NewEvents
 from bongsu.server.live.feed import Feed, bus_for
 from bongsu.server.live.hub import Hub
@@ -63,6 +66,7 @@ class Application:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._ingest: Ingest | None = None
+        self._remote_write: RemoteWrite | None = None
         # Requests refused before they reached an endpoint, by error code; shown by /api/health.
         self.refused: Counter[str] = Counter()
         # Tasks that run as long as the application.
@@ -113,6 +117,7 @@ class Application:
         if not self.api.openapi_schema:
             schema = FastAPI.openapi(self.api)
             schema["paths"].setdefault("/api/metrics", {})["post"] = PUSH_OPENAPI
+            schema["paths"][remote_write.PATH] = {"post": REMOTE_WRITE_OPENAPI}
             self.api.openapi_schema = schema
         return self.api.openapi_schema or {}
 
@@ -124,6 +129,13 @@ class Application:
             and self._ingest is not None
         ):
             await self._ingest(scope, receive, send)
+        elif (
+            scope["type"] == "http"
+            and scope["path"] == remote_write.PATH
+            and scope["method"] == "POST"
+            and self._remote_write is not None
+        ):
+            await self._remote_write(scope, receive, send)
         else:
             await self._gate(scope, receive, send)
 
@@ -149,6 +161,16 @@ class Application:
             feed = None if bus is None else Feed(bus, uuid4().hex, fleet.hear, lambda: fleet.others, live)
             rates = RateLimiter(self._settings.rate_limits, self._settings.redis_url)
             ingest = self._make_ingest(database, registry, fleet, auth, rates, live, feed)
+            foreign = ForeignIngest(
+                database,
+                registry,
+                fleet,
+                self._settings.limits,
+                self._clock,
+                ingest.commits,
+                retention_ms=parse_duration_ms(self._settings.retention_raw),
+                raw_floor_ms=lambda: ingest.raw_floor_ms,
+            )
             services = Services(
                 settings=self._settings,
                 clock=self._clock,
@@ -156,6 +178,7 @@ class Application:
                 registry=registry,
                 fleet=fleet,
                 ingest=ingest,
+                foreign=foreign,
                 live=live,
                 feed=feed,
                 history=HistoryReader(database, self._settings.limits),
@@ -171,11 +194,15 @@ class Application:
             await auth.start(self._settings, self._settings.public_url or local_url(self._settings))
             ingest.start()
             self._ingest = ingest
+            self._remote_write = RemoteWrite(
+                foreign, auth.authenticator, self._settings.limits, rates.writer, ingest.counters.rejected
+            )
             self._gate.open(auth.directory, rates)
             running = [
                 asyncio.create_task(keep_last_seen(database, registry), name="last seen"),
                 asyncio.create_task(fleet.poll(), name="fleet"),
                 asyncio.create_task(ingest.follow_floor(), name="floor"),
+                asyncio.create_task(foreign.follow_intervals(), name="intervals of foreign servers"),
                 asyncio.create_task(live.run(), name="live"),
             ]
             if feed is not None:

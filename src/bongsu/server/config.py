@@ -78,6 +78,18 @@ class Limits(BaseModel):
     queue_bytes: int = Field(
         64 * MIB, ge=MIB, description="Frames that may wait for the disk before agents are asked to wait."
     )
+    write_bytes: int = Field(
+        32 * MIB, ge=1024, description="Body of one request that writes foreign samples, after decompression."
+    )
+    foreign_servers: int = Field(5_000, ge=0, description="Servers that exist only by foreign samples.")
+    foreign_series_per_server: int = Field(
+        200_000, ge=1, description="Different foreign series of one server within an hour; more are refused."
+    )
+    series_per_writer: int = Field(
+        1_000_000, ge=1, description="Different series that one API token writes within an hour; more are refused."
+    )
+    foreign_labels_per_series: int = Field(64, ge=1, description="Labels of a foreign series, with its name.")
+    foreign_label_bytes: int = Field(2_048, ge=1, description="A label value of a foreign series in UTF-8.")
     points_per_query: int = Field(2_000_000, ge=1_000, description="Points in one answer to a history query.")
     live_connections_per_user: int = Field(
         100, ge=1, description="Live connections (WebSocket) that a person or API token may have open."
@@ -141,6 +153,9 @@ class RateLimits(BaseModel):
     login: Rate = Field("20/minute", description="Attempts to log in, set up or enrol from one address.")
     agent_per_second: float = Field(
         20.0, gt=0, description="Average pushes of one agent; bursts may be ten times as large."
+    )
+    writer_per_second: float = Field(
+        200.0, gt=0, description="Average requests of one API token that writes samples; bursts: ten times as many."
     )
 
 

@@ -14,6 +14,7 @@ from bongsu.server.fleet.changes import FleetChanges
 from bongsu.server.fleet.registry import Registry
 from bongsu.server.history import HistoryReader
 from bongsu.server.ingest.endpoint import Ingest
+from bongsu.server.ingest.foreign import ForeignIngest
 from bongsu.server.live.feed import Feed
 from bongsu.server.live.hub import Hub
 from bongsu.server.vault import Vault
@@ -29,6 +30,7 @@ class Services:
     registry: Registry
     fleet: FleetChanges
     ingest: Ingest
+    foreign: ForeignIngest
     live: Hub
     feed: Feed | None
     history: HistoryReader

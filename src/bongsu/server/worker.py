@@ -17,6 +17,7 @@ from bongsu.server.database.job_runs import TELL_SECONDS, JobRun, store_job_runs
 from bongsu.server.database.migrations import upgrade
 from bongsu.server.deletion import Deletion
 from bongsu.server.job import Job
+from bongsu.server.storage.assembler import Assembler
 from bongsu.server.storage.compactor import Compactor
 from bongsu.server.storage.layout_retention import LayoutRetention
 from bongsu.server.storage.retention import Retention
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 # A new job is a file beside its subject and an entry here.
 JOBS: tuple[type[Job], ...] = (
+    Assembler,
     Sealer,
     Compactor,
     Retention,

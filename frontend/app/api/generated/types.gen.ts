@@ -376,7 +376,7 @@ export type ApiToken = {
      * Owner
      */
     owner: string;
-    scope: Role;
+    scope: BongsuServerAuthPrincipalScope;
     /**
      * Tags
      */
@@ -1027,7 +1027,7 @@ export type CreatedApiToken = {
      * Owner
      */
     owner: string;
-    scope: Role;
+    scope: BongsuServerAuthPrincipalScope;
     /**
      * Tags
      */
@@ -2365,6 +2365,14 @@ export type IngestHealth = {
         [key: string]: number;
     };
     /**
+     * Samples Refused Total
+     *
+     * Foreign samples that were refused while others of their request were stored, by error code.
+     */
+    samples_refused_total: {
+        [key: string]: number;
+    };
+    /**
      * Queued Bytes
      *
      * Bytes of values that wait for the disk.
@@ -2503,9 +2511,9 @@ export type NewApiToken = {
      */
     name: string;
     /**
-     * The role of the token; never more than that of its owner.
+     * The role of the token, never more than that of its owner; or writer: it may only write samples of servers, for which its owner must be at least an operator.
      */
-    scope?: Role;
+    scope?: BongsuServerAuthPrincipalScope;
     /**
      * Tags
      *
@@ -3179,7 +3187,7 @@ export type Rule = {
      * 1 is the most urgent. By default critical 1, warning 3, info 5.
      */
     priority?: number | null;
-    scope?: Scope;
+    scope?: BongsuAlertsRulesScope;
     /**
      * Condition
      */
@@ -3286,40 +3294,6 @@ export type Rules = {
      * Rules
      */
     rules: Array<RuleInfo>;
-};
-
-/**
- * Scope
- *
- * Which servers a rule or silence covers. Empty: all servers. All criteria that are set must match.
- */
-export type Scope = {
-    /**
-     * Servers
-     *
-     * Server ids.
-     */
-    servers?: Array<number>;
-    /**
-     * Names
-     *
-     * Shell patterns of server names; one must match.
-     */
-    names?: Array<string>;
-    /**
-     * Tags
-     *
-     * Tag names and shell patterns; all must match.
-     */
-    tags?: {
-        [key: string]: string;
-    };
-    /**
-     * Without Names
-     *
-     * Shell patterns of server names to exclude.
-     */
-    without_names?: Array<string>;
 };
 
 /**
@@ -3874,7 +3848,7 @@ export type Silence = {
      * Comment
      */
     comment?: string;
-    scope?: Scope;
+    scope?: BongsuAlertsRulesScope;
     /**
      * Rules
      *
@@ -4060,6 +4034,12 @@ export type Storage = {
  * How far the worker is behind. Late frames may be older than the 40 minutes after which frames are sealed.
  */
 export type StorageHealth = {
+    /**
+     * Unassembled Since Ms
+     *
+     * When the foreign samples that have waited longest to become frames were received.
+     */
+    unassembled_since_ms: number | null;
     /**
      * Unsealed Since Ms
      *
@@ -4656,6 +4636,47 @@ export type WidgetThreshold = {
      */
     level: 'warning' | 'critical';
 };
+
+/**
+ * Scope
+ *
+ * Which servers a rule or silence covers. Empty: all servers. All criteria that are set must match.
+ */
+export type BongsuAlertsRulesScope = {
+    /**
+     * Servers
+     *
+     * Server ids.
+     */
+    servers?: Array<number>;
+    /**
+     * Names
+     *
+     * Shell patterns of server names; one must match.
+     */
+    names?: Array<string>;
+    /**
+     * Tags
+     *
+     * Tag names and shell patterns; all must match.
+     */
+    tags?: {
+        [key: string]: string;
+    };
+    /**
+     * Without Names
+     *
+     * Shell patterns of server names to exclude.
+     */
+    without_names?: Array<string>;
+};
+
+/**
+ * Scope
+ *
+ * What an API token may do: all that a role may, or (writer) only write samples of servers, and read nothing.
+ */
+export type BongsuServerAuthPrincipalScope = 'writer' | 'viewer' | 'operator' | 'admin';
 
 export type GetHealthData = {
     body?: never;
@@ -8040,3 +8061,48 @@ export type PushMetricsResponses = {
 };
 
 export type PushMetricsResponse = PushMetricsResponses[keyof PushMetricsResponses];
+
+export type RemoteWriteData = {
+    body: Blob | File;
+    path?: never;
+    query?: never;
+    url: '/api/v1/write';
+};
+
+export type RemoteWriteErrors = {
+    /**
+     * Malformed, or some samples cannot be stored.
+     */
+    400: ErrorBody;
+    /**
+     * The token is not valid, or may not write samples.
+     */
+    401: ErrorBody;
+    /**
+     * A limit is exceeded.
+     */
+    413: ErrorBody;
+    /**
+     * Unsupported Content-Type, or Content-Encoding is not snappy.
+     */
+    415: ErrorBody;
+    /**
+     * Too many requests of this token.
+     */
+    429: ErrorBody;
+    /**
+     * Cannot be stored now; try again after Retry-After.
+     */
+    503: ErrorBody;
+};
+
+export type RemoteWriteError = RemoteWriteErrors[keyof RemoteWriteErrors];
+
+export type RemoteWriteResponses = {
+    /**
+     * All samples are stored.
+     */
+    204: void;
+};
+
+export type RemoteWriteResponse = RemoteWriteResponses[keyof RemoteWriteResponses];

@@ -132,7 +132,9 @@ class DatabaseSource:
     ) -> dict[LayoutKey, Layout]:
         """The layouts in use, and those of series that have an alert: it ends when there is evidence, not when its
         layout has been unused for long."""
-        missing = sorted(in_use - self._layouts.keys())
+        # Layouts with series without a name may have got more of them that have one.
+        complete = {key for key, layout in self._layouts.items() if len(layout.named) == len(layout.series)}
+        missing = sorted(in_use - complete)
         loaded, broken = await self._database.read(lambda connection: load_some_layouts(connection, missing))
         self._broken = broken
         known = {key: layout for key, layout in (self._layouts | loaded).items() if key in cursors}

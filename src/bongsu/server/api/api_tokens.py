@@ -11,7 +11,7 @@ from bongsu.server.api.dependencies import ServicesDep
 from bongsu.server.api.people import Name, Tags
 from bongsu.server.auth.audit import record
 from bongsu.server.auth.directory import PEOPLE
-from bongsu.server.auth.principal import Principal, Role
+from bongsu.server.auth.principal import Principal, Role, Scope
 from bongsu.server.auth.queries import accounts
 from bongsu.server.auth.queries.accounts import ApiTokenRecord
 from bongsu.server.auth.tokens import Prefix, digest, new_token
@@ -24,7 +24,11 @@ class NewApiToken(BaseModel):
     """A new API token."""
 
     name: Name
-    scope: Role = Field(Role.viewer, description="The role of the token; never more than that of its owner.")
+    scope: Scope = Field(
+        Scope.viewer,
+        description="The role of the token, never more than that of its owner; or writer: it may only write samples of "
+        "servers, for which its owner must be at least an operator.",
+    )
     tags: Tags = Field({}, description="The token sees only servers that have all of these tags.")
     days: int = Field(90, ge=0, le=3_650, description="0: it does not expire.")
 
@@ -35,7 +39,7 @@ class ApiToken(BaseModel):
     id: int
     name: str
     owner: str
-    scope: Role
+    scope: Scope
     tags: dict[str, str]
     created_ms: int
     expires_ms: int = Field(description="0: never.")
@@ -65,7 +69,7 @@ async def tokens(services: ServicesDep, user: Person) -> ApiTokens:
 @router.post("", operation_id="create_api_token", summary="Create an API token", status_code=201)
 async def create(services: ServicesDep, user: Person, body: NewApiToken) -> CreatedApiToken:
     """The token is shown only here: just its hash is stored."""
-    if not user.role.includes(body.scope):
+    if not user.role.includes(body.scope.role or Role.operator):
         raise Forbidden(f"Your role is {user.role}; a token cannot have a higher one.", field="scope")
     token, now_ms = new_token(Prefix.API), services.clock.now_ms()
     new = ApiTokenRecord(
@@ -118,7 +122,7 @@ def _shown(services: Services, token: ApiTokenRecord) -> ApiToken:
         id=token.id,
         name=token.name,
         owner=owner.email if owner else "",
-        scope=Role(token.scope),
+        scope=Scope(token.scope),
         tags=token.tags,
         created_ms=token.created_ms,
         expires_ms=token.expires_ms,

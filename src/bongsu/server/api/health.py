@@ -38,6 +38,9 @@ class IngestHealth(BaseModel):
     samples_total: int
     duplicates_total: int
     rejected_total: dict[str, int] = Field(description="Refused requests by error code.")
+    samples_refused_total: dict[str, int] = Field(
+        description="Foreign samples that were refused while others of their request were stored, by error code."
+    )
     queued_bytes: int = Field(description="Bytes of values that wait for the disk.")
 
 
@@ -54,6 +57,9 @@ class LiveHealth(BaseModel):
 class StorageHealth(BaseModel):
     """How far the worker is behind. Late frames may be older than the 40 minutes after which frames are sealed."""
 
+    unassembled_since_ms: int | None = Field(
+        description="When the foreign samples that have waited longest to become frames were received."
+    )
     unsealed_since_ms: int | None = Field(description="Time of the oldest frame that is not sealed.")
     unrolled_since_ms: int | None = Field(description="Time of the oldest block that is not part of the rollups.")
     quarantined_frames: int = Field(description="Damaged frames that were put aside: see `bongsu db check`.")
@@ -170,6 +176,7 @@ async def health(services: ServicesDep, user: Anyone) -> Health:
             samples_total=ingest.counters.samples,
             duplicates_total=ingest.counters.duplicates,
             rejected_total=dict(ingest.counters.rejected),
+            samples_refused_total=dict(services.foreign.refused),
             queued_bytes=ingest.queued_bytes,
         ),
         live=LiveHealth(

@@ -26,6 +26,38 @@ class Role(enum.StrEnum):
         return self.rank >= other.rank
 
 
+class Scope(enum.StrEnum):
+    """What an API token may do: all that a role may, or (writer) only write samples of servers, and read nothing."""
+
+    writer = "writer"
+    viewer = "viewer"
+    operator = "operator"
+    admin = "admin"
+
+    @property
+    def role(self) -> Role | None:
+        """The role with the same rights."""
+        return None if self is Scope.writer else Role(self.value)
+
+
+@dataclass(slots=True)
+class Writer:
+    """An API token that may write samples of servers that have all of ``tags``; new servers get them.
+
+    ``allowance``: how many requests its rate limit allows now.
+    """
+
+    token_id: int
+    name: str
+    tags: frozenset[tuple[str, str]] = frozenset()
+    allowance: float = -1.0
+    counted_at: float = 0.0
+
+    def may_write(self, record: ServerRecord) -> bool:
+        """Whether it may write samples of this server."""
+        return self.tags <= record.own_tags.items()
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """A person who is logged in, or an API token.

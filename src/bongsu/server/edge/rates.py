@@ -17,7 +17,7 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from bongsu.core.errors import TooMany
 from bongsu.server.auth.directory import Grant
-from bongsu.server.auth.principal import Principal
+from bongsu.server.auth.principal import Principal, Writer
 from bongsu.server.config import RateLimits
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class RateLimiter:
         self._user = parse(limits.user)
         self._login = parse(limits.login)
         self._agent = limits.agent_per_second
-        self._agent_burst = limits.agent_per_second * BURST_SECONDS
+        self._writer = limits.writer_per_second
         self._monotonic = monotonic
         self._here = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._redis: RedisStorage | None = None
@@ -65,19 +65,26 @@ class RateLimiter:
 
     def agent(self, grant: Grant) -> None:
         """Counts a push with a token bucket (0.3 us). Raises TooMany."""
-        now = self._monotonic()
-        if grant.allowance < 0.0:
-            grant.allowance, grant.counted_at = self._agent_burst, now
-        allowance = min(self._agent_burst, grant.allowance + (now - grant.counted_at) * self._agent)
-        grant.counted_at = now
+        self._take(grant, self._agent, "An agent may push")
+
+    def writer(self, writer: Writer) -> None:
+        """Counts a request that writes samples. Raises TooMany."""
+        self._take(writer, self._writer, "An API token may write")
+
+    def _take(self, bucket: Grant | Writer, per_second: float, what: str) -> None:
+        now, burst = self._monotonic(), per_second * BURST_SECONDS
+        if bucket.allowance < 0.0:
+            bucket.allowance, bucket.counted_at = burst, now
+        allowance = min(burst, bucket.allowance + (now - bucket.counted_at) * per_second)
+        bucket.counted_at = now
         if allowance < 1.0:
-            grant.allowance = allowance
+            bucket.allowance = allowance
             raise TooMany(
-                f"An agent may push {self._agent:g} times a second on average.",
-                retry_after_seconds=math.ceil((1.0 - allowance) / self._agent),
-                limit=self._agent,
+                f"{what} {per_second:g} times a second on average.",
+                retry_after_seconds=math.ceil((1.0 - allowance) / per_second),
+                limit=per_second,
             )
-        grant.allowance = allowance - 1.0
+        bucket.allowance = allowance - 1.0
 
     async def _hit(self, rate: RateLimitItem, kind: str, who: str) -> None:
         if self._shared is not None:

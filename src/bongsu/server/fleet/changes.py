@@ -27,6 +27,7 @@ from bongsu.server.database.leases import api_servers
 from bongsu.server.database.revisions import REPORTED, SERVERS, load_revisions
 from bongsu.server.fleet.registry import Registry, ServerState
 from bongsu.server.fleet.servers import ServerRecord, load_servers
+from bongsu.server.storage.foreign import foreign_servers
 from bongsu.server.storage.frames import frames_after
 from bongsu.server.storage.layouts import LayoutKey, layout_keys, load_some_layouts
 
@@ -47,6 +48,7 @@ class _Present:
     servers: dict[int, ServerRecord]
     layouts: set[LayoutKey]
     new_layouts: dict[LayoutKey, Layout]
+    foreign: set[int]
 
 
 class FleetChanges:
@@ -65,6 +67,8 @@ class FleetChanges:
         self._looked_at = clock.monotonic()
         # When the layouts that have long had no frame are due, by the clock that never jumps.
         self._dormant_due = -math.inf
+        # The servers of which the worker assembles frames.
+        self._foreign: set[int] = set()
         # Held while the registry changes by what was read from the database before.
         self._changing = asyncio.Lock()
 
@@ -96,6 +100,7 @@ class FleetChanges:
                 for state in servers
                 for layout_id in state.layouts
             }
+            # The others may have got more named series.
             complete = {
                 (state.record.id, layout.id)
                 for state in servers
@@ -105,8 +110,9 @@ class FleetChanges:
 
             def load(connection: Connection) -> _Present:
                 keys = set(layout_keys(connection))
+                foreign = foreign_servers(connection)
                 records = {record.id: record for record in load_servers(connection)}
-                return _Present(records, keys, load_some_layouts(connection, sorted(keys - complete))[0])
+                return _Present(records, keys, load_some_layouts(connection, sorted(keys - complete))[0], foreign)
 
             present = await self._database.read(load)
             for state in servers:
@@ -128,18 +134,22 @@ class FleetChanges:
                 found = registry.by_id.get(key[0])
                 if found is not None and found.newest.get(key[1]) is newest[key]:
                     found.forget_layout(key[1])
+                    registry.forgotten += 1
+            self._foreign = present.foreign
             registry.generation += 1
             # Read before the rest, so what has changed since is read again.
             registry.revision, self._reported = changed, reported
 
     async def look(self) -> None:
-        """Takes over all that has changed. Only other API servers can have taken something in."""
+        """Takes over all that has changed: what other API servers have taken in, and the frames that the worker has
+        made of foreign samples."""
         now_ms = self._clock.now_ms()
         self.others = len(await self._database.read(lambda connection: api_servers(connection, now_ms))) > 1
-        await self.refresh(with_reported=self.others)
-        if self.others:
+        await self.refresh(with_reported=True)
+        followed = self._registry.by_id if self.others else self._foreign
+        if followed:
             with_dormant = self._clock.monotonic() >= self._dormant_due
-            await self._follow(self._registry.by_id, 0 if with_dormant else now_ms - DORMANT_MS)
+            await self._follow(followed, 0 if with_dormant else now_ms - DORMANT_MS)
             if with_dormant:
                 self._dormant_due = self._clock.monotonic() + DORMANT_SECONDS
         self._looked_at = self._clock.monotonic()

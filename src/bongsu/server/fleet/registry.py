@@ -139,15 +139,13 @@ class ServerState:
     @property
     def unnamed(self) -> int:
         """Series of the newest frames that are stored without a name, since the server has too many."""
-        return sum(
-            len(layout.series) - len(layout.named) for layout in self.layouts.values() if self.is_current(layout.id)
-        )
+        return sum(layout.unnamed for layout in self.layouts.values() if self.is_current(layout.id))
 
     def add_layout(self, layout: Layout) -> bool:
         """Accepts frames of this layout from now on. Returns whether it is the first with series without a name."""
         self.layouts[layout.id] = layout
         self.sizes[layout.id] = 8 * len(layout.series)
-        if self.unnamed_since_ms or len(layout.named) == len(layout.series):
+        if self.unnamed_since_ms or not layout.unnamed:
             return False
         self.unnamed_since_ms = self.last_seen_ms
         return True
@@ -195,12 +193,14 @@ class ServerState:
 class Registry:
     """All servers, by id and by agent id. ``revision``: of the servers; nothing here is older.
 
-    ``generation`` rises with every change of what is said of servers, whoever made it.
+    ``generation`` rises with every change of what is said of servers, whoever made it; ``forgotten`` when layouts are
+    forgotten.
     """
 
     def __init__(self, revision: int = 0) -> None:
         self.revision = revision
         self.generation = 0
+        self.forgotten = 0
         self.by_id: dict[int, ServerState] = {}
         self.by_agent_id: dict[str, ServerState] = {}
 

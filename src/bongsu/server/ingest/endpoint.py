@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
@@ -20,7 +19,6 @@ from bongsu.core.clock import Clock
 from bongsu.core.errors import (
     BongsuError,
     Forbidden,
-    TooLarge,
     Unauthenticated,
     Unavailable,
     UnknownLayouts,
@@ -39,6 +37,7 @@ from bongsu.server.fleet.events import store_agent_events
 from bongsu.server.fleet.names import check_agent_id
 from bongsu.server.fleet.registry import ClockStep, Registry, ServerState, differs
 from bongsu.server.fleet.servers import ServerRecord, add_server, set_clock, update_server
+from bongsu.server.ingest.bodies import LARGE_BYTES, ClientGone, gunzip, read_body
 from bongsu.server.ingest.group_commit import GroupCommit
 from bongsu.server.ingest.validation import check_agent, check_frames, check_layouts, check_process_lists, check_sizes
 from bongsu.server.storage.archive import RAW
@@ -51,8 +50,7 @@ from bongsu.wire import json_form, protobuf
 logger = logging.getLogger(__name__)
 
 FLOOR_SECONDS = 60
-# Larger bodies, and layouts with more series, are read in a thread: they would hold the event loop for over 5 ms.
-LARGE_BYTES = 128 * 1024
+# Layouts with more series are read in a thread: they would hold the event loop for over 5 ms.
 LARGE_LAYOUTS = 1_000
 
 
@@ -68,10 +66,6 @@ class Counters:
         self.samples = 0
         self.duplicates = 0
         self.rejected: Counter[str] = Counter()
-
-
-class ClientGone(Exception):
-    """The client disconnected before its request was complete."""
 
 
 class Ingest:
@@ -112,7 +106,7 @@ class Ingest:
         self._refused = refused
         self._publish = publish
         self._asked_interval_ms = asked_interval_ms
-        self._commits = GroupCommit(
+        self.commits = GroupCommit(
             database, queue_bytes=limits.queue_bytes, committed=self._committed, failed=self._failed
         )
         self._records = asyncio.Lock()
@@ -120,15 +114,15 @@ class Ingest:
     @property
     def queued_bytes(self) -> int:
         """Bytes of values that wait for the disk."""
-        return self._commits.queued_bytes
+        return self.commits.queued_bytes
 
     def start(self) -> None:
         """Starts writing. Needs a running event loop."""
-        self._commits.start()
+        self.commits.start()
 
     async def stop(self) -> None:
         """Writes what is queued and stops."""
-        await self._commits.stop()
+        await self.commits.stop()
 
     async def follow_floor(self) -> None:
         """Reads the floor of the raw samples every FLOOR_SECONDS until cancelled."""
@@ -223,16 +217,7 @@ class Ingest:
         limit = self._limits.body_bytes
         if encoding not in (b"", b"identity", b"gzip"):
             raise UnsupportedEncoding("Content-Encoding must be gzip or absent.", field="Content-Encoding")
-        if length is not None and length > limit:
-            raise _too_large(limit)
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        if message.get("more_body"):
-            body = await _rest(receive, body, limit)
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        if len(body) > limit:
-            raise _too_large(limit)
+        body = await read_body(receive, length, limit)
         if encoding != b"gzip":
             return body
         return await asyncio.to_thread(gunzip, body, limit) if len(body) > LARGE_BYTES else gunzip(body, limit)
@@ -278,7 +263,7 @@ class Ingest:
         accepted = 0
         if push.frames or layouts or processes:
             try:
-                accepted = await self._commits.commit(
+                accepted = await self.commits.commit(
                     Batch(state.record.id, push.frames, layouts, processes, revision, values), size_bytes
                 )
             except UnknownLayouts as error:
@@ -352,7 +337,7 @@ class Ingest:
             state = self._registry.by_id.get(batch.server_id)
             if state is None:  # deleted since
                 continue
-            if batch.frames:
+            if batch.frames or batch.parts:
                 state.heard_ms = now_ms
             for layout in batch.layouts:
                 if state.add_layout(layout):
@@ -367,6 +352,9 @@ class Ingest:
             for frame in batch.frames:
                 saw(frame)
             sent = len(batch.frames)
+            if batch.parts:
+                counters.samples += batch.values
+                continue
             # An estimate where some frames were stored before: the frames of a request have about the same length.
             counters.samples += batch.values if count == sent else batch.values * count // sent
             counters.frames += count
@@ -396,25 +384,6 @@ def _late(state: ServerState, frames: Sequence[Frame]) -> tuple[int, int] | None
     return (min(late), max(late)) if late else None
 
 
-async def _rest(receive: Receive, first: bytes, limit: int) -> bytes:
-    """The rest of a body that arrives in pieces."""
-    parts, size, more = [first], len(first), True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            raise _too_large(limit)
-        more = message.get("more_body", False)
-    return b"".join(parts)
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The body is larger than {limit} bytes.", code="body_too_large", field="body", limit=limit)
-
-
 def has_large_layouts(push: Push) -> bool:
     """Whether reading its layouts takes long."""
     return sum(len(layout.series) for layout in push.layouts) > LARGE_LAYOUTS
@@ -431,29 +400,3 @@ def decode_large(decode: Callable[[bytes], Push], body: bytes) -> Push:
     finally:
         gc.enable()
     return push
-
-
-def gunzip(body: bytes, limit: int) -> bytes:
-    """The decompressed body, of at most ``limit`` bytes.
-
-    Raises:
-        TooLarge: the body is larger.
-        UnsupportedEncoding: it is not gzip, or is truncated.
-    """
-    stream = zlib.decompressobj(wbits=31)
-    try:
-        plain = stream.decompress(body, limit + 1)
-    except zlib.error:
-        raise UnsupportedEncoding("The body is not gzip.", code="malformed_body", field="body") from None
-    if len(plain) > limit:
-        raise TooLarge(
-            f"The body is larger than {limit} bytes after decompression.",
-            code="body_too_large",
-            field="body",
-            limit=limit,
-        )
-    if not stream.eof or stream.unused_data:
-        raise UnsupportedEncoding(
-            "The gzip body is truncated, or followed by other data.", code="malformed_body", field="body"
-        )
-    return plain

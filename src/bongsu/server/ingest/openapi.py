@@ -1,4 +1,4 @@
-"""The OpenAPI description of POST /api/metrics, whose endpoint is below FastAPI."""
+"""The OpenAPI descriptions of POST /api/metrics and POST /api/v1/write, whose endpoints are below FastAPI."""
 
 from typing import Any
 
@@ -119,6 +119,44 @@ PUSH_OPENAPI: dict[str, Any] = {
                 "409": "A layout is unknown, or its id belongs to different content.",
                 "413": "A limit is exceeded.",
                 "415": "Unsupported Content-Type or Content-Encoding.",
+                "503": "Cannot be stored now; try again after Retry-After.",
+            }.items()
+        },
+    },
+}
+
+_WRITTEN = {
+    f"X-Prometheus-Remote-Write-{what}-Written": {"schema": {"type": "integer"}}
+    for what in ("Samples", "Histograms", "Exemplars")
+}
+
+REMOTE_WRITE_OPENAPI: dict[str, Any] = {
+    "tags": ["metrics"],
+    "summary": "Prometheus remote write",
+    "description": (
+        "For Prometheus, vmagent, Grafana Alloy and others that send remote write 1.0 or 2.0 (`proto=` in Content- "
+        "Type). Needs an API token with the scope writer. The request is answered when its samples are on disk; "
+        "sending it again is harmless. The server of a series is named by its label `host.name`, `k8s.node.name` "
+        "or `instance` (without the port), else by the name of the token, and is added if it does not exist. 400: "
+        "some samples cannot be stored, which the error explains; the others are, and the headers count them. "
+        "Other 4xx: never send it again. 429 and 503: try again after Retry-After. Native histograms and exemplars "
+        "are not stored."
+    ),
+    "operationId": "remote_write",
+    "requestBody": {
+        "required": True,
+        "content": {"application/x-protobuf": {"schema": {"type": "string", "format": "binary"}}},
+    },
+    "responses": {
+        "204": {"description": "All samples are stored.", "headers": _WRITTEN},
+        **{
+            status: {"description": text, "content": _ERROR, "headers": _WRITTEN}
+            for status, text in {
+                "400": "Malformed, or some samples cannot be stored.",
+                "401": "The token is not valid, or may not write samples.",
+                "413": "A limit is exceeded.",
+                "415": "Unsupported Content-Type, or Content-Encoding is not snappy.",
+                "429": "Too many requests of this token.",
                 "503": "Cannot be stored now; try again after Retry-After.",
             }.items()
         },

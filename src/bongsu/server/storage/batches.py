@@ -11,11 +11,12 @@ from operator import attrgetter
 
 from sqlalchemy import Connection, select
 
-from bongsu.core.errors import Forbidden, Unauthenticated, UnknownLayouts
+from bongsu.core.errors import Conflict, Forbidden, Unauthenticated, UnknownLayouts
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
 from bongsu.server.database.revisions import REPORTED, SERVERS, bump_revision, hold_revision
 from bongsu.server.database.tables import layouts, servers
+from bongsu.server.storage.foreign import PartRow, SeriesRow, has_series, insert_parts, insert_series
 from bongsu.server.storage.frames import FrameRow, insert_frames
 from bongsu.server.storage.layouts import store_layout
 from bongsu.server.storage.processes import StoredList, store_process_lists
@@ -24,7 +25,7 @@ from bongsu.server.storage.processes import StoredList, store_process_lists
 @dataclass(slots=True)
 class Batch:
     """One request's part of a group commit. ``revision``: of the servers, at which it was checked. ``values``: how many
-    its frames have."""
+    its frames or parts have. ``parts``, ``series``: foreign samples, and those of their series that may be new."""
 
     server_id: int
     frames: Sequence[Frame]
@@ -32,12 +33,20 @@ class Batch:
     process_lists: Sequence[StoredList] = ()
     revision: int = 0
     values: int = 0
+    parts: Sequence[PartRow] = ()
+    series: Sequence[SeriesRow] = ()
 
 
 class ServerRetired(Forbidden):
     """This server is retired: its frames are accepted again when a person restores it."""
 
     code = "server_retired"
+
+
+class UnknownSeries(Conflict):
+    """Foreign series were forgotten: their samples must be sent again with them."""
+
+    code = "unknown_series"
 
 
 class SomeStoredAlready(Exception):
@@ -65,6 +74,10 @@ def store(connection: Connection, batches: Sequence[Batch], *, each: bool = Fals
             store_process_lists(connection, batch.server_id, batch.process_lists)
     if any(batch.layouts for batch in with_more):
         bump_revision(connection, REPORTED)
+    with_parts = [batch for batch in ordered if batch.parts]
+    if with_parts:
+        insert_series(connection, [row for batch in with_parts for row in batch.series])
+        insert_parts(connection, [row for batch in with_parts for row in batch.parts])
     if each:
         new = {id(batch): insert_frames(connection, _rows([batch])) for batch in ordered}
         return [new[id(batch)] for batch in batches]
@@ -90,6 +103,8 @@ def _check_again(connection: Connection, batches: Sequence[Batch]) -> None:
         unknown = [layout_id for layout_id in used if (batch.server_id, layout_id) not in stored]
         if unknown:
             raise UnknownLayouts(unknown, field="frames")
+        if batch.parts and not has_series(connection, batch.server_id, batch.parts, batch.series):
+            raise UnknownSeries
 
 
 def _rows(batches: Sequence[Batch]) -> list[FrameRow]:

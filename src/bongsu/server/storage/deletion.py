@@ -1,7 +1,7 @@
 """Statements that delete what is stored of a deleted server, a few rows at a time.
 
-The tables are in this order so that each is empty for good once it is empty: only frames become blocks, only blocks
-become rollups, and only what has a layout can be sealed or compacted.
+The tables are in this order so that each is empty for good once it is empty: only parts become frames, only frames
+become blocks, only blocks become rollups, and only what has a layout can be sealed or compacted.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,11 @@ from bongsu.server.database.tables import (
     blocks,
     deleted_servers,
     events,
+    foreign_series,
     frames,
     intervals,
     layouts,
+    parts,
     process_lists,
     quarantined_frames,
     rollups,
@@ -26,6 +28,8 @@ from bongsu.server.database.tables import (
 # Table -> rows in a transaction, which takes some milliseconds: a frame of 150 series has 1.2 KB, the block of a span
 # and a rollup row 170 KB each.
 ROWS: dict[Table, int] = {
+    parts: 100,
+    foreign_series: 100,
     frames: 100,
     quarantined_frames: 100,
     blocks: 6,

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select, update
 
 from bongsu.arrays import Times, Values
 from bongsu.core.samples import Frame
@@ -91,6 +91,19 @@ def oldest_frames(connection: Connection, key: LayoutKey, limit: int, before_ms:
     if before_ms is not None:
         query = query.where(frames.c.time_ms < before_ms)
     return [Frame(key[1], time_ms, values) for time_ms, values in connection.execute(query)]
+
+
+def frames_between(connection: Connection, key: LayoutKey, start_ms: int, end_ms: int) -> list[Frame]:
+    """The frames of one layout with ``start_ms <= time < end_ms``, oldest first."""
+    query = select(frames.c.time_ms, frames.c["values"]).where(_between(key, start_ms, end_ms))
+    return [Frame(key[1], time_ms, values) for time_ms, values in connection.execute(query.order_by(frames.c.time_ms))]
+
+
+def replace_frame(connection: Connection, server_id: int, before: Frame, after: bytes) -> bool:
+    """Replaces the values of a frame. Returns False, and changes nothing, if they are no longer those of ``before``."""
+    at = _between((server_id, before.layout_id), before.time_ms, before.time_ms + 1)
+    as_before = frames.c["values"] == before.values
+    return connection.execute(update(frames).where(at, as_before).values(values=after)).rowcount == 1
 
 
 def oldest_frame_times(connection: Connection) -> dict[int, int]:

@@ -20,6 +20,7 @@ from bongsu.server.database.dialect import delete_by_key
 from bongsu.server.database.revisions import SERVERS, bump_revision
 from bongsu.server.database.tables import blocks, frames, layouts, quarantined_frames, rollups
 from bongsu.server.job import Job
+from bongsu.server.storage.foreign import forget_series
 from bongsu.server.storage.layouts import LayoutKey
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,24 @@ def unused_layouts(connection: Connection) -> list[LayoutKey]:
     return [(server_id, layout_id) for server_id, layout_id in connection.execute(query)]
 
 
+def unused_among(connection: Connection, keys: Sequence[LayoutKey]) -> list[LayoutKey]:
+    """Those of these layouts of which nothing is stored."""
+    return [
+        key
+        for key in keys
+        if connection.scalar(
+            select(layouts.c.layout_id).where(
+                layouts.c.server_id == key[0], layouts.c.layout_id == key[1], _is_unused()
+            )
+        )
+        is not None
+    ]
+
+
 def forget_layouts(connection: Connection, keys: Sequence[LayoutKey]) -> int:
     """Deletes these layouts, if nothing is stored of them. Returns how many."""
     bump_revision(connection, SERVERS)
-    return delete_by_key(connection, layouts, (layouts.c.server_id, layouts.c.layout_id), keys, _is_unused())
+    unused = unused_among(connection, keys)
+    for server_id, layout_id in unused:
+        forget_series(connection, server_id, layout_id)
+    return delete_by_key(connection, layouts, (layouts.c.server_id, layouts.c.layout_id), unused)

@@ -79,6 +79,29 @@ def store_layout(connection: Connection, server_id: int, layout: Layout) -> None
         )
 
 
+def replace_layout(connection: Connection, server_id: int, before: Layout | None, after: Layout) -> bool:
+    """Stores a layout of foreign series that is new (``before`` None) or has more of them than before. Returns False,
+    and changes nothing, if another worker has stored something else."""
+    packed = encode_series(after.series)
+    if before is None:
+        row = {"server_id": server_id, "layout_id": after.id, "series": packed}
+        return connection.execute(insert_or_ignore(connection, layouts).values(row)).rowcount == 1
+    this = (layouts.c.server_id == server_id, layouts.c.layout_id == after.id)
+    as_before = layouts.c.series == encode_series(before.series)
+    return connection.execute(update(layouts).where(*this, as_before).values(series=packed)).rowcount == 1
+
+
+def has_layouts(connection: Connection, keys: Sequence[LayoutKey]) -> bool:
+    """Whether all of these layouts are stored."""
+    query = select(layouts.c.layout_id)
+    return all(
+        connection.execute(
+            query.where(layouts.c.server_id == server_id, layouts.c.layout_id == layout_id).limit(1)
+        ).first()
+        for server_id, layout_id in keys
+    )
+
+
 def _readable(server_id: int, layout_id: int, stored: bytes) -> tuple[Series, ...] | None:
     """The series of a stored layout; None, and a line in the log, if the row is damaged."""
     try:

@@ -199,7 +199,7 @@ async def test_lists_wait_for_the_disk_within_the_same_bounds(tmp_path: Path) ->
     async with running_app(tmp_path) as app:
         ingest = app.application.api.state.services.ingest
         await app.agent_token(listed(a_list(NOW)).agent.agent_id)
-        ingest._commits._queue_limit = 10
+        ingest.commits._queue_limit = 10
         with pytest.raises(Unavailable):
             await ingest.push(listed(a_list(NOW)))
         assert await count(app) == 0

@@ -16,7 +16,7 @@ from tests.support.people import add_person, person_token
 from tests.support.pushes import a_frame, a_push
 
 # Who is let in, from that role up; "anyone": also who shows no token.
-ANYONE, AGENT, VIEWER, OPERATOR, ADMIN = "anyone", "agent", "viewer", "operator", "admin"
+ANYONE, AGENT, WRITER, VIEWER, OPERATOR, ADMIN = "anyone", "agent", "writer", "viewer", "operator", "admin"
 # The last word: whether an API token of that role is let in as well.
 EXPECTED: dict[str, tuple[str, bool]] = {
     "GET /api/health": (ANYONE, True),
@@ -47,6 +47,7 @@ EXPECTED: dict[str, tuple[str, bool]] = {
     "POST /api/agents/enrol": (AGENT, False),
     "POST /api/agents/rotate": (AGENT, False),
     "POST /api/metrics": (AGENT, False),
+    "POST /api/v1/write": (WRITER, True),
     "GET /api/enrolment-tokens": (ADMIN, True),
     "POST /api/enrolment-tokens": (ADMIN, True),
     "DELETE /api/enrolment-tokens/{token_id}": (ADMIN, True),
@@ -170,6 +171,8 @@ async def test_who_is_let_in(tmp_path: Path, endpoint: str) -> None:
         await app.push(a_push([a_frame(app.clock.now_ms())]))
         agent = await app.agent_token("agent-web-1")
         found: dict[str, int] = {"nobody": await ask(app, endpoint, None), "agent": await ask(app, endpoint, agent)}
+        writer = await api_token(app.services, (await add_person(app, OPERATOR)).id, WRITER)
+        found[WRITER] = await ask(app, endpoint, writer)
         for role in RANKS:
             user = await add_person(app, role)
             found[f"{role}'s API token"] = await ask(app, endpoint, await api_token(app.services, user.id, role))
@@ -178,13 +181,15 @@ async def test_who_is_let_in(tmp_path: Path, endpoint: str) -> None:
         role = who.partition("'")[0]
         if least == ANYONE and endpoint != "POST /api/setup":
             # A token that is none of a person's is refused where people are told more.
-            wanted = status not in (401, 403) or (who == "agent" and status == 401)
+            wanted = status not in (401, 403) or (who in (AGENT, WRITER) and status == 401)
         elif least == "cookie":
             wanted = status == 401
         elif endpoint == "POST /api/setup":
             wanted = status in (409, 422)
         elif least == AGENT:
             wanted = status not in (401, 403) if who == "agent" and "enrol" not in endpoint else status in (401, 422)
+        elif least == WRITER:
+            wanted = status == 415 if who == WRITER else status == 401
         elif role not in RANKS:
             wanted = status == 401
         elif RANKS.index(role) < RANKS.index(least) or ("API token" in who and not by_api_token):

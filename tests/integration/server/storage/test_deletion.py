@@ -64,7 +64,10 @@ async def database(database_url: str) -> AsyncIterator[Database]:
         await opened.write(lambda connection, lost=lost: connection.execute(insert(quarantined_frames).values(lost)))
     await run_jobs(FakeClock(NOW), Path("unused"), Sealer, Compactor, database=opened)
     for number in (1, 2):
-        fresh = Batch(number, [a_frame(NOW + index) for index in range(500)])
+        waiting = [(number, NOW + index, 1, NOW, bytes(8), bytes(8)) for index in range(300)]
+        fresh = Batch(
+            number, [a_frame(NOW + index) for index in range(500)], parts=waiting, series=[(number, 0, b"[]")]
+        )
         await opened.write(lambda connection, fresh=fresh: store(connection, [fresh]))
         await opened.write(lambda connection, number=number: add_alert(connection, number))
     yield opened

@@ -1,0 +1,402 @@
+"""The way of a foreign sample (one that no agent sends) to the disk, whatever protocol it came by.
+
+Each series belongs to a server, which its labels name, and has a number there. The samples of a request become parts:
+those of one server at one time. They are committed with the frames of others, and the worker makes frames of them
+(``storage/assembler.py``). A sample that cannot be stored is refused and counted, and the others of its request are
+stored. What is known of series is kept in memory for an hour, so that series that have ended are forgotten.
+"""
+
+import asyncio
+import contextlib
+import re
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection
+
+from bongsu.arrays import ABSENT, NOT_A_NUMBER, Flags, Times, Values
+from bongsu.core.clock import Clock
+from bongsu.core.errors import BongsuError, Forbidden, InvalidInput, TooLarge, Unauthenticated, Unavailable
+from bongsu.core.liveness import LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
+from bongsu.core.samples import AgentIdentity, HostFacts
+from bongsu.core.series import Kind, Series, series_number
+from bongsu.core.text import has_control
+from bongsu.core.units import HOUR_MS
+from bongsu.server.auth.principal import Writer
+from bongsu.server.config import Limits
+from bongsu.server.database.database import Database
+from bongsu.server.fleet.changes import FleetChanges
+from bongsu.server.fleet.foreign import ServersByName, agent_id_of, is_foreign, server_name
+from bongsu.server.fleet.registry import Registry, ServerState
+from bongsu.server.fleet.servers import ServerRecord, add_server, update_server
+from bongsu.server.ingest.group_commit import GroupCommit
+from bongsu.server.storage.batches import Batch, ServerRetired, UnknownSeries
+from bongsu.server.storage.floors import oldest_accepted
+from bongsu.server.storage.foreign import PartRow, SeriesRow, encode_definition
+
+Labels = tuple[tuple[str, str], ...]
+Bits = npt.NDArray[np.int64]
+
+FORGET_MS = HOUR_MS
+INTERVAL_SECONDS = 10
+# A cadence that is seen differs by this much from the stored one until it is stored.
+INTERVAL_SHARE = 0.25
+_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,255}")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]{0,127}")
+# https://prometheus.io/docs/practices/naming/: what the last word of a name says.
+_COUNTER_ENDINGS = ("_total", "_count", "_sum", "_bucket")
+_UNITS = ("seconds", "bytes", "ratio", "celsius", "volts", "amperes", "joules", "watts", "hertz", "meters", "grams")
+
+
+def kind_of(metric: str) -> Kind:
+    """The kind of a metric of which the sender does not say it: by the ending of its name."""
+    return Kind.COUNTER if metric.endswith(_COUNTER_ENDINGS) else Kind.GAUGE
+
+
+def unit_of(metric: str) -> str:
+    """The unit in the name of a metric; empty without one."""
+    words = metric.removesuffix("_total").removesuffix("_sum").rsplit("_", 1)
+    return words[-1] if len(words) > 1 and words[-1] in _UNITS else ""
+
+
+@dataclass(slots=True)
+class Incoming:
+    """The samples of a request. ``keys``: (n,) what identifies the series of each, ``labels_of`` decodes one;
+    ``times``: (n,); ``values``: (n,); ``places``: what ``places_of`` said of each key; None: not all are known;
+    ``kinds``: key -> kind, where the sender tells it."""
+
+    keys: Sequence[bytes]
+    times: Times
+    values: Values
+    labels_of: Callable[[bytes], Labels]
+    places: Sequence[int | None] | None = None
+    kinds: Mapping[bytes, Kind] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a request. ``refused``: samples by code; ``first``: why the first of them was."""
+
+    stored: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    first: BongsuError | None = None
+
+    def refuse(self, error: BongsuError, samples: int) -> None:
+        """Counts samples that are not stored."""
+        self.refused[error.code] += samples
+        self.first = self.first or error
+
+
+class Known:
+    """The series that a writer has written within the last hour. ``places``: key -> index of the arrays."""
+
+    def __init__(self, now_ms: int) -> None:
+        self.since_ms = now_ms
+        self.places: dict[bytes, int] = {}
+        self.servers: Bits = np.empty(1_024, np.int64)
+        self.numbers: Bits = np.empty(1_024, np.int64)
+        # Their series is not known to be stored yet.
+        self.unstored: Flags = np.empty(1_024, bool)
+        self.series: dict[int, Series] = {}
+        self.per_server: Counter[int] = Counter()
+
+    def add(self, key: bytes, server_id: int, number: int, series: Series) -> int:
+        """Takes note of a series. Returns its index."""
+        index = len(self.places)
+        if index == len(self.servers):
+            self.servers = np.concatenate((self.servers, np.empty_like(self.servers)))
+            self.numbers = np.concatenate((self.numbers, np.empty_like(self.numbers)))
+            self.unstored = np.concatenate((self.unstored, np.empty_like(self.unstored)))
+        self.servers[index], self.numbers[index], self.unstored[index] = server_id, number, True
+        self.series[index] = series
+        self.places[key] = index
+        self.per_server[server_id] += 1
+        return index
+
+    def definitions(self, indexes: Bits) -> list[SeriesRow]:
+        """The rows of the series among these that are not known to be stored."""
+        new = np.unique(indexes[self.unstored[indexes]]).tolist()
+        return [
+            (int(self.servers[index]), int(self.numbers[index]), encode_definition(self.series[index]))
+            for index in new
+            if index in self.series
+        ]
+
+    def are_stored(self, indexes: Bits) -> None:
+        """Their series are on disk."""
+        new = indexes[self.unstored[indexes]]
+        self.unstored[new] = False
+        for index in new.tolist():
+            self.series.pop(index, None)
+
+
+class ForeignIngest:
+    """Stores foreign samples. One per process."""
+
+    def __init__(
+        self,
+        database: Database,
+        registry: Registry,
+        changes: FleetChanges,
+        limits: Limits,
+        clock: Clock,
+        commits: GroupCommit,
+        *,
+        retention_ms: int,
+        raw_floor_ms: Callable[[], int],
+    ) -> None:
+        self.refused: Counter[str] = Counter()
+        self._database = database
+        self._registry = registry
+        self._changes = changes
+        self._limits = limits
+        self._clock = clock
+        self._commits = commits
+        self._retention_ms = retention_ms
+        self._raw_floor_ms = raw_floor_ms
+        self._by_name = ServersByName(registry)
+        self._known: dict[int, Known] = {}
+        self._forgotten = registry.forgotten
+        self._adding = asyncio.Lock()
+
+    def known(self, writer: Writer) -> Known:
+        """The series of a writer."""
+        now_ms = self._clock.now_ms()
+        if self._forgotten != self._registry.forgotten:
+            # Layouts are forgotten, and with them series that were stored: all are stored again when they come.
+            self._forgotten = self._registry.forgotten
+            self._known.clear()
+        known = self._known.get(writer.token_id)
+        if known is None or not 0 <= now_ms - known.since_ms < FORGET_MS:
+            known = self._known[writer.token_id] = Known(now_ms)
+        return known
+
+    async def store(self, incoming: Incoming, writer: Writer, known: Known) -> Outcome:
+        """Stores the samples that can be stored, and returns when they are on disk.
+
+        Raises:
+            Unavailable: the disk or the queue is full; nothing may have been stored.
+        """
+        outcome = Outcome()
+        revision, now_ms = self._registry.revision, self._clock.now_ms()
+        places = incoming.places
+        if places is None:
+            await self._learn(incoming, writer, known, outcome)
+            places = [known.places.get(key, -1) for key in incoming.keys]
+        indexes = np.array(places, np.int64)
+        chosen = (indexes >= 0) & self._in_time(incoming.times, indexes, now_ms, outcome)
+        bits = incoming.values.view(np.int64)
+        bits = np.where(bits == ABSENT, NOT_A_NUMBER, bits)
+        times = incoming.times
+        if not chosen.all():
+            indexes, times, bits = indexes[chosen], times[chosen], bits[chosen]
+        if len(indexes):
+            await self._commit(indexes, times, bits, known, revision, now_ms, outcome)
+        self.refused.update(outcome.refused)
+        return outcome
+
+    def _in_time(self, times: Times, indexes: Bits, now_ms: int, outcome: Outcome) -> Flags:
+        oldest_ms = oldest_accepted(self._raw_floor_ms(), self._retention_ms, now_ms)
+        latest_ms = now_ms + self._limits.ahead_seconds * 1000
+        early, late = times < oldest_ms, times > latest_ms
+        counted = indexes >= 0
+        if (count := int((early & counted).sum())) > 0:
+            message = f"The sample is older than {oldest_ms}: raw samples are kept from then on."
+            outcome.refuse(InvalidInput(message, code="too_old", field="timestamp", limit=oldest_ms), count)
+        if (count := int((late & counted).sum())) > 0:
+            message = (
+                f"The sample is {(int(times.max()) - now_ms) / 1000:.0f} s in the future; the limit is "
+                f"{self._limits.ahead_seconds} s."
+            )
+            limit = self._limits.ahead_seconds
+            outcome.refuse(InvalidInput(message, code="time_ahead", field="timestamp", limit=limit), count)
+        return ~(early | late)
+
+    async def _commit(
+        self, indexes: Bits, times: Times, bits: Bits, known: Known, revision: int, now_ms: int, outcome: Outcome
+    ) -> None:
+        servers, numbers = known.servers[indexes], known.numbers[indexes]
+        order = np.lexsort((times, servers))
+        servers, times, numbers, bits = servers[order], times[order], numbers[order], bits[order]
+        firsts = np.flatnonzero((np.diff(servers) != 0) | (np.diff(times) != 0)) + 1
+        batches: dict[int, Batch] = {}
+        rows: dict[int, list[PartRow]] = {}
+        for first, last in zip([0, *firsts.tolist()], [*firsts.tolist(), len(times)], strict=True):
+            server_id = int(servers[first])
+            part = _part(server_id, int(times[first]), now_ms, numbers[first:last], bits[first:last])
+            rows.setdefault(server_id, []).append(part)
+        definitions: dict[int, list[SeriesRow]] = {}
+        for row in known.definitions(indexes):
+            definitions.setdefault(row[0], []).append(row)
+        for server_id, parts in rows.items():
+            samples = sum(len(part[4]) // 8 for part in parts)
+            state = self._registry.by_id.get(server_id)
+            if state is None:
+                raise self._learn_again()
+            if state.retired:
+                outcome.refuse(ServerRetired(), samples)
+                continue
+            batches[server_id] = Batch(
+                server_id, (), revision=revision, values=samples, parts=parts, series=definitions.get(server_id, ())
+            )
+        sizes = [sum(len(part[4]) + len(part[5]) for part in batch.parts) for batch in batches.values()]
+        commits = [self._commits.commit(batch, size) for batch, size in zip(batches.values(), sizes, strict=True)]
+        try:
+            if len(commits) == 1:
+                await commits[0]
+            else:
+                await _all(commits)
+        except (Unauthenticated, UnknownSeries):  # deleted or forgotten after this process looked
+            raise self._learn_again() from None
+        known.are_stored(indexes[np.isin(known.servers[indexes], [*batches])])
+        outcome.stored = sum(batch.values for batch in batches.values())
+
+    def _learn_again(self) -> Unavailable:
+        """A server or series is gone that was known. The sender sends all again, and it is new then."""
+        self._known.clear()
+        return Unavailable("A server or its series were deleted a moment ago.", retry_after_seconds=1)
+
+    async def _learn(self, incoming: Incoming, writer: Writer, known: Known, outcome: Outcome) -> None:
+        """Takes note of the series that are new, and refuses those that cannot be stored."""
+        unknown = Counter(key for key in incoming.keys if key not in known.places)
+        limits = self._limits
+        for key, samples in unknown.items():
+            try:
+                series, labels = _series(incoming.labels_of(key), incoming.kinds.get(key), limits)
+                state = await self._server(server_name(labels, writer.name), writer)
+                server_id = state.record.id
+                if len(known.places) >= limits.series_per_writer:
+                    raise _too_many_series("this API token", limits.series_per_writer)
+                if known.per_server[server_id] >= limits.foreign_series_per_server:
+                    raise _too_many_series(state.record.agent.name, limits.foreign_series_per_server)
+                known.add(key, server_id, series_number(series.metric, series.labels), series)
+            except (InvalidInput, Forbidden) as error:
+                outcome.refuse(error, samples)
+
+    async def _server(self, name: str, writer: Writer) -> ServerState:
+        state = self._by_name.find(name)
+        if state is None:
+            async with self._adding:
+                state = self._by_name.find(name) or await self._add_server(name, writer)
+        if state.retired:
+            raise ServerRetired
+        if not writer.may_write(state.record):
+            raise Forbidden(f"This API token may not write samples of {name}.", code="wrong_server", field="instance")
+        return state
+
+    async def _add_server(self, name: str, writer: Writer) -> ServerState:
+        limit = self._limits.foreign_servers
+        if sum(is_foreign(state.record) for state in self._registry.by_id.values()) >= limit:
+            raise TooLarge(
+                f"{limit} servers exist by foreign samples, and {name} would be one more.",
+                code="too_many_servers",
+                field="instance",
+                limit=limit,
+            )
+        agent, now_ms = AgentIdentity(agent_id_of(name), name), self._clock.now_ms()
+
+        def add(connection: Connection) -> ServerRecord:
+            return add_server(connection, agent, HostFacts(hostname=name), now_ms, dict(writer.tags))
+
+        return await self._changes.add(add)
+
+    async def follow_intervals(self) -> None:
+        """Stores how often servers that exist by foreign samples get some, until cancelled: nobody says it, and
+        whether a server is late or down depends on it."""
+        while True:
+            await asyncio.sleep(INTERVAL_SECONDS)
+            # The next round tries again.
+            with contextlib.suppress(BongsuError):
+                await self.store_intervals()
+
+    async def store_intervals(self) -> None:
+        """Stores the intervals that have changed."""
+        now_ms = self._clock.now_ms()
+        for state in [state for state in self._registry.by_id.values() if is_foreign(state.record)]:
+            seen = [
+                newest.interval_ms
+                for layout_id, newest in state.newest.items()
+                if newest.interval_ms and state.is_current(layout_id)
+            ]
+            if not seen:
+                continue
+            interval_ms = min(max(min(seen), SHORTEST_INTERVAL_MS), LONGEST_INTERVAL_MS)
+            record = state.record
+            if abs(interval_ms - record.agent.interval_ms) <= INTERVAL_SHARE * interval_ms:
+                continue
+            agent = replace(record.agent, interval_ms=interval_ms)
+
+            def store(connection: Connection, record: ServerRecord = record, agent: AgentIdentity = agent) -> None:
+                update_server(connection, record.id, agent, record.host, now_ms)
+
+            await self._database.write(store)
+            record.agent = agent
+            self._registry.generation += 1
+
+
+async def _all(commits: Sequence[Coroutine[None, None, int]]) -> None:
+    """Waits for all of them, and raises the first error."""
+    for result in await asyncio.gather(*commits, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
+def _part(server_id: int, time_ms: int, now_ms: int, numbers: Bits, bits: Bits) -> PartRow:
+    packed, values = numbers.astype("<i8").tobytes(), bits.astype("<i8").tobytes()
+    digest = blake2b(packed, digest_size=8)
+    digest.update(values)
+    return server_id, time_ms, int.from_bytes(digest.digest(), "little") >> 1, now_ms, packed, values
+
+
+def _too_many_series(whose: str, limit: int) -> TooLarge:
+    return TooLarge(
+        f"{whose} has more than {limit:,} series within an hour. Does a label have a new value each time?",
+        code="too_many_series",
+        field="labels",
+        limit=limit,
+    )
+
+
+def _series(labels: Labels, kind: Kind | None, limits: Limits) -> tuple[Series, dict[str, str]]:
+    """The series of these labels, and the labels by name. Raises InvalidInput."""
+    if len(labels) > limits.foreign_labels_per_series:
+        raise TooLarge(
+            f"A series has {len(labels)} labels; the limit is {limits.foreign_labels_per_series}.",
+            code="too_many_labels",
+            field="labels",
+            limit=limits.foreign_labels_per_series,
+        )
+    by_name = dict(labels)
+    metric = by_name.pop("__name__", "")
+    if not _METRIC.fullmatch(metric):
+        raise InvalidInput(
+            f"{metric[:80]!r} is no name of a metric: up to 256 letters, digits, underscores and colons, and no digit "
+            "first.",
+            code="invalid_metric",
+            field="labels.__name__",
+            limit=256,
+        )
+    if len(by_name) + 1 < len(labels):
+        raise InvalidInput(f"A series of {metric} has a label twice.", code="duplicate_label", field="labels")
+    for name, text in by_name.items():
+        if not _LABEL.fullmatch(name):
+            raise InvalidInput(
+                f"{name[:80]!r} is no name of a label: up to 128 letters, digits, underscores and dots.",
+                code="invalid_label",
+                field="labels",
+                limit=128,
+            )
+        if len(text.encode()) > limits.foreign_label_bytes or has_control(text):
+            raise InvalidInput(
+                f"The label {name} of a series of {metric} must have at most {limits.foreign_label_bytes} bytes, none "
+                "of them control characters.",
+                code="invalid_label",
+                field=f"labels.{name}",
+                limit=limits.foreign_label_bytes,
+            )
+    kept = tuple(sorted((name, text) for name, text in by_name.items() if text))
+    return Series(metric, kept, unit_of(metric), kind or kind_of(metric)), by_name

@@ -1,0 +1,72 @@
+"""A real Prometheus sends what it scrapes: all of it is stored, also when Bongsu is killed meanwhile."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.processes import Part, answers, free_port, logged_in, running, wait_for
+from tests.support.prometheus import Samples, node_exporter, now_ms, prometheus, series_text
+
+SECONDS = 12
+
+
+def stored(client: httpx.Client, start_ms: int, end_ms: int) -> Samples:
+    """The samples that Bongsu has with ``start_ms < time <= end_ms``."""
+    found: Samples = {}
+    query: dict[str, Any] = {"start": start_ms + 1, "end": end_ms + 1, "resolution": "raw", "aggregation": "last"}
+    query |= {"limit": 1_000, "max_points": 1_000}
+    while True:
+        answer = client.get("/api/metrics/history", params=query).raise_for_status().json()
+        assert answer["step_ms"] is None
+        for series in answer["series"]:
+            text = series_text({"__name__": series["metric"], **series["labels"]})
+            found[text] = dict(zip(series["times"], series["values"], strict=True))
+        if answer["next"] is None:
+            return found
+        query["cursor"] = answer["next"]
+
+
+def test_every_sample_arrives_and_a_kill_loses_none(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    arguments = ["server", "--port", str(port), "--data-dir", str(tmp_path / "bongsu")]
+    bongsu = Part(arguments, {})
+    with running({"bongsu": bongsu}), node_exporter() as exporter:
+        wait_for(lambda: bongsu.runs() and answers(url), "Bongsu")
+        with logged_in(url) as client:
+            new = {"name": "prometheus", "scope": "writer"}
+            token = client.post("/api/tokens", json=new).raise_for_status().json()["token"]
+        remote_write = {
+            "url": f"{url}/api/v1/write",
+            "authorization": {"credentials": token},
+            "queue_config": {"batch_send_deadline": "1s", "max_backoff": "1s"},
+        }
+        with prometheus(tmp_path, {"node": exporter}, remote_write) as sender:
+            start_ms = now_ms() + 1_000
+
+            def scraped(end_ms: int) -> bool:
+                return bool(sender.query("up", now_ms())) and now_ms() > end_ms
+
+            wait_for(lambda: scraped(start_ms + SECONDS * 500), "half of the samples")
+            bongsu.kill()
+            wait_for(lambda: scraped(start_ms + SECONDS * 800), "samples while Bongsu is away")
+            bongsu.start()
+            end_ms = start_ms + SECONDS * 1_000
+            wait_for(lambda: scraped(end_ms + 1_000), "all samples")
+            wait_for(lambda: bongsu.runs() and answers(url), "Bongsu")
+            expected = sender.samples(start_ms, end_ms)
+            assert len(expected) > 500
+            with logged_in(url) as client:
+                # What Prometheus answers may grow for a moment after its end.
+                wait_for(
+                    lambda: stored(client, start_ms, end_ms) == sender.samples(start_ms, end_ms), "the same samples"
+                )
+                (server,) = client.get("/api/servers").json()["servers"]
+                assert server["name"] == "127.0.0.1"
+                health = client.get("/api/health").json()
+                assert health["ingest"]["samples_refused_total"] == {}
+        assert bongsu.process is not None
+        bongsu.process.send_signal(signal.SIGTERM)
+        assert bongsu.process.wait(60) == 0

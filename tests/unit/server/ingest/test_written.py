@@ -1,0 +1,104 @@
+"""Remote write requests become arrays: by the quick way for series that are known, with the same result for all others."""
+
+import contextlib
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bongsu.arrays import STALE
+from bongsu.core.errors import InvalidInput, TooLarge, UnsupportedEncoding
+from bongsu.core.series import Kind
+from bongsu.server.ingest.written import Written, read
+from bongsu.wire import remote_write
+from bongsu.wire import remote_write_pb2 as pb
+from tests.support.remote_write import request_1, request_2, series, snappy
+
+NOW = 1_750_000_000_000
+LIMIT = 1_000_000
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
+labels = st.dictionaries(st.sampled_from(["__name__", "job", "instance", "a", "b"]), texts, min_size=1)
+bits = st.one_of(st.sampled_from([0, 1 << 63, STALE, 0x7FF8000000000001]), st.integers(0, 2**64 - 1))
+times = st.one_of(st.integers(NOW - 10**9, NOW + 10**9), st.integers(-(2**63), 2**63 - 1))
+samples = st.lists(st.tuples(labels, st.lists(st.tuples(times, bits), min_size=1, max_size=2)), max_size=8)
+
+
+def double(of_bits: int) -> float:
+    value: float = struct.unpack("<d", of_bits.to_bytes(8, "little"))[0]
+    return value
+
+
+def rows(written: Written) -> list[tuple[dict[str, str], int, int]]:
+    found = zip(written.keys, written.times.tolist(), written.values.view(np.uint64).tolist(), strict=True)
+    return sorted((sorted(remote_write.labels_of(key)), time_ms, of_bits) for key, time_ms, of_bits in found)
+
+
+@given(samples)
+def test_every_sample_is_read_bit_for_bit_whether_its_series_is_known_or_not(sent: list) -> None:
+    encoded = [series(by_name, *((time_ms, double(of_bits)) for time_ms, of_bits in pairs)) for by_name, pairs in sent]
+    body = pb.WriteRequest(timeseries=encoded).SerializeToString()
+    expected = sorted(
+        (sorted(by_name.items()), time_ms, of_bits) for by_name, pairs in sent for time_ms, of_bits in pairs
+    )
+    unknown = read(body, {}, version_2=False)
+    assert rows(unknown) == expected
+    known = read(body, {key: index for index, key in enumerate(unknown.keys)}, version_2=False)
+    assert rows(known) == expected
+
+
+@given(st.lists(st.tuples(labels, times, bits), max_size=8))
+def test_both_versions_say_the_same(sent: list) -> None:
+    one = [(by_name, time_ms, double(of_bits)) for by_name, time_ms, of_bits in sent]
+    first = read(remote_write.decompress(request_1(one), LIMIT), {}, version_2=False)
+    second = read(remote_write.decompress(request_2(one), LIMIT), {}, version_2=True)
+    assert rows(first) == rows(second)
+    # The same series has the same key, so that it is known whichever version it comes by.
+    assert set(first.keys) == set(second.keys)
+
+
+def test_a_request_of_known_series_says_what_they_are_known_as() -> None:
+    body = remote_write.decompress(request_1([({"__name__": "a"}, NOW, 1.0), ({"__name__": "b"}, NOW, 0.0)]), LIMIT)
+    keys = read(body, {}, version_2=False).keys
+    assert read(body, {keys[0]: 7, keys[1]: 3}, version_2=False).places == [7, 3]
+    assert read(body, {keys[0]: 7}, version_2=False).places is None
+
+
+def test_version_2_tells_the_kind() -> None:
+    body = request_2([({"__name__": "a"}, NOW, 1.0)], pb.Metadata.METRIC_TYPE_COUNTER)
+    written = read(remote_write.decompress(body, LIMIT), {}, version_2=True)
+    assert list(written.kinds.values()) == [Kind.COUNTER]
+
+
+def test_native_histograms_are_counted() -> None:
+    entry = pb.TimeSeries(histograms=[b""])
+    entry.labels.add(name="__name__", value="h")
+    body = pb.WriteRequest(timeseries=[entry.SerializeToString()]).SerializeToString()
+    assert read(body, {}, version_2=False).histograms == 1
+
+
+@pytest.mark.parametrize("version_2", [False, True], ids=["1.0", "2.0"])
+@given(st.binary(max_size=60))
+def test_garbage_is_refused_or_read_but_never_fails(version_2: bool, garbage: bytes) -> None:
+    with contextlib.suppress(InvalidInput):
+        assert len(read(garbage, {}, version_2=version_2).keys) <= len(garbage)
+
+
+def test_a_forged_length_is_refused_before_anything_is_decompressed() -> None:
+    with pytest.raises(TooLarge):
+        remote_write.decompress(b"\xff\xff\xff\xff\x0f", LIMIT)
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xff\xff\xff\xff", snappy(b"x" * 100)[:-3]], ids=["no", "endless", "cut"])
+def test_what_is_not_snappy_is_refused(body: bytes) -> None:
+    with pytest.raises(UnsupportedEncoding):
+        remote_write.decompress(body, LIMIT)
+
+
+def test_references_beyond_the_symbols_are_refused() -> None:
+    message = pb.Request(symbols=[""])
+    message.timeseries.add(labels_refs=[0, 9])
+    with pytest.raises(InvalidInput, match="1 symbols"):
+        read(message.SerializeToString(), {}, version_2=True)
