@@ -25,6 +25,7 @@ from bongsu.server.database.migrations import upgrade
 # Busy agents push hundreds of times a second.
 ENVIRONMENT = {
     "BONGSU_RATE_LIMITS__AGENT_PER_SECOND": "1000000",
+    "BONGSU_RATE_LIMITS__WRITER_PER_SECOND": "1000000",
     "BONGSU_RATE_LIMITS__ADDRESS": "1000000/minute",
     "BONGSU_RATE_LIMITS__USER": "1000000/minute",
 }
@@ -55,6 +56,20 @@ def make_tokens(data_dir: Path, agent_ids: Iterable[str]) -> tuple[str, dict[str
 
     _write(data_dir, store)
     return viewer, tokens
+
+
+def make_writer_token(data_dir: Path) -> str:
+    """An API token that may write samples."""
+    token = new_token(Prefix.API)
+
+    def store(connection: Connection) -> None:
+        upgrade(connection)
+        user = add_user(connection, UserRecord(0, "bench@bongsu.test", "bench", "operator", 1))
+        assert user is not None
+        add_api_token(connection, ApiTokenRecord(0, user.id, "bench", digest(token), "writer", 1, 0, 0))
+
+    _write(data_dir, store)
+    return token
 
 
 def make_enrolment_token(data_dir: Path) -> str:

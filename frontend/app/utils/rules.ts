@@ -89,7 +89,7 @@ function toCondition(form: RuleForm, before: Condition | null): Condition {
 // The API's limits.
 const MOST_LABELS = 16
 const MOST_CHANNELS = 20
-const METRIC = /^[a-zA-Z_][a-zA-Z0-9_]{0,127}$/
+const METRIC = /^[a-zA-Z_:][a-zA-Z0-9_:]{0,255}$/
 
 /** What the fields that a form shows must hold. */
 export function ruleSchema(t: Translate, condition: ConditionForm) {

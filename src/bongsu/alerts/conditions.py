@@ -20,7 +20,7 @@ PROBLEM = "bongsu_problem"
 # They are not stored, so a preview has no values.
 COMPUTED = frozenset({CLOCK_SKEW, PROBLEM})
 
-Metric = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,127}$", examples=["cpu_usage_ratio"])]
+Metric = Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]{0,255}$", examples=["cpu_usage_ratio"])]
 LabelPatterns = Annotated[
     dict[str, str],
     Field(max_length=16, description="Label names and shell patterns (`/data*`); all must match."),

@@ -18,7 +18,8 @@ from bongsu.wire.remote_write import Decoded
 # The last sample of a series: tag and length; tag and value; tag and time, which has 6 bytes from 1971 to 2109.
 _SAMPLE_BYTES, _ZERO_BYTES = 18, 9
 _SAMPLE, _LENGTH, _ZERO_LENGTH, _VALUE, _TIME = 0x12, 16, 7, 0x09, 0x10
-_SHIFTS = np.arange(0, 42, 7, dtype=np.int64)
+# Exact as doubles, whose product with a matrix takes a fifth of the time: times of 6 bytes are below 2^42.
+_WEIGHTS = 2.0 ** np.arange(0, 42, 7)
 
 
 @dataclass(slots=True)
@@ -84,8 +85,7 @@ def read_1(body: bytes, known: Mapping[bytes, int]) -> Written:
 
 
 def _times(tails: npt.NDArray[np.uint8]) -> Times:
-    times: Times = ((tails[:, 12:18] & 0x7F).astype(np.int64) << _SHIFTS).sum(axis=1)
-    return times
+    return ((tails[:, 12:18] & 0x7F).astype(np.float64) @ _WEIGHTS).astype(np.int64)
 
 
 def _values(tails: npt.NDArray[np.uint8], zero: npt.NDArray[np.bool_]) -> Values:
