@@ -3,7 +3,7 @@
 import contextlib
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,9 +84,12 @@ def node_exporter() -> Iterator[str]:
 
 @contextlib.contextmanager
 def prometheus(
-    folder: Path, targets: dict[str, str], remote_write: dict[str, Any] | None = None
+    folder: Path,
+    targets: dict[str, str],
+    remote_write: dict[str, Any] | None = None,
+    jobs: Sequence[dict[str, Any]] = (),
 ) -> Iterator[Prometheus]:
-    """Runs a Prometheus that scrapes itself and ``targets`` (job -> address) every second."""
+    """Runs a Prometheus that scrapes itself, ``targets`` (job -> address) and other ``jobs`` every second."""
     need("prometheus")
     address = f"127.0.0.1:{free_port()}"
     config: dict[str, Any] = {
@@ -94,7 +97,8 @@ def prometheus(
         "scrape_configs": [
             {"job_name": job, "static_configs": [{"targets": [target]}]}
             for job, target in {"prometheus": address, **targets}.items()
-        ],
+        ]
+        + list(jobs),
     }
     if remote_write is not None:
         config["remote_write"] = [remote_write]

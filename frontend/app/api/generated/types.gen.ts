@@ -4110,6 +4110,24 @@ export type TableWidget = {
 };
 
 /**
+ * Target
+ *
+ * A target of Prometheus' HTTP service discovery.
+ */
+export type Target = {
+    /**
+     * Targets
+     */
+    targets: Array<string>;
+    /**
+     * Labels
+     */
+    labels: {
+        [key: string]: string;
+    };
+};
+
+/**
  * TestResult
  *
  * The outcome of a test message.
@@ -6100,6 +6118,143 @@ export type GetMetricsCatalogResponses = {
 };
 
 export type GetMetricsCatalogResponse = GetMetricsCatalogResponses[keyof GetMetricsCatalogResponses];
+
+export type ScrapeServerData = {
+    body?: never;
+    path: {
+        /**
+         * Server Id
+         */
+        server_id: number;
+    };
+    query?: never;
+    url: '/api/servers/{server_id}/metrics';
+};
+
+export type ScrapeServerErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ScrapeServerError = ScrapeServerErrors[keyof ScrapeServerErrors];
+
+export type ScrapeServerResponses = {
+    /**
+     * Successful Response
+     */
+    200: string;
+};
+
+export type ScrapeServerResponse = ScrapeServerResponses[keyof ScrapeServerResponses];
+
+export type ListTargetsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Server
+         *
+         * Server ids; all servers if omitted.
+         */
+        server?: Array<number>;
+        /**
+         * Name
+         *
+         * Server names; `*` stands for anything.
+         */
+        name?: Array<string>;
+        /**
+         * Retired
+         *
+         * Also retired servers; those named by their id are included anyway.
+         */
+        retired?: boolean;
+        /**
+         * Tag
+         *
+         * Server tags: `role=web`, `role!=web`, `site=seoul-*`, `role=web|db`; all must match.
+         */
+        tag?: Array<string>;
+        /**
+         * Metric
+         *
+         * Metric names, such as `cpu_usage_ratio`.
+         */
+        metric?: Array<string>;
+        /**
+         * Type
+         *
+         * Families: cpu, memory, disk, network, ...
+         */
+        type?: Array<string>;
+        /**
+         * Labels
+         *
+         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`, `device=sda|sdb`; all must match.
+         */
+        labels?: Array<string>;
+    };
+    url: '/api/targets';
+};
+
+export type ListTargetsErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListTargetsError = ListTargetsErrors[keyof ListTargetsErrors];
+
+export type ListTargetsResponses = {
+    /**
+     * Response List Targets
+     *
+     * Successful Response
+     */
+    200: Array<Target>;
+};
+
+export type ListTargetsResponse = ListTargetsResponses[keyof ListTargetsResponses];
+
+export type ScrapeBongsuData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/metrics';
+};
+
+export type ScrapeBongsuErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ScrapeBongsuError = ScrapeBongsuErrors[keyof ScrapeBongsuErrors];
+
+export type ScrapeBongsuResponses = {
+    /**
+     * Successful Response
+     */
+    200: string;
+};
+
+export type ScrapeBongsuResponse = ScrapeBongsuResponses[keyof ScrapeBongsuResponses];
 
 export type GetMetricsHistoryData = {
     body?: never;

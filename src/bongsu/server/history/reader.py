@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
@@ -12,6 +13,7 @@ from sqlalchemy import Connection
 
 from bongsu.core.buckets import nice_step
 from bongsu.core.errors import BongsuError, InvalidInput
+from bongsu.core.exposition import Durations
 from bongsu.core.liveness import DEFAULT_INTERVAL_MS
 from bongsu.core.series import Layout, Series
 from bongsu.core.units import HOUR_MS
@@ -65,6 +67,7 @@ class HistoryReader:
         self._database = database
         self._limits = limits
         self._heavy = asyncio.Semaphore(1)
+        self.durations = Durations()
 
     async def run(self, query: HistoryQuery, registry: Registry, *, known_tag: str | None = None) -> History:
         """The points of every selected series, ordered by server and series.
@@ -81,6 +84,13 @@ class HistoryReader:
         return await self._alone(query, task, known_tag)
 
     async def _alone(self, query: HistoryQuery, task: "_Task", known_tag: str | None = None) -> History:
+        began = time.perf_counter()
+        try:
+            return await self._in_turn(query, task, known_tag)
+        finally:
+            self.durations.add(time.perf_counter() - began)
+
+    async def _in_turn(self, query: HistoryQuery, task: "_Task", known_tag: str | None = None) -> History:
         if len(task.page) * task.samples_each > HEAVY_SAMPLES:
             async with self._heavy:
                 return await self._answer(query, task, known_tag)
