@@ -42,10 +42,11 @@ from bongsu.server.fleet.changes import FleetChanges
 from bongsu.server.fleet.loading import keep_last_seen, load_registry, store_last_seen
 from bongsu.server.fleet.registry import Registry, ServerState
 from bongsu.server.history import HistoryReader
-from bongsu.server.ingest import remote_write
+from bongsu.server.ingest import otlp, remote_write
 from bongsu.server.ingest.endpoint import Ingest
 from bongsu.server.ingest.foreign import ForeignIngest
-from bongsu.server.ingest.openapi import PUSH_OPENAPI, REMOTE_WRITE_OPENAPI
+from bongsu.server.ingest.openapi import OTLP_OPENAPI, PUSH_OPENAPI, REMOTE_WRITE_OPENAPI
+from bongsu.server.ingest.otlp import Otlp
 from bongsu.server.ingest.remote_write import RemoteWrite
 from bongsu.server.live.events import NewEvents
 from bongsu.server.live.feed import Feed, bus_for
@@ -67,6 +68,7 @@ class Application:
         self._clock = clock or SystemClock()
         self._ingest: Ingest | None = None
         self._remote_write: RemoteWrite | None = None
+        self._otlp: Otlp | None = None
         # Requests refused before they reached an endpoint, by error code; shown by /api/health.
         self.refused: Counter[str] = Counter()
         # Tasks that run as long as the application.
@@ -118,6 +120,7 @@ class Application:
             schema = FastAPI.openapi(self.api)
             schema["paths"].setdefault("/api/metrics", {})["post"] = PUSH_OPENAPI
             schema["paths"][remote_write.PATH] = {"post": REMOTE_WRITE_OPENAPI}
+            schema["paths"][otlp.PATH] = {"post": OTLP_OPENAPI}
             self.api.openapi_schema = schema
         return self.api.openapi_schema or {}
 
@@ -136,6 +139,13 @@ class Application:
             and self._remote_write is not None
         ):
             await self._remote_write(scope, receive, send)
+        elif (
+            scope["type"] == "http"
+            and scope["path"] == otlp.PATH
+            and scope["method"] == "POST"
+            and self._otlp is not None
+        ):
+            await self._otlp(scope, receive, send)
         else:
             await self._gate(scope, receive, send)
 
@@ -195,6 +205,9 @@ class Application:
             ingest.start()
             self._ingest = ingest
             self._remote_write = RemoteWrite(
+                foreign, auth.authenticator, self._settings.limits, rates.writer, ingest.counters.rejected
+            )
+            self._otlp = Otlp(
                 foreign, auth.authenticator, self._settings.limits, rates.writer, ingest.counters.rejected
             )
             self._gate.open(auth.directory, rates)

@@ -8261,3 +8261,64 @@ export type RemoteWriteResponses = {
 };
 
 export type RemoteWriteResponse = RemoteWriteResponses[keyof RemoteWriteResponses];
+
+export type ExportMetricsData = {
+    body: {
+        [key: string]: unknown;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/metrics';
+};
+
+export type ExportMetricsErrors = {
+    /**
+     * Malformed.
+     */
+    400: {
+        [key: string]: unknown;
+    };
+    /**
+     * The token is not valid, or may not write samples.
+     */
+    401: {
+        [key: string]: unknown;
+    };
+    /**
+     * A limit is exceeded.
+     */
+    413: {
+        [key: string]: unknown;
+    };
+    /**
+     * Unsupported Content-Type or Content-Encoding.
+     */
+    415: {
+        [key: string]: unknown;
+    };
+    /**
+     * Too many requests of this token.
+     */
+    429: {
+        [key: string]: unknown;
+    };
+    /**
+     * Cannot be stored now; try again after Retry-After.
+     */
+    503: {
+        [key: string]: unknown;
+    };
+};
+
+export type ExportMetricsError = ExportMetricsErrors[keyof ExportMetricsErrors];
+
+export type ExportMetricsResponses = {
+    /**
+     * Stored, but for what `partial_success` says.
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type ExportMetricsResponse = ExportMetricsResponses[keyof ExportMetricsResponses];

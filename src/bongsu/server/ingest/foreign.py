@@ -48,6 +48,8 @@ INTERVAL_SECONDS = 10
 USUAL_PARTS = 16
 # A cadence that is seen differs by this much from the stored one until it is stored.
 INTERVAL_SHARE = 0.25
+# The name under which `server_name` takes what a sender tells apart from the labels.
+_TOLD = "host.name"
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,255}")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]{0,127}")
 # https://prometheus.io/docs/practices/naming/: what the last word of a name says.
@@ -70,7 +72,8 @@ def unit_of(metric: str) -> str:
 class Incoming:
     """The samples of a request. ``keys``: (n,) what identifies the series of each, ``labels_of`` decodes one;
     ``times``: (n,); ``values``: (n,); ``places``: what ``places_of`` said of each key; None: not all are known;
-    ``kinds``: key -> kind, where the sender tells it."""
+    ``kinds``: key -> kind, and ``servers``: key -> name of the server, where the sender tells it; ``is_named``: whether
+    the labels name the server of the others, which else is that of the token."""
 
     keys: Sequence[bytes]
     times: Times
@@ -78,12 +81,16 @@ class Incoming:
     labels_of: Callable[[bytes], Labels]
     places: Sequence[int | None] | None = None
     kinds: Mapping[bytes, Kind] = field(default_factory=dict)
+    servers: Mapping[bytes, str] = field(default_factory=dict)
+    is_named: bool = True
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a request. ``refused``: samples by code; ``first``: why the first of them was."""
+    """What became of a request. ``refused``: samples by code; ``first``: why the first of them was; ``accepted``: (n,)
+    which of the samples are stored."""
 
+    accepted: Flags
     stored: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     first: BongsuError | None = None
@@ -184,7 +191,7 @@ class ForeignIngest:
         Raises:
             Unavailable: the disk or the queue is full; nothing may have been stored.
         """
-        outcome = Outcome()
+        outcome = Outcome(np.zeros(len(incoming.keys), bool))
         revision, now_ms = self._registry.revision, self._clock.now_ms()
         places = incoming.places
         if places is None:
@@ -192,6 +199,15 @@ class ForeignIngest:
             places = [known.places.get(key, -1) for key in incoming.keys]
         indexes = np.array(places, np.int64)
         chosen = (indexes >= 0) & self._in_time(incoming.times, indexes, now_ms, outcome)
+        for server_id in np.unique(known.servers[indexes[chosen]]).tolist():
+            state = self._registry.by_id.get(server_id)
+            if state is None:
+                raise self._learn_again()
+            if state.retired:
+                of_server = chosen & (known.servers[indexes] == server_id)
+                outcome.refuse(ServerRetired(), int(of_server.sum()))
+                chosen &= ~of_server
+        outcome.accepted = chosen
         bits = incoming.values.view(np.int64)
         bits = np.where(bits == ABSENT, NOT_A_NUMBER, bits)
         times = incoming.times
@@ -240,12 +256,6 @@ class ForeignIngest:
             definitions.setdefault(row[0], []).append(row)
         for server_id, parts in rows.items():
             samples = sum(len(part[4]) // 8 for part in parts)
-            state = self._registry.by_id.get(server_id)
-            if state is None:
-                raise self._learn_again()
-            if state.retired:
-                outcome.refuse(ServerRetired(), samples)
-                continue
             batches[server_id] = Batch(
                 server_id, (), revision=revision, values=samples, parts=parts, series=definitions.get(server_id, ())
             )
@@ -259,7 +269,7 @@ class ForeignIngest:
         except (Unauthenticated, UnknownSeries):  # deleted or forgotten after this process looked
             raise self._learn_again() from None
         if has_new:
-            known.are_stored(indexes[np.isin(known.servers[indexes], [*batches])])
+            known.are_stored(indexes)
         outcome.stored = sum(batch.values for batch in batches.values())
 
     def _learn_again(self) -> Unavailable:
@@ -274,7 +284,8 @@ class ForeignIngest:
         for key, samples in unknown.items():
             try:
                 series, labels = _series(incoming.labels_of(key), incoming.kinds.get(key), limits)
-                state = await self._server(server_name(labels, writer.name), writer)
+                named = labels if incoming.is_named else {_TOLD: incoming.servers.get(key, "")}
+                state = await self._server(server_name(named, writer.name), writer)
                 server_id = state.record.id
                 if len(known.places) >= limits.series_per_writer:
                     raise _too_many_series("this API token", limits.series_per_writer)

@@ -1,4 +1,4 @@
-"""The OpenAPI descriptions of POST /api/metrics and POST /api/v1/write, whose endpoints are below FastAPI."""
+"""The OpenAPI descriptions of the endpoints below FastAPI: POST /api/metrics, /api/v1/write and /v1/metrics."""
 
 from typing import Any
 
@@ -160,5 +160,33 @@ REMOTE_WRITE_OPENAPI: dict[str, Any] = {
                 "503": "Cannot be stored now; try again after Retry-After.",
             }.items()
         },
+    },
+}
+
+_ANY_OBJECT = {"application/json": {"schema": {"type": "object"}}}
+
+OTLP_OPENAPI: dict[str, Any] = {
+    "tags": ["metrics"],
+    "summary": "OpenTelemetry metrics",
+    "description": (
+        "OTLP/HTTP: an ExportMetricsServiceRequest as protobuf or JSON, by Content-Type; Content-Encoding may be gzip. "
+        "Needs an API token with the scope writer. Answered when its samples are on disk; `partial_success` tells how "
+        "many data points could not be stored and why. The resource attribute `host.name` or `k8s.node.name` names "
+        "the server, else the name of the token does. Names and labels become those that Prometheus has. Delta "
+        "temporality is refused and exemplars are ignored. Errors are a `google.rpc.Status`."
+    ),
+    "operationId": "export_metrics",
+    "requestBody": {"required": True, "content": {**_ANY_OBJECT, **_PROTOBUF}},
+    "responses": {
+        status: {"description": text, "content": {**_ANY_OBJECT, **_PROTOBUF}}
+        for status, text in {
+            "200": "Stored, but for what `partial_success` says.",
+            "400": "Malformed.",
+            "401": "The token is not valid, or may not write samples.",
+            "413": "A limit is exceeded.",
+            "415": "Unsupported Content-Type or Content-Encoding.",
+            "429": "Too many requests of this token.",
+            "503": "Cannot be stored now; try again after Retry-After.",
+        }.items()
     },
 }
