@@ -77,7 +77,7 @@ export default defineNuxtConfig({
     resolve: { alias: { '@nuxt/icon/runtime/components/index.js': fileURLToPath(new URL('./app/icons/bundled.ts', import.meta.url)) } },
     plugins: [licences(import.meta.dirname)],
   },
-  typescript: { strict: true, tsConfig: { compilerOptions: { noUncheckedIndexedAccess: true } } },
+  typescript: { strict: true, nodeTsConfig: { include: ['../build/*.ts'] }, tsConfig: { compilerOptions: { noUncheckedIndexedAccess: true } } },
   telemetry: false,
   hooks: {
     // Of `<link rel=prefetch>`, Chromium fetches the code twice when it is needed at once: session.global.ts asks for it in time.
