@@ -16,7 +16,13 @@ const UNUSED_PLUGINS = [
   /@nuxt\/ui\/dist\/runtime\/plugins\/colors/,
   // Prepares to fetch icons. Ours are in the bundle.
   /@nuxt\/icon\/dist\/runtime\/plugin/,
+  // For pages that a server renders.
+  /nuxt\/dist\/app\/plugins\/(island-link-navigation|chunk-reload-crawler)/,
+  /@nuxtjs\/i18n\/dist\/runtime\/plugins\/(switch-locale-path-ssr|ssg-detect)/,
 ]
+
+// The dashboard fetches by the generated client.
+const UNUSED_COMPOSABLES = /nuxt\/dist\/app\/composables\/(asyncData|fetch)\.js$/
 
 const nitro: NitroConfig = {
   prerender: { crawlLinks: false, routes: ['/'] },
@@ -73,6 +79,9 @@ export default defineNuxtConfig({
   // Nuxt's type for this key is empty in this file.
   nitro: nitro as object,
   vite: {
+    // All components have a setup function.
+    vue: { features: { optionsAPI: false } },
+    $client: { build: { rolldownOptions: { treeshake: { moduleSideEffects: [{ test: UNUSED_COMPOSABLES, sideEffects: false }] } } } },
     // Draws what is in the bundle and can fetch nothing.
     resolve: { alias: { '@nuxt/icon/runtime/components/index.js': fileURLToPath(new URL('./app/icons/bundled.ts', import.meta.url)) } },
     plugins: [licences(import.meta.dirname)],
