@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { NitroConfig } from 'nitropack/types'
 import { LANGUAGES } from './app/utils/languages'
+import { axiosOverXhr } from './build/axiosOverXhr'
+import { chunkOf } from './build/chunks'
 import { licences } from './build/licences'
 import { writePseudoLocale } from './i18n/pseudo'
 
@@ -81,10 +83,17 @@ export default defineNuxtConfig({
   vite: {
     // All components have a setup function.
     vue: { features: { optionsAPI: false } },
-    $client: { build: { rolldownOptions: { treeshake: { moduleSideEffects: [{ test: UNUSED_COMPOSABLES, sideEffects: false }] } } } },
+    $client: {
+      build: {
+        rolldownOptions: {
+          output: { codeSplitting: { groups: [{ name: chunkOf, debugName: 'shared', includeDependenciesRecursively: false }] } },
+          treeshake: { moduleSideEffects: [{ test: UNUSED_COMPOSABLES, sideEffects: false }] },
+        },
+      },
+    },
     // Draws what is in the bundle and can fetch nothing.
     resolve: { alias: { '@nuxt/icon/runtime/components/index.js': fileURLToPath(new URL('./app/icons/bundled.ts', import.meta.url)) } },
-    plugins: [licences(import.meta.dirname)],
+    plugins: [licences(import.meta.dirname), axiosOverXhr()],
   },
   typescript: { strict: true, nodeTsConfig: { include: ['../build/*.ts'] }, tsConfig: { compilerOptions: { noUncheckedIndexedAccess: true } } },
   telemetry: false,
