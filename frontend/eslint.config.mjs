@@ -1,7 +1,7 @@
 import withNuxt from './.nuxt/eslint.config.mjs'
 
 export default withNuxt(
-  { ignores: ['app/api/generated/**', 'app/api/proto/**', 'public/**'] },
+  { ignores: ['app/api/generated/**', 'app/api/proto/**', 'tests/proto/**', 'public/**'] },
   {
     rules: {
       '@typescript-eslint/no-explicit-any': 'error',

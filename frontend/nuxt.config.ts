@@ -1,14 +1,30 @@
 import { createHash } from 'node:crypto'
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { NitroConfig } from 'nitropack/types'
 import { LANGUAGES } from './app/utils/languages'
+import { axiosOverXhr } from './build/axiosOverXhr'
+import { chunkOf } from './build/chunks'
 import { licences } from './build/licences'
 import { writePseudoLocale } from './i18n/pseudo'
 
 writePseudoLocale()
 
 const INLINE_SCRIPT = /<script>([\s\S]*?)<\/script>/g
+
+const UNUSED_PLUGINS = [
+  // Writes colour variables into a <style> at run time. Ours are in main.css.
+  /@nuxt\/ui\/dist\/runtime\/plugins\/colors/,
+  // Prepares to fetch icons. Ours are in the bundle.
+  /@nuxt\/icon\/dist\/runtime\/plugin/,
+  // For pages that a server renders.
+  /nuxt\/dist\/app\/plugins\/(island-link-navigation|chunk-reload-crawler)/,
+  /@nuxtjs\/i18n\/dist\/runtime\/plugins\/(switch-locale-path-ssr|ssg-detect)/,
+]
+
+// The dashboard fetches by the generated client.
+const UNUSED_COMPOSABLES = /nuxt\/dist\/app\/composables\/(asyncData|fetch)\.js$/
 
 const nitro: NitroConfig = {
   prerender: { crawlLinks: false, routes: ['/'] },
@@ -64,17 +80,28 @@ export default defineNuxtConfig({
   compatibilityDate: '2026-07-31',
   // Nuxt's type for this key is empty in this file.
   nitro: nitro as object,
-  vite: { plugins: [licences(import.meta.dirname)] },
-  typescript: { strict: true, tsConfig: { compilerOptions: { noUncheckedIndexedAccess: true } } },
+  vite: {
+    $client: {
+      build: {
+        rolldownOptions: {
+          output: { codeSplitting: { groups: [{ name: chunkOf, debugName: 'shared', includeDependenciesRecursively: false }] } },
+          treeshake: { moduleSideEffects: [{ test: UNUSED_COMPOSABLES, sideEffects: false }] },
+        },
+      },
+    },
+    // Draws what is in the bundle and can fetch nothing.
+    resolve: { alias: { '@nuxt/icon/runtime/components/index.js': fileURLToPath(new URL('./app/icons/bundled.ts', import.meta.url)) } },
+    plugins: [licences(import.meta.dirname), axiosOverXhr()],
+  },
+  typescript: { strict: true, nodeTsConfig: { include: ['../build/*.ts'] }, tsConfig: { compilerOptions: { noUncheckedIndexedAccess: true } } },
   telemetry: false,
   hooks: {
     // Of `<link rel=prefetch>`, Chromium fetches the code twice when it is needed at once: session.global.ts asks for it in time.
     'build:manifest'(manifest) {
       for (const file of Object.values(manifest)) file.prefetch = false
     },
-    // This plugin writes colour variables into a <style> at run time. Ours are in main.css.
     'app:resolve'(app) {
-      app.plugins = app.plugins.filter(plugin => !/@nuxt\/ui\/dist\/runtime\/plugins\/colors/.test(plugin.src))
+      app.plugins = app.plugins.filter(plugin => !UNUSED_PLUGINS.some(unused => unused.test(plugin.src)))
     },
   },
   eslint: { config: { stylistic: true } },

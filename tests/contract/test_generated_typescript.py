@@ -24,9 +24,10 @@ def files(folder: Path) -> dict[str, str]:
 
 def test_the_wire_code_is_up_to_date(tmp_path: Path) -> None:
     run("npm", "run", "--silent", "gen:proto", "--", "--output", str(tmp_path))
-    made = files(tmp_path / "app" / "api" / "proto")
-    assert made
-    assert made == files(FRONTEND / "app" / "api" / "proto"), "run `make proto`"
+    for folder in ("app/api/proto", "tests/proto"):
+        made = files(tmp_path / folder)
+        assert made
+        assert made == files(FRONTEND / folder), "run `make proto`"
 
 
 def test_the_api_client_is_up_to_date(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 import { useDebounceFn, useDocumentVisibility, useEventListener } from '@vueuse/core'
 import { onScopeDispose, watch } from 'vue'
 import type { Ref } from 'vue'
-import { State } from '~/api/proto/live_pb'
-import type { ServerMessage } from '~/api/proto/live_pb'
+import { State } from '~/api/proto/live'
+import type { ServerMessage } from '~/api/proto/live'
 import { DEFAULT_INTERVAL_MS } from '~/api/servers'
 import type { ServerState } from '~/api/servers'
 import { toServerEvents } from '~/utils/live/events'
@@ -21,7 +21,7 @@ const GATHER_MS = SECOND_MS
 // As long as no stream brings them.
 const EVENTS_EVERY_MS = 30 * SECOND_MS
 
-const STATES: Partial<Record<State, ServerState>> = { [State.UP]: 'up', [State.LATE]: 'late', [State.DOWN]: 'down', [State.RETIRED]: 'retired' }
+const STATES: Partial<Record<number, ServerState>> = { [State.UP]: 'up', [State.LATE]: 'late', [State.DOWN]: 'down', [State.RETIRED]: 'retired' }
 /** The numbers of the subscriptions: the states and events of all servers, the values of the server on screen, and some of all servers. */
 const ALL_STATES = 1
 const SHOWN_SERVER = 2
@@ -120,8 +120,8 @@ export function useLiveFeed(serverId: Ref<number | null>) {
 
   function onMessage(message: ServerMessage): void {
     metrics.markSuccess('stream')
-    if (message.welcome) metrics.setClock(Number(message.welcome.serverTimeMs))
-    for (const { serverTimeMs } of message.pongs) metrics.setClock(Number(serverTimeMs))
+    if (message.welcome) metrics.setClock(message.welcome.serverTimeMs)
+    for (const { serverTimeMs } of message.pongs) metrics.setClock(serverTimeMs)
     if (message.behind !== undefined) metrics.behind = message.behind
     const frames = streams.take(message)
     for (const { id, streams: present, servers: selected } of message.subscriptions) {
@@ -151,7 +151,7 @@ export function useLiveFeed(serverId: Ref<number | null>) {
     let known = true
     for (const { server, state, lastSeenMs } of message.servers) {
       const shown = STATES[state]
-      known = shown !== undefined && servers.applyState(server, shown, Number(lastSeenMs)) && known
+      known = shown !== undefined && servers.applyState(server, shown, lastSeenMs) && known
     }
     if (message.serversChanged || !known) void refreshServers()
     correctHistory()

@@ -1,7 +1,7 @@
 import { useDocumentVisibility, useEventListener } from '@vueuse/core'
 import { onScopeDispose, watch } from 'vue'
 import { currentToken } from '~/api/session'
-import type { ServerMessage } from '~/api/proto/live_pb'
+import type { ServerMessage } from '~/api/proto/live'
 import { LiveSocket } from '~/utils/live/socket'
 import type { SocketState } from '~/utils/live/socket'
 

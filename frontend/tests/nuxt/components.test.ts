@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { current, servers } from '../answers/metrics'
 import type { CurrentMetrics } from '~/api/metrics'
 import type { ServerPage } from '~/api/servers'
-import { LayoutConnectionNotice, LayoutConnectionState, LayoutLanguageSwitch, MetricCpuCard, MetricDiskCard, ServerEmpty, ServerFilesystemTable, HistoryLegend, HistoryTable, HistoryTooltip, ServerInterfaceTable, MetricLevelBadge, MetricMemoryCard, MetricNetworkCard, LayoutPalette, RulePreview, ServerHeader, ServerNotices, ServerSkeleton, ServerStateBadge, MetricTrend, UiSegmented } from '#components'
+import { LayoutConnectionNotice, LayoutConnectionState, LayoutLanguageSwitch, MetricCpuCard, MetricDiskCard, ServerEmpty, ServerFilesystemTable, HistoryLegend, HistoryTable, HistoryTooltip, ServerInterfaceTable, MetricLevelBadge, MetricMemoryCard, MetricNetworkCard, LayoutPalette, RulePreview, ServerHeader, ServerNotices, ServerSkeleton, ServerStateBadge, MetricTrend, UIcon, UiSegmented } from '#components'
 import { buildModel } from '~/utils/chart/model'
 import { findingsOf } from '~/utils/findings'
 import { makeSnapshot, readSnapshot } from '~/utils/readings'
@@ -21,6 +21,19 @@ function readings(id: number) {
 
 const spark = { times: [0, 10, 20], values: [0.1, 0.5, 0.2], startMs: 0, endMs: 20, gapMs: 30 }
 const text = (value: string) => value.replace(/\s+/g, ' ')
+
+describe('icons', () => {
+  it('are drawn from the bundle, in the size of the text, and hidden from screen readers', async () => {
+    const icon = (await mountSuspended(UIcon, { props: { name: 'i-lucide-bell-ring' }, attrs: { class: 'size-4' } })).get('svg')
+    expect(icon.attributes()).toMatchObject({ 'class': 'size-4', 'width': '1em', 'viewBox': '0 0 24 24', 'aria-hidden': 'true' })
+    expect(icon.findAll('path').length).toBeGreaterThan(0)
+  })
+  it('keep their place when the bundle lacks them', async () => {
+    const icon = (await mountSuspended(UIcon, { props: { name: 'i-lucide-no-such-icon' } })).get('svg')
+    expect(icon.attributes('width')).toBe('1em')
+    expect(icon.element.children).toHaveLength(0)
+  })
+})
 
 describe('cards', () => {
   it('show the headline, the load and every core', async () => {

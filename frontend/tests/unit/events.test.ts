@@ -1,7 +1,6 @@
-import { create } from '@bufbuild/protobuf'
 import { describe, expect, it } from 'vitest'
+import { serverMessage } from '../answers/live'
 import type { EventType, ServerEvent } from '~/api/events'
-import { EventSchema } from '~/api/proto/live_pb'
 import { axisEnd, downSpans, linesOf, markersOf } from '~/utils/chart/markers'
 import type { PlotArea } from '~/utils/chart/markers'
 import { labelsOf, mergeEvents, toneOf } from '~/utils/events'
@@ -87,8 +86,8 @@ describe('the end of the axis', () => {
 
 describe('live events', () => {
   it('look like those of the API', () => {
-    const fired = create(EventSchema, { id: 7, timeMs: 5_000n, type: 'alert_fired', server: 1, serverName: 'web-1', alert: 3, ruleName: 'CPU', severity: 'critical', series: 'cpu_usage_ratio' })
-    expect(toServerEvents([fired])).toEqual([event(5_000, 'alert_fired', { id: 7, alert_id: 3, rule_name: 'CPU', severity: 'critical', series: 'cpu_usage_ratio' })])
-    expect(toServerEvents([create(EventSchema, { id: 8, type: 'server_up' })])[0]).toMatchObject({ alert_id: null, severity: null })
+    const fired = { id: 7, timeMs: 5_000n, type: 'alert_fired', server: 1, serverName: 'web-1', alert: 3, ruleName: 'CPU', severity: 'critical', series: 'cpu_usage_ratio' }
+    expect(toServerEvents(serverMessage({ events: [fired] }).events)).toEqual([event(5_000, 'alert_fired', { id: 7, alert_id: 3, rule_name: 'CPU', severity: 'critical', series: 'cpu_usage_ratio' })])
+    expect(toServerEvents(serverMessage({ events: [{ id: 8, type: 'server_up' }] }).events)[0]).toMatchObject({ alert_id: null, severity: null })
   })
 })

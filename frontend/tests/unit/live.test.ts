@@ -1,14 +1,13 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import type { MessageInitShape } from '@bufbuild/protobuf'
+import { fromBinary } from '@bufbuild/protobuf'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { ClientMessageSchema, ServerMessageSchema } from '~/api/proto/live_pb'
-import type { ServerMessage } from '~/api/proto/live_pb'
-import { Kind } from '~/api/proto/metrics_pb'
+import { serverBytes, serverMessage } from '../answers/live'
+import type { ServerMessageInit } from '../answers/live'
+import { ClientMessageSchema } from '../proto/live_pb'
+import { Kind } from '~/api/proto/live'
+import type { ServerMessage } from '~/api/proto/live'
 import { LiveSocket } from '~/utils/live/socket'
 import type { SocketState } from '~/utils/live/socket'
 import { LiveStreams, overlaps } from '~/utils/live/streams'
-
-type Message = MessageInitShape<typeof ServerMessageSchema>
 
 /** The other end of a WebSocket. */
 class FakeSocket {
@@ -40,9 +39,8 @@ class FakeSocket {
     this.onopen?.()
   }
 
-  tell(message: Message): void {
-    const bytes = toBinary(ServerMessageSchema, create(ServerMessageSchema, message))
-    this.onmessage?.({ data: bytes.buffer as ArrayBuffer })
+  tell(message: ServerMessageInit): void {
+    this.onmessage?.({ data: serverBytes(message).buffer })
   }
 
   welcome(lifetimeMs = 0): void {
@@ -215,9 +213,9 @@ describe('the streams', () => {
 
   it('turn values into series, in the order of time', () => {
     const streams = new LiveStreams()
-    expect(streams.take(create(ServerMessageSchema, described))).toEqual([])
+    expect(streams.take(serverMessage(described))).toEqual([])
     const values = [{ stream: 9, timeMs: 2_000n, values: [0.5, 100], rates: [7] }, { stream: 9, timeMs: 1_000n, values: [NaN, Infinity], rates: [NaN] }]
-    const frames = streams.take(create(ServerMessageSchema, { values }))
+    const frames = streams.take(serverMessage({ values }))
     expect(frames.map(frame => frame.timeMs)).toEqual([1_000, 2_000])
     expect(frames[0]!.series.map(item => [item.value, item.rate])).toEqual([[null, null], [null, null]])
     expect(frames[1]).toEqual({ stream: 9, serverId: 1, timeMs: 2_000, intervalMs: 1_000, series: [
@@ -230,14 +228,14 @@ describe('the streams', () => {
 
   it('keep the time, but not the numbers, over a reconnect', () => {
     const streams = new LiveStreams()
-    streams.take(create(ServerMessageSchema, { ...described, values: [{ stream: 9, timeMs: 2_000n, values: [1, 1], rates: [1] }] }))
+    streams.take(serverMessage({ ...described, values: [{ stream: 9, timeMs: 2_000n, values: [1, 1], rates: [1] }] }))
     streams.clear()
-    expect(streams.take(create(ServerMessageSchema, { values: [{ stream: 9, timeMs: 3_000n, values: [1, 1], rates: [1] }] }))).toEqual([])
+    expect(streams.take(serverMessage({ values: [{ stream: 9, timeMs: 3_000n, values: [1, 1], rates: [1] }] }))).toEqual([])
     expect(streams.newest(1)).toBe(2_000)
   })
 
   it('tell whether a gap concerns a range', () => {
-    const { gaps } = create(ServerMessageSchema, { gaps: [{ server: 1, startMs: 1_000n, endMs: 2_000n }] })
+    const { gaps } = serverMessage({ gaps: [{ server: 1, startMs: 1_000n, endMs: 2_000n }] })
     expect([2_000, 2_001].map(startMs => overlaps(gaps[0]!, startMs))).toEqual([true, false])
   })
 })

@@ -1,5 +1,5 @@
 import type { EventType, ServerEvent } from '~/api/events'
-import type { Event } from '~/api/proto/live_pb'
+import type { Event } from '~/api/proto/live'
 
 const SEVERITIES = ['info', 'warning', 'critical'] as const
 
@@ -7,7 +7,7 @@ const SEVERITIES = ['info', 'warning', 'critical'] as const
 export function toServerEvents(events: readonly Event[]): ServerEvent[] {
   return events.map(event => ({
     id: event.id,
-    time_ms: Number(event.timeMs),
+    time_ms: event.timeMs,
     server_id: event.server,
     server_name: event.serverName,
     type: event.type as EventType,

@@ -1,14 +1,12 @@
 // The connection of the live stream: authenticates, stays connected, and says when it cannot. https://www.rfc-editor.org/rfc/rfc6455
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import type { MessageInitShape } from '@bufbuild/protobuf'
-import { AuthenticateSchema, ClientMessageSchema, ServerMessageSchema, SubscribeSchema } from '~/api/proto/live_pb'
-import type { ServerMessage } from '~/api/proto/live_pb'
+import { decodeServerMessage, encodeClientMessage } from '~/api/proto/live'
+import type { ClientMessage, ServerMessage, Subscribe } from '~/api/proto/live'
 import { backoffMs } from '../poller'
 
 /** `waiting`: until the next attempt. */
 export type SocketState = 'stopped' | 'connecting' | 'open' | 'waiting'
 
-type Wanted = Omit<MessageInitShape<typeof SubscribeSchema>, 'id' | 'sinceMs' | '$typeName' | '$unknown'>
+type Wanted = Partial<Omit<Subscribe, 'id' | 'sinceMs'>>
 
 export interface LiveSocketOptions {
   url: string
@@ -95,14 +93,14 @@ export class LiveSocket {
   }
 
   private authenticate(token: string): void {
-    this.say({ case: 'authenticate', value: create(AuthenticateSchema, { protocol: PROTOCOL, token }) })
+    this.say({ case: 'authenticate', value: { protocol: PROTOCOL, token } })
   }
 
   private take(bytes: Uint8Array): void {
     this.heardAtMs = performance.now()
-    const message = fromBinary(ServerMessageSchema, bytes)
+    const message = decodeServerMessage(bytes)
     if (message.welcome) {
-      this.renewIn(Number(message.welcome.expiresMs) - Number(message.welcome.serverTimeMs))
+      this.renewIn(message.welcome.expiresMs - message.welcome.serverTimeMs)
       if (this.state === 'connecting') {
         this.failures = 0
         this.refused = false
@@ -114,12 +112,12 @@ export class LiveSocket {
   }
 
   private ask(id: number, wanted: Wanted, sinceMs: number): void {
-    this.say({ case: 'subscribe', value: create(SubscribeSchema, { ...wanted, id, sinceMs: BigInt(sinceMs) }) })
+    this.say({ case: 'subscribe', value: { ...wanted, id, sinceMs } })
   }
 
-  private say(content: MessageInitShape<typeof ClientMessageSchema>['content']): void {
+  private say(content: ClientMessage['content']): void {
     if (this.socket?.readyState !== WebSocket.OPEN) return
-    this.socket.send(toBinary(ClientMessageSchema, create(ClientMessageSchema, { content })))
+    this.socket.send(encodeClientMessage({ content }))
   }
 
   /** `lifetimeMs`: of the token; at most 0: it never expires. */

@@ -1,7 +1,6 @@
 // Turns messages of the live stream into frames. A message refers to lists of series and to streams that were described before.
-import type { Gap, ServerMessage } from '~/api/proto/live_pb'
-import { Kind } from '~/api/proto/metrics_pb'
-import type { SeriesDescriptor } from '~/api/proto/metrics_pb'
+import { Kind } from '~/api/proto/live'
+import type { Gap, SeriesDescriptor, ServerMessage } from '~/api/proto/live'
 import type { LiveSeries } from '~/api/metrics'
 
 /** The values of one server at one time. `stream`: which part of its series they are. */
@@ -34,7 +33,7 @@ export class LiveStreams {
       const info = this.streams.get(stream)
       const list = info && this.lists.get(info.list)
       if (!list) continue
-      const frame = { stream, serverId: info.serverId, timeMs: Number(timeMs), intervalMs: info.intervalMs, series: toSeries(list, values, rates) }
+      const frame = { stream, serverId: info.serverId, timeMs, intervalMs: info.intervalMs, series: toSeries(list, values, rates) }
       this.newestMs.set(frame.serverId, Math.max(frame.timeMs, this.newestMs.get(frame.serverId) ?? 0))
       frames.push(frame)
     }
@@ -66,5 +65,5 @@ function finite(value: number | undefined): number | null {
 
 /** Whether a gap lies within a range of time. */
 export function overlaps(gap: Gap, startMs: number): boolean {
-  return Number(gap.endMs) >= startMs
+  return gap.endMs >= startMs
 }
