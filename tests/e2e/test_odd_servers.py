@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "artifacts" / "screenshots" / "odd"
 CORES, FILESYSTEMS = 128, 300
 LONG = "an-extremely-long-host-name-" * 7 + "end"
-NAMES = {"huge": "huge-01", "long": LONG, "rtl": "خادم-الويب-01", "markup": "<b>bold</b>&amp;"}
+NAMES = {"huge": "huge-01", "long": LONG, "rtl": "خادم-الويب-01", "markup": "<b>bold</b>&amp;", "foreign": "mq-1"}
+# What others than an agent send of a server.
+QUEUE = Layout.of((Series("queue_length", (("queue", "mail"),)),))
 NOTHING = float("nan")
 
 CPU = Series("cpu_usage_ratio", (), "ratio", Kind.GAUGE)
@@ -62,13 +64,16 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         tokens = enrolled(url, *(f"agent-{kind}" for kind in NAMES))
         for kind, name in NAMES.items():
             layout, values = huge() if kind == "huge" else (Layout.of((CPU, *MEMORY)), [NOTHING, 0.0, NOTHING])
+            if kind == "foreign":
+                layout, values = QUEUE, [7.0]
             host = HostFacts(name[:200], "Debian 13", "6.12.0", "x86_64", "EPYC", CORES, 1 << 42, now_ms - 1_000)
             # A gap of half the time.
             frames = [
                 a_frame(now_ms - 10_000 * ago, values, layout) for ago in (*range(90, 60, -1), *range(30, -1, -1))
             ]
             push = a_push(frames, layouts=[layout], host=host)
-            push.agent = replace(push.agent, agent_id=f"agent-{kind}", name=name)
+            version = "" if kind == "foreign" else push.agent.version
+            push.agent = replace(push.agent, agent_id=f"agent-{kind}", name=name, version=version)
             body = protobuf.encode_push(push)
             headers = {"Authorization": f"Bearer {tokens[f'agent-{kind}']}", "Content-Type": protobuf.CONTENT_TYPE}
             answer = httpx.post(f"{url}/api/metrics", content=body, headers=headers, timeout=60)
@@ -98,6 +103,20 @@ def test_each_looks_intended(browser: Browser, url: str, look: Look) -> None:
         # What looks like markup is text.
         page.goto(f"{url}/servers/{ids[NAMES['markup']]}")
         expect(page.get_by_role("heading", name=NAMES["markup"], exact=True)).to_be_visible(timeout=SLOW_MS)
+
+
+def test_a_server_without_an_agent_has_its_readings_and_no_empty_cards(browser: Browser, url: str) -> None:
+    with logged_in(url) as client:
+        servers = client.get("/api/servers").json()["servers"]
+    (number,) = (server["id"] for server in servers if server["name"] == NAMES["foreign"])
+    with person_at(browser, url, Look(1280, 900, "light", "en-GB")) as page:
+        page.goto(f"{url}/servers/{number}")
+        readings = page.get_by_test_id("readings")
+        expect(readings.get_by_role("button", name="queue")).to_be_visible(timeout=SLOW_MS)
+        readings.get_by_role("button", name="queue").click()
+        expect(readings).to_contain_text("mail")
+        for card in ("cpu-value", "history-chart", "processes"):
+            expect(page.get_by_test_id(card)).to_have_count(0)
 
 
 def test_the_cores_of_a_large_machine_are_a_heat_map(browser: Browser, url: str) -> None:
