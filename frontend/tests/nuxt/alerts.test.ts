@@ -12,7 +12,7 @@ const base = {
 }
 const dead = {
   id: 9, channel_id: 1, channel_name: 'team mail', event: 'fired', rule_name: 'Disk nearly full', state: 'dead', created_ms: NOW_MS, due_ms: NOW_MS, sent_ms: null, attempts: 5,
-  possibly_repeated: false, log: [{ time_ms: NOW_MS, outcome: 'failed', detail: '535 authentication failed' }],
+  possibly_repeated: false, log: [{ time_ms: NOW_MS, outcome: 'failed', detail: '535 authentication failed', notes: [] }],
 }
 let acknowledged: string | null
 let silenced: { scope: { names: string[] }, rules: string[] } | null
@@ -44,8 +44,8 @@ function api(url: URL, method: string, body?: unknown): object | 'unreachable' {
       alert, summary: 'The filesystem /srv of storage-12 is 95 % full.', value_text: '95 %', trend_per_hour: null, processes_ms: NOW_MS,
       processes: [{ name: 'rsync', user: 'backup', cpu_ratio: 0.9, memory_bytes: 1_048_576 }],
       decisions: [
-        { time_ms: NOW_MS - 4 * MINUTE_MS, event: 'fired', stage: 'silence', outcome: 'held back', detail: 'Silence 7: maintenance' },
-        { time_ms: NOW_MS - 3 * MINUTE_MS, event: 'fired', stage: 'send', outcome: 'something new', detail: '' },
+        { time_ms: NOW_MS - 4 * MINUTE_MS, event: 'fired', stage: 'silence', outcome: 'held back', detail: 'maintenance 1234 until 2026-07-31T12:00:00Z', notes: [{ code: 'silenced', parameters: { kind: 'maintenance', silence_id: 1234, until_ms: NOW_MS }, text: 'maintenance 1234 until 2026-07-31T12:00:00Z' }] },
+        { time_ms: NOW_MS - 3 * MINUTE_MS, event: 'fired', stage: 'send', outcome: 'something new', detail: 'of an earlier version', notes: [] },
       ],
       notifications: [{ id: 9, channel_id: 1, channel_name: 'team', event: 'fired', rule_name: 'x', state: 'dead', created_ms: NOW_MS, due_ms: NOW_MS, sent_ms: null, attempts: 3 }],
     }
@@ -92,7 +92,7 @@ it('acknowledges with a comment', async () => {
 it('tells the story of an alert: why it was told or not, to whom, and what used the server', async () => {
   const page = await open('/alerts/1')
   await eventually(() => expect(page.text()).toContain('The filesystem /srv of storage-12 is 95 % full.'))
-  for (const text of ['Held back', 'Silence 7: maintenance', 'something new', 'team', 'Given up', '3 attempts', 'rsync']) expect(page.text()).toContain(text)
+  for (const text of ['Held back', 'Maintenance 1234 until', 'something new', 'of an earlier version', 'team', 'Given up', '3 attempts', 'rsync']) expect(page.text()).toContain(text)
   expect(page.get('[data-testid=server-chooser]').text()).toContain('Search')
   expect(await violations(page.get('main').element)).toEqual([])
 })

@@ -24,9 +24,9 @@ const translated = LANGUAGES.map(({ code }) => code).filter(code => code !== 'en
 const placeholders = (text: string) => [...new Set(text.match(/\{[^}]+\}/g))].sort()
 const forms = (text: string) => text.split(' | ').length
 const ONE_FORM = ['ja', 'ko', 'zh-CN']
-// Longer texts that are written as in English: names, shared words, and examples of what to type.
+// Longer texts that are written as in English: names, shared words, examples of what to type, and what others say in their own words.
 const SAME_AS_ENGLISH = [
-  'Agent {version}', 'STARTTLS', 'Webhook URL', 'Notifications', 'Server: {name}, {state}', 'https://hooks.slack.com/services/…', 'https://discord.com/api/webhooks/…',
+  'Agent {version}', 'STARTTLS', 'Webhook URL', 'Notifications', 'Server: {name}, {state}', 'https://hooks.slack.com/services/…', 'https://discord.com/api/webhooks/…', '{answer}',
 ]
 
 const source = readdirSync(APP, { recursive: true, encoding: 'utf8' })

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bongsu.alerts.notes import Note, joined
 from bongsu.alerts.rules import Severity
 from bongsu.alerts.state import SeriesKey
 
@@ -15,6 +16,32 @@ class Event(StrEnum):
     ESCALATED = "escalated"
     RESOLVED = "resolved"
     TEST = "test"
+
+
+class Stage(StrEnum):
+    """A stage of the way of a notification that decides."""
+
+    INHIBIT = "inhibit"
+    SILENCE = "silence"
+    DEDUPE = "dedupe"
+    WAIT = "wait"
+    ROUTE = "route"
+    SEND = "send"
+    RECORD = "record"
+
+
+class Outcome(StrEnum):
+    """What a stage decided."""
+
+    HELD_BACK = "held back"
+    NOBODY_TO_TELL = "nobody to tell"
+    SOME_LEFT_OUT = "some left out"
+    QUEUED = "queued"
+    SENT = "sent"
+    SENT_AGAIN = "sent, possibly a repeat"
+    FAILED = "failed"
+    GIVEN_UP = "given up"
+    SUPERSEDED = "superseded"
 
 
 @dataclass(slots=True)
@@ -66,9 +93,14 @@ class Decision:
     alert: Alert
     time_ms: int
     event: Event
-    stage: str
-    outcome: str
-    detail: str
+    stage: Stage
+    outcome: Outcome
+    notes: tuple[Note, ...]
+
+    @property
+    def detail(self) -> str:
+        """The notes as one English sentence."""
+        return joined(self.notes)
 
 
 @dataclass(slots=True)

@@ -5,14 +5,14 @@ reason. An alert is offered again in every cycle while it needs a notification, 
 when the reason has passed, if the alert still fires.
 """
 
-import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from bongsu.alerts.alert import Alert, Decision, Draft, Event
+from bongsu.alerts.alert import Alert, Decision, Draft, Event, Outcome, Stage
 from bongsu.alerts.conditions import ServerDown
 from bongsu.alerts.fields import ms
+from bongsu.alerts.notes import Code, Note, joined, note
 from bongsu.alerts.rules import Rule, Severity
 from bongsu.alerts.silences import Silence
 from bongsu.alerts.state import SeriesKey
@@ -47,7 +47,7 @@ class Offer:
     event: Event
     rule: Rule
     channels: list[str]
-    why: str = ""
+    why: Note
     step: int = 0
     also: list[str] = field(default_factory=list)
 
@@ -80,14 +80,14 @@ class Context:
     # Offers that must not be made again.
     dropped: list[Offer] = field(default_factory=list)
 
-    def decide(self, offer: Offer, stage: str, outcome: str, detail: str) -> None:
+    def decide(self, offer: Offer, stage: Stage, outcome: Outcome, *notes: Note) -> None:
         """Records a decision, unless it repeats the last one about the alert."""
         alert = offer.alert
-        decided = f"{offer.event}:{stage}:{outcome}:{detail}"[:200]
+        decided = f"{offer.event}:{stage}:{outcome}:{joined(notes)}"[:200]
         # Every queued notification is recorded, even if it repeats the last decision.
-        if alert.decided != decided or stage == "send":
+        if alert.decided != decided or stage is Stage.SEND:
             alert.decided = decided
-            self.decisions.append(Decision(alert, self.now_ms, offer.event, stage, outcome, detail))
+            self.decisions.append(Decision(alert, self.now_ms, offer.event, stage, outcome, notes))
 
 
 def offers_for(alerts: Iterable[Alert], rules: Mapping[int, Rule], now_ms: int) -> list[Offer]:
@@ -103,20 +103,21 @@ def offers_for(alerts: Iterable[Alert], rules: Mapping[int, Rule], now_ms: int) 
         if alert.state == "resolved":
             if alert.owes:
                 also = [name for step in rule.escalation[: alert.escalated] for name in step.channels]
-                offers.append(Offer(alert, Event.RESOLVED, rule, rule.channels, "it is resolved", also=also))
+                offers.append(Offer(alert, Event.RESOLVED, rule, rule.channels, note(Code.IS_RESOLVED), also=also))
             continue
         if alert.state != "firing" or alert.fired_ms is None:
             continue
         if alert.notified_ms is None:
-            offers.append(Offer(alert, Event.FIRED, rule, rule.channels, "it fires"))
+            offers.append(Offer(alert, Event.FIRED, rule, rule.channels, note(Code.FIRES)))
         if alert.acknowledged_ms is not None:
             continue
         if _escalates(alert, rule, now_ms):
             step = rule.escalation[alert.escalated]
-            why = f"nobody acknowledged it for {step.after}"
+            why = note(Code.NOT_ACKNOWLEDGED, after_seconds=ms(step.after) / 1000)
             offers.append(Offer(alert, Event.ESCALATED, rule, step.channels, why, alert.escalated + 1))
         elif alert.notified_ms is not None and 0 < ms(rule.repeat) <= now_ms - alert.notified_ms:
-            offers.append(Offer(alert, Event.REPEATED, rule, rule.channels, f"it still fires after {rule.repeat}"))
+            why = note(Code.STILL_FIRES, after_seconds=ms(rule.repeat) / 1000)
+            offers.append(Offer(alert, Event.REPEATED, rule, rule.channels, why))
     return offers
 
 
@@ -146,7 +147,8 @@ def inhibit(offers: list[Offer], context: Context) -> list[Offer]:
             kept.append(offer)
         else:
             context.held.append(offer)
-            context.decide(offer, "inhibit", "held back", f"the server is down: alert {cause.id} ({cause.rule_name})")
+            why = note(Code.SERVER_IS_DOWN, alert_id=cause.id, rule=cause.rule_name)
+            context.decide(offer, Stage.INHIBIT, Outcome.HELD_BACK, why)
     return kept
 
 
@@ -165,14 +167,19 @@ def silence(offers: list[Offer], context: Context) -> list[Offer]:
             kept.append(offer)
             continue
         silence_id, silence, until_ms = cause
-        comment = f": {silence.comment}" if silence.comment else ""
+        if silence.comment:
+            why = note(
+                Code.SILENCED_BECAUSE,
+                kind=silence.kind,
+                silence_id=silence_id,
+                until_ms=until_ms,
+                comment=silence.comment,
+            )
+        else:
+            why = note(Code.SILENCED, kind=silence.kind, silence_id=silence_id, until_ms=until_ms)
         context.held.append(offer)
-        context.decide(offer, "silence", "held back", f"{silence.kind} {silence_id} until {_utc(until_ms)}{comment}")
+        context.decide(offer, Stage.SILENCE, Outcome.HELD_BACK, why)
     return kept
-
-
-def _utc(time_ms: int) -> str:
-    return dt.datetime.fromtimestamp(time_ms / 1000, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class DedupeReason(StrEnum):
@@ -200,7 +207,8 @@ def dedupe(offers: list[Offer], context: Context) -> list[Offer]:
     for offer in offers:
         if dedupe_reason(offer, context) is DedupeReason.DUPLICATE:
             context.held.append(offer)
-            context.decide(offer, "dedupe", "held back", "it was sent less than 5 minutes ago")
+            why = note(Code.SENT_RECENTLY, window_seconds=DEDUPE_WINDOW_MS / 1000)
+            context.decide(offer, Stage.DEDUPE, Outcome.HELD_BACK, why)
         else:
             kept.append(offer)
     return kept
@@ -215,8 +223,8 @@ def wait(offers: list[Offer], context: Context) -> list[Offer]:
         if told_ms is None or not waits or offer.event not in (Event.FIRED, Event.RESOLVED):
             kept.append(offer)
         else:
-            until = _utc(told_ms + GROUP_WAIT_MS)
-            context.decide(offer, "wait", "held back", f"it waits until {until} for other alerts of its group")
+            why = note(Code.WAITS_FOR_GROUP, until_ms=told_ms + GROUP_WAIT_MS)
+            context.decide(offer, Stage.WAIT, Outcome.HELD_BACK, why)
     return kept
 
 
@@ -229,36 +237,36 @@ def route(offers: list[Offer], context: Context) -> list[tuple[ChannelRoute, Off
         names = offer.channels or defaults
         if not any(name in context.channels for name in names):
             names = [*names, *defaults]
-        accepted, refused = [], []
+        accepted: list[tuple[ChannelRoute, Offer]] = []
+        refused: list[Note] = []
         for name in dict.fromkeys([*names, *offer.also]):
             channel = context.channels.get(name)
-            problem = refusal(channel, offer)
-            if channel is None or problem:
-                refused.append(f"{name}: {problem}")
-            else:
+            problem = refusal(name, channel, offer)
+            if problem is not None:
+                refused.append(problem)
+            elif channel is not None:
                 accepted.append((channel, offer))
         if not accepted:
-            detail = "; ".join(refused) or "the rule names no channel and there is no default channel"
-            context.decide(offer, "route", "nobody to tell", detail)
+            context.decide(offer, Stage.ROUTE, Outcome.NOBODY_TO_TELL, *(refused or [note(Code.NO_CHANNEL)]))
             if offer.event is not Event.FIRED:
                 context.dropped.append(offer)
         elif refused:
-            context.decide(offer, "route", "some left out", "; ".join(refused))
+            context.decide(offer, Stage.ROUTE, Outcome.SOME_LEFT_OUT, *refused)
         routed += accepted
     return routed
 
 
-def refusal(channel: ChannelRoute | None, offer: Offer) -> str:
-    """Why a channel refuses an offer; empty if it accepts."""
+def refusal(name: str, channel: ChannelRoute | None, offer: Offer) -> Note | None:
+    """Why the channel of this name refuses an offer; None if it accepts."""
     if channel is None:
-        return "there is no such channel"
+        return note(Code.CHANNEL_UNKNOWN, channel=name)
     if not channel.enabled:
-        return "it is disabled"
+        return note(Code.CHANNEL_DISABLED, channel=name)
     if offer.alert.severity.rank < channel.min_severity.rank:
-        return f"it accepts only {channel.min_severity.value} and above"
+        return note(Code.CHANNEL_WANTS_SEVERITY, channel=name, severity=channel.min_severity.value)
     if offer.event is Event.RESOLVED and not channel.send_resolved:
-        return "it does not accept resolved alerts"
-    return ""
+        return note(Code.CHANNEL_WANTS_NO_RESOLVED, channel=name)
+    return None
 
 
 def group(routed: list[tuple[ChannelRoute, Offer]], context: Context) -> list[Routed]:
@@ -272,10 +280,13 @@ def group(routed: list[tuple[ChannelRoute, Offer]], context: Context) -> list[Ro
         message.draft.alerts.append(offer.alert)
         message.offers.append(offer)
     for message in groups.values():
-        count = len(message.offers)
+        name, others = message.draft.channel_name, len(message.offers) - 1
+        if others:
+            to = note(Code.TO_CHANNEL_WITH_OTHERS, channel=name, count=others)
+        else:
+            to = note(Code.TO_CHANNEL, channel=name)
         for offer in message.offers:
-            others = f", with {count - 1} other{'s' if count > 2 else ''} in one message" if count > 1 else ""
-            context.decide(offer, "send", "queued", f"{offer.why}; to {message.draft.channel_name}{others}")
+            context.decide(offer, Stage.SEND, Outcome.QUEUED, offer.why, to)
     return list(groups.values())
 
 

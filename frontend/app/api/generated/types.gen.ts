@@ -430,9 +430,15 @@ export type Attempt = {
     /**
      * Detail
      *
-     * What the service answered.
+     * What the service answered, or why the notification was not sent; in English.
      */
     detail: string;
+    /**
+     * Notes
+     *
+     * What `detail` says, for translation. Empty for attempts that earlier versions recorded.
+     */
+    notes: Array<NoteInfo>;
 };
 
 /**
@@ -1482,17 +1488,27 @@ export type DecisionInfo = {
     /**
      * Stage
      *
-     * inhibit, silence, dedupe, wait, route, send or record.
+     * One of: inhibit, silence, dedupe, wait, route, send, record.
      */
     stage: string;
     /**
      * Outcome
+     *
+     * One of: held back; nobody to tell; some left out; queued; sent; sent, possibly a repeat; failed; given up; superseded.
      */
     outcome: string;
     /**
      * Detail
+     *
+     * Why, in English.
      */
     detail: string;
+    /**
+     * Notes
+     *
+     * What `detail` says, for translation. Empty for decisions that earlier versions recorded.
+     */
+    notes: Array<NoteInfo>;
 };
 
 /**
@@ -2754,6 +2770,34 @@ export type NoDataPolicy = {
      * The grace time without samples.
      */
     after?: string;
+};
+
+/**
+ * NoteInfo
+ *
+ * A sentence, with what is needed to say it in another language.
+ */
+export type NoteInfo = {
+    /**
+     * Code
+     *
+     * For programs; stable.
+     */
+    code: string;
+    /**
+     * Parameters
+     *
+     * What the sentence names. Times end with `_ms`, durations with `_seconds`, sizes with `_bytes`.
+     */
+    parameters: {
+        [key: string]: string | number | number;
+    };
+    /**
+     * Text
+     *
+     * The sentence in English.
+     */
+    text: string;
 };
 
 /**
@@ -4143,6 +4187,12 @@ export type TestResult = {
      * The status that the service answered, or why the message could not be sent.
      */
     answer: string;
+    /**
+     * Notes
+     *
+     * What `answer` says, for translation.
+     */
+    notes: Array<NoteInfo>;
     /**
      * Retryable
      *

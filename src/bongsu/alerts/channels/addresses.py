@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterable
 
 from bongsu.alerts.channels.base import ChannelError
+from bongsu.alerts.notes import Code, note
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -47,11 +48,7 @@ class Addresses:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         if any(self._refuses(_plain(address)) for address in addresses):
-            raise ChannelError(
-                "The address is link-local or belongs to a cloud's metadata service; "
-                "alert_allowed_addresses in the settings can allow it.",
-                retryable=False,
-            )
+            raise ChannelError(note(Code.ADDRESS_REFUSED), retryable=False)
         return addresses
 
     async def connect(self, host: str, port: int) -> socket.socket:

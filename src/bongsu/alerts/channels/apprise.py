@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr
 from bongsu.alerts.alert import Event
 from bongsu.alerts.channels.base import SEND_TIMEOUT_SECONDS, Channel, ChannelConfig, ChannelError
 from bongsu.alerts.message import Message
+from bongsu.alerts.notes import Code, note
 
 if TYPE_CHECKING:
     import apprise
@@ -62,7 +63,8 @@ class AppriseChannel(Channel):
                         await self._addresses.resolve(str(host).strip("[]"), 443)
                 return await asyncio.to_thread(self._notify, service, message)
         except TimeoutError:
-            raise ChannelError(f"No answer within {SEND_TIMEOUT_SECONDS:g} s.", retryable=True) from None
+            why = note(Code.NO_ANSWER, service="Apprise", limit_seconds=SEND_TIMEOUT_SECONDS)
+            raise ChannelError(why, retryable=True) from None
 
     def _service(self) -> "apprise.NotifyBase":
         # Imported late: it loads its hundred services.
@@ -71,7 +73,7 @@ class AppriseChannel(Channel):
         url = self._config.url.get_secret_value()
         service = apprise.Apprise.instantiate(url) if url.partition(":")[0].strip().lower() not in LOCAL else None
         if service is None:
-            raise ChannelError("Apprise does not know this kind of URL, or the URL is incomplete.", retryable=False)
+            raise ChannelError(note(Code.URL_UNKNOWN), retryable=False)
         # They could lead to an address that is refused; httpx does not follow them either.
         service.redirects = False
         return service
@@ -96,6 +98,9 @@ class AppriseChannel(Channel):
         name = str(service.service_name)
         if not sent:
             status = int(handler.statuses[-1]) if handler.statuses else 0
-            problem = f"{name} answered {status}" if status else f"{name} cannot be reached, or refused the message"
-            raise ChannelError(f"{problem}.", retryable=not 400 <= status < 500 or status == 429)
+            if status:
+                why = note(Code.STATUS, service=name, status=status)
+            else:
+                why = note(Code.UNREACHABLE_OR_REFUSED, service=name)
+            raise ChannelError(why, retryable=not 400 <= status < 500 or status == 429)
         return f"{name} accepted it"

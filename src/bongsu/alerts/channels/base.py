@@ -8,6 +8,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from bongsu.alerts.message import Message
+from bongsu.alerts.notes import Note
 from bongsu.core.errors import BongsuError
 
 if TYPE_CHECKING:
@@ -17,12 +18,13 @@ SEND_TIMEOUT_SECONDS = 15.0
 
 
 class ChannelError(BongsuError):
-    """The channel did not accept the message. The text is stored and shown, so it must not contain secrets."""
+    """The channel did not accept the message. The note is stored and shown, so it must not contain secrets."""
 
     code = "channel_error"
 
-    def __init__(self, message: str, *, retryable: bool, retry_after: timedelta | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, note: Note, *, retryable: bool, retry_after: timedelta | None = None) -> None:
+        super().__init__(note.text)
+        self.note = note
         self.retryable = retryable
         self.retry_after = retry_after
 

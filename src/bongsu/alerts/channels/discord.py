@@ -95,7 +95,7 @@ class DiscordChannel(Channel):
     async def send(self, message: Message) -> str:
         url = self._config.webhook_url.get_secret_value()
         body = payload(message, self._config.username)
-        answer = await post(self._http, url, vendor="Discord", explain=error_code, params={"wait": "true"}, json=body)
+        answer = await post(self._http, url, vendor="discord", explain=error_code, params={"wait": "true"}, json=body)
         message_id = str(json_field(answer.text, "id"))
         known = message_id.isascii() and message_id.isdigit()
         return f"{answer.status}, message {message_id}" if known else f"{answer.status}"

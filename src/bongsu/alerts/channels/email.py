@@ -18,6 +18,7 @@ from bongsu.alerts.alert import Event
 from bongsu.alerts.channels.base import SEND_TIMEOUT_SECONDS, Channel, ChannelConfig, ChannelError
 from bongsu.alerts.channels.text import clean, one_line
 from bongsu.alerts.message import Message
+from bongsu.alerts.notes import Code, Note, note
 
 # RFC 5321, 4.2.1: a 4yz reply is transient, a 5yz reply is permanent.
 _PERMANENT = 500
@@ -143,12 +144,11 @@ class EmailChannel(Channel):
             refusals = "; ".join(
                 f"{refusal.recipient}: {refusal.code} {refusal.message}" for refusal in error.recipients
             )
-            raise ChannelError(
-                clean(f"The mail server refused all recipients: {refusals}"), retryable=worst < _PERMANENT
-            ) from None
+            raise ChannelError(note(Code.MAIL_REFUSED, answer=clean(refusals)), retryable=worst < _PERMANENT) from None
         except aiosmtplib.SMTPResponseException as error:
             raise ChannelError(
-                clean(f"The mail server answered {error.code} {error.message}"), retryable=error.code < _PERMANENT
+                note(Code.MAIL_ANSWERED, answer=clean(f"{error.code} {error.message}")),
+                retryable=error.code < _PERMANENT,
             ) from None
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise ChannelError(_reason(error), retryable=True) from None
@@ -156,7 +156,7 @@ class EmailChannel(Channel):
         text = clean(answer + "".join(f"; not {address}: {reply}" for address, reply in refused.items()))
         if any(reply.code < _PERMANENT for reply in refused.values()):
             # Retried for these only, for example because of greylisting.
-            raise ChannelError(text, retryable=True)
+            raise ChannelError(note(Code.ANSWERED, answer=text), retryable=True)
         return text
 
 
@@ -164,10 +164,10 @@ def _bare(address: str) -> str:
     return email.utils.parseaddr(address)[1]
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> Note:
     cause = error.__cause__ or error
     if isinstance(cause, ssl.SSLError) or isinstance(error, ssl.SSLError):
-        return "TLS with the mail server failed: its certificate is not trusted, or it does not speak TLS on this port."
+        return note(Code.MAIL_TLS_FAILED)
     if isinstance(error, TimeoutError):
-        return "The mail server did not answer in time."
-    return clean(f"The mail server cannot be reached: {type(error).__name__} {error}")
+        return note(Code.MAIL_NO_ANSWER)
+    return note(Code.MAIL_UNREACHABLE, problem=clean(f"{type(error).__name__} {error}"))

@@ -19,6 +19,7 @@ import httpx
 
 from bongsu.alerts.channels.addresses import Addresses
 from bongsu.alerts.channels.base import SEND_TIMEOUT_SECONDS, ChannelError
+from bongsu.alerts.notes import Code, note
 
 # Timeout, conflict, locked, too early, too many requests. Every 5xx is retryable as well.
 RETRYABLE = frozenset({408, 409, 423, 425, 429})
@@ -108,7 +109,8 @@ def retry_after(response: httpx.Response) -> timedelta | None:
 async def post(
     http: httpx.AsyncClient, url: str, *, vendor: str, explain: Callable[[str], str] = lambda text: "", **request: Any
 ) -> Answer:
-    """Sends a POST and returns the answer, which is a 2xx. ``explain``: what to show of the text of another answer.
+    """Sends a POST and returns the answer, which is a 2xx. ``vendor``: the service as notes name it. ``explain``: what
+    to show of the text of another answer.
 
     Raises:
         ChannelError: the POST failed. The message has the status, never the URL, which may be secret.
@@ -122,17 +124,22 @@ async def post(
         ):
             text = await _beginning(response)
     except (TimeoutError, httpx.TimeoutException):
-        raise ChannelError(f"{vendor} did not answer within {SEND_TIMEOUT_SECONDS:g} s.", retryable=True) from None
+        why = note(Code.NO_ANSWER, service=vendor, limit_seconds=SEND_TIMEOUT_SECONDS)
+        raise ChannelError(why, retryable=True) from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError):
-        raise ChannelError(f"The address for {vendor} is not valid.", retryable=False) from None
+        raise ChannelError(note(Code.ADDRESS_NOT_VALID, service=vendor), retryable=False) from None
     except httpx.HTTPError as error:
         reason = "TLS failed" if "SSL" in str(error) or "certificate" in str(error) else type(error).__name__
-        raise ChannelError(f"{vendor} cannot be reached: {reason}.", retryable=True) from None
+        raise ChannelError(note(Code.UNREACHABLE, service=vendor, problem=reason), retryable=True) from None
     if response.is_success:
         return Answer(response.status_code, text)
     status, explanation = response.status_code, explain(text)
+    if explanation:
+        why = note(Code.STATUS_BECAUSE, service=vendor, status=status, explanation=explanation)
+    else:
+        why = note(Code.STATUS, service=vendor, status=status)
     raise ChannelError(
-        f"{vendor} answered {status}" + (f": {explanation}." if explanation else "."),
+        why,
         retryable=status in RETRYABLE or status >= 500,
         retry_after=retry_after(response),
     )

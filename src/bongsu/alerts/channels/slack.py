@@ -107,5 +107,5 @@ class SlackChannel(Channel):
 
     async def send(self, message: Message) -> str:
         url = self._config.webhook_url.get_secret_value()
-        answer = await post(self._http, url, vendor="Slack", explain=word, json=payload(message))
+        answer = await post(self._http, url, vendor="slack", explain=word, json=payload(message))
         return f"{answer.status} {word(answer.text)}".strip()

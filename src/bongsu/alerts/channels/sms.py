@@ -14,6 +14,7 @@ from bongsu.alerts.channels.base import Channel, ChannelConfig, ChannelError
 from bongsu.alerts.channels.http import json_field, post
 from bongsu.alerts.channels.text import clean
 from bongsu.alerts.message import Message
+from bongsu.alerts.notes import Code, note
 
 # https://www.twilio.com/docs/glossary/what-is-sms-character-limit: an SMS of one part has 160 characters of
 # GSM-7 or 70 of UCS-2; each part of a longer one has 153 or 67.
@@ -127,7 +128,7 @@ class SmsChannel(Channel):
             form = {"To": phone_number, key: config.sender, "Body": body}
             auth = (config.account_sid, config.auth_token.get_secret_value())
             try:
-                answer = await post(self._http, url, vendor="The SMS service", explain=error_code, data=form, auth=auth)
+                answer = await post(self._http, url, vendor="sms", explain=error_code, data=form, auth=auth)
             except ChannelError as error:
                 failures.append(error)
                 answers.append(f"{phone_number}: {error.message}")
@@ -140,7 +141,7 @@ class SmsChannel(Channel):
         retryable = next((error for error in failures if error.retryable), None)
         # Retried for the numbers that may still get it; a number that never will is only mentioned.
         if retryable is not None:
-            raise ChannelError(text, retryable=True, retry_after=retryable.retry_after)
+            raise ChannelError(note(Code.ANSWERED, answer=text), retryable=True, retry_after=retryable.retry_after)
         if failures and not message.delivered:
-            raise ChannelError(text, retryable=False)
+            raise ChannelError(note(Code.ANSWERED, answer=text), retryable=False)
         return text

@@ -66,4 +66,4 @@ class WebhookChannel(Channel):
         if secret:
             headers["X-Bongsu-Signature"] = sign(secret, timestamp, body)
         url = self._config.url.get_secret_value()
-        return str((await post(self._http, url, vendor="The webhook", content=body, headers=headers)).status)
+        return str((await post(self._http, url, vendor="webhook", content=body, headers=headers)).status)

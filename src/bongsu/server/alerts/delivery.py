@@ -7,20 +7,22 @@ worker that takes over the channel sends it again, marked as a possible repeat: 
 import asyncio
 import logging
 import random
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
 import httpx
 from sqlalchemy import Connection
 
-from bongsu.alerts.alert import Alert, Event
+from bongsu.alerts.alert import Alert, Event, Outcome
 from bongsu.alerts.channels import CHANNELS, ChannelError
 from bongsu.alerts.channels.addresses import Addresses
 from bongsu.alerts.message import Message, build
+from bongsu.alerts.notes import Code, Note, note
 from bongsu.alerts.pipeline import urgency
 from bongsu.alerts.rules import Rule
 from bongsu.core.clock import Clock
-from bongsu.core.errors import BongsuError, NotFound
+from bongsu.core.errors import BongsuError
 from bongsu.server.alerts.acknowledge import acknowledge_url
 from bongsu.server.alerts.channels import open_channel, settings_of
 from bongsu.server.alerts.explain import Explainer
@@ -122,21 +124,20 @@ class Delivery:
                 message = await self._message(notification, stored)
                 answer = await channel.send(message)
         except TimeoutError:
-            error = ChannelError(f"Sending took longer than {WHOLE_SECONDS:g} s.", retryable=True)
+            error = ChannelError(note(Code.SENDING_TOO_LONG, limit_seconds=WHOLE_SECONDS), retryable=True)
         except ChannelError as channel_error:
             error = channel_error
-        except NotFound as not_found:
-            error = ChannelError(not_found.message, retryable=False)
         except BongsuError as problem:
-            error = ChannelError(f"The channel cannot be used: {problem.message}", retryable=False)
+            error = ChannelError(note(Code.CHANNEL_UNUSABLE, problem=problem.message), retryable=False)
         except Exception as bug:
             # A bug in a channel must not stop others nor lose the notification. Its text may contain a secret.
             logger.error("notification %d: %s", notification.id, type(bug).__name__)
-            error = ChannelError(f"Sending failed: {type(bug).__name__}.", retryable=True)
+            error = ChannelError(note(Code.SENDING_FAILED, problem=type(bug).__name__), retryable=True)
         else:
             now_ms = self._clock.now_ms()
             notification.state, notification.sent_ms = "sent", now_ms
-            await self._record(notification, "sent, possibly a repeat" if notification.repeated else "sent", answer)
+            outcome = Outcome.SENT_AGAIN if notification.repeated else Outcome.SENT
+            await self._record(notification, outcome, answer, [note(Code.ANSWERED, answer=answer)])
             return pause
         if message is not None:
             notification.delivered = message.delivered
@@ -149,25 +150,32 @@ class Delivery:
         if error.retryable and attempts < MOST_ATTEMPTS:
             wait = backoff(attempts, error.retry_after, random.random())  # noqa: S311
             notification.state, notification.due_ms = "queued", now_ms + round(wait * 1000)
-            outcome, detail = "failed", f"{error.message} Attempt {attempts}; next attempt in {wait:.0f} s."
+            outcome, further = Outcome.FAILED, note(Code.TRIES_AGAIN, attempt=attempts, wait_seconds=round(wait))
+            detail = f"{error.message} {further.text}"
         else:
             notification.state = "dead"
-            why = f"after {attempts} attempts" if error.retryable else "a retry would not help"
-            outcome, detail = "given up", f"{error.message} ({why})"
+            outcome = Outcome.GIVEN_UP
+            further = note(Code.GAVE_UP, count=attempts) if error.retryable else note(Code.RETRY_IN_VAIN)
+            detail = f"{error.message} ({further.text})"
             logger.warning(
                 "gave up on notification %d to %s: %s", notification.id, notification.channel_name, error.message
             )
         held_until_ms = now_ms + round(error.retry_after.total_seconds() * 1000) if error.retry_after else 0
-        await self._record(notification, outcome, detail, held_until_ms)
+        await self._record(notification, outcome, detail, [error.note, further], held_until_ms)
 
     async def _record(
-        self, notification: StoredNotification, outcome: str, detail: str, held_until_ms: int = 0
+        self,
+        notification: StoredNotification,
+        outcome: Outcome,
+        detail: str,
+        notes: Sequence[Note],
+        held_until_ms: int = 0,
     ) -> None:
         """``held_until_ms``: the service wants nothing before this time, so the channel's other messages wait too."""
         now_ms = self._clock.now_ms()
 
         def record(connection: Connection) -> None:
-            record_attempt(connection, notification, self._owner, now_ms, outcome, detail)
+            record_attempt(connection, notification, self._owner, now_ms, outcome, detail, notes)
             if held_until_ms:
                 hold_channel(connection, notification.channel_id, held_until_ms)
 
@@ -177,7 +185,7 @@ class Delivery:
         def read(connection: Connection) -> tuple[list[Alert], Rule]:
             alerts = sorted(load_notified_alerts(connection, notification.id), key=urgency)
             if not alerts:
-                raise NotFound("Its alerts have been deleted.")
+                raise ChannelError(note(Code.ALERTS_DELETED), retryable=False)
             return alerts, find_rule(connection, alerts[0].rule_id, deleted=True).rule
 
         settings = settings_of(stored)

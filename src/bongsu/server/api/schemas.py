@@ -1,7 +1,10 @@
 """Schemas that several resources share."""
 
+from collections.abc import Iterable
+
 from pydantic import BaseModel, Field
 
+from bongsu.alerts.notes import Note
 from bongsu.core.series import Kind
 
 
@@ -28,6 +31,21 @@ class SeriesInfo(BaseModel):
     type: str = Field(description="The family: cpu, memory, disk, network, ...", examples=["disk"])
     unit: str = Field(description="Base unit, empty for a count.", examples=["bytes"])
     kind: Kind = Field(description="gauge, or counter: only rises, resets to 0.")
+
+
+class NoteInfo(BaseModel):
+    """A sentence, with what is needed to say it in another language."""
+
+    code: str = Field(description="For programs; stable.", examples=["silenced"])
+    parameters: dict[str, str | int | float] = Field(
+        description="What the sentence names. Times end with `_ms`, durations with `_seconds`, sizes with `_bytes`.",
+        examples=[{"kind": "silence", "silence_id": 3, "until_ms": 1750000060000}],
+    )
+    text: str = Field(description="The sentence in English.", examples=["silence 3 until 2025-06-15T15:07:40Z"])
+
+
+def note_infos(notes: Iterable[Note]) -> list[NoteInfo]:
+    return [NoteInfo(code=note.code, parameters=note.parameters, text=note.text) for note in notes]
 
 
 class Problem(BaseModel):

@@ -78,7 +78,9 @@ async def test_a_test_message_shows_no_answer_of_another_server(tmp_path: Path) 
             internal.usual = (500, {}, "db_password=hunter2")
             hook = await make(app, "channels", {"name": "hook", "type": "webhook", "config": {"url": internal.url}})
             answer = await app.client.post(f"/api/alerts/channels/{hook['id']}/test")
-            assert answer.json() == {"sent": False, "answer": "The webhook answered 500.", "retryable": True}
+            text = "The webhook answered 500."
+            note = {"code": "status", "parameters": {"service": "webhook", "status": 500}, "text": text}
+            assert answer.json() == {"sent": False, "answer": text, "notes": [note], "retryable": True}
             assert len(internal.received) == 1
 
 

@@ -45,6 +45,9 @@ async def test_retry_after_is_respected(tmp_path: Path) -> None:
             assert (sent["state"], sent["attempts"]) == ("sent", 3)
             assert [entry["outcome"] for entry in sent["log"]] == ["failed", "failed", "sent"]
             assert "answered 429." in sent["log"][0]["detail"]
+            refused, later = sent["log"][0]["notes"]
+            assert (refused["code"], refused["parameters"]) == ("status", {"service": "webhook", "status": 429})
+            assert (later["code"], later["parameters"]) == ("tries_again", {"attempt": 1, "wait_seconds": 90})
             assert len({request.json["id"] for request in hook.received}) == 1, "a receiver can recognise a repeat"
 
 
@@ -77,6 +80,7 @@ async def test_dead_letters_are_kept_and_can_be_sent_again(tmp_path: Path) -> No
             assert len(hook.received) == MOST_ATTEMPTS
             (dead,) = (await app.get("/api/alerts/notifications", state="dead"))["notifications"]
             assert "after 12 attempts" in dead["log"][-1]["detail"]
+            assert [note["code"] for note in dead["log"][-1]["notes"]] == ["status", "gave_up"]
             hook.usual = (200, {}, "ok")
             again = await app.client.post(f"/api/alerts/notifications/{dead['id']}/send-again")
             assert again.json()["state"] == "queued"

@@ -75,6 +75,10 @@ async def test_an_alert_from_pending_to_resolved(tmp_path: Path) -> None:
                 ("record", "sent"),
             ]
             assert record["decisions"][1]["detail"] == "hook: 200"
+            assert [(note["code"], note["parameters"]) for note in record["decisions"][1]["notes"]] == [
+                ("to_channel", {"channel": "hook"}),
+                ("answered", {"answer": "200"}),
+            ]
             assert [notification["state"] for notification in record["notifications"]] == ["sent", "sent"]
 
 
@@ -209,7 +213,10 @@ async def test_a_silence_holds_alerts_back_until_it_ends(tmp_path: Path) -> None
             (alert,) = (await app.get("/api/alerts/active"))["alerts"]
             (decision,) = (await app.get(f"/api/alerts/{alert['id']}"))["decisions"]
             assert decision["stage"] == "silence"
-            assert decision["detail"] == "silence 1 until 2025-06-15T15:07:40Z: moving racks"
+            text = "silence 1 until 2025-06-15T15:07:40Z: moving racks"
+            parameters = {"kind": "silence", "silence_id": 1, "until_ms": 1_750_000_060_000, "comment": "moving racks"}
+            assert decision["detail"] == text
+            assert decision["notes"] == [{"code": "silenced_because", "parameters": parameters, "text": text}]
             await step(app, watcher, 0.95)
             assert events(hook) == ["fired"], "an alert that still fires at the end is sent"
 

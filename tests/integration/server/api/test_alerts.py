@@ -235,7 +235,9 @@ async def test_secrets_are_never_returned_logged_or_stored_in_the_clear(
             assert (wrong.status_code, wrong.json()["error"]["field"]) == (400, "config.nope")
             hook.usual = (500, {}, "no")
             test = await app.client.post(f"/api/alerts/channels/{created['id']}/test")
-            assert test.json() == {"sent": False, "answer": "The webhook answered 500.", "retryable": True}
+            text = "The webhook answered 500."
+            note = {"code": "status", "parameters": {"service": "webhook", "status": 500}, "text": text}
+            assert test.json() == {"sent": False, "answer": text, "notes": [note], "retryable": True}
             changed = await app.client.put(
                 f"/api/alerts/channels/{created['id']}", json={"name": "renamed", "type": "webhook"}
             )

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, create_engine, delete, inspect, text
 
 from bongsu.alerts.rules_file import parse_rule
 from bongsu.server.alerts.queries.alerts import active_alerts
+from bongsu.server.alerts.queries.decisions import load_decisions
 from bongsu.server.alerts.queries.rules import add_rule, delete_rule
 from bongsu.server.commands.db import main
 from bongsu.server.database import migrations
@@ -75,6 +76,29 @@ async def test_ids_of_alerts_continue_after_all_that_were_ever_used(database_url
     assert await database.write(lambda connection: add_rule(connection, rule, 3)) == 11
     (alert,) = await database.read(active_alerts)
     assert (alert.rule_id, alert.escalates_from_ms) == (9, 7)
+    await database.close()
+
+
+async def test_decisions_of_earlier_versions_keep_their_sentence(database_url: str) -> None:
+    database = open_database(database_url)
+
+    def old(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0014")
+        connection.execute(
+            text(
+                "INSERT INTO alert_decisions (alert_id, time_ms, event, stage, outcome, detail)"
+                " VALUES (7, 1, 'fired', 'send', 'queued', 'it fires; to mail')"
+            )
+        )
+
+    await database.write(old)
+    await database.write(upgrade)
+    (decision,) = await database.read(lambda connection: load_decisions(connection, 7))
+    assert (decision.detail, decision.notes) == ("it fires; to mail", [])
     await database.close()
 
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
+from bongsu.alerts.alert import Outcome, Stage
+from bongsu.alerts.notes import Code, Note, encode_notes, note
 from bongsu.server.alerts.queries.notifications import SELECT, StoredNotification, alert_ids_of, read_notification
 from bongsu.server.database.tables import (
     alert_channels,
@@ -107,8 +109,8 @@ def _supersede(connection: Connection, notification: StoredNotification, now_ms:
         return False
     left = {row.id for row in rows} - newest.keys()
     for alert_id, event in newest.items():
-        detail = f"{notification.channel_name}: a newer notification ({event}) replaces it"
-        _record_decisions(connection, notification, [alert_id], now_ms, "superseded", detail)
+        why = note(Code.REPLACED, event=event)
+        _record_decisions(connection, notification, [alert_id], now_ms, Outcome.SUPERSEDED, why.text, [why])
     of_notification = link.c.notification_id == notification.id
     if left:
         connection.execute(delete(link).where(of_notification, link.c.alert_id.in_(newest)))
@@ -119,11 +121,18 @@ def _supersede(connection: Connection, notification: StoredNotification, now_ms:
 
 
 def record_attempt(
-    connection: Connection, notification: StoredNotification, owner: str, now_ms: int, outcome: str, detail: str
+    connection: Connection,
+    notification: StoredNotification,
+    owner: str,
+    now_ms: int,
+    outcome: Outcome,
+    detail: str,
+    notes: Sequence[Note],
 ) -> None:
     """Stores the outcome of an attempt, in the notification and as a decision about each of its alerts. If another
     worker has taken the notification over meanwhile, its outcome counts."""
-    notification.log.append({"time_ms": now_ms, "outcome": outcome, "detail": detail})
+    attempt = {"time_ms": now_ms, "outcome": outcome.value, "detail": detail, "notes": encode_notes(notes)}
+    notification.log.append(attempt)
     values = {
         "state": notification.state,
         "due_ms": notification.due_ms,
@@ -134,7 +143,7 @@ def record_attempt(
     mine = alert_notifications.c.id == notification.id, alert_notifications.c.claimed_by == owner
     connection.execute(update(alert_notifications).where(*mine).values(values))
     alert_ids = alert_ids_of(connection, notification.id)
-    _record_decisions(connection, notification, alert_ids, now_ms, outcome, f"{notification.channel_name}: {detail}")
+    _record_decisions(connection, notification, alert_ids, now_ms, outcome, detail, notes)
 
 
 def hold_channel(connection: Connection, channel_id: int, until_ms: int) -> None:
@@ -148,17 +157,21 @@ def _record_decisions(
     notification: StoredNotification,
     alert_ids: Sequence[int],
     now_ms: int,
-    outcome: str,
+    outcome: Outcome,
     detail: str,
+    notes: Sequence[Note],
 ) -> None:
+    name = notification.channel_name
+    stored = json.dumps(encode_notes([note(Code.TO_CHANNEL, channel=name), *notes]))
     rows = [
         {
             "alert_id": alert_id,
             "time_ms": now_ms,
             "event": notification.event,
-            "stage": "record",
-            "outcome": outcome,
-            "detail": detail,
+            "stage": Stage.RECORD.value,
+            "outcome": outcome.value,
+            "detail": f"{name}: {detail}",
+            "notes": stored,
         }
         for alert_id in alert_ids
     ]

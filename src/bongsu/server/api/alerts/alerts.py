@@ -1,12 +1,12 @@
 """/api/alerts: active alerts, the history of alerts, and acknowledging them."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from bongsu.alerts.alert import Alert, Event
+from bongsu.alerts.alert import Alert, Event, Outcome, Stage
 from bongsu.alerts.message import MOST_PROCESSES, build, format_value
 from bongsu.alerts.rules import Rule, Severity
 from bongsu.alerts.silences import NO_NUL
@@ -15,12 +15,13 @@ from bongsu.alerts.watched import BONGSU
 from bongsu.core.errors import InvalidInput, NotFound
 from bongsu.server.alerts.explain import Explainer
 from bongsu.server.alerts.queries.alerts import acknowledge, active_alerts, alert_history, find_alert
-from bongsu.server.alerts.queries.decisions import load_decisions
-from bongsu.server.alerts.queries.notifications import list_notifications
+from bongsu.server.alerts.queries.decisions import StoredDecision, load_decisions
+from bongsu.server.alerts.queries.notifications import StoredNotification, list_notifications
 from bongsu.server.alerts.queries.rules import find_rule
 from bongsu.server.api.access import Operator, Viewer
 from bongsu.server.api.alerts.notifications import NotificationInfo, notification_info
 from bongsu.server.api.dependencies import PageCursor, RowId, ServerId, ServicesDep
+from bongsu.server.api.schemas import NoteInfo, note_infos
 from bongsu.server.api.timerange import parse_range
 from bongsu.server.auth.audit import record
 from bongsu.server.auth.principal import Principal
@@ -71,9 +72,12 @@ class DecisionInfo(BaseModel):
 
     time_ms: int
     event: Event
-    stage: str = Field(description="inhibit, silence, dedupe, wait, route, send or record.")
-    outcome: str
-    detail: str
+    stage: str = Field(description=f"One of: {', '.join(Stage)}.")
+    outcome: str = Field(description=f"One of: {'; '.join(Outcome)}.")
+    detail: str = Field(description="Why, in English.")
+    notes: list[NoteInfo] = Field(
+        description="What `detail` says, for translation. Empty for decisions that earlier versions recorded."
+    )
 
 
 class TopProcess(BaseModel):
@@ -184,7 +188,7 @@ async def get(
 ) -> AlertRecord:
     """Returns the alert with its cause, the top processes at that moment, and all notifications and decisions."""
 
-    def read(connection: Connection) -> tuple[Alert, Rule | None, list[Any], list[Any]]:
+    def read(connection: Connection) -> tuple[Alert, Rule | None, list[StoredDecision], list[StoredNotification]]:
         alert = _visible(find_alert(connection, id), user, services)
         try:
             rule = find_rule(connection, alert.rule_id, deleted=True).rule
@@ -225,8 +229,7 @@ async def get(
         processes_ms=processes_ms,
         processes=processes,
         decisions=[
-            DecisionInfo(time_ms=time_ms, event=Event(event), stage=stage, outcome=outcome, detail=detail)
-            for time_ms, event, stage, outcome, detail in decisions
+            DecisionInfo(**(decision._asdict() | {"notes": note_infos(decision.notes)})) for decision in decisions
         ],
         notifications=[notification_info(notification) for notification in notifications],
     )

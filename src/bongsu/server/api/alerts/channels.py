@@ -12,6 +12,7 @@ from bongsu.alerts.channels import ChannelError
 from bongsu.alerts.channels.addresses import Addresses
 from bongsu.alerts.channels.http import guarded_client
 from bongsu.alerts.message import build_test
+from bongsu.alerts.notes import Code, note
 from bongsu.core.errors import Forbidden
 from bongsu.server.alerts.channel_fields import ChannelType, channel_types
 from bongsu.server.alerts.channels import (
@@ -35,6 +36,7 @@ from bongsu.server.alerts.queries.channels import (
 from bongsu.server.alerts.queries.rules import load_rules
 from bongsu.server.api.access import Admin
 from bongsu.server.api.dependencies import RowId, ServicesDep
+from bongsu.server.api.schemas import NoteInfo, note_infos
 from bongsu.server.auth.audit import record
 from bongsu.server.auth.principal import Principal
 from bongsu.server.services import Services
@@ -85,6 +87,7 @@ class TestResult(BaseModel):
 
     sent: bool
     answer: str = Field(description="The status that the service answered, or why the message could not be sent.")
+    notes: list[NoteInfo] = Field(description="What `answer` says, for translation.")
     retryable: bool | None = Field(description="Whether a notification would be retried; null if the message was sent.")
 
 
@@ -275,7 +278,11 @@ async def test(services: ServicesDep, user: Admin, id: RowId) -> TestResult:
         try:
             answer = await open_channel(stored, services.vault, http, addresses).send(message)
         except ChannelError as error:
-            return TestResult(sent=False, answer=error.message, retryable=error.retryable)
+            outcome, retryable = error.note, error.retryable
         except WrongSecret as error:
-            return TestResult(sent=False, answer=error.message, retryable=False)
-    return TestResult(sent=True, answer=answer, retryable=None)
+            outcome, retryable = note(Code.CHANNEL_UNUSABLE, problem=error.message), False
+        else:
+            return TestResult(
+                sent=True, answer=answer, notes=note_infos([note(Code.ANSWERED, answer=answer)]), retryable=None
+            )
+    return TestResult(sent=False, answer=outcome.text, notes=note_infos([outcome]), retryable=retryable)

@@ -96,6 +96,8 @@ alert_decisions = Table(
     Column("stage", String(16), nullable=False),
     Column("outcome", String(32), nullable=False),
     Column("detail", Text, nullable=False),
+    # JSON: what the detail says, as codes and parameters; empty in rows of earlier versions.
+    Column("notes", Text, nullable=False, server_default="[]"),
 )
 
 alert_notifications = Table(
