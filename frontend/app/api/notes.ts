@@ -1,4 +1,4 @@
 import type * as api from './generated'
 
 /** A sentence of the API server: a code and parameters, and the text in English. */
-export type Note = api.NoteInfo
+export type Note = api.Note

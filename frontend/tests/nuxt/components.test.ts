@@ -224,14 +224,16 @@ describe('the preview of a rule', () => {
 
   it('shows where the rule would have fired', async () => {
     const asked: unknown[] = []
+    const thinned = { code: 'preview_thinned', parameters: { step_seconds: 90 }, text: 'For a range this long, the preview uses one sample every 1m 30s, not all.' }
     serveApi((url, method, body) => {
       if (url.pathname !== '/api/alerts/rules/preview') return simulated(url, method)
       asked.push(body)
-      return { start_ms: 0, end_ms: 1_000, step_ms: 10, series: 7, count: 12, warnings: ['The window is short.'], firings: [firing('web-1', 100, 350), firing('db-1', 900, null)] }
+      return { start_ms: 0, end_ms: 1_000, step_ms: 10, series: 7, count: 12, warnings: [thinned.text], notes: [thinned], firings: [firing('web-1', 100, 350), firing('db-1', 900, null)] }
     })
     const preview = await mountSuspended(RulePreview, { props: { rule } })
     await eventually(() => expect(preview.text()).toContain('12'))
-    for (const part of ['7', 'web-1', 'db-1', 'The window is short.']) expect(preview.text()).toContain(part)
+    for (const part of ['7', 'web-1', 'db-1']) expect(preview.text()).toContain(part)
+    expect(preview.text()).toMatch(/one sample every 1m\s30s|1분\s30초마다 하나의 표본만/)
     expect(preview.findAll('.bar').map(bar => bar.attributes('style'))).toEqual(['left: 10%; width: 25%;', 'left: 90%; width: 10%;'])
     expect(asked).toEqual([{ rule: { ...rule, enabled: true }, start: '-24h' }])
     expect(await violations(preview.element)).toEqual([])

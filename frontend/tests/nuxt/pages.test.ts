@@ -168,13 +168,14 @@ describe('the settings pages', () => {
   })
 
   it('tell what is wrong with Bongsu itself in plain words', async () => {
-    const problems = [{ code: 'worker_silent', message: 'No word for 3 minutes.', since_ms: Date.now() - 180_000 }, { code: 'brand_new', message: '?', since_ms: Date.now() }]
+    const problems = [{ code: 'worker_silent', message: 'The worker does not run.', parameters: {}, since_ms: Date.now() - 180_000 }, { code: 'brand_new', message: 'Something new is wrong.', parameters: {}, since_ms: Date.now() },
+      { code: 'disk_full', message: 'The disk is full.', parameters: {}, since_ms: Date.now() }]
     const jobs = [{ name: 'compactor', good_ms: 0, error: 'OSError: broken', failing: 3 }]
     const alerts = { evaluated_ms: null, skipped: [{ kind: 'rule', id: 7, why: 'it cannot be read' }], blind_servers: [1], untold: 0, waiting: 2, oldest_waiting_ms: Date.now() - 700_000, dead: 0 }
     const page = await open('/health', (url, method) =>
       url.pathname === '/api/health' ? { ...simulated(url, method) as object, status: 'degraded', problems, jobs, alerts } : simulated(url, method))
-    await eventually(() => expect(page.findAll('main li')).toHaveLength(2 + 10 + 1))
-    for (const text of [/워커가 동작하지 않음|The worker does not run/, /brand_new/, /OSError: broken/, /rule 7: it cannot be read/]) {
+    await eventually(() => expect(page.findAll('main li')).toHaveLength(3 + 10 + 1))
+    for (const text of [/봉인, 롤업, 삭제, 경보 평가가 모두 멈춰|nothing is sealed, rolled up or deleted/, /brand_newSomething new is wrong\./, /아무것도 저장할 수 없습니다|nothing can be stored/, /OSError: broken/, /rule 7: it cannot be read/]) {
       expect(page.get('main').text()).toMatch(text)
     }
     expect(await violations(page.element)).toEqual([])

@@ -13,6 +13,7 @@ from bongsu.alerts.conditions import (
     Threshold,
 )
 from bongsu.alerts.fields import ms
+from bongsu.alerts.notes import Code, Note, note
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.watched import WatchedServer
 from bongsu.alerts.watches import by_labels, operand_metrics, operands_of, samples_needed, window_samples
@@ -31,7 +32,7 @@ def check_rule(
     channels: set[str],
     *,
     before: Rule | None = None,
-) -> list[str]:
+) -> list[Note]:
     """Returns warnings. ``before``: the stored rule that is being changed; its metric may stay even if nobody sends it.
 
     Raises:
@@ -40,7 +41,7 @@ def check_rule(
     warnings = []
     covered = [server for server in servers if rule.scope.covers(server.id, server.name, server.tags)]
     if not covered:
-        warnings.append("The scope covers no server at the moment.")
+        warnings.append(note(Code.SCOPE_EMPTY))
     condition = rule.series_condition
     if condition is not None and condition.metric not in COMPUTED:
         read = {server.id: _series_read(condition, rule, layouts.get(server.id, ())) for server in covered}
@@ -63,7 +64,7 @@ def check_rule(
             )
         _check_metrics(condition, before.series_condition if before else None, layouts)
         if covered and not count:
-            warnings.append("No server in the scope sends a matching series.")
+            warnings.append(note(Code.NO_MATCHING_SERIES))
         comparisons = condition.comparisons if isinstance(condition, Threshold) else [condition]
         of_metric = {series.metric: series.kind for found in read.values() for all_ in found for series in all_}
         for comparison in comparisons:
@@ -74,11 +75,10 @@ def check_rule(
             isinstance(comparison, Comparison | Change) and ms(comparison.window) < longest_step_ms
             for comparison in comparisons
         ):
-            warnings.append(
-                "The window is shorter than the interval of a server in the scope, so it will often be empty."
-            )
+            warnings.append(note(Code.WINDOW_SHORT))
     named = [*rule.channels, *(name for step in rule.escalation for name in step.channels)]
-    warnings += [f"There is no channel {name!r}." for name in dict.fromkeys(named) if name not in channels]
+    unknown = [name for name in dict.fromkeys(named) if name not in channels]
+    warnings += [note(Code.RULE_NAMES_NO_CHANNEL, channel=name) for name in unknown]
     return warnings
 
 
@@ -119,12 +119,12 @@ def _check_metrics(
             )
 
 
-def _kind_warnings(comparison: Comparison | SeriesCondition, kind: Kind) -> list[str]:
+def _kind_warnings(comparison: Comparison | SeriesCondition, kind: Kind) -> list[Note]:
     if isinstance(comparison, NoData):
         return []
     growing = not isinstance(comparison, Forecast) and comparison.function in (Function.RATE, Function.INCREASE)
     if kind is Kind.COUNTER and not growing:
-        return [f"{comparison.metric} is a counter, which only rises; use rate or increase."]
+        return [note(Code.COUNTER_ONLY_RISES, metric=comparison.metric)]
     if kind is Kind.GAUGE and growing:
-        return [f"{comparison.metric} is a gauge; rate and increase treat every fall as a counter reset."]
+        return [note(Code.GAUGE_FALLS, metric=comparison.metric)]
     return []

@@ -18,7 +18,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from bongsu.core.units import format_bytes, format_duration
 
@@ -83,6 +85,43 @@ class Code(Enum):
     MAIL_NO_ANSWER = "The mail server did not answer in time."
     MAIL_UNREACHABLE = "The mail server cannot be reached: {problem}"
 
+    # Likely mistakes in a rule, and what its preview leaves out.
+    SCOPE_EMPTY = "The scope covers no server at the moment."
+    NO_MATCHING_SERIES = "No server in the scope sends a matching series."
+    WINDOW_SHORT = "The window is shorter than the interval of a server in the scope, so it will often be empty."
+    RULE_NAMES_NO_CHANNEL = "There is no channel '{channel}'."
+    COUNTER_ONLY_RISES = "{metric} is a counter, which only rises; use rate or increase."
+    GAUGE_FALLS = "{metric} is a gauge; rate and increase treat every fall as a counter reset."
+    NOT_STORED = "{metric} is not stored, so the preview is empty."
+    PREVIEW_THINNED = "For a range this long, the preview uses one sample every {step_seconds}, not all."
+
+    # What a change of a channel means for rules.
+    RULES_NAME_CHANNEL = (
+        "Rules still name the channel '{channel}': {rules}. If none of the channels that they name is left, "
+        "the default channels get their alerts."
+    )
+    NO_DEFAULT_CHANNEL = "There is no default channel: nobody gets the alerts of rules without a channel of their own."
+
+    # Problems of Bongsu itself; these codes are those of the problems.
+    WORKER_SILENT = "The worker does not run: nothing is sealed, rolled up or deleted, and no alert is evaluated."
+    JOB_FAILING = "{job} fails: {error}"
+    JOB_LATE = "{job} does not end its run."
+    ITEMS_FAILING = "{job} fails for {count} of its items: {examples}"
+    DATABASE_UNREADABLE = "The database cannot be read: {error}."
+    DISK_NEARLY_FULL = "{free_bytes} are left on the disk of Bongsu's data."
+    FEED_AWAY = "{bus} is away: what other API servers take in is seen here a second later, not at once."
+    TOO_MANY_SERIES = (
+        "{server} sends more than {limit} series: {count} are stored without a name. "
+        "Does a label have a new value each time?"
+    )
+    ALERTS_UNKNOWN = "The state of the alerts cannot be read."
+    ALERTS_NOT_EVALUATED = "Alerts are not evaluated. Is the worker running? Its log has the details."
+    ALERTS_INCOMPLETE = "The evaluation of alerts left out: {subjects}."
+    SERVERS_NOT_EVALUATED = "Servers that are not evaluated, because their frames arrive late and irregularly: {count}."
+    ALERTS_UNTOLD = "Firing alerts that no channel takes: {count}."
+    NOTIFICATIONS_LATE = "Notifications that are not sent yet: {count}."
+    NOTIFICATIONS_DEAD = "Notifications of the last day that were given up: {count}."
+
     @property
     def parameters(self) -> set[str]:
         """The names of its parameters."""
@@ -107,11 +146,20 @@ def _english(name: str, value: Value) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A sentence for people."""
+    """A sentence, with what is needed to say it in another language."""
 
-    code: str
-    parameters: dict[str, Value]
-    text: str
+    code: Annotated[str, Field(description="For programs; stable.", examples=["silenced"])]
+    parameters: Annotated[
+        dict[str, Value],
+        Field(
+            description="What it names. Names of times end with `_ms`, of durations with `_seconds`, of sizes with "
+            "`_bytes`.",
+            examples=[{"kind": "silence", "silence_id": 3, "until_ms": 1_750_000_060_000}],
+        ),
+    ]
+    text: Annotated[
+        str, Field(description="The sentence in English.", examples=["silence 3 until 2025-06-15T15:07:40Z"])
+    ]
 
 
 def note(code: Code, **parameters: Value) -> Note:

@@ -160,7 +160,8 @@ def test_mistakes_in_a_further_condition_are_warned_of() -> None:
     server = WatchedServer(1, "web-1", {}, STEP, NOW)
     counter = Series("oom_total", kind=Kind.COUNTER)
     rule = a_rule(PER_CORE | {"and": [{"metric": "oom_total", "value": 1, "window": "5s"}]})
-    assert check_rule(rule, [server], {1: [Layout.of((LOAD, CORES, counter))]}, set()) == [
+    warnings = check_rule(rule, [server], {1: [Layout.of((LOAD, CORES, counter))]}, set())
+    assert [warning.text for warning in warnings] == [
         "oom_total is a counter, which only rises; use rate or increase.",
         "The window is shorter than the interval of a server in the scope, so it will often be empty.",
     ]

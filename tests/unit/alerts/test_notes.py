@@ -58,6 +58,14 @@ def test_the_dashboard_has_a_translation_of_each_word_that_is_a_parameter() -> N
     assert set(ENGLISH["silences"]["kind"]) == {"silence", "maintenance"}
 
 
+def test_the_dashboard_names_and_explains_each_problem_of_bongsu_itself() -> None:
+    documentation = (REPOSITORY / "docs/alerts.md").read_text("utf-8").partition("## Monitoring Bongsu itself")[2]
+    codes = set(re.findall(r"^\| `(\w+)` \|", documentation.partition("## Channels")[0], re.MULTILINE))
+    assert codes - ENGLISH["health"]["problem"].keys() == set()
+    # While no API server runs, nobody can open the dashboard.
+    assert codes - ENGLISH["notes"].keys() - ENGLISH["error"].keys() == {"api_silent"}
+
+
 @pytest.mark.parametrize(
     ("parameter", "value", "text"),
     [
@@ -73,9 +81,7 @@ def test_the_dashboard_has_a_translation_of_each_word_that_is_a_parameter() -> N
     ],
 )
 def test_how_values_are_written_in_english(parameter: str, value: str | float, text: str) -> None:
-    code = next((code for code in Code if parameter in code.parameters), None)
-    if code is None:
-        pytest.skip(f"no sentence has {parameter}")
+    code = next(code for code in Code if parameter in code.parameters)
     others: dict[str, str | float] = dict.fromkeys(code.parameters, 0)
     assert text in note(code, **(others | {parameter: value})).text
 

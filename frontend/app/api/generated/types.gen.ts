@@ -438,7 +438,7 @@ export type Attempt = {
      *
      * What `detail` says, for translation. Empty for attempts that earlier versions recorded.
      */
-    notes: Array<NoteInfo>;
+    notes: Array<Note>;
 };
 
 /**
@@ -733,6 +733,12 @@ export type ChannelInfo = {
      * What the change means for rules; empty in lists.
      */
     warnings: Array<string>;
+    /**
+     * Notes
+     *
+     * The warnings, for translation.
+     */
+    notes: Array<Note>;
 };
 
 /**
@@ -1508,7 +1514,7 @@ export type DecisionInfo = {
      *
      * What `detail` says, for translation. Empty for decisions that earlier versions recorded.
      */
-    notes: Array<NoteInfo>;
+    notes: Array<Note>;
 };
 
 /**
@@ -1523,6 +1529,12 @@ export type Deleted = {
      * What it means for rules.
      */
     warnings: Array<string>;
+    /**
+     * Notes
+     *
+     * The warnings, for translation.
+     */
+    notes: Array<Note>;
 };
 
 /**
@@ -2773,11 +2785,11 @@ export type NoDataPolicy = {
 };
 
 /**
- * NoteInfo
+ * Note
  *
  * A sentence, with what is needed to say it in another language.
  */
-export type NoteInfo = {
+export type Note = {
     /**
      * Code
      *
@@ -2787,7 +2799,7 @@ export type NoteInfo = {
     /**
      * Parameters
      *
-     * What the sentence names. Times end with `_ms`, durations with `_seconds`, sizes with `_bytes`.
+     * What it names. Names of times end with `_ms`, of durations with `_seconds`, of sizes with `_bytes`.
      */
     parameters: {
         [key: string]: string | number | number;
@@ -3058,6 +3070,12 @@ export type Preview = {
      * Warnings
      */
     warnings: Array<string>;
+    /**
+     * Notes
+     *
+     * The warnings, for translation.
+     */
+    notes: Array<Note>;
 };
 
 /**
@@ -3095,6 +3113,14 @@ export type Problem = {
      * Message
      */
     message: string;
+    /**
+     * Parameters
+     *
+     * What the message names, for translation; as those of notes.
+     */
+    parameters: {
+        [key: string]: string | number | number;
+    };
     /**
      * Since Ms
      */
@@ -3326,6 +3352,12 @@ export type RuleInfo = {
      * Likely mistakes in the rule.
      */
     warnings: Array<string>;
+    /**
+     * Notes
+     *
+     * The warnings, for translation.
+     */
+    notes: Array<Note>;
 };
 
 /**
@@ -4192,7 +4224,7 @@ export type TestResult = {
      *
      * What `answer` says, for translation.
      */
-    notes: Array<NoteInfo>;
+    notes: Array<Note>;
     /**
      * Retryable
      *

@@ -13,6 +13,7 @@ from bongsu.alerts.cycle import finite_or_none
 from bongsu.alerts.engine import Policy, advance
 from bongsu.alerts.fields import ms
 from bongsu.alerts.measure import change_from, compared, operand_function, seconds_left, thresholds_of
+from bongsu.alerts.notes import Code, Note, note
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import Further, Move, Readings, SeriesKey, Table
 from bongsu.alerts.watched import SLACK_MS
@@ -60,6 +61,7 @@ class Preview(BaseModel):
     firings: list[Firing] = Field(description="In the order of time; at most 1,000.")
     count: int = Field(description="The number of all firings.")
     warnings: list[str]
+    notes: list[Note] = Field(description="The warnings, for translation.")
 
 
 Column = tuple[Times, Values]
@@ -75,7 +77,7 @@ class Watched:
 
 
 async def run_preview(
-    history: HistoryReader, registry: Registry, rule: Rule, start_ms: int, end_ms: int, warnings: list[str]
+    history: HistoryReader, registry: Registry, rule: Rule, start_ms: int, end_ms: int, warnings: list[Note]
 ) -> Preview:
     """Runs a preview, and adds warnings of its own to ``warnings``.
 
@@ -86,7 +88,7 @@ async def run_preview(
     if end_ms - start_ms > LONGEST_MS:
         raise InvalidInput("A preview can cover at most 31 days.", field="start", limit=31)
     if rule.series_condition is not None and rule.series_condition.metric in COMPUTED:
-        warnings.append(f"{rule.series_condition.metric} is not stored, so the preview is empty.")
+        warnings.append(note(Code.NOT_STORED, metric=rule.series_condition.metric))
     evaluations = MOST_FORECAST_EVALUATIONS if isinstance(condition, Forecast) else MOST_EVALUATIONS
     step_ms = nice_step(end_ms - start_ms, evaluations, at_least_ms=10_000)
     ends = np.arange(start_ms - start_ms % step_ms + step_ms, end_ms + 1, step_ms, dtype=np.int64)
@@ -104,7 +106,8 @@ async def run_preview(
         series=len(columns),
         firings=firings[:MOST_FIRINGS],
         count=len(firings),
-        warnings=warnings,
+        warnings=[warning.text for warning in warnings],
+        notes=warnings,
     )
 
 
@@ -115,7 +118,7 @@ async def _columns(
     states: dict[int, ServerState],
     start_ms: int,
     end_ms: int,
-    warnings: list[str],
+    warnings: list[Note],
 ) -> dict[SeriesKey, Watched]:
     condition = rule.condition
     # For server_down: a series that every agent sends shows when its server was up.
@@ -138,7 +141,7 @@ async def _columns(
         )
         history = await reader.run(query, registry)
         if history.step_ms is not None:
-            warning = f"For a range this long, the preview uses one sample every {history.step_ms // 1000} s, not all."
+            warning = note(Code.PREVIEW_THINNED, step_seconds=history.step_ms / 1000)
             if warning not in warnings:
                 warnings.append(warning)
         read = {part.series: (np.asarray(part.points.times), np.asarray(part.points.values)) for part in history.series}

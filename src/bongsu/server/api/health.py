@@ -11,11 +11,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from bongsu import __version__
-from bongsu.core.units import format_bytes, parse_duration_ms
+from bongsu.alerts.notes import Code, note
+from bongsu.core.units import parse_duration_ms
 from bongsu.server.api.access import Anyone
 from bongsu.server.api.alerts.health import AlertsHealthInfo, alert_problems, alerts_info
 from bongsu.server.api.dependencies import ServicesDep
-from bongsu.server.api.schemas import Problem
+from bongsu.server.api.schemas import Problem, problem
 from bongsu.server.database.job_runs import JobRun, job_problems, load_job_runs
 from bongsu.server.fleet.registry import Registry
 from bongsu.server.services import Services
@@ -100,7 +101,7 @@ async def own_problems(services: Services) -> set[str]:
     runs = await services.database.read(load_job_runs)
     found += _worker_problems(services, runs, now_ms)
     found += await _alert_problems(services, now_ms)
-    return {problem.code for problem in found}
+    return {present.code for present in found}
 
 
 def _problems_here(services: Services, view: Registry, now_ms: int) -> list[Problem]:
@@ -108,33 +109,26 @@ def _problems_here(services: Services, view: Registry, now_ms: int) -> list[Prob
     problems = []
     if services.ingest.problem is not None:
         error, since_ms = services.ingest.problem
-        problems.append(Problem(code=error.code, message=error.message, since_ms=since_ms))
+        problems.append(Problem(code=error.code, message=error.message, parameters={}, since_ms=since_ms))
     feed = services.feed
     if feed is not None and feed.away_seconds > FEED_AWAY_SECONDS and services.fleet.others:
-        message = f"{feed.bus_name} is away: what other API servers take in is seen here a second later, not at once."
         since_ms = now_ms - round(1000 * feed.away_seconds)
-        problems.append(Problem(code="feed_away", message=message, since_ms=since_ms))
+        problems.append(problem(note(Code.FEED_AWAY, bus=feed.bus_name), since_ms))
     with contextlib.suppress(OSError):
         space = shutil.disk_usage(services.settings.data_dir)
         if space.free < min(LEAST_FREE_RATIO * space.total, LEAST_FREE_BYTES):
-            message = f"{format_bytes(space.free)} are left on the disk of Bongsu's data."
-            problems.append(Problem(code="disk_nearly_full", message=message, since_ms=now_ms))
+            problems.append(problem(note(Code.DISK_NEARLY_FULL, free_bytes=space.free), now_ms))
     limit = services.settings.limits.series_per_server
     for state in view.in_service().by_id.values():
         if state.unnamed_since_ms and state.unnamed:
-            message = (
-                f"{state.record.agent.name} sends more than {limit:,} series: {state.unnamed:,} are stored without a "
-                "name. Does a label have a new value each time?"
-            )
-            problems.append(Problem(code="too_many_series", message=message, since_ms=state.unnamed_since_ms))
+            name = state.record.agent.name
+            many = note(Code.TOO_MANY_SERIES, server=name, limit=limit, count=state.unnamed)
+            problems.append(problem(many, state.unnamed_since_ms))
     return problems
 
 
 def _worker_problems(services: Services, runs: Sequence[JobRun], now_ms: int) -> list[Problem]:
-    return [
-        Problem(code=problem.code, message=problem.message, since_ms=problem.since_ms)
-        for problem in job_problems(runs, now_ms, services.started_ms)
-    ]
+    return [problem(found, since_ms) for found, since_ms in job_problems(runs, now_ms, services.started_ms)]
 
 
 async def _alert_problems(services: Services, now_ms: int) -> list[Problem]:
@@ -157,8 +151,7 @@ async def health(services: ServicesDep, user: Anyone) -> Health:
         problems += _worker_problems(services, runs, now_ms)
     except Exception as failure:  # whatever happens to the database, health answers
         logger.debug("the database cannot be read", exc_info=True)
-        message = f"The database cannot be read: {type(failure).__name__}."
-        problems.append(Problem(code="database_unreadable", message=message, since_ms=now_ms))
+        problems.append(problem(note(Code.DATABASE_UNREADABLE, error=type(failure).__name__), now_ms))
     alerts = await services.alerts.state()
     problems += await _alert_problems(services, now_ms)
     status: Literal["ok", "degraded"] = "degraded" if problems else "ok"

@@ -1,10 +1,8 @@
 """Schemas that several resources share."""
 
-from collections.abc import Iterable
-
 from pydantic import BaseModel, Field
 
-from bongsu.alerts.notes import Note
+from bongsu.alerts.notes import Note, Value
 from bongsu.core.series import Kind
 
 
@@ -33,24 +31,14 @@ class SeriesInfo(BaseModel):
     kind: Kind = Field(description="gauge, or counter: only rises, resets to 0.")
 
 
-class NoteInfo(BaseModel):
-    """A sentence, with what is needed to say it in another language."""
-
-    code: str = Field(description="For programs; stable.", examples=["silenced"])
-    parameters: dict[str, str | int | float] = Field(
-        description="What the sentence names. Times end with `_ms`, durations with `_seconds`, sizes with `_bytes`.",
-        examples=[{"kind": "silence", "silence_id": 3, "until_ms": 1750000060000}],
-    )
-    text: str = Field(description="The sentence in English.", examples=["silence 3 until 2025-06-15T15:07:40Z"])
-
-
-def note_infos(notes: Iterable[Note]) -> list[NoteInfo]:
-    return [NoteInfo(code=note.code, parameters=note.parameters, text=note.text) for note in notes]
-
-
 class Problem(BaseModel):
     """A present problem."""
 
     code: str = Field(examples=["disk_full"])
     message: str
+    parameters: dict[str, Value] = Field(description="What the message names, for translation; as those of notes.")
     since_ms: int
+
+
+def problem(note: Note, since_ms: int) -> Problem:
+    return Problem(code=note.code, message=note.text, parameters=note.parameters, since_ms=since_ms)

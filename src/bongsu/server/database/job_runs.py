@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
 
+from bongsu.alerts.notes import Code, Note, note
 from bongsu.core.units import MINUTE_MS
 from bongsu.server.database.tables import job_runs
 
@@ -41,29 +42,22 @@ def load_job_runs(connection: Connection) -> list[JobRun]:
     return [JobRun(*row) for row in connection.execute(select(*columns).order_by(job_runs.c.name))]
 
 
-@dataclass(frozen=True, slots=True)
-class JobProblem:
-    """Something that the worker does not do as it should."""
+def job_problems(runs: Sequence[JobRun], now_ms: int, started_ms: int) -> list[tuple[Note, int]]:
+    """What the worker does not do as it should, and since when.
 
-    code: str
-    message: str
-    since_ms: int
-
-
-def job_problems(runs: Sequence[JobRun], now_ms: int, started_ms: int) -> list[JobProblem]:
-    """``started_ms``: when the API server started; the worker gets SILENT_MS from then on to tell of itself."""
+    ``started_ms``: when the API server started; the worker gets SILENT_MS from then on to tell of itself.
+    """
     told_ms = max((run.told_ms for run in runs), default=0)
     silent_since_ms = max(told_ms, started_ms)
     if now_ms - silent_since_ms > SILENT_MS:
-        message = "The worker does not run: nothing is sealed, rolled up or deleted, and no alert is evaluated."
-        return [JobProblem("worker_silent", message, told_ms or started_ms)]
+        return [(note(Code.WORKER_SILENT), told_ms or started_ms)]
     problems = []
     for run in runs:
         if run.error:
-            problems.append(JobProblem("job_failing", f"{run.name} fails: {run.error}", run.good_ms))
+            problems.append((note(Code.JOB_FAILING, job=run.name, error=run.error), run.good_ms))
         elif run.due_ms < now_ms:
-            problems.append(JobProblem("job_late", f"{run.name} does not end its run.", run.good_ms))
+            problems.append((note(Code.JOB_LATE, job=run.name), run.good_ms))
         if run.failing:
-            message = f"{run.name} fails for {run.failing} of its items: {run.examples}"
-            problems.append(JobProblem("items_failing", message, run.failing_since_ms))
+            failing = note(Code.ITEMS_FAILING, job=run.name, count=run.failing, examples=run.examples)
+            problems.append((failing, run.failing_since_ms))
     return problems

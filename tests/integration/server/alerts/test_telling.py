@@ -178,9 +178,15 @@ async def test_the_default_channels_get_what_a_deleted_channel_would_have_got(tm
             first, second = deleted.json()["warnings"]
             assert first.startswith("Rules still name the channel 'dba': CPU.")
             assert second.startswith("There is no default channel")
+            notes = [(note["code"], note["parameters"]) for note in deleted.json()["notes"]]
+            assert notes == [("rules_name_channel", {"channel": "dba", "rules": "CPU"}), ("no_default_channel", {})]
             await cycle(app, watcher, 0.95)
             health = await app.get("/api/health")
-            assert "Firing alerts that no channel takes: 1." in [problem["message"] for problem in health["problems"]]
+            (untold,) = [problem for problem in health["problems"] if problem["code"] == "alerts_untold"]
+            assert (untold["message"], untold["parameters"]) == (
+                "Firing alerts that no channel takes: 1.",
+                {"count": 1},
+            )
             await a_webhook(app, default.url)
             await cycle(app, watcher, 0.95)
             assert titles(default) == ["[ALERT] CPU: web-1"]

@@ -114,7 +114,8 @@ async def test_more_than_10_000_series_are_refused(tmp_path: Path) -> None:
 async def test_likely_mistakes_in_a_rule_are_warnings(tmp_path: Path, change: dict, warning: str) -> None:
     async with running_app(tmp_path) as app:
         await send_cpu(app, 0.5)
-        assert (await a_rule(app, **change))["warnings"] == [warning]
+        rule = await a_rule(app, **change)
+        assert rule["warnings"] == [note["text"] for note in rule["notes"]] == [warning]
 
 
 async def test_an_export_can_be_imported(tmp_path: Path) -> None:

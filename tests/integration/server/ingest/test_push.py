@@ -324,6 +324,7 @@ async def test_labels_without_end_lose_their_names_and_everything_else_goes_on(t
         (problem,) = (await app.get("/api/health"))["problems"]
         assert problem["code"] == "too_many_series"
         assert problem["message"].startswith("web-1 sends more than 1,000 series: ")
+        assert problem["parameters"].items() >= {"server": "web-1", "limit": 1_000}.items()
         # The same layout once more changes nothing.
         assert (await app.post(json_form.encode_push(push), "application/json")).status_code == 200
     # What has no name has none after a restart either, and the agent need not know.

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from bongsu.alerts.alert import Alert, Event, Outcome, Stage
 from bongsu.alerts.message import MOST_PROCESSES, build, format_value
+from bongsu.alerts.notes import Note
 from bongsu.alerts.rules import Rule, Severity
 from bongsu.alerts.silences import NO_NUL
 from bongsu.alerts.texts import Language
@@ -21,7 +22,6 @@ from bongsu.server.alerts.queries.rules import find_rule
 from bongsu.server.api.access import Operator, Viewer
 from bongsu.server.api.alerts.notifications import NotificationInfo, notification_info
 from bongsu.server.api.dependencies import PageCursor, RowId, ServerId, ServicesDep
-from bongsu.server.api.schemas import NoteInfo, note_infos
 from bongsu.server.api.timerange import parse_range
 from bongsu.server.auth.audit import record
 from bongsu.server.auth.principal import Principal
@@ -75,7 +75,7 @@ class DecisionInfo(BaseModel):
     stage: str = Field(description=f"One of: {', '.join(Stage)}.")
     outcome: str = Field(description=f"One of: {'; '.join(Outcome)}.")
     detail: str = Field(description="Why, in English.")
-    notes: list[NoteInfo] = Field(
+    notes: list[Note] = Field(
         description="What `detail` says, for translation. Empty for decisions that earlier versions recorded."
     )
 
@@ -228,9 +228,7 @@ async def get(
         trend_per_hour=trend,
         processes_ms=processes_ms,
         processes=processes,
-        decisions=[
-            DecisionInfo(**(decision._asdict() | {"notes": note_infos(decision.notes)})) for decision in decisions
-        ],
+        decisions=[DecisionInfo(**decision._asdict()) for decision in decisions],
         notifications=[notification_info(notification) for notification in notifications],
     )
 

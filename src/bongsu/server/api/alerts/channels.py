@@ -12,7 +12,7 @@ from bongsu.alerts.channels import ChannelError
 from bongsu.alerts.channels.addresses import Addresses
 from bongsu.alerts.channels.http import guarded_client
 from bongsu.alerts.message import build_test
-from bongsu.alerts.notes import Code, note
+from bongsu.alerts.notes import Code, Note, note
 from bongsu.core.errors import Forbidden
 from bongsu.server.alerts.channel_fields import ChannelType, channel_types
 from bongsu.server.alerts.channels import (
@@ -36,7 +36,6 @@ from bongsu.server.alerts.queries.channels import (
 from bongsu.server.alerts.queries.rules import load_rules
 from bongsu.server.api.access import Admin
 from bongsu.server.api.dependencies import RowId, ServicesDep
-from bongsu.server.api.schemas import NoteInfo, note_infos
 from bongsu.server.auth.audit import record
 from bongsu.server.auth.principal import Principal
 from bongsu.server.services import Services
@@ -62,12 +61,14 @@ class ChannelInfo(BaseModel):
     created_ms: int
     updated_ms: int
     warnings: list[str] = Field(description="What the change means for rules; empty in lists.")
+    notes: list[Note] = Field(description="The warnings, for translation.")
 
 
 class Deleted(BaseModel):
     """The outcome of deleting a channel."""
 
     warnings: list[str] = Field(description="What it means for rules.")
+    notes: list[Note] = Field(description="The warnings, for translation.")
 
 
 class Channels(BaseModel):
@@ -87,7 +88,7 @@ class TestResult(BaseModel):
 
     sent: bool
     answer: str = Field(description="The status that the service answered, or why the message could not be sent.")
-    notes: list[NoteInfo] = Field(description="What `answer` says, for translation.")
+    notes: list[Note] = Field(description="What `answer` says, for translation.")
     retryable: bool | None = Field(description="Whether a notification would be retried; null if the message was sent.")
 
 
@@ -97,7 +98,7 @@ def _facts(stored: StoredChannel) -> dict[str, Any]:
     return facts
 
 
-def _info(stored: StoredChannel, vault: Vault, warnings: Sequence[str] = ()) -> ChannelInfo:
+def _info(stored: StoredChannel, vault: Vault, warnings: Sequence[Note] = ()) -> ChannelInfo:
     problem, secrets = None, []
     try:
         secrets = sorted(secrets_of(stored, vault))
@@ -110,7 +111,8 @@ def _info(stored: StoredChannel, vault: Vault, warnings: Sequence[str] = ()) -> 
         problem=problem,
         created_ms=stored.created_ms,
         updated_ms=stored.updated_ms,
-        warnings=list(warnings),
+        warnings=[warning.text for warning in warnings],
+        notes=list(warnings),
     )
 
 
@@ -166,7 +168,7 @@ def _readable(stored: StoredChannel) -> bool:
     return True
 
 
-def _warnings(connection: Connection, old_name: str) -> list[str]:
+def _warnings(connection: Connection, old_name: str) -> list[Note]:
     """What it means for rules that a channel is no longer there under this name, or has been changed."""
     settings = [settings_of(stored) for stored in load_channels(connection) if _readable(stored)]
     names = {channel.name for channel in settings}
@@ -178,13 +180,10 @@ def _warnings(connection: Connection, old_name: str) -> list[str]:
         and old_name in {*stored.rule.channels, *(name for step in stored.rule.escalation for name in step.channels)}
     ]
     if orphans:
-        warnings.append(
-            f"Rules still name the channel {old_name!r}: {', '.join(orphans[:MOST_NAMED])}"
-            + (f" and {len(orphans) - MOST_NAMED} more" if len(orphans) > MOST_NAMED else "")
-            + ". If none of the channels that they name is left, the default channels get their alerts."
-        )
+        named = ", ".join([*orphans[:MOST_NAMED], *(["…"] if len(orphans) > MOST_NAMED else [])])
+        warnings.append(note(Code.RULES_NAME_CHANNEL, channel=old_name, rules=named))
     if not any(channel.default and channel.enabled for channel in settings):
-        warnings.append("There is no default channel: nobody gets the alerts of rules without a channel of their own.")
+        warnings.append(note(Code.NO_DEFAULT_CHANNEL))
     return warnings
 
 
@@ -236,7 +235,7 @@ async def change(services: ServicesDep, user: Admin, id: RowId, channel: Channel
     now_ms = services.clock.now_ms()
     access = _Access(services, user)
 
-    def store(connection: Connection) -> tuple[StoredChannel, list[str]]:
+    def store(connection: Connection) -> tuple[StoredChannel, list[Note]]:
         before = access.find(connection, id)
         access.check(connection, channel)
         document, secrets = encode(channel, changed_config(channel, before, services.vault), services.vault)
@@ -255,13 +254,14 @@ async def delete(services: ServicesDep, user: Admin, id: RowId) -> Deleted:
     now_ms = services.clock.now_ms()
     access = _Access(services, user)
 
-    def store(connection: Connection) -> list[str]:
+    def store(connection: Connection) -> list[Note]:
         before = access.find(connection, id)
         delete_channel(connection, id)
         record(connection, now_ms, user, "channel.delete", f"channel {id}", before=_facts(before))
         return _warnings(connection, before.name)
 
-    return Deleted(warnings=await services.database.write(store))
+    warnings = await services.database.write(store)
+    return Deleted(warnings=[warning.text for warning in warnings], notes=warnings)
 
 
 @router.post("/{id}/test", operation_id="test_channel", summary="Send a test message")
@@ -282,7 +282,5 @@ async def test(services: ServicesDep, user: Admin, id: RowId) -> TestResult:
         except WrongSecret as error:
             outcome, retryable = note(Code.CHANNEL_UNUSABLE, problem=error.message), False
         else:
-            return TestResult(
-                sent=True, answer=answer, notes=note_infos([note(Code.ANSWERED, answer=answer)]), retryable=None
-            )
-    return TestResult(sent=False, answer=outcome.text, notes=note_infos([outcome]), retryable=retryable)
+            return TestResult(sent=True, answer=answer, notes=[note(Code.ANSWERED, answer=answer)], retryable=None)
+    return TestResult(sent=False, answer=outcome.text, notes=[outcome], retryable=retryable)

@@ -4,9 +4,10 @@ from collections.abc import Collection
 
 from pydantic import BaseModel, Field
 
+from bongsu.alerts.notes import Code, Note, note
 from bongsu.core.units import MINUTE_MS
 from bongsu.server.alerts.health import AlertsState
-from bongsu.server.api.schemas import Problem
+from bongsu.server.api.schemas import Problem, problem
 
 # Another worker takes over within three intervals or 30 s.
 LATE_MS, LATE_CYCLES = 2 * MINUTE_MS, 6
@@ -59,30 +60,27 @@ def alerts_info(state: AlertsState, visible: Collection[int], restricted: bool) 
 def alert_problems(state: AlertsState | None, now_ms: int, interval_ms: int) -> list[Problem]:
     """A server that has never had a worker, because it has just started or needs no alerts, has no problem."""
     if state is None:
-        return [Problem(code="alerts_unknown", message="The state of the alerts cannot be read.", since_ms=now_ms)]
+        return [problem(note(Code.ALERTS_UNKNOWN), now_ms)]
     if state.evaluated_ms is None:
         return []
     evaluated_ms, queue = state.evaluated_ms, state.queue
     problems = []
 
-    def add(code: str, message: str, since_ms: int = evaluated_ms) -> None:
-        problems.append(Problem(code=code, message=message, since_ms=since_ms))
+    def add(found: Note, since_ms: int = evaluated_ms) -> None:
+        problems.append(problem(found, since_ms))
 
     if now_ms - evaluated_ms > max(LATE_MS, LATE_CYCLES * interval_ms):
-        add("alerts_not_evaluated", "Alerts are not evaluated. Is the worker running? Its log has the details.")
+        add(note(Code.ALERTS_NOT_EVALUATED))
     if state.skipped:
         named = "; ".join(f"{kind} {subject_id}: {why}" for kind, subject_id, why in state.skipped[:MOST_NAMED])
         more = f"; and {len(state.skipped) - MOST_NAMED} more" if len(state.skipped) > MOST_NAMED else ""
-        add("alerts_incomplete", f"The evaluation of alerts left out: {named}{more}.")
+        add(note(Code.ALERTS_INCOMPLETE, subjects=f"{named}{more}"))
     if state.blind:
-        add(
-            "servers_not_evaluated",
-            f"Servers that are not evaluated, because their frames arrive late and irregularly: {len(state.blind)}.",
-        )
+        add(note(Code.SERVERS_NOT_EVALUATED, count=len(state.blind)))
     if state.untold:
-        add("alerts_untold", f"Firing alerts that no channel takes: {state.untold}.")
+        add(note(Code.ALERTS_UNTOLD, count=state.untold))
     if queue.oldest_ms is not None and now_ms - queue.oldest_ms > QUEUE_LATE_MS:
-        add("notifications_late", f"Notifications that are not sent yet: {queue.waiting}.", queue.oldest_ms)
+        add(note(Code.NOTIFICATIONS_LATE, count=queue.waiting), queue.oldest_ms)
     if queue.dead_ms is not None:
-        add("notifications_dead", f"Notifications of the last day that were given up: {queue.dead}.", queue.dead_ms)
+        add(note(Code.NOTIFICATIONS_DEAD, count=queue.dead), queue.dead_ms)
     return problems

@@ -7,11 +7,10 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from bongsu.alerts.alert import Event
-from bongsu.alerts.notes import decode_notes
+from bongsu.alerts.notes import Note, decode_notes
 from bongsu.server.alerts.queries.notifications import StoredNotification, list_notifications, send_again
 from bongsu.server.api.access import Operator, Viewer
 from bongsu.server.api.dependencies import PageCursor, RowId, ServicesDep
-from bongsu.server.api.schemas import NoteInfo, note_infos
 from bongsu.server.auth.audit import record
 
 router = APIRouter(prefix="/api/alerts/notifications", tags=["alerts"])
@@ -25,7 +24,7 @@ class Attempt(BaseModel):
     time_ms: int
     outcome: str
     detail: str = Field(description="What the service answered, or why the notification was not sent; in English.")
-    notes: list[NoteInfo] = Field(
+    notes: list[Note] = Field(
         description="What `detail` says, for translation. Empty for attempts that earlier versions recorded."
     )
 
@@ -56,7 +55,7 @@ class Notifications(BaseModel):
 
 def notification_info(stored: StoredNotification) -> NotificationInfo:
     values = {name: getattr(stored, name) for name in NotificationInfo.model_fields if name != "possibly_repeated"}
-    values["log"] = [entry | {"notes": note_infos(decode_notes(entry.get("notes", [])))} for entry in stored.log]
+    values["log"] = [entry | {"notes": decode_notes(entry.get("notes", []))} for entry in stored.log]
     return NotificationInfo(**values, possibly_repeated=stored.repeated)
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse
 
 from bongsu.alerts.checks import check_rule
+from bongsu.alerts.notes import Note
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.rules_file import dump_rules
 from bongsu.alerts.watched import WatchedServer
@@ -42,6 +43,7 @@ class RuleInfo(BaseModel):
     created_ms: int
     updated_ms: int
     warnings: list[str] = Field(description="Likely mistakes in the rule.")
+    notes: list[Note] = Field(description="The warnings, for translation.")
 
 
 class Rules(BaseModel):
@@ -58,7 +60,7 @@ class PreviewRequest(BaseModel):
     end: str = Field("now", description="As `start`; not included in the range.")
 
 
-async def _warnings(services: Services, rule: Rule, before: Rule | None = None) -> list[str]:
+async def _warnings(services: Services, rule: Rule, before: Rule | None = None) -> list[Note]:
     """Raises InvalidInput if the rule cannot work."""
     states = services.registry.in_service().by_id.values()
     servers = [
@@ -82,7 +84,7 @@ def _facts(rule: Rule) -> dict[str, Any]:
     return rule.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
-def _info(stored: StoredRule, warnings: list[str]) -> RuleInfo:
+def _info(stored: StoredRule, warnings: list[Note]) -> RuleInfo:
     return RuleInfo(
         id=stored.id,
         rule=stored.rule,
@@ -90,7 +92,8 @@ def _info(stored: StoredRule, warnings: list[str]) -> RuleInfo:
         edited=stored.edited,
         created_ms=stored.created_ms,
         updated_ms=stored.updated_ms,
-        warnings=warnings,
+        warnings=[warning.text for warning in warnings],
+        notes=warnings,
     )
 
 
