@@ -81,6 +81,8 @@ export default defineNuxtConfig({
   // Nuxt's type for this key is empty in this file.
   nitro: nitro as object,
   vite: {
+    // All components have a setup function.
+    vue: { features: { optionsAPI: false } },
     $client: {
       build: {
         rolldownOptions: {
