@@ -435,6 +435,20 @@ def test_a_chart_moves_under_the_hand(site: Fleet, page: Page) -> None:
     assert end - start > 1_700_000
 
 
+@pytest.mark.parametrize("width", [360, 800, 1440])
+def test_groups_of_the_fleet_leave_its_columns_as_they_are(site: Fleet, page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{site.url}/?group=role")
+    loaded(page)
+    rows = page.get_by_test_id("fleet").locator("tr.row")
+    expect(rows.first).to_be_visible(timeout=SLOW_MS)
+    expect(page.get_by_role("rowheader", name="db", exact=False).first).to_be_visible()
+    # Without a column that no cell is in, the cells are as wide as their row.
+    assert rows.first.evaluate(
+        "row => [...row.cells].reduce((sum, cell) => sum + cell.getBoundingClientRect().width, 0) / row.clientWidth"
+    ) == pytest.approx(1, abs=0.01)
+
+
 def test_the_fleet_as_a_heat_map_in_groups(site: Fleet, page: Page) -> None:
     page.goto(site.url)
     loaded(page)
