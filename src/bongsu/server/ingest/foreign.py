@@ -115,7 +115,10 @@ class Known:
         self.per_server: Counter[int] = Counter()
 
     def add(self, key: bytes, server_id: int, number: int, series: Series) -> int:
-        """Takes note of a series. Returns its index."""
+        """Takes note of a series, unless it is known already. Returns its index."""
+        known = self.places.get(key)
+        if known is not None:  # another request has brought it while this one added a server
+            return known
         index = len(self.places)
         if index == len(self.servers):
             self.servers = np.concatenate((self.servers, np.empty_like(self.servers)))

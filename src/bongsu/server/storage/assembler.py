@@ -9,6 +9,7 @@ or the compactor has changed what it builds on, and the next run tries again.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -43,6 +44,8 @@ PARTS_AT_A_TIME = 200
 SAMPLES_AT_A_TIME = 100_000
 # Series are stored with the first of their samples; samples without one are kept for this long, and then dropped.
 ORPHAN_MS = HOUR_MS
+# After so many attempts in vain it is no coincidence, and told as a failure.
+MOST_IN_VAIN = 10
 # Places of so many servers are kept in memory: 16 bytes for a series.
 SERVERS_IN_MEMORY = 2_000
 
@@ -56,6 +59,8 @@ class Assembler(Job):
     def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
         super().__init__(settings, database, clock)
         self._places: dict[int, Places] = {}
+        # Server id -> how often in a row something had changed meanwhile.
+        self._in_vain: Counter[int] = Counter()
 
     async def run(self, stopping: asyncio.Event) -> None:
         now_ms = self.clock.now_ms()
@@ -88,7 +93,11 @@ class Assembler(Job):
                 await self.database.write(partial(delete_parts, keys=[part.key for part in parts]))
         except Changed:
             self._places.pop(server_id, None)
+            self._in_vain[server_id] += 1
+            if self._in_vain[server_id] >= MOST_IN_VAIN:
+                raise
             return False
+        self._in_vain.pop(server_id, None)
         return len(parts) > 0
 
     def _without_orphans(

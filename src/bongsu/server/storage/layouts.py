@@ -87,8 +87,12 @@ def replace_layout(connection: Connection, server_id: int, before: Layout | None
         row = {"server_id": server_id, "layout_id": after.id, "series": packed}
         return connection.execute(insert_or_ignore(connection, layouts).values(row)).rowcount == 1
     this = (layouts.c.server_id == server_id, layouts.c.layout_id == after.id)
-    as_before = layouts.c.series == encode_series(before.series)
-    return connection.execute(update(layouts).where(*this, as_before).values(series=packed)).rowcount == 1
+    stored = connection.scalar(select(layouts.c.series).where(*this))
+    # Compared by content: another version of zlib packs it otherwise.
+    if stored is None or decode_series(stored) != before.series:
+        return False
+    unchanged = layouts.c.series == stored
+    return connection.execute(update(layouts).where(*this, unchanged).values(series=packed)).rowcount == 1
 
 
 def has_layouts(connection: Connection, keys: Sequence[LayoutKey]) -> bool:

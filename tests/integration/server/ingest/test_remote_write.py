@@ -1,5 +1,6 @@
 """POST /api/v1/write: what is stored of which server, and what is refused how."""
 
+import asyncio
 import math
 import struct
 from pathlib import Path
@@ -79,6 +80,22 @@ async def test_a_request_that_is_sent_again_stores_nothing_new(tmp_path: Path) -
         await assembled(app, tmp_path)
         assert (await count(database, parts), await count(database, frames)) == (0, 1)
         assert (await history(app, "node_load1"))[0]["values"] == [1.5]
+
+
+async def test_requests_that_bring_the_same_new_series_at_once_confuse_nothing(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        token = await writer_token(app)
+        labels = [{**LOAD, "cpu": str(number)} for number in range(6)]
+        bodies = [
+            request_1([(each, NOW + 1_000 * index, float(number)) for number, each in enumerate(labels[: index + 3])])
+            for index in range(4)
+        ]
+        responses = await asyncio.gather(*(write(app, body, token) for body in bodies))
+        assert [response.status_code for response in responses] == [204] * 4
+        await assembled(app, tmp_path)
+        for series in await history(app, "node_load1"):
+            assert set(series["values"]) == {float(series["labels"]["cpu"])}
+        assert len(await history(app, "node_load1")) == 6
 
 
 async def test_a_restart_forgets_nothing(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """Parts become frames, each sample exactly once, whatever comes late, is sealed already, or happens meanwhile."""
 
 import asyncio
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from bongsu.arrays import STALE
 from bongsu.core.units import DAY_MS, HOUR_MS
@@ -16,7 +17,7 @@ from bongsu.server.deletion import SETTLED_MS, Deletion
 from bongsu.server.fleet.loading import load_registry
 from bongsu.server.storage import assembled
 from bongsu.server.storage.archive import SPAN_MS, blocks_between
-from bongsu.server.storage.assembler import ORPHAN_MS, SETTLE_MS, Assembler
+from bongsu.server.storage.assembler import MOST_IN_VAIN, ORPHAN_MS, SETTLE_MS, Assembler
 from bongsu.server.storage.compactor import Compactor
 from bongsu.server.storage.foreign import oldest_part_ms
 from bongsu.server.storage.layout_retention import LayoutRetention
@@ -236,6 +237,37 @@ async def test_samples_of_which_nobody_knows_the_series_are_dropped_in_the_end(t
         app.clock.advance(ORPHAN_MS / 1000)
         await settle(app, tmp_path)
         assert await count(database, parts) == 0
+
+
+async def test_a_layout_that_another_version_of_zlib_has_packed_grows(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        await send(app, ("a", NOW, 1.0))
+        await settle(app, tmp_path)
+
+        def pack_otherwise(connection: Connection) -> None:
+            series = connection.scalar(select(layouts.c.series))
+            connection.execute(update(layouts).values(series=zlib.compress(zlib.decompress(series), 1)))
+
+        await database_of(app).write(pack_otherwise)
+        await send(app, ("a", NOW + STEP, 2.0), ("b", NOW + STEP, 3.0))
+        await settle(app, tmp_path)
+        assert (await count(database_of(app), parts), await count(database_of(app), layouts)) == (0, 1)
+        assert await history(app, "b") == {NOW + STEP: 3.0}
+
+
+async def test_what_always_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(*_: Any, **__: Any) -> None:
+        raise assembled.Changed
+
+    monkeypatch.setattr("bongsu.server.storage.assembler.store_assembled", changed)
+    async with running_app(tmp_path) as app:
+        await send(app, ("a", NOW, 1.0))
+        app.clock.advance(SETTLE_MS / 1000)
+        assembler = Assembler(Settings(data_dir=tmp_path), database_of(app), app.clock)
+        for _ in range(MOST_IN_VAIN):
+            assert assembler.failures.oldest_first() == []
+            await assembler.run(asyncio.Event())
+        assert len(assembler.failures.oldest_first()) == 1
 
 
 async def test_a_clock_that_was_set_back_holds_nothing_up(tmp_path: Path) -> None:
