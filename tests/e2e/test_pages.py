@@ -435,6 +435,23 @@ def test_a_chart_moves_under_the_hand(site: Fleet, page: Page) -> None:
     assert end - start > 1_700_000
 
 
+@pytest.mark.parametrize("path", ["/", "/servers/1"])
+def test_a_list_of_servers_that_cannot_be_read_is_told_and_tried_again(
+    browser: Browser, site: Fleet, path: str
+) -> None:
+    answer = {"error": {"code": "internal_error", "message": "A bug.", "field": None, "limit": None}}
+    # The console tells of the answer 500.
+    with person_at(browser, site.url, LOOKS["wide-light-en"], broken_network=True) as page:
+        page.route("**/api/servers*", lambda route: route.fulfill(status=500, json=answer))
+        page.goto(f"{site.url}{path}")
+        told = page.get_by_test_id("servers-failed")
+        expect(told).to_contain_text("bug in the API server", timeout=SLOW_MS)
+        page.unroute("**/api/servers*")
+        told.get_by_role("button", name="Try again").click()
+        expect(told).to_have_count(0, timeout=SLOW_MS)
+        expect(page.get_by_test_id("fleet" if path == "/" else "readings")).to_be_visible(timeout=SLOW_MS)
+
+
 @pytest.mark.parametrize("width", [360, 800, 1440])
 def test_groups_of_the_fleet_leave_its_columns_as_they_are(site: Fleet, page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})

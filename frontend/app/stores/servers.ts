@@ -38,9 +38,19 @@ export const useServersStore = defineStore('servers', () => {
     return true
   }
 
+  /** Why the list could not be fetched the last time; `null`: it could. */
+  const failure = shallowRef<unknown>(null)
+
   async function refresh(): Promise<void> {
-    apply(await listServers())
+    try {
+      apply(await listServers())
+      failure.value = null
+    }
+    catch (error) {
+      failure.value = error
+      throw error
+    }
   }
 
-  return { all, servers, loaded, notUp, only, get, apply, applyState, refresh }
+  return { all, servers, loaded, failure, notUp, only, get, apply, applyState, refresh }
 })
