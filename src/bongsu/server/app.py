@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import WebSocketRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bongsu import __version__
 from bongsu.core.addresses import rate_key
@@ -48,11 +48,13 @@ from bongsu.server.ingest.foreign import ForeignIngest
 from bongsu.server.ingest.openapi import OTLP_OPENAPI, PUSH_OPENAPI, REMOTE_WRITE_OPENAPI
 from bongsu.server.ingest.otlp import Otlp
 from bongsu.server.ingest.remote_write import RemoteWrite
+from bongsu.server.ingest.writers import Writers
 from bongsu.server.live.events import NewEvents
 from bongsu.server.live.feed import Feed, bus_for
 from bongsu.server.live.hub import Hub
 from bongsu.server.services import Services
 from bongsu.server.vault import open_vault
+from bongsu.wire.encoder import METRICS_PATH
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +68,8 @@ class Application:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._ingest: Ingest | None = None
-        self._remote_write: RemoteWrite | None = None
-        self._otlp: Otlp | None = None
+        # Path -> endpoint of POST requests that bring samples: below FastAPI, and not through the gate.
+        self._direct: dict[str, ASGIApp] = {}
         # Requests refused before they reached an endpoint, by error code; shown by /api/health.
         self.refused: Counter[str] = Counter()
         # Tasks that run as long as the application.
@@ -118,34 +119,18 @@ class Application:
     def _openapi(self) -> dict[str, Any]:
         if not self.api.openapi_schema:
             schema = FastAPI.openapi(self.api)
-            schema["paths"].setdefault("/api/metrics", {})["post"] = PUSH_OPENAPI
+            schema["paths"].setdefault(METRICS_PATH, {})["post"] = PUSH_OPENAPI
             schema["paths"][remote_write.PATH] = {"post": REMOTE_WRITE_OPENAPI}
             schema["paths"][otlp.PATH] = {"post": OTLP_OPENAPI}
             self.api.openapi_schema = schema
         return self.api.openapi_schema or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (
-            scope["type"] == "http"
-            and scope["path"] == "/api/metrics"
-            and scope["method"] == "POST"
-            and self._ingest is not None
-        ):
-            await self._ingest(scope, receive, send)
-        elif (
-            scope["type"] == "http"
-            and scope["path"] == remote_write.PATH
-            and scope["method"] == "POST"
-            and self._remote_write is not None
-        ):
-            await self._remote_write(scope, receive, send)
-        elif (
-            scope["type"] == "http"
-            and scope["path"] == otlp.PATH
-            and scope["method"] == "POST"
-            and self._otlp is not None
-        ):
-            await self._otlp(scope, receive, send)
+        direct = None
+        if scope["type"] == "http" and scope["method"] == "POST":
+            direct = self._direct.get(scope["path"])
+        if direct is not None:
+            await direct(scope, receive, send)
         else:
             await self._gate(scope, receive, send)
 
@@ -203,13 +188,13 @@ class Application:
             app.state.services = services
             await auth.start(self._settings, self._settings.public_url or local_url(self._settings))
             ingest.start()
-            self._ingest = ingest
-            self._remote_write = RemoteWrite(
-                foreign, auth.authenticator, self._settings.limits, rates.writer, ingest.counters.rejected
-            )
-            self._otlp = Otlp(
-                foreign, auth.authenticator, self._settings.limits, rates.writer, ingest.counters.rejected
-            )
+            writers = Writers(auth.authenticator, rates.writer, self._counted(rates))
+            limits, rejected = self._settings.limits, ingest.counters.rejected
+            self._direct = {
+                METRICS_PATH: ingest,
+                remote_write.PATH: RemoteWrite(foreign, writers, limits, rejected),
+                otlp.PATH: Otlp(foreign, writers, limits, rejected),
+            }
             self._gate.open(auth.directory, rates)
             running = [
                 asyncio.create_task(keep_last_seen(database, registry), name="last seen"),
@@ -237,6 +222,17 @@ class Application:
             await database.close()
             in_use.close()
 
+    def _counted(self, rates: RateLimiter) -> Callable[[Scope], Awaitable[None]]:
+        """Counts requests that bring samples without a valid token, by their address."""
+        forwarded = Forwarded(self._settings.trusted_proxies)
+
+        async def refused(scope: Scope) -> None:
+            forwarded.apply(scope)
+            client = scope.get("client")
+            await rates.address(rate_key(client[0] if client else ""))
+
+        return refused
+
     def _make_ingest(
         self,
         database: Database,
@@ -247,13 +243,6 @@ class Application:
         live: Hub,
         feed: Feed | None,
     ) -> Ingest:
-        forwarded = Forwarded(self._settings.trusted_proxies)
-
-        async def refused(scope: Scope) -> None:
-            forwarded.apply(scope)
-            client = scope.get("client")
-            await rates.address(rate_key(client[0] if client else ""))
-
         def committed(state: ServerState, frames: Sequence[Frame], late: tuple[int, int] | None) -> None:
             live.publish(state, frames)
             if feed is not None:
@@ -268,7 +257,7 @@ class Application:
             auth.directory,
             retention_ms=parse_duration_ms(self._settings.retention_raw),
             pushed=rates.agent,
-            refused=refused,
+            refused=self._counted(rates),
             publish=committed,
             asked_interval_ms=live.watched.interval_ms,
         )

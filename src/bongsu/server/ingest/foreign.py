@@ -206,9 +206,11 @@ class ForeignIngest:
             state = self._registry.by_id.get(server_id)
             if state is None:
                 raise self._learn_again()
-            if state.retired:
+            # Its tags may have changed, or it was retired, since the series became known.
+            problem = _refusal(state, writer)
+            if problem is not None:
                 of_server = chosen & (known.servers[indexes] == server_id)
-                outcome.refuse(ServerRetired(), int(of_server.sum()))
+                outcome.refuse(problem, int(of_server.sum()))
                 chosen &= ~of_server
         outcome.accepted = chosen
         bits = incoming.values.view(np.int64)
@@ -303,10 +305,9 @@ class ForeignIngest:
         if state is None:
             async with self._adding:
                 state = self._by_name.find(name) or await self._add_server(name, writer)
-        if state.retired:
-            raise ServerRetired
-        if not writer.may_write(state.record):
-            raise Forbidden(f"This API token may not write samples of {name}.", code="wrong_server", field="instance")
+        problem = _refusal(state, writer)
+        if problem is not None:
+            raise problem
         return state
 
     async def _add_server(self, name: str, writer: Writer) -> ServerState:
@@ -357,6 +358,16 @@ class ForeignIngest:
             await self._database.write(store)
             record.agent = agent
             self._registry.generation += 1
+
+
+def _refusal(state: ServerState, writer: Writer) -> Forbidden | None:
+    """Why a writer may not write samples of a server; None: it may."""
+    if state.retired:
+        return ServerRetired()
+    if writer.may_write(state.record):
+        return None
+    name = state.record.agent.name
+    return Forbidden(f"This API token may not write samples of {name}.", code="wrong_server", field="instance")
 
 
 async def _all(commits: Sequence[Coroutine[None, None, int]]) -> None:

@@ -7,19 +7,17 @@ how many data points could not be stored and why; 503 or 429 if the sender is to
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
 
 import numpy as np
 from starlette.types import Receive, Scope, Send
 
 from bongsu.arrays import STALE
 from bongsu.core.errors import BongsuError, UnsupportedEncoding
-from bongsu.server.auth.authenticator import Authenticator
-from bongsu.server.auth.principal import Writer
 from bongsu.server.config import Limits
 from bongsu.server.errors import retry_after, status_of
 from bongsu.server.ingest.bodies import LARGE_BYTES, ClientGone, gunzip, read_body
 from bongsu.server.ingest.foreign import ForeignIngest, Incoming
+from bongsu.server.ingest.writers import Writers
 from bongsu.wire import otlp
 from bongsu.wire.otlp import Points
 
@@ -35,16 +33,14 @@ class Otlp:
     def __init__(
         self,
         foreign: ForeignIngest,
-        authenticator: Authenticator,
+        writers: Writers,
         limits: Limits,
-        allow: Callable[[Writer], None],
         rejected: Counter[str],
     ) -> None:
-        """``allow`` raises TooMany above the rate limit; ``rejected`` counts the refused requests by error code."""
+        """``rejected`` counts the refused requests by error code."""
         self._foreign = foreign
-        self._authenticator = authenticator
+        self._writers = writers
         self._limits = limits
-        self._allow = allow
         self._rejected = rejected
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +54,7 @@ class Otlp:
                 raise UnsupportedEncoding(
                     "Content-Type must be application/x-protobuf or application/json.", field="Content-Type"
                 )
-            body = await self._take(headers, receive, as_json=as_json)
+            body = await self._take(scope, headers, receive, as_json=as_json)
             status = 200
         except ClientGone:
             return
@@ -79,12 +75,8 @@ class Otlp:
         await send({"type": "http.response.start", "status": status, "headers": sent})
         await send({"type": "http.response.body", "body": body})
 
-    async def _take(self, headers: dict[bytes, bytes], receive: Receive, *, as_json: bool) -> bytes:
-        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
-        writer = await self._authenticator.writer(
-            token.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
-        )
-        self._allow(writer)
+    async def _take(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, *, as_json: bool) -> bytes:
+        writer = await self._writers.of(scope, headers.get(b"authorization", b""))
         encoding = headers.get(b"content-encoding", b"").strip().lower()
         if encoding not in (b"", b"identity", b"gzip"):
             raise UnsupportedEncoding("Content-Encoding must be gzip or absent.", field="Content-Encoding")

@@ -8,17 +8,15 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable
 
 from starlette.types import Receive, Scope, Send
 
 from bongsu.core.errors import BongsuError, InvalidInput, UnsupportedEncoding
-from bongsu.server.auth.authenticator import Authenticator
-from bongsu.server.auth.principal import Writer
 from bongsu.server.config import Limits
 from bongsu.server.errors import error_body, retry_after, status_of
 from bongsu.server.ingest.bodies import LARGE_BYTES, ClientGone, read_body
 from bongsu.server.ingest.foreign import ForeignIngest, Incoming, Known, Outcome
+from bongsu.server.ingest.writers import Writers
 from bongsu.server.ingest.written import Written, read
 from bongsu.wire import remote_write
 
@@ -34,16 +32,14 @@ class RemoteWrite:
     def __init__(
         self,
         foreign: ForeignIngest,
-        authenticator: Authenticator,
+        writers: Writers,
         limits: Limits,
-        allow: Callable[[Writer], None],
         rejected: Counter[str],
     ) -> None:
-        """``allow`` raises TooMany above the rate limit; ``rejected`` counts the refused requests by error code."""
+        """``rejected`` counts the refused requests by error code."""
         self._foreign = foreign
-        self._authenticator = authenticator
+        self._writers = writers
         self._limits = limits
-        self._allow = allow
         self._rejected = rejected
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,7 +85,7 @@ class RemoteWrite:
                 encoding = value.strip().lower()
             elif name == b"content-length" and value.isdigit():
                 length = int(value)
-        writer = await self._writer(authorization)
+        writer = await self._writers.of(scope, authorization)
         version_2 = _is_version_2(content_type)
         if encoding != b"snappy":
             raise UnsupportedEncoding("Content-Encoding must be snappy.", field="Content-Encoding")
@@ -108,14 +104,6 @@ class RemoteWrite:
             written.kinds,
         )
         return await self._foreign.store(incoming, writer, known), written
-
-    async def _writer(self, authorization: bytes) -> Writer:
-        scheme, _, token = authorization.partition(b" ")
-        writer = await self._authenticator.writer(
-            token.strip().decode("latin-1") if scheme.lower() == b"bearer" else ""
-        )
-        self._allow(writer)
-        return writer
 
     def _decode(self, compressed: bytes, known: Known, *, version_2: bool) -> Written:
         body = remote_write.decompress(compressed, self._limits.write_bytes)

@@ -18,7 +18,7 @@ from bongsu.wire import remote_write_pb2 as pb
 from tests.support.app import RunningApp, api_token, running_app
 from tests.support.jobs import count, database_of, run_jobs
 from tests.support.pushes import a_frame, a_push
-from tests.support.remote_write import VERSION_2, Sample, request_1, request_2, snappy, write, writer_token
+from tests.support.remote_write import VERSION_1, VERSION_2, Sample, request_1, request_2, snappy, write, writer_token
 
 NOW = 1_750_000_000_000
 LOAD = {"__name__": "node_load1", "instance": "web-1:9100", "job": "node"}
@@ -179,6 +179,23 @@ async def test_a_writer_with_tags_writes_of_its_servers_only_and_new_ones_get_th
         response = await write(app, request_1([(LOAD, NOW, 2.0), (other, NOW, 2.0)]), busan)
         assert (response.status_code, response.json()["error"]["code"]) == (400, "wrong_server")
         assert response.headers["X-Prometheus-Remote-Write-Samples-Written"] == "1"
+
+
+async def test_a_server_that_gets_other_tags_is_out_of_reach_at_once(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        token = await writer_token(app, {"site": "seoul"})
+        assert (await write(app, request_1([(LOAD, NOW, 1.0)]), token)).status_code == 204
+        assert (await app.client.put("/api/servers/1/tags", json={"tags": {"site": "busan"}})).is_success
+        response = await write(app, request_1([(LOAD, NOW + 1, 1.0)]), token)
+        assert (response.status_code, response.json()["error"]["code"]) == (400, "wrong_server")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/write", "/v1/metrics"])
+async def test_whoever_guesses_tokens_is_slowed_down(tmp_path: Path, path: str) -> None:
+    async with running_app(tmp_path, rate_limits=RateLimits(address="2/minute")) as app:
+        headers = {"Authorization": "Bearer guess", "Content-Type": VERSION_1}
+        statuses = [(await app.client.post(path, content=b"", headers=headers)).status_code for _ in range(3)]
+        assert statuses == [401, 401, 429]
 
 
 async def test_samples_join_the_server_whose_agent_runs_on_their_host(tmp_path: Path) -> None:
