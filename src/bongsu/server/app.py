@@ -42,6 +42,7 @@ from bongsu.server.fleet.changes import FleetChanges
 from bongsu.server.fleet.loading import keep_last_seen, load_registry, store_last_seen
 from bongsu.server.fleet.registry import Registry, ServerState
 from bongsu.server.history import HistoryReader
+from bongsu.server.history.promql.engine import PromQL
 from bongsu.server.ingest import otlp, remote_write
 from bongsu.server.ingest.endpoint import Ingest
 from bongsu.server.ingest.foreign import ForeignIngest
@@ -177,6 +178,7 @@ class Application:
                 live=live,
                 feed=feed,
                 history=HistoryReader(database, self._settings.limits),
+                promql=PromQL(database, self._settings.limits),
                 vault=vault,
                 started_ms=self._clock.now_ms(),
                 auth=auth,

@@ -13,6 +13,7 @@ from bongsu.server.edge.rates import RateLimiter
 from bongsu.server.fleet.changes import FleetChanges
 from bongsu.server.fleet.registry import Registry
 from bongsu.server.history import HistoryReader
+from bongsu.server.history.promql.engine import PromQL
 from bongsu.server.ingest.endpoint import Ingest
 from bongsu.server.ingest.foreign import ForeignIngest
 from bongsu.server.live.feed import Feed
@@ -34,6 +35,7 @@ class Services:
     live: Hub
     feed: Feed | None
     history: HistoryReader
+    promql: PromQL
     vault: Vault
     started_ms: int
     auth: Auth

@@ -170,6 +170,7 @@ async def _own(services: Services, user: Principal) -> list[Family]:
         gauge("bongsu_ingest_queued_bytes", "Values that wait for the disk.", ingest.queued_bytes),
         _total("bongsu_requests_refused", "Refused before an endpoint.", "code", services.refused),
         services.history.durations.family("bongsu_history_query_seconds", "How long history queries took."),
+        services.promql.durations.family("bongsu_promql_query_seconds", "How long PromQL queries took."),
         gauge("bongsu_live_clients", "Open live connections.", len(live.clients)),
         gauge("bongsu_live_streams", "Layouts of servers that they watch.", live.streams),
         counter("bongsu_live_messages_total", "Messages sent to them.", live.post.messages),

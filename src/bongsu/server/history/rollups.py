@@ -71,7 +71,7 @@ def aggregate_rollup(
     series = series.where(series.count > 0)
     spans = None
     if how in (Aggregation.RATE, Aggregation.INCREASE):
-        series, grew, spans = _growth(series, counter=counter)
+        series, grew, spans = growth_of(series, counter=counter)
         start, end = np.searchsorted(series.times, (start_ms, end_ms))
         grew, spans = grew[start:end], spans[start:end]
         per_bucket = low = high = _rising(grew / spans if how is Aggregation.RATE else grew, counter=counter)
@@ -112,7 +112,7 @@ def _rising(values: Values, *, counter: bool) -> Values:
     return np.maximum(values, 0.0) if counter else values
 
 
-def _growth(series: SeriesRollup, *, counter: bool) -> tuple[SeriesRollup, Values, Values]:
+def growth_of(series: SeriesRollup, *, counter: bool) -> tuple[SeriesRollup, Values, Values]:
     """The buckets that have growth, how much, and over how many seconds. The growth between two buckets belongs to the
     later one, as the growth between two samples belongs to the later sample."""
     last = series.stats[LAST]

@@ -25,12 +25,12 @@ def points_of(
     """The points of one series; None without any. Parts that cannot be read are added to ``missing``."""
     how = query.aggregation_of(selected.series)
     if plan.tier == RAW:
-        samples = merged([part for place in selected.places for part in _samples(selected, place, rows, missing)])
+        samples = merged([part for place in selected.places for part in samples_of(selected, place, rows, missing)])
         if samples is None:
             return None
         return aggregate(*samples, how, query.start_ms, query.end_ms, plan.step_ms, counter=selected.counter)
     assert plan.step_ms is not None
-    buckets = [part for place in selected.places for part in _buckets(selected, place, rows, plan.tier, missing)]
+    buckets = [part for place in selected.places for part in buckets_of(selected, place, rows, plan.tier, missing)]
     if not buckets:
         return None
     # Points count whole buckets, so the bucket in which the range begins counts as well.
@@ -39,7 +39,7 @@ def points_of(
     return aggregate_rollup(joined, how, start_ms, query.end_ms, plan.step_ms, counter=selected.counter)
 
 
-def _samples(
+def samples_of(
     selected: SelectedSeries, place: tuple[Layout, int], rows: Rows, missing: list[Missing]
 ) -> list[tuple[Times, Values]]:
     layout, position = place
@@ -55,7 +55,7 @@ def _samples(
     return parts
 
 
-def _buckets(
+def buckets_of(
     selected: SelectedSeries, place: tuple[Layout, int], rows: Rows, tier: int, missing: list[Missing]
 ) -> list[SeriesRollup]:
     layout, position = place
@@ -74,7 +74,7 @@ def _buckets(
         layout_rows.raw = _raw_buckets(layout, layout_rows, tier)
     if position in layout_rows.raw:
         return [*parts, layout_rows.raw[position]]
-    samples = merged(_samples(selected, place, rows, missing))
+    samples = merged(samples_of(selected, place, rows, missing))
     if samples is not None:
         samples = present(*samples)
     if samples is not None and len(samples[0]):
