@@ -6338,6 +6338,558 @@ export type ScrapeBongsuResponses = {
 
 export type ScrapeBongsuResponse = ScrapeBongsuResponses[keyof ScrapeBongsuResponses];
 
+export type PromqlQueryData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * A PromQL expression.
+         */
+        query?: string;
+        /**
+         * As `start`; default now.
+         */
+        time?: string;
+    };
+    url: '/api/v1/query';
+};
+
+export type PromqlQueryErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type PromqlQueryError = PromqlQueryErrors[keyof PromqlQueryErrors];
+
+export type PromqlQueryResponses = {
+    /**
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type PromqlQueryResponse = PromqlQueryResponses[keyof PromqlQueryResponses];
+
+export type PromqlQueryByFormData = {
+    body?: {
+        /**
+         * A PromQL expression.
+         */
+        query?: string;
+        /**
+         * As `start`; default now.
+         */
+        time?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/query';
+};
+
+export type PromqlQueryByFormErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type PromqlQueryByFormError = PromqlQueryByFormErrors[keyof PromqlQueryByFormErrors];
+
+export type PromqlQueryByFormResponses = {
+    /**
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type PromqlQueryByFormResponse = PromqlQueryByFormResponses[keyof PromqlQueryByFormResponses];
+
+export type PromqlQueryRangeData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * A PromQL expression.
+         */
+        query?: string;
+        /**
+         * Unix seconds or RFC 3339.
+         */
+        start?: string;
+        /**
+         * As `start`; included.
+         */
+        end?: string;
+        /**
+         * Seconds, or a duration such as `15s`.
+         */
+        step?: string;
+    };
+    url: '/api/v1/query_range';
+};
+
+export type PromqlQueryRangeErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type PromqlQueryRangeError = PromqlQueryRangeErrors[keyof PromqlQueryRangeErrors];
+
+export type PromqlQueryRangeResponses = {
+    /**
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type PromqlQueryRangeResponse = PromqlQueryRangeResponses[keyof PromqlQueryRangeResponses];
+
+export type PromqlQueryRangeByFormData = {
+    body?: {
+        /**
+         * A PromQL expression.
+         */
+        query?: string;
+        /**
+         * Unix seconds or RFC 3339.
+         */
+        start?: string;
+        /**
+         * As `start`; included.
+         */
+        end?: string;
+        /**
+         * Seconds, or a duration such as `15s`.
+         */
+        step?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/query_range';
+};
+
+export type PromqlQueryRangeByFormErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type PromqlQueryRangeByFormError = PromqlQueryRangeByFormErrors[keyof PromqlQueryRangeByFormErrors];
+
+export type PromqlQueryRangeByFormResponses = {
+    /**
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type PromqlQueryRangeByFormResponse = PromqlQueryRangeByFormResponses[keyof PromqlQueryRangeByFormResponses];
+
+export type PromqlSeriesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * A selector, such as `up{job="node"}`; several are possible.
+         */
+        'match[]'?: string;
+        /**
+         * Unix seconds or RFC 3339.
+         */
+        start?: string;
+        /**
+         * As `start`; included.
+         */
+        end?: string;
+        /**
+         * Return at most so many.
+         */
+        limit?: string;
+    };
+    url: '/api/v1/series';
+};
+
+export type PromqlSeriesErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type PromqlSeriesError = PromqlSeriesErrors[keyof PromqlSeriesErrors];
+
+export type PromqlSeriesResponses = {
+    /**
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type PromqlSeriesResponse = PromqlSeriesResponses[keyof PromqlSeriesResponses];
+
+export type PromqlSeriesByFormData = {
+    body?: {
+        /**
+         * A selector, such as `up{job="node"}`; several are possible.
+         */
+        'match[]'?: string;
+        /**
+         * Unix seconds or RFC 3339.
+         */
+        start?: string;
+        /**
+         * As `start`; included.
+         */
+        end?: string;
+        /**
+         * Return at most so many.
+         */
+        limit?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/series';
+};
+
+export type PromqlSeriesByFormErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type PromqlSeriesByFormError = PromqlSeriesByFormErrors[keyof PromqlSeriesByFormErrors];
+
+export type PromqlSeriesByFormResponses = {
+    /**
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type PromqlSeriesByFormResponse = PromqlSeriesByFormResponses[keyof PromqlSeriesByFormResponses];
+
+export type PromqlLabelsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * A selector, such as `up{job="node"}`; several are possible.
+         */
+        'match[]'?: string;
+        /**
+         * Unix seconds or RFC 3339.
+         */
+        start?: string;
+        /**
+         * As `start`; included.
+         */
+        end?: string;
+        /**
+         * Return at most so many.
+         */
+        limit?: string;
+    };
+    url: '/api/v1/labels';
+};
+
+export type PromqlLabelsErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type PromqlLabelsError = PromqlLabelsErrors[keyof PromqlLabelsErrors];
+
+export type PromqlLabelsResponses = {
+    /**
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type PromqlLabelsResponse = PromqlLabelsResponses[keyof PromqlLabelsResponses];
+
+export type PromqlLabelsByFormData = {
+    body?: {
+        /**
+         * A selector, such as `up{job="node"}`; several are possible.
+         */
+        'match[]'?: string;
+        /**
+         * Unix seconds or RFC 3339.
+         */
+        start?: string;
+        /**
+         * As `start`; included.
+         */
+        end?: string;
+        /**
+         * Return at most so many.
+         */
+        limit?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/labels';
+};
+
+export type PromqlLabelsByFormErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type PromqlLabelsByFormError = PromqlLabelsByFormErrors[keyof PromqlLabelsByFormErrors];
+
+export type PromqlLabelsByFormResponses = {
+    /**
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type PromqlLabelsByFormResponse = PromqlLabelsByFormResponses[keyof PromqlLabelsByFormResponses];
+
+export type PromqlLabelValuesData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * A selector, such as `up{job="node"}`; several are possible.
+         */
+        'match[]'?: string;
+        /**
+         * Unix seconds or RFC 3339.
+         */
+        start?: string;
+        /**
+         * As `start`; included.
+         */
+        end?: string;
+        /**
+         * Return at most so many.
+         */
+        limit?: string;
+    };
+    url: '/api/v1/label/{name}/values';
+};
+
+export type PromqlLabelValuesErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type PromqlLabelValuesError = PromqlLabelValuesErrors[keyof PromqlLabelValuesErrors];
+
+export type PromqlLabelValuesResponses = {
+    /**
+     * Successful Response
+     */
+    200: unknown;
+};
+
+export type PromqlMetadataData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * One metric; all if omitted.
+         */
+        metric?: string;
+        /**
+         * Return at most so many.
+         */
+        limit?: string;
+    };
+    url: '/api/v1/metadata';
+};
+
+export type PromqlMetadataErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type PromqlMetadataError = PromqlMetadataErrors[keyof PromqlMetadataErrors];
+
+export type PromqlMetadataResponses = {
+    /**
+     * Successful Response
+     */
+    200: unknown;
+};
+
+export type PromqlBuildinfoData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/status/buildinfo';
+};
+
+export type PromqlBuildinfoErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type PromqlBuildinfoError = PromqlBuildinfoErrors[keyof PromqlBuildinfoErrors];
+
+export type PromqlBuildinfoResponses = {
+    /**
+     * Successful Response
+     */
+    200: unknown;
+};
+
+export type PromqlFormatQueryData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * A PromQL expression.
+         */
+        query?: string;
+    };
+    url: '/api/v1/format_query';
+};
+
+export type PromqlFormatQueryErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type PromqlFormatQueryError = PromqlFormatQueryErrors[keyof PromqlFormatQueryErrors];
+
+export type PromqlFormatQueryResponses = {
+    /**
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type PromqlFormatQueryResponse = PromqlFormatQueryResponses[keyof PromqlFormatQueryResponses];
+
+export type PromqlFormatQueryByFormData = {
+    body?: {
+        /**
+         * A PromQL expression.
+         */
+        query?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/format_query';
+};
+
+export type PromqlFormatQueryByFormErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type PromqlFormatQueryByFormError = PromqlFormatQueryByFormErrors[keyof PromqlFormatQueryByFormErrors];
+
+export type PromqlFormatQueryByFormResponses = {
+    /**
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type PromqlFormatQueryByFormResponse = PromqlFormatQueryByFormResponses[keyof PromqlFormatQueryByFormResponses];
+
 export type GetMetricsHistoryData = {
     body?: never;
     path?: never;

@@ -69,6 +69,8 @@ class FleetChanges:
         self._dormant_due = -math.inf
         # The servers of which the worker assembles frames.
         self._foreign: set[int] = set()
+        # The layouts of which there were new frames at the last look, however old: somebody sends what is past.
+        self._moving: set[LayoutKey] = set()
         # Held while the registry changes by what was read from the database before.
         self._changing = asyncio.Lock()
 
@@ -180,6 +182,11 @@ class FleetChanges:
             for state in in_service
             for layout in state.layouts_since(since_ms)
         }
+        for key in self._moving - after.keys():
+            state = self._registry.by_id.get(key[0])
+            if key[0] in server_ids and state is not None and key[1] in state.layouts:
+                after[key] = state.last_ms(key[1]) or 0
+        moving: set[LayoutKey] = set()
         taken: dict[int, list[Frame]] = {}
         for server_id, frame in await self._database.read(lambda connection: frames_after(connection, after)):
             state = self._registry.by_id.get(server_id)
@@ -190,7 +197,9 @@ class FleetChanges:
             if newest is None or frame.time_ms > newest.frame.time_ms:
                 state.heard_ms = self._clock.now_ms()
                 state.saw(frame)
+                moving.add((server_id, frame.layout_id))
                 taken.setdefault(server_id, []).append(frame)
+        self._moving = moving
         for server_id, frames in taken.items():
             state = self._registry.by_id.get(server_id)
             if state is not None:

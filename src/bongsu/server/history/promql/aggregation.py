@@ -74,8 +74,11 @@ def _average(groups: Grouped) -> Values:
 
 
 def _variance(groups: Grouped) -> Values:
-    away = np.where(groups.present, groups.values - groups.spread(_average(groups)), 0.0)
-    return groups.reduced(np.add, np.square(away)) / np.maximum(groups.counts, 1)
+    # From one of the values: of equal values the variance is 0, whatever is lost in their sum.
+    counts = np.maximum(groups.counts, 1)
+    apart = np.where(groups.present, groups.values - groups.spread(_extreme(np.fmin)(groups)), 0.0)
+    mean = groups.spread(groups.reduced(np.add, apart) / counts)
+    return groups.reduced(np.add, np.square(np.where(groups.present, apart - mean, 0.0))) / counts
 
 
 def _extreme(ufunc: np.ufunc) -> Callable[[Grouped], Values]:

@@ -94,7 +94,9 @@ def of_vectors(tree: Binary, left: Vector, right: Vector) -> Vector:
     groups: dict[Labels, int] = {}
     mine, theirs = (_signatures(vector, matching, groups) for vector in (left, right))
     one, side, members = (left, "left", mine) if matching.many == "right" else (right, "right", theirs)
-    _check_one(one, members, list(groups), side)
+    # Where one of the vectors is empty, nothing matches, and nothing is wrong.
+    both: Flags = np.any(left.present, axis=0) & np.any(right.present, axis=0)
+    _check_one(one, both, members, list(groups), side)
     pairs = _pairs(mine, theirs)
     if not pairs:
         return Vector.empty(steps)
@@ -124,12 +126,12 @@ def _pairs(mine: Indices, theirs: Indices) -> list[tuple[int, int]]:
     return [(row, other) for row, group in enumerate(mine.tolist()) for other in by_group.get(group, ())]
 
 
-def _check_one(vector: Vector, groups: Indices, names: list[Labels], side: str) -> None:
+def _check_one(vector: Vector, steps: Flags, groups: Indices, names: list[Labels], side: str) -> None:
     """On the side that has one series for each group, no two of a group may be present at the same step."""
     for group, count in Counter(groups.tolist()).items():
         if count > 1:
             rows = np.flatnonzero(groups == group)
-            if (vector.present[rows].sum(axis=0) > 1).any():
+            if (steps & (vector.present[rows].sum(axis=0) > 1)).any():
                 first, second = (shown(vector.labels[row]) for row in rows[:2])
                 raise invalid(
                     f"several series on the {side} side match {shown(names[group])}, among them {first} and {second}; "

@@ -49,7 +49,7 @@ class PromQuery:
         if self.end_ms < self.start_ms:
             raise InvalidInput("end must not be before start.", field="end")
         if not self.step_ms:
-            return Steps(self.start_ms, 1, 1)
+            return Steps(self.start_ms, 1, 1, self.start_ms)
         count = (self.end_ms - self.start_ms) // self.step_ms + 1
         if count > MOST_STEPS:
             raise InvalidInput(
@@ -58,7 +58,7 @@ class PromQuery:
                 field="step",
                 limit=MOST_STEPS,
             )
-        return Steps(self.start_ms, self.step_ms, count)
+        return Steps(self.start_ms, self.step_ms, count, self.end_ms)
 
 
 @dataclass(slots=True)

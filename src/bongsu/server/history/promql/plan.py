@@ -90,7 +90,8 @@ def inner_steps(tree: Subquery, steps: Steps, query: Steps) -> Steps:
     step_ms = tree.step_ms or SUBQUERY_STEP_MS
     after_ms = int(times[0]) - tree.range_ms
     start_ms = after_ms // step_ms * step_ms + step_ms
-    return Steps(start_ms, step_ms, max(0, (int(times[-1]) - start_ms) // step_ms + 1))
+    until_ms = int(times[-1])
+    return Steps(start_ms, step_ms, max(0, (until_ms - start_ms) // step_ms + 1), until_ms)
 
 
 def needs(tree: Node, steps: Steps, query: Steps, function: str | None = None) -> Iterator[Need]:

@@ -135,8 +135,10 @@ def _laid_out(windows: Windows, at_least: int, compute: Callable[[LaidOut], Valu
 
 
 def _variance(part: LaidOut) -> Values:
-    mean = part.sums(part.values) / part.lengths
-    variance: Values = part.sums(np.square(part.values - part.spread(mean))) / part.lengths
+    # From the first value: of equal values the variance is 0, whatever is lost in their sum.
+    apart = part.values - part.spread(part.values[part.starts])
+    mean = part.sums(apart) / part.lengths
+    variance: Values = part.sums(np.square(apart - part.spread(mean))) / part.lengths
     return variance
 
 

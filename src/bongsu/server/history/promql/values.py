@@ -19,21 +19,17 @@ LAID_OUT = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The times at which an expression is evaluated."""
+    """The times at which an expression is evaluated. ``end_ms``: not before the last of them."""
 
     start_ms: int
     step_ms: int
     count: int
+    end_ms: int
 
     @property
     def times(self) -> Times:
         """(count,) ascending."""
         return self.start_ms + self.step_ms * np.arange(self.count, dtype=np.int64)
-
-    @property
-    def end_ms(self) -> int:
-        """The last of them."""
-        return self.start_ms + self.step_ms * (self.count - 1)
 
 
 @dataclass(slots=True)
