@@ -72,7 +72,7 @@ class Evaluator:
                 return Scalar(np.full(steps.count, tree.value))
             case Text():
                 return String(tree.value)
-            case Selector():
+            case Selector() if tree.range_ms is None:
                 return self._instant(tree, steps)[0]
             case Negation():
                 return self._negated(tree, steps)
