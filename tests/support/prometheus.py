@@ -88,15 +88,18 @@ def prometheus(
     targets: dict[str, str],
     remote_write: dict[str, Any] | None = None,
     jobs: Sequence[dict[str, Any]] = (),
+    *,
+    receives: bool = False,
 ) -> Iterator[Prometheus]:
-    """Runs a Prometheus that scrapes itself, ``targets`` (job -> address) and other ``jobs`` every second."""
+    """Runs a Prometheus that scrapes itself, ``targets`` (job -> address) and other ``jobs`` every second.
+    ``receives``: it scrapes nothing, and takes in what is written to it."""
     need("prometheus")
     address = f"127.0.0.1:{free_port()}"
+    targets = {} if receives else {"prometheus": address, **targets}
     config: dict[str, Any] = {
         "global": {"scrape_interval": "1s"},
         "scrape_configs": [
-            {"job_name": job, "static_configs": [{"targets": [target]}]}
-            for job, target in {"prometheus": address, **targets}.items()
+            {"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()
         ]
         + list(jobs),
     }
@@ -109,6 +112,7 @@ def prometheus(
         f"--config.file={file}",
         f"--storage.tsdb.path={folder / 'prometheus'}",
         f"--web.listen-address={address}",
+        *(["--web.enable-remote-write-receiver"] if receives else []),
     )
     with _program(*words, url=f"http://{address}/-/ready") as process:
         yield Prometheus(f"http://{address}", process)
