@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse
 
 from bongsu import __version__
 from bongsu.arrays import Values
-from bongsu.core.errors import BongsuError, Forbidden, InvalidInput, TooLarge, TooMany, Unauthenticated, Unavailable
+from bongsu.core.errors import BongsuError, Forbidden, InvalidInput, TooMany, Unauthenticated, Unavailable
 from bongsu.core.series import Kind
 from bongsu.core.units import parse_duration_ms
 from bongsu.server.api.access import Viewer
@@ -35,7 +35,6 @@ T = TypeVar("T")
 
 # What clients are told that they talk to: the version of Prometheus whose API and language these are.
 LIKE_PROMETHEUS = "3.5.0"
-FORM_BYTES = 1024 * 1024
 _FORM = "application/x-www-form-urlencoded"
 
 Arguments = Mapping[str, Sequence[str]]
@@ -72,12 +71,7 @@ async def _arguments(request: Request) -> Arguments:
     """The parameters of the URL and of the form."""
     text = request.url.query
     if request.method == "POST" and request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM:
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > FORM_BYTES:
-                raise TooLarge(f"The form has more than {FORM_BYTES:,} bytes.", field="query", limit=FORM_BYTES)
-        text = f"{text}&{body.decode(errors='replace')}"
+        text = f"{text}&{(await request.body()).decode(errors='replace')}"
     try:
         return parse_qs(text, keep_blank_values=True, max_num_fields=1_000)
     except ValueError as error:

@@ -174,10 +174,10 @@ async def test_what_cannot_be_answered_says_why(
 
 async def test_questions_and_forms_have_a_greatest_length(tmp_path: Path) -> None:
     async with running_app(tmp_path) as app:
-        answer = await app.client.post("/api/v1/query", data={"query": "a # " + "x" * 70_000})
-        assert (answer.status_code, answer.json()["error"]) == (400, "A query may have at most 65,536 bytes.")
+        answer = await app.client.post("/api/v1/query", data={"query": "a # " + "x" * 40_000})
+        assert (answer.status_code, answer.json()["error"]) == (400, "A query may have at most 32,768 bytes.")
         answer = await app.client.post("/api/v1/query", data={"query": "x" * 2_000_000})
-        assert (answer.status_code, answer.json()["error"]) == (413, "The form has more than 1,048,576 bytes.")
+        assert answer.status_code == 413
 
 
 async def test_who_may_ask_and_about_what(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from bongsu.server.history.promql.labels import NAME
 # Each level of the tree costs three frames of Python's stack, which has a thousand.
 DEEPEST = 100
 MOST_OPERATORS = 200
-LONGEST_BYTES = 64 * 1024
+LONGEST_BYTES = 32 * 1024
 
 START, END = "start", "end"
 
