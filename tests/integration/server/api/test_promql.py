@@ -8,6 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from bongsu.alerts.alert import Alert
+from bongsu.alerts.rules import Severity
+from bongsu.server.alerts.queries.alerts import store_alerts
 from bongsu.server.auth.principal import Scope
 from bongsu.server.config import Limits
 from bongsu.server.history.promql import engine
@@ -294,3 +297,43 @@ async def test_values_of_nan_are_told(tmp_path: Path) -> None:
         assert values(await ask(app, "cpu_usage_ratio", START + 10_000)) == [0.5]
         assert values(await ask(app, "memory_used_bytes", START + 10_000)) == [5]
         assert values(await ask(app, "count_over_time(cpu_usage_ratio[1m])", START + 10_000)) == [1]
+
+
+async def test_rules_and_alerts_are_told_as_prometheus_does(tmp_path: Path) -> None:
+    async with running_app(tmp_path, clock=FakeClock(START)) as app:
+        assert (await app.get("/api/v1/rules"))["data"] == {"groups": []}
+        condition = {"type": "threshold", "metric": "cpu_usage_ratio", "value": 0.9, "labels": {"mode": "us*.x"}}
+        rule = {"name": "Busy", "severity": "critical", "for": "5m", "condition": condition}
+        down = {"name": "Down", "condition": {"type": "server_down"}}
+        for each in (rule, down):
+            (await app.client.post("/api/alerts/rules", json=each)).raise_for_status()
+        (group,) = (await app.get("/api/v1/rules"))["data"]["groups"]
+        assert [(each["name"], each["query"]) for each in group["rules"]] == [
+            ("Busy", 'avg_over_time(cpu_usage_ratio{mode=~"us.*\\\\.x"}[5m]) > 0.9'),
+            ("Down", '{"type": "server_down"}'),
+        ]
+        busy = group["rules"][0]
+        assert (busy["type"], busy["duration"], busy["state"], busy["alerts"]) == ("alerting", 300, "inactive", [])
+        assert busy["labels"] == {"severity": "critical"}
+        assert (await app.get("/api/v1/rules", type="record"))["data"] == {"groups": []}
+        await app.push(a_push([a_frame(START)]))
+        active = Alert(
+            *(0, 1, "Busy", Severity.CRITICAL, 1, 1, "web-1", "cpu_usage_ratio", "firing", "breach", START),
+            value=0.95,
+        )
+        await app.services.database.write(lambda connection: store_alerts(connection, [active]))
+        (told,) = (await app.get("/api/v1/alerts"))["data"]["alerts"]
+        assert told == {
+            "labels": {
+                "alertname": "Busy",
+                "severity": "critical",
+                "instance": "web-1",
+                "server": "1",
+                "series": "cpu_usage_ratio",
+            },
+            "annotations": {},
+            "state": "firing",
+            "activeAt": "2025-06-15T12:00:00Z",
+            "value": "0.95",
+        }
+        assert (await app.get("/api/v1/rules"))["data"]["groups"][0]["rules"][0]["state"] == "firing"

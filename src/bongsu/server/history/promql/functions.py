@@ -60,7 +60,7 @@ def _dated(part: Callable[..., Values]) -> Callable[[Values], Values]:
     """A function of Unix seconds in UTC; NaN of what is no time."""
 
     def of_seconds(values: Values) -> Values:
-        usable = np.isfinite(values) & (np.abs(values) < 1e11)
+        usable = np.isfinite(values) & (np.abs(values) < 1e17)
         seconds = np.trunc(np.where(usable, values, 0.0)).astype(np.int64).astype("datetime64[s]")
         result: Values = np.where(usable, part(seconds).astype(np.float64), np.nan)
         return result
