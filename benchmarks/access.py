@@ -60,16 +60,22 @@ def make_tokens(data_dir: Path, agent_ids: Iterable[str]) -> tuple[str, dict[str
 
 def make_writer_token(data_dir: Path) -> str:
     """An API token that may write samples."""
-    token = new_token(Prefix.API)
+    return make_standard_tokens(data_dir)[0]
+
+
+def make_standard_tokens(data_dir: Path) -> tuple[str, str]:
+    """API tokens that may write samples, and read everything."""
+    writer, viewer = new_token(Prefix.API), new_token(Prefix.API)
 
     def store(connection: Connection) -> None:
         upgrade(connection)
         user = add_user(connection, UserRecord(0, "bench@bongsu.test", "bench", "operator", 1))
         assert user is not None
-        add_api_token(connection, ApiTokenRecord(0, user.id, "bench", digest(token), "writer", 1, 0, 0))
+        for token, scope in ((writer, "writer"), (viewer, "viewer")):
+            add_api_token(connection, ApiTokenRecord(0, user.id, scope, digest(token), scope, 1, 0, 0))
 
     _write(data_dir, store)
-    return token
+    return writer, viewer
 
 
 def make_enrolment_token(data_dir: Path) -> str:

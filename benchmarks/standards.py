@@ -8,26 +8,20 @@ counted. Peers that are not installed (Debian: victoria-metrics, prometheus) are
 """
 
 import asyncio
-import contextlib
 import os
 import random
 import shutil
-import signal
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import cramjam
-import httpx
 import numpy as np
 import psutil
 import uvloop
 
 from benchmarks.access import ENVIRONMENT, make_writer_token
-from benchmarks.ingest import CLIENT_CORE, SERVER_CORE, cpu_seconds, free_port, running_server
+from benchmarks.ingest import CLIENT_CORE, cpu_seconds, running_server
+from benchmarks.peers import PROMETHEUS, VICTORIA_METRICS, empty_folder, running_prometheus, running_victoria_metrics
 from benchmarks.report import parser, report
 from bongsu.simulator import capture
 from bongsu.wire import remote_write_pb2 as pb
@@ -127,29 +121,6 @@ async def _drive(port: int, token: str, senders: int, seconds: float) -> Sent:
     return sent
 
 
-@contextlib.contextmanager
-def _peer(*words: str, port: int) -> Iterator[int]:
-    process = subprocess.Popen(
-        words,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),
-    )
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"http://127.0.0.1:{port}/metrics").status_code == 200:
-                    break
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{words[0]} did not start")
-            time.sleep(0.1)
-        yield process.pid
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-
-
 def _cpu_seconds(pid: int) -> float:
     """Of a process and those it has started."""
     return sum(cpu_seconds(each.pid) for each in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)])
@@ -179,32 +150,23 @@ class Options:
 
 def bongsu(options: Options, *, role: str) -> dict[str, float]:
     """One run on an empty database."""
-    with tempfile.TemporaryDirectory(prefix="bongsu-bench-", dir=os.environ.get("BONGSU_BENCH_DIR")) as folder:
-        token = make_writer_token(Path(folder))
+    with empty_folder() as folder:
+        token = make_writer_token(folder)
         os.environ.update(ENVIRONMENT)
-        with running_server(Path(folder), role=role) as (port, process):
+        with running_server(folder, role=role) as (port, process):
             return _measured(port, process.pid, token, options)
 
 
 def victoria_metrics(options: Options) -> dict[str, float]:
     """One run of VictoriaMetrics."""
-    with tempfile.TemporaryDirectory(prefix="bongsu-bench-", dir=os.environ.get("BONGSU_BENCH_DIR")) as folder:
-        port = free_port()
-        listen = f"-httpListenAddr=127.0.0.1:{port}"
-        with _peer("victoria-metrics", f"-storageDataPath={folder}", listen, port=port) as pid:
-            return _measured(port, pid, "", options)
+    with running_victoria_metrics() as (port, pid):
+        return _measured(port, pid, "", options)
 
 
 def prometheus(options: Options) -> dict[str, float]:
     """One run of Prometheus as a receiver."""
-    with tempfile.TemporaryDirectory(prefix="bongsu-bench-", dir=os.environ.get("BONGSU_BENCH_DIR")) as folder:
-        port = free_port()
-        config = Path(folder) / "prometheus.yml"
-        config.write_text("{}\n")
-        words = ("prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/data")
-        more = ("--web.enable-remote-write-receiver", f"--web.listen-address=127.0.0.1:{port}")
-        with _peer(*words, *more, port=port) as pid:
-            return _measured(port, pid, "", options)
+    with running_prometheus() as (port, pid):
+        return _measured(port, pid, "", options)
 
 
 def main() -> None:
@@ -215,9 +177,9 @@ def main() -> None:
     options = Options(chosen.senders, chosen.seconds)
     os.sched_setaffinity(0, {CLIENT_CORE})
     runs = {"bongsu": lambda: bongsu(options, role="api"), "bongsu_with_worker": lambda: bongsu(options, role="all")}
-    if shutil.which("victoria-metrics"):
+    if shutil.which(VICTORIA_METRICS):
         runs["victoria_metrics"] = lambda: victoria_metrics(options)
-    if shutil.which("prometheus"):
+    if shutil.which(PROMETHEUS):
         runs["prometheus"] = lambda: prometheus(options)
     results = {f"{name}.{figure}": value for name, run in runs.items() for figure, value in run().items()}
     report("standards", results, as_json=chosen.json)

@@ -1,0 +1,69 @@
+"""Prometheus and VictoriaMetrics, which benchmarks compare with: each on the server's core, with an empty folder."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from benchmarks.ingest import SERVER_CORE, free_port
+
+PROMETHEUS, VICTORIA_METRICS = "prometheus", "victoria-metrics"
+
+
+@contextlib.contextmanager
+def empty_folder() -> Iterator[Path]:
+    """A folder that is deleted afterwards; below BONGSU_BENCH_DIR if that is set."""
+    with tempfile.TemporaryDirectory(prefix="bongsu-bench-", dir=os.environ.get("BONGSU_BENCH_DIR")) as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def _running(*words: str, port: int) -> Iterator[tuple[int, int]]:
+    process = subprocess.Popen(
+        words,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"http://127.0.0.1:{port}/metrics").status_code == 200:
+                    break
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{words[0]} did not start")
+            time.sleep(0.1)
+        yield port, process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+@contextlib.contextmanager
+def running_victoria_metrics() -> Iterator[tuple[int, int]]:
+    """Yields its port and process id."""
+    with empty_folder() as folder:
+        port = free_port()
+        listen = f"-httpListenAddr=127.0.0.1:{port}"
+        with _running(VICTORIA_METRICS, f"-storageDataPath={folder}", listen, port=port) as peer:
+            yield peer
+
+
+@contextlib.contextmanager
+def running_prometheus(program: str = PROMETHEUS) -> Iterator[tuple[int, int]]:
+    """Prometheus as a receiver of samples of the last hours. Yields its port and process id."""
+    with empty_folder() as folder:
+        port = free_port()
+        config = folder / "prometheus.yml"
+        config.write_text("storage: {tsdb: {out_of_order_time_window: 6h}}\n")
+        words = (program, f"--config.file={config}", f"--storage.tsdb.path={folder}/data")
+        more = ("--web.enable-remote-write-receiver", f"--web.listen-address=127.0.0.1:{port}")
+        with _running(*words, *more, port=port) as peer:
+            yield peer
