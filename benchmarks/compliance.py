@@ -11,7 +11,7 @@ import random
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -50,7 +50,9 @@ def demo(end_ms: int) -> Iterator[list[Sample]]:
         yield found
 
 
-def _scraped(instance, place, turn, at_ms, random_, grown) -> Iterator[tuple[str, float, dict[str, str]]]:
+def _scraped(
+    instance: str, place: int, turn: int, at_ms: int, random_: random.Random, grown: Callable[[object, float], float]
+) -> Iterator[tuple[str, float, dict[str, str]]]:
     for step, kind in enumerate(("used", "free", "buffers", "cached")):
         swing = math.sin(turn / 37 + step + place)
         yield "demo_memory_usage_bytes", 1e9 * (step + 1) + 5e8 * swing + random_.random() * 1e6, {"type": kind}
