@@ -133,6 +133,7 @@ export function conditionText(condition: Condition): string {
     case 'forecast': return `forecast(${condition.metric}${labelsText(condition.labels)}, from ${condition.history ?? '12h'}) ${condition.operator ?? '>='} ${condition.value}`
     case 'no_data': return `no data(${condition.metric}${labelsText(condition.labels)}, ${condition.after ?? '5m'})`
     case 'server_down': return 'server down'
+    case 'promql': return condition.value == null ? condition.query : `(${condition.query}) ${condition.operator ?? '>'} ${condition.value}`
   }
 }
 

@@ -226,7 +226,40 @@ class ServerDown(_Condition):
         return self
 
 
-Condition = Annotated[Threshold | Change | Forecast | NoData | ServerDown, Field(discriminator="type")]
+class PromQLCondition(_Condition):
+    """A PromQL query, evaluated at each cycle. Every series of its answer that names a server, by the label `server` or
+    `instance`, has an alert of its own: while it is there, or while its value is past `value` if that is given."""
+
+    type: Literal["promql"] = "promql"
+    query: str = Field(
+        min_length=1,
+        max_length=10_000,
+        description="In PromQL, see docs/promql.md.",
+        examples=["rate(http_requests_total{code=~'5..'}[5m]) > 1"],
+    )
+    operator: Operator = Operator.OVER
+    value: float | None = Field(
+        None, description="The threshold; without it, each series of the answer breaches the condition."
+    )
+    recovery: float | None = Field(
+        None, description="The alert resolves when the value is back at this threshold; `value` if omitted."
+    )
+
+    _numbers = field_validator("value", "recovery")(_finite)
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if self.value is None:
+            if self.recovery is not None or self.operator is not Operator.OVER:
+                raise ValueError("operator and recovery need a value")
+        else:
+            _check_recovery(self.operator, self.value, self.recovery)
+        return self
+
+
+Condition = Annotated[
+    Threshold | Change | Forecast | NoData | ServerDown | PromQLCondition, Field(discriminator="type")
+]
 SeriesCondition = Threshold | Change | Forecast | NoData
 
 

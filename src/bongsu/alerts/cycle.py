@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from bongsu.alerts.alert import Alert
-from bongsu.alerts.conditions import ServerDown
+from bongsu.alerts.conditions import PromQLCondition, ServerDown
 from bongsu.alerts.engine import Policy, advance
 from bongsu.alerts.fleet import Fleet
 from bongsu.alerts.measure import measure
@@ -107,6 +107,17 @@ class Cycle:
             self.fleet.forgive_silence(now_ms)
         self._looked_ms = now_ms
         await self._source.fill(self.fleet, now_ms, report)
+        await self._answer(now_ms, report)
+
+    async def _answer(self, now_ms: int, report: Report) -> None:
+        """Has the queries of PromQL rules answered, and watches what is in the answers."""
+        rules = {rule_id: rule for rule_id, rule in self._rules.items() if isinstance(rule.condition, PromQLCondition)}
+        if not rules:
+            return
+        answers = await self._source.answers(self.fleet, rules, now_ms, report)
+        for rule_id, found in answers.items():
+            self.fleet.answer(rule_id, found, {key for of, key in self._alerts if of == rule_id}, now_ms)
+        self._rearrange_tables(now_ms)
 
     def _discount_pause(self, now_ms: int) -> None:
         """Neither a suspended or delayed worker nor a clock that was set makes the servers silent."""

@@ -7,12 +7,14 @@ choose the ids, so two servers may have different layouts with one id.
 A rule, server or frame that causes an error is left out and told in ``skipped``; it costs only itself.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from bongsu.alerts.conditions import CLOCK_SKEW
+from bongsu.alerts.conditions import CLOCK_SKEW, PromQLCondition
+from bongsu.alerts.fields import ms
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import SeriesKey, Subject
 from bongsu.alerts.watched import WatchedServer
@@ -32,6 +34,9 @@ from bongsu.alerts.windows import Ring
 from bongsu.arrays import Flags, Indices, Times, Values
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout, Series
+
+# How much longer than the grace time of its rule a series is known that a PromQL query no longer answers.
+KEEP_MS = 120_000
 
 
 class Fleet:
@@ -127,10 +132,45 @@ class Fleet:
                 self._members[rule_id] = {}
                 stale.add(rule_id)
         for rule_id in stale:
-            self.watches[rule_id] = watch_of(self._rules[rule_id], self._members[rule_id], self._places)
+            if isinstance(self._rules[rule_id].condition, PromQLCondition):
+                self._keep_answered(rule_id)
+            else:
+                self.watches[rule_id] = watch_of(self._rules[rule_id], self._members[rule_id], self._places)
         self._forget_unused(server_ids)
         for server_id in server_ids:
             self._plan(server_id)
+
+    def _keep_answered(self, rule_id: int) -> None:
+        """What a PromQL rule watches follows from its answers; only servers that are gone are left out."""
+        watch = self.watches.get(rule_id) or Watch(self._rules[rule_id])
+        gone = [index for index, key in enumerate(watch.keys) if key.server_id not in self._places]
+        if gone:
+            watch.keys = [key for key in watch.keys if key.server_id in self._places]
+            watch.answer = np.delete(watch.answer, gone)
+        watch.server_places = np.array([self._places[key.server_id] for key in watch.keys], np.intp)
+        self.watches[rule_id] = watch
+
+    def answer(
+        self, rule_id: int, found: Mapping[SeriesKey, float], open_keys: Collection[SeriesKey], now_ms: int
+    ) -> None:
+        """Takes over the answer to a PromQL rule. A key that is no longer in it stays until its alert has ended and the
+        grace time for missing data is over. ``open_keys``: those with an alert."""
+        watch = self.watches[rule_id]
+        found = {key: value for key, value in found.items() if key.server_id in self._places}
+        watch.answered_ms |= dict.fromkeys(found, now_ms)
+        keep_ms = ms(watch.rule.no_data.after) + KEEP_MS
+        watch.answered_ms = {
+            key: answered_ms
+            for key, answered_ms in watch.answered_ms.items()
+            if now_ms - answered_ms <= keep_ms or key in open_keys
+        }
+        known = dict.fromkeys(key for key in open_keys if key.server_id in self._places) | dict.fromkeys(
+            key for key in watch.answered_ms if key.server_id in self._places
+        )
+        if known.keys() != set(watch.keys):
+            watch.keys = list(known)
+            watch.server_places = np.array([self._places[key.server_id] for key in watch.keys], np.intp)
+        watch.answer = np.array([found.get(key, math.nan) for key in watch.keys], np.float64)
 
     def _members_of(
         self, rule_id: int, rule: Rule, server: WatchedServer, selections: dict[tuple[int, int], list[Series]]
@@ -140,7 +180,7 @@ class Fleet:
             return []
         condition = rule.series_condition
         if condition is None:
-            return [Member(SeriesKey(server.id, ""))]
+            return [] if isinstance(rule.condition, PromQLCondition) else [Member(SeriesKey(server.id, ""))]
         selected: dict[Series, None] = {}
         if condition.metric == CLOCK_SKEW:
             selected[SKEW_SERIES] = None

@@ -12,6 +12,7 @@ from bongsu.alerts.conditions import (
     Forecast,
     Function,
     NoData,
+    PromQLCondition,
     SeriesCondition,
     ServerDown,
     Threshold,
@@ -38,8 +39,22 @@ def measure(fleet: Fleet, rule_id: int, now_ms: int) -> Readings:
         known = fleet.heard[places] | (silences / 1000 > thresholds)
         always = np.ones(len(watch.keys), np.bool_)
         return Readings(silences / 1000, always, known, thresholds, recoveries, LATE_AFTER * steps + SLACK_MS)
+    if isinstance(condition, PromQLCondition):
+        return answered(condition, watch.answer, thresholds, recoveries, deaf=fleet.deaf)
     silent = (silences > down_after(steps)) | fleet.deaf
     return _measure_series(watch, condition, silent, now_ms - fleet.shifts[places], now_ms, (thresholds, recoveries))
+
+
+def answered(
+    condition: PromQLCondition, values: Values, thresholds: Values, recoveries: Values, *, deaf: bool = False
+) -> Readings:
+    """The readings of a PromQL condition. ``values``: (n,), NaN: not in the answer; without a threshold, that ends the
+    breach. ``deaf``: no API server runs, so nothing new can be in the answer."""
+    always = np.ones(len(values), np.bool_)
+    if condition.value is None:
+        values = np.where(np.isnan(values), -np.inf, values)
+    known = np.full(len(values), not deaf)
+    return Readings(values, always, known, thresholds, recoveries, np.zeros(len(values), np.int64))
 
 
 def down_after(steps: Times) -> Times:
@@ -55,6 +70,11 @@ def thresholds_of(condition: Condition, steps: Times) -> tuple[Values, Values]:
             return (down_after(steps) + ms(condition.grace)) / 1000, LATE_AFTER * steps / 1000
         case NoData():
             threshold = recovery = ms(condition.after) / 1000
+        case PromQLCondition() if condition.value is None:
+            threshold = recovery = -np.inf
+        case PromQLCondition():
+            threshold = condition.value or 0.0
+            recovery = threshold if condition.recovery is None else condition.recovery
         case Forecast():
             threshold, recovery = ms(condition.within) / 1000, condition.recovery_ms / 1000
         case _:

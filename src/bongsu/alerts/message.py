@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bongsu.alerts.alert import Alert, Event
-from bongsu.alerts.conditions import Change, Comparison, Forecast, Function, NoData, Operator, ServerDown, Threshold
+from bongsu.alerts.conditions import (
+    Change,
+    Comparison,
+    Forecast,
+    Function,
+    NoData,
+    Operator,
+    PromQLCondition,
+    ServerDown,
+    Threshold,
+)
 from bongsu.alerts.fields import zone_of
 from bongsu.alerts.rules import Rule, Severity
 from bongsu.alerts.texts import TEXTS, Language
@@ -186,6 +196,9 @@ def summarise(alert: Alert, rule: Rule, unit: str, event: Event, language: Langu
     if isinstance(condition, Forecast):
         target = localised(format_value(condition.value, unit), language)
         return texts["forecast"].format(left=value, target=target, within=localised(condition.within, language))
+    if isinstance(condition, PromQLCondition):
+        key = "promql" if condition.value is None else "promql_threshold"
+        return texts[key].format(value=value, threshold=threshold)
     key = "over" if condition.operator in (Operator.OVER, Operator.AT_LEAST) else "under"
     if isinstance(condition, Change):
         return texts[f"change_{key}"].format(value=value, threshold=threshold, over=localised(condition.over, language))
@@ -230,10 +243,11 @@ def build(
         per = condition.per if isinstance(condition, Threshold) else None
         facts.append((texts["metric"], f"{first.series} / {per}" if per else first.series))
     if not own:
-        facts += [
-            (texts["value"], _value(rule, first.value, unit, language)),
-            (texts["threshold"], _value(rule, first.threshold, unit, language)),
-        ]
+        facts.append((texts["value"], _value(rule, first.value, unit, language)))
+        if not isinstance(condition, PromQLCondition) or condition.value is not None:
+            facts.append((texts["threshold"], _value(rule, first.threshold, unit, language)))
+    if isinstance(condition, PromQLCondition):
+        facts.append((texts["query"], visible(condition.query)))
     if isinstance(condition, Threshold):
         facts += [(texts["and"], text) for text in _conditions(condition)]
     facts += [

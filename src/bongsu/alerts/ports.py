@@ -133,5 +133,10 @@ class Source(Protocol):
     async def listening(self, now_ms: int) -> bool:
         """Whether frames can arrive: an API server runs."""
 
+    async def answers(
+        self, fleet: Fleet, rules: Mapping[int, Rule], now_ms: int, report: Report
+    ) -> Mapping[int, Mapping[SeriesKey, float]]:
+        """The answers to PromQL rules, by rule, of the servers of the fleet. Reports those that cannot be answered."""
+
     async def fill(self, fleet: Fleet, now_ms: int, report: Report) -> None:
         """Fills windows that are still empty from stored history; stops after a few seconds."""

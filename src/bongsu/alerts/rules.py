@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bongsu.alerts.conditions import Condition, SeriesCondition, ServerDown
+from bongsu.alerts.conditions import Condition, PromQLCondition, SeriesCondition, ServerDown
 from bongsu.alerts.fields import Duration, ms
 from bongsu.core.series import Series
 from bongsu.core.units import DAY_MS
@@ -127,8 +127,8 @@ class Rule(_Part):
 
     @property
     def series_condition(self) -> SeriesCondition | None:
-        """The condition, if it is about series; None if it is about the server as a whole."""
-        return None if isinstance(self.condition, ServerDown) else self.condition
+        """The condition, if it selects series; None if it is about the server as a whole, or PromQL."""
+        return None if isinstance(self.condition, ServerDown | PromQLCondition) else self.condition
 
     def selects(self, series: Series) -> bool:
         """Whether the rule watches a series, regardless of its server."""

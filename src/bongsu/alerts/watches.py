@@ -66,6 +66,9 @@ class Watch:
     # A forecast is fitted again only after a new sample: the newest time at the last fit, and its result.
     fitted: Times | None = None
     seconds_left: Values | None = None
+    # Of a PromQL rule: when each key was last in the answer, and the present values in the order of the keys.
+    answered_ms: dict[SeriesKey, int] = field(default_factory=dict)
+    answer: Values = field(default_factory=lambda: np.zeros(0))
 
 
 # Metric -> labels -> series, of one server.

@@ -16,6 +16,10 @@ ENGLISH_ONLY = {
     *("error", "invalid_input", "invalid_channel", "invalid_dashboard", "invalid_silence", "invalid_rule"),
     *("invalid_rules", "unknown_channel_type"),
     *("too_large", "unsupported_encoding", "conflict", "unavailable", "not_found", "samples_given_up"),
+    # ... it names the place in the query, and the limit.
+    "invalid_promql",
+    # ... nobody waits for the answer any more.
+    *("cancelled", "client_gone"),
     # ... it names who saved what.
     "dashboard_changed",
     # ... only agents, API tokens, the command line or pages of other sites meet them.

@@ -3218,6 +3218,38 @@ export type Profile = {
 };
 
 /**
+ * PromQLCondition
+ *
+ * A PromQL query, evaluated at each cycle. Every series of its answer that names a server, by the label `server` or
+ * `instance`, has an alert of its own: while it is there, or while its value is past `value` if that is given.
+ */
+export type PromQlCondition = {
+    /**
+     * Type
+     */
+    type?: 'promql';
+    /**
+     * Query
+     *
+     * In PromQL, see docs/promql.md.
+     */
+    query: string;
+    operator?: Operator;
+    /**
+     * Value
+     *
+     * The threshold; without it, each series of the answer breaches the condition.
+     */
+    value?: number | null;
+    /**
+     * Recovery
+     *
+     * The alert resolves when the value is back at this threshold; `value` if omitted.
+     */
+    recovery?: number | null;
+};
+
+/**
  * Resolution
  *
  * What the points of an answer are made from.
@@ -3271,7 +3303,9 @@ export type Rule = {
         type: 'no_data';
     } & NoData) | ({
         type: 'server_down';
-    } & ServerDown);
+    } & ServerDown) | ({
+        type: 'promql';
+    } & PromQlCondition);
     /**
      * For
      *
@@ -6889,6 +6923,75 @@ export type PromqlFormatQueryByFormResponses = {
 };
 
 export type PromqlFormatQueryByFormResponse = PromqlFormatQueryByFormResponses[keyof PromqlFormatQueryByFormResponses];
+
+export type PromqlAlertsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/alerts';
+};
+
+export type PromqlAlertsErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type PromqlAlertsError = PromqlAlertsErrors[keyof PromqlAlertsErrors];
+
+export type PromqlAlertsResponses = {
+    /**
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type PromqlAlertsResponse = PromqlAlertsResponses[keyof PromqlAlertsResponses];
+
+export type PromqlRulesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Type
+         *
+         * `record`: there are none in Bongsu.
+         */
+        type?: 'alert' | 'record' | null;
+    };
+    url: '/api/v1/rules';
+};
+
+export type PromqlRulesErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type PromqlRulesError = PromqlRulesErrors[keyof PromqlRulesErrors];
+
+export type PromqlRulesResponses = {
+    /**
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type PromqlRulesResponse = PromqlRulesResponses[keyof PromqlRulesResponses];
 
 export type GetMetricsHistoryData = {
     body?: never;

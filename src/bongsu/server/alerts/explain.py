@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from bongsu.alerts.alert import Alert
 from bongsu.alerts.chart import draw
-from bongsu.alerts.conditions import Change, Forecast, ServerDown, Threshold
+from bongsu.alerts.conditions import Change, Forecast, PromQLCondition, ServerDown, Threshold
 from bongsu.alerts.fields import ms
 from bongsu.alerts.forecast import fit
 from bongsu.alerts.message import MOST_PROCESSES, Explanation, format_value
@@ -75,7 +75,7 @@ class Explainer:
 
     async def _history(self, alert: Alert, rule: Rule, now_ms: int) -> SeriesHistory | None:
         condition = rule.condition
-        if isinstance(condition, ServerDown) or not alert.series or alert.server_id == BONGSU:
+        if isinstance(condition, ServerDown | PromQLCondition) or not alert.series or alert.server_id == BONGSU:
             return None
         length_ms = HOUR_MS
         if isinstance(condition, Threshold):

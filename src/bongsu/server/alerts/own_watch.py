@@ -11,12 +11,13 @@ only the heartbeat helps (``alert_heartbeat_url``).
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from bongsu.alerts.conditions import PROBLEM
 from bongsu.alerts.cycle import Cycle
 from bongsu.alerts.fleet import Fleet
 from bongsu.alerts.ports import Report, RuleBook
+from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import SeriesKey
 from bongsu.alerts.watched import BONGSU, WatchedServer
 from bongsu.core.clock import Clock
@@ -87,6 +88,11 @@ class _ProblemSource:
 
     async def listening(self, now_ms: int) -> bool:
         return True
+
+    async def answers(
+        self, fleet: Fleet, rules: Mapping[int, Rule], now_ms: int, report: Report
+    ) -> Mapping[int, Mapping[SeriesKey, float]]:
+        return {}
 
     async def fill(self, fleet: Fleet, now_ms: int, report: Report) -> None:
         for server_id in fleet.unfilled():

@@ -1,18 +1,27 @@
 """Previews a rule: runs it over stored history, with the same functions and engine as the evaluation."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from bongsu.alerts.conditions import COMPUTED, Change, Comparison, Forecast, NoData, ServerDown, Threshold
+from bongsu.alerts.conditions import (
+    COMPUTED,
+    Change,
+    Comparison,
+    Forecast,
+    NoData,
+    PromQLCondition,
+    ServerDown,
+    Threshold,
+)
 from bongsu.alerts.cycle import finite_or_none
 from bongsu.alerts.engine import Policy, advance
 from bongsu.alerts.fields import ms
-from bongsu.alerts.measure import change_from, compared, operand_function, seconds_left, thresholds_of
+from bongsu.alerts.measure import answered, change_from, compared, operand_function, seconds_left, thresholds_of
 from bongsu.alerts.notes import Code, Note, note
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import Further, Move, Readings, SeriesKey, Table
@@ -25,10 +34,12 @@ from bongsu.core.errors import InvalidInput
 from bongsu.core.liveness import LATE_AFTER
 from bongsu.core.series import Kind, Layout
 from bongsu.core.units import DAY_MS, HOUR_MS
+from bongsu.server.alerts.promql_rules import check_named, covered, keys_and_values, names_in
 from bongsu.server.fleet.registry import Registry, ServerState
 from bongsu.server.fleet.selection import Selection
 from bongsu.server.history import HistoryQuery, HistoryReader
 from bongsu.server.history.aggregation import Aggregation
+from bongsu.server.history.promql.engine import PromQL, PromQuery
 
 LONGEST_MS = 31 * DAY_MS
 MOST_EVALUATIONS = 1_500
@@ -77,7 +88,13 @@ class Watched:
 
 
 async def run_preview(
-    history: HistoryReader, registry: Registry, rule: Rule, start_ms: int, end_ms: int, warnings: list[Note]
+    history: HistoryReader,
+    promql: PromQL,
+    registry: Registry,
+    rule: Rule,
+    start_ms: int,
+    end_ms: int,
+    warnings: list[Note],
 ) -> Preview:
     """Runs a preview, and adds warnings of its own to ``warnings``.
 
@@ -92,18 +109,17 @@ async def run_preview(
     evaluations = MOST_FORECAST_EVALUATIONS if isinstance(condition, Forecast) else MOST_EVALUATIONS
     step_ms = nice_step(end_ms - start_ms, evaluations, at_least_ms=10_000)
     ends = np.arange(start_ms - start_ms % step_ms + step_ms, end_ms + 1, step_ms, dtype=np.int64)
-    states = {
-        server_id: state
-        for server_id, state in registry.in_service().by_id.items()
-        if rule.scope.covers(server_id, state.record.agent.name, state.record.tags)
-    }
-    columns = await _columns(history, registry, rule, states, start_ms, end_ms, warnings)
-    firings = await asyncio.to_thread(_find_firings, rule, columns, states, ends)
+    states = covered(registry, rule.scope).by_id
+    if isinstance(condition, PromQLCondition):
+        count, firings = await _ask(promql, registry, rule, ends)
+    else:
+        columns = await _columns(history, registry, rule, states, start_ms, end_ms, warnings)
+        count, firings = len(columns), await asyncio.to_thread(_find_firings, rule, columns, states, ends)
     return Preview(
         start_ms=start_ms,
         end_ms=end_ms,
         step_ms=step_ms,
-        series=len(columns),
+        series=count,
         firings=firings[:MOST_FIRINGS],
         count=len(firings),
         warnings=[warning.text for warning in warnings],
@@ -121,6 +137,7 @@ async def _columns(
     warnings: list[Note],
 ) -> dict[SeriesKey, Watched]:
     condition = rule.condition
+    assert not isinstance(condition, PromQLCondition)
     # For server_down: a series that every agent sends shows when its server was up.
     if isinstance(condition, ServerDown):
         metrics = frozenset(["system_uptime_seconds"])
@@ -161,6 +178,7 @@ async def _columns(
 def _back_ms(rule: Rule) -> int:
     """How far before the range the first evaluation looks back."""
     condition = rule.condition
+    assert not isinstance(condition, PromQLCondition)
     if isinstance(condition, Threshold):
         return max(ms(comparison.window) for comparison in condition.comparisons)
     if isinstance(condition, Change):
@@ -180,16 +198,14 @@ def _find_firings(
     each = [_values(rule, columns[key], ends) for key in keys]
     values = np.stack([own for own, _ in each], axis=1)
     newest = np.stack([_newest(columns[key].times, ends) for key in keys], axis=1)
-    policy = Policy.of(rule)
     thresholds, recoveries = thresholds_of(rule.condition, steps)
     spread = np.array(
         [np.median(np.diff(watched.times)) if len(watched.times) > 1 else 0 for watched in columns.values()]
     )
     slack = np.maximum(steps, spread) * LATE_AFTER + SLACK_MS + np.diff(ends, prepend=ends[0])[-1]
-    table = Table.of(keys, int(ends[0]))
-    open_firings: dict[SeriesKey, Firing] = {}
-    firings = []
-    for index, end in enumerate(ends.tolist()):
+    names = {server_id: state.record.agent.name for server_id, state in states.items()}
+
+    def readings(index: int, end: int) -> Readings:
         fresh = end - newest[index] <= slack
         if isinstance(rule.condition, ServerDown | NoData):
             fresh = newest[index] > 0
@@ -197,14 +213,57 @@ def _find_firings(
             replace(parts[0], values=np.array([part.values[index] for part in parts]))
             for parts in zip(*(further for _, further in each), strict=True)
         ]
-        readings = Readings(values[index], fresh, np.ones(len(keys), np.bool_), thresholds, recoveries, slack, further)
-        table, transitions = advance(policy, table, readings, end)
+        return Readings(values[index], fresh, np.ones(len(keys), np.bool_), thresholds, recoveries, slack, further)
+
+    return _fired(rule, keys, names, ends, readings)
+
+
+async def _ask(promql: PromQL, registry: Registry, rule: Rule, ends: Times) -> tuple[int, list[Firing]]:
+    """The number of series of a PromQL rule, and its firings."""
+    condition = rule.condition
+    assert isinstance(condition, PromQLCondition)
+    asked, step_ms = covered(registry, rule.scope), int(np.diff(ends[:2], append=ends[-1])[0]) or 1
+    answer = await promql.run(PromQuery(condition.query, int(ends[0]), int(ends[-1]), step_ms), asked)
+    rows = list(keys_and_values(answer, names_in(asked)))
+    check_named(key for key, _, _ in rows)
+    if len(rows) > MOST_SERIES:
+        raise InvalidInput(
+            f"A preview can cover at most {MOST_SERIES} series. Narrow the scope.",
+            code="too_many_series",
+            field="rule.scope",
+            limit=MOST_SERIES,
+        )
+    values = {key: np.where(present, column, np.nan) for key, present, column in rows if key is not None}
+    keys, table = list(values), np.array(list(values.values()))
+    thresholds, recoveries = thresholds_of(condition, np.zeros(len(keys), np.int64))
+    lasts = np.full(len(keys), 2 * step_ms, np.int64)
+
+    def readings(index: int, _end: int) -> Readings:
+        return replace(answered(condition, table[:, index], thresholds, recoveries), lasts=lasts)
+
+    names = {server_id: state.record.agent.name for server_id, state in asked.by_id.items()}
+    return len(keys), await asyncio.to_thread(_fired, rule, keys, names, ends, readings) if keys else []
+
+
+def _fired(
+    rule: Rule,
+    keys: list[SeriesKey],
+    names: Mapping[int, str],
+    ends: Times,
+    readings: Callable[[int, int], Readings],
+) -> list[Firing]:
+    """The firings of a rule. ``readings``: of each evaluation, by its number and time."""
+    policy, table = Policy.of(rule), Table.of(keys, int(ends[0]))
+    open_firings: dict[SeriesKey, Firing] = {}
+    firings = []
+    for index, end in enumerate(ends.tolist()):
+        table, transitions = advance(policy, table, readings(index, end), end)
         for transition in transitions:
             key = transition.key
             if transition.move is Move.FIRED:
                 firing = Firing(
                     server_id=key.server_id,
-                    server_name=states[key.server_id].record.agent.name,
+                    server_name=names[key.server_id],
                     series=key.series,
                     since_ms=transition.since_ms,
                     fired_ms=end,
@@ -226,6 +285,7 @@ def _newest(times: Times, ends: Times) -> Times:
 
 def _values(rule: Rule, watched: Watched, ends: Times) -> tuple[Values, list[Further]]:
     condition, times, values = rule.condition, watched.times, watched.values
+    assert not isinstance(condition, PromQLCondition)
     if isinstance(condition, ServerDown | NoData):
         newest = _newest(times, ends)
         return np.where(newest > 0, (ends - newest) / 1000, np.nan), []

@@ -11,12 +11,14 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy.exc import DBAPIError
 
 from bongsu.alerts.fleet import Fleet
 from bongsu.alerts.ports import Report
+from bongsu.alerts.rules import Rule
 from bongsu.alerts.state import SeriesKey
 from bongsu.alerts.watched import WatchedServer
 from bongsu.arrays import Times, Values
@@ -35,6 +37,9 @@ from bongsu.server.history.aggregation import Aggregation
 from bongsu.server.storage.archive import newest_times
 from bongsu.server.storage.frames import frame_times, frames_after
 from bongsu.server.storage.layouts import LayoutKey, load_some_layouts
+
+if TYPE_CHECKING:
+    from bongsu.server.alerts.promql_rules import PromQLRules
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +93,7 @@ class DatabaseSource:
         # Server id -> layout id -> times of the unsealed frames at the last look, of servers that are late.
         self._looked_at: dict[int, dict[int, set[int]]] = {}
         self._registry = Registry()
+        self._promql: PromQLRules | None = None
         # Server id -> how many times its windows could not be filled.
         self._failures: dict[int, int] = {}
 
@@ -234,6 +240,15 @@ class DatabaseSource:
             logger.warning("the clock of %s was set back", fleet.servers[server_id].name)
             fleet.clock_set_back(server_id)
         return await self._after(found)
+
+    async def answers(
+        self, fleet: Fleet, rules: Mapping[int, Rule], now_ms: int, report: Report
+    ) -> Mapping[int, Mapping[SeriesKey, float]]:
+        if self._promql is None:
+            from bongsu.server.alerts.promql_rules import PromQLRules  # 8 MB, for nothing without such rules
+
+            self._promql = PromQLRules(self._database, self._limits)
+        return await self._promql.answers(rules, now_ms, report)
 
     async def fill(self, fleet: Fleet, now_ms: int, report: Report) -> None:
         reader = HistoryReader(self._database, self._limits)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import Connection
 
 from bongsu.alerts.alert import Alert
-from bongsu.alerts.conditions import Comparison, Function, Threshold
+from bongsu.alerts.conditions import Comparison, Function, PromQLCondition, Threshold
 from bongsu.alerts.fields import ms
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.watched import BONGSU
@@ -149,6 +149,10 @@ def condition_text(rule: Rule) -> str:
             _comparison(comparison, condition if comparison is condition else None)
             for comparison in condition.comparisons
         )
+    if isinstance(condition, PromQLCondition):
+        if condition.value is None:
+            return condition.query
+        return f"({condition.query}) {condition.operator.value} {condition.value:g}"
     return json.dumps(rule.document()["condition"], ensure_ascii=False)
 
 

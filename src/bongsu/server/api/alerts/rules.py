@@ -8,12 +8,14 @@ from sqlalchemy import Connection
 from starlette.responses import PlainTextResponse
 
 from bongsu.alerts.checks import check_rule
+from bongsu.alerts.conditions import PromQLCondition
 from bongsu.alerts.notes import Note
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.rules_file import dump_rules
 from bongsu.alerts.watched import WatchedServer
 from bongsu.core.errors import InvalidInput
 from bongsu.server.alerts.preview import Preview, run_preview
+from bongsu.server.alerts.promql_rules import check_named, covered, keys_and_values, names_in
 from bongsu.server.alerts.queries.channels import load_channels
 from bongsu.server.alerts.queries.rules import (
     StoredRule,
@@ -28,6 +30,7 @@ from bongsu.server.api.access import Operator, Viewer
 from bongsu.server.api.dependencies import RowId, ServicesDep
 from bongsu.server.api.timerange import parse_range
 from bongsu.server.auth.audit import record
+from bongsu.server.history.promql.engine import PromQuery
 from bongsu.server.services import Services
 
 router = APIRouter(prefix="/api/alerts/rules", tags=["alerts"])
@@ -62,6 +65,8 @@ class PreviewRequest(BaseModel):
 
 async def _warnings(services: Services, rule: Rule, before: Rule | None = None) -> list[Note]:
     """Raises InvalidInput if the rule cannot work."""
+    if isinstance(rule.condition, PromQLCondition):
+        await _check_promql(services, rule, rule.condition)
     states = services.registry.in_service().by_id.values()
     servers = [
         WatchedServer(state.record.id, state.record.agent.name, state.record.tags, state.interval_ms, 0)
@@ -70,6 +75,16 @@ async def _warnings(services: Services, rule: Rule, before: Rule | None = None) 
     layouts = {state.record.id: list(state.layouts.values()) for state in states}
     channels = {stored.name for stored in await services.database.read(load_channels)}
     return check_rule(rule, servers, layouts, channels, before=before)
+
+
+async def _check_promql(services: Services, rule: Rule, condition: PromQLCondition) -> None:
+    """Raises InvalidInput if the query cannot be answered, or its answer names no servers."""
+    asked, now_ms = covered(services.registry, rule.scope), services.clock.now_ms()
+    try:
+        answer = await services.promql.run(PromQuery(condition.query, now_ms, now_ms), asked)
+        check_named(key for key, _, _ in keys_and_values(answer, names_in(asked)))
+    except InvalidInput as error:
+        raise InvalidInput(error.message, code=error.code, field="condition.query", limit=error.limit) from None
 
 
 def _before(connection: Connection, rule_id: int) -> Rule | None:
@@ -140,7 +155,9 @@ async def preview(services: ServicesDep, user: Operator, request: Annotated[Prev
     user.check_sees_all()
     warnings = await _warnings(services, request.rule)
     start_ms, end_ms = parse_range(request.start, request.end, services.clock.now_ms())
-    return await run_preview(services.history, services.registry, request.rule, start_ms, end_ms, warnings)
+    return await run_preview(
+        services.history, services.promql, services.registry, request.rule, start_ms, end_ms, warnings
+    )
 
 
 @router.get("/{id}", operation_id="get_alert_rule", summary="Get a rule")
