@@ -36,7 +36,8 @@ def check_rule(
     """Returns warnings. ``before``: the stored rule that is being changed; its metric may stay even if nobody sends it.
 
     Raises:
-        InvalidInput: the rule would watch too many series or samples, or no server has ever sent its metric.
+        InvalidInput: the rule would watch too many series or samples, no server has ever sent its metric, or its
+            function does not fit it.
     """
     warnings = []
     covered = [server for server in servers if rule.scope.covers(server.id, server.name, server.tags)]
@@ -123,6 +124,11 @@ def _kind_warnings(comparison: Comparison | SeriesCondition, kind: Kind) -> list
     if isinstance(comparison, NoData):
         return []
     growing = not isinstance(comparison, Forecast) and comparison.function in (Function.RATE, Function.INCREASE)
+    if kind is Kind.DELTA and growing:
+        raise InvalidInput(
+            f"{comparison.metric} holds deltas: what was counted since the sample before. Use the function sum.",
+            field="condition.function",
+        )
     if kind is Kind.COUNTER and not growing:
         return [note(Code.COUNTER_ONLY_RISES, metric=comparison.metric)]
     if kind is Kind.GAUGE and growing:

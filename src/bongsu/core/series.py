@@ -16,6 +16,8 @@ class Kind(StrEnum):
 
     GAUGE = "gauge"
     COUNTER = "counter"
+    # What was counted since the sample before; their sum is what a counter would have grown by.
+    DELTA = "delta"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ METRICS_PATH = "/api/metrics"
 CONTENT_TYPE = "application/x-protobuf"
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_KIND = {Kind.GAUGE: b"\x20\x01", Kind.COUNTER: b"\x20\x02"}  # field 4
+_KIND = {Kind.GAUGE: b"\x20\x01", Kind.COUNTER: b"\x20\x02", Kind.DELTA: b"\x20\x03"}  # field 4
 _ID = struct.Struct("<BQ")  # field 1, fixed64
 _DOUBLE = struct.Struct("<d")
 _UINT32_MAX = 2**32 - 1

@@ -1,7 +1,8 @@
 """Converts core types to and from the JSON form of the messages, for people and scripts.
 
-It follows protobuf's JSON mapping with three exceptions: names are snake_case, a kind is ``gauge`` or ``counter``, and
-NaN (no value) is ``null``. 64-bit ids are strings, because a double holds only 53 bits, but numbers are accepted too.
+It follows protobuf's JSON mapping with three exceptions: names are snake_case, a kind is ``gauge``, ``counter`` or
+``delta``, and NaN (no value) is ``null``. 64-bit ids are strings, because a double holds only 53 bits, but numbers are
+accepted too.
 """
 
 import json
@@ -149,8 +150,8 @@ def _layout(layout: _Object) -> Layout:
 def _series(series: _Object) -> Series:
     labels = series.object("labels") or _Object({}, series.path_of("labels"))
     kind = series.value.get("kind")
-    if kind not in ("gauge", "counter"):
-        raise series.error("kind", "gauge or counter")
+    if kind not in ("gauge", "counter", "delta"):
+        raise series.error("kind", "gauge, counter or delta")
     return Series(
         series.text("metric"),
         tuple((name, labels.text(name)) for name in sorted(labels.value)),

@@ -12,9 +12,11 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KIND_UNSPECIFIED: _ClassVar[Kind]
     KIND_GAUGE: _ClassVar[Kind]
     KIND_COUNTER: _ClassVar[Kind]
+    KIND_DELTA: _ClassVar[Kind]
 KIND_UNSPECIFIED: Kind
 KIND_GAUGE: Kind
 KIND_COUNTER: Kind
+KIND_DELTA: Kind
 
 class PushRequest(_message.Message):
     __slots__ = ("agent", "host", "layouts", "frames", "process_lists", "sent_ms")

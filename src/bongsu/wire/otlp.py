@@ -38,7 +38,9 @@ PROTOBUF, JSON = b"application/x-protobuf", b"application/json"
 _HOSTS = ("host.name", "k8s.node.name")
 _NO_VALUE = 1  # DataPointFlags.FLAG_NO_RECORDED_VALUE_MASK
 _CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
-_DELTA = "delta"
+_DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
+# Why data points are no samples.
+NO_TEMPORALITY = "no_temporality"
 _NANOSECONDS = 1_000_000
 
 # https://github.com/prometheus/otlptranslator has the list; a unit that is not here is taken as it is.
@@ -141,28 +143,40 @@ class _Target:
         if which == "gauge":
             self._numbers(metric, metric.gauge.data_points, Kind.GAUGE)
         elif which == "sum":
-            if metric.sum.aggregation_temporality != _CUMULATIVE:
-                self._points.rejected[_DELTA] += len(metric.sum.data_points)
-                return
-            self._numbers(metric, metric.sum.data_points, Kind.COUNTER if metric.sum.is_monotonic else Kind.GAUGE)
+            total = Kind.COUNTER if metric.sum.is_monotonic else Kind.GAUGE
+            kind = self._kind(metric.sum.aggregation_temporality, total, len(metric.sum.data_points))
+            if kind is not None:
+                self._numbers(metric, metric.sum.data_points, kind, named=total)
         elif which == "histogram":
-            if metric.histogram.aggregation_temporality != _CUMULATIVE:
-                self._points.rejected[_DELTA] += len(metric.histogram.data_points)
-                return
-            for histogram in metric.histogram.data_points:
-                self._buckets(metric, histogram, zip(histogram.explicit_bounds, histogram.bucket_counts, strict=False))
+            points = metric.histogram.data_points
+            kind = self._kind(metric.histogram.aggregation_temporality, Kind.COUNTER, len(points))
+            for histogram in points if kind is not None else ():
+                bounds = zip(histogram.explicit_bounds, histogram.bucket_counts, strict=False)
+                self._buckets(metric, histogram, bounds, kind or Kind.COUNTER)
         elif which == "exponential_histogram":
-            if metric.exponential_histogram.aggregation_temporality != _CUMULATIVE:
-                self._points.rejected[_DELTA] += len(metric.exponential_histogram.data_points)
-                return
-            for exponential in metric.exponential_histogram.data_points:
-                self._buckets(metric, exponential, _bounds(exponential))
+            exponentials = metric.exponential_histogram.data_points
+            kind = self._kind(metric.exponential_histogram.aggregation_temporality, Kind.COUNTER, len(exponentials))
+            for exponential in exponentials if kind is not None else ():
+                self._buckets(metric, exponential, _bounds(exponential), kind or Kind.COUNTER)
         elif which == "summary":
             for summary in metric.summary.data_points:
                 self._summary(metric, summary)
 
-    def _numbers(self, metric: Metric, points: Iterable[NumberDataPoint], kind: Kind) -> None:
-        name = metric_name(metric.name, metric.unit, kind)
+    def _kind(self, temporality: int, total: Kind, count: int) -> Kind | None:
+        """The kind of what is added up since the start (``total``) or since the point before; None: nobody says which,
+        so the points are rejected."""
+        if temporality == _CUMULATIVE:
+            return total
+        if temporality == _DELTA:
+            return Kind.DELTA
+        self._points.rejected[NO_TEMPORALITY] += count
+        return None
+
+    def _numbers(
+        self, metric: Metric, points: Iterable[NumberDataPoint], kind: Kind, *, named: Kind | None = None
+    ) -> None:
+        """``named``: the kind by which it is named."""
+        name = metric_name(metric.name, metric.unit, named or kind)
         for point in points:
             self._points.count += 1
             value = float(point.as_int) if point.WhichOneof("value") == "as_int" else point.as_double
@@ -173,17 +187,18 @@ class _Target:
         metric: Metric,
         point: HistogramDataPoint | ExponentialHistogramDataPoint,
         buckets: Iterable[tuple[float, int]],
+        kind: Kind,
     ) -> None:
         self._points.count += 1
         name = metric_name(metric.name, metric.unit, None)
         below = 0
         for bound, count in buckets:
             below += count
-            self._sample(f"{name}_bucket", point.attributes, point, float(below), Kind.COUNTER, le=_number(bound))
-        self._sample(f"{name}_bucket", point.attributes, point, float(point.count), Kind.COUNTER, le="+Inf")
-        self._sample(f"{name}_count", point.attributes, point, float(point.count), Kind.COUNTER)
+            self._sample(f"{name}_bucket", point.attributes, point, float(below), kind, le=_number(bound))
+        self._sample(f"{name}_bucket", point.attributes, point, float(point.count), kind, le="+Inf")
+        self._sample(f"{name}_count", point.attributes, point, float(point.count), kind)
         if point.HasField("sum"):
-            self._sample(f"{name}_sum", point.attributes, point, point.sum, Kind.COUNTER)
+            self._sample(f"{name}_sum", point.attributes, point, point.sum, kind)
 
     def _summary(self, metric: Metric, point: SummaryDataPoint) -> None:
         self._points.count += 1

@@ -7,11 +7,43 @@ import httpx
 import pytest
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics import Counter, MeterProvider
+from opentelemetry.sdk.metrics.export import AggregationTemporality, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 
 from tests.support.processes import Part, answers, free_port, logged_in, running, wait_for
+
+
+def test_an_sdk_sends_what_it_counted_since_the_last_time(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    bongsu = Part(["server", "--port", str(port), "--data-dir", str(tmp_path)], {})
+    with running({"bongsu": bongsu}):
+        wait_for(lambda: bongsu.runs() and answers(url), "Bongsu")
+        with logged_in(url) as client:
+            created = client.post("/api/tokens", json={"name": "otel", "scope": "writer"}).raise_for_status()
+            exporter = OTLPMetricExporter(
+                f"{url}/v1/metrics",
+                headers={"Authorization": f"Bearer {created.json()['token']}"},
+                preferred_temporality={Counter: AggregationTemporality.DELTA},
+            )
+            reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
+            provider = MeterProvider([reader], Resource({"service.name": "cart", "host.name": "web-1"}))
+            orders = provider.get_meter("tests").create_counter("orders")
+            for count in (3, 4, 5):
+                orders.add(count)
+                assert reader.force_flush()
+
+            def asked(aggregation: str) -> list[float]:
+                query = {"metric": "orders_total", "start": "-5m", "aggregation": aggregation, "step": "10m"}
+                query["end"] = str(round(time.time() * 1000) + 1_000)
+                series = client.get("/api/metrics/history", params=query).raise_for_status().json()["series"]
+                assert all(each["kind"] == "delta" for each in series)
+                return [sum(each["values"]) for each in series]
+
+            wait_for(lambda: asked("count") == [3.0], "all that the SDK has sent")
+            assert asked("sum") == asked("increase") == [12.0]
+            provider.shutdown()
 
 
 @pytest.mark.parametrize("compression", [Compression.NoCompression, Compression.Gzip], ids=["plain", "gzip"])

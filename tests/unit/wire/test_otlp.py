@@ -117,10 +117,31 @@ def test_a_point_without_a_value_is_stale() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sum", "histogram", "exponentialHistogram"])
-def test_delta_temporality_is_refused_and_counted(kind: str) -> None:
-    metric = {"name": "a", kind: {"aggregationTemporality": 1, "dataPoints": [a_point(), a_point()]}}
+def test_points_without_a_temporality_are_refused_and_counted(kind: str) -> None:
+    metric = {"name": "a", kind: {"dataPoints": [a_point(), a_point()]}}
     points = otlp.decode(request(metric), as_json=True)
-    assert (points.keys, points.rejected) == ([], {"delta": 2})
+    assert (points.keys, points.rejected) == ([], {"no_temporality": 2})
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        pytest.param(
+            {"sum": {"isMonotonic": True, "dataPoints": [a_point(asInt="3")]}}, {"a_total": 3.0}, id="counter"
+        ),
+        pytest.param({"sum": {"dataPoints": [a_point(asInt="-3")]}}, {"a": -3.0}, id="up and down"),
+        pytest.param(
+            {"histogram": {"dataPoints": [a_point(count="2", bucketCounts=["1", "1"], explicitBounds=[1.0])]}},
+            {"a_bucket{le=1}": 1.0, "a_bucket{le=+Inf}": 2.0, "a_count": 2.0},
+            id="histogram",
+        ),
+    ],
+)
+def test_what_was_counted_since_the_point_before_is_a_delta(data: dict[str, Any], expected: dict[str, float]) -> None:
+    (name, content), *_ = data.items()
+    points = otlp.decode(request({"name": "a", name: {"aggregationTemporality": 1, **content}}), as_json=True)
+    assert samples(points) == expected
+    assert set(points.kinds.values()) == {Kind.DELTA}
 
 
 @pytest.mark.parametrize(

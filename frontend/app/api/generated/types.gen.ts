@@ -2445,7 +2445,7 @@ export type JsonValue = unknown;
  *
  * How the values of a series behave.
  */
-export type Kind = 'gauge' | 'counter';
+export type Kind = 'gauge' | 'counter' | 'delta';
 
 /**
  * LiveHealth
@@ -8881,7 +8881,7 @@ export type PushMetricsData = {
                     [key: string]: string;
                 };
                 unit?: string;
-                kind: 'gauge' | 'counter';
+                kind: 'gauge' | 'counter' | 'delta';
             }>;
         }>;
         frames?: Array<{

@@ -3,7 +3,7 @@
 import { Reader } from '~/utils/wire/reader'
 import { Writer } from '~/utils/wire/writer'
 
-export const Kind = { UNSPECIFIED: 0, GAUGE: 1, COUNTER: 2 } as const
+export const Kind = { UNSPECIFIED: 0, GAUGE: 1, COUNTER: 2, DELTA: 3 } as const
 export type Kind = number
 
 export const State = { UNSPECIFIED: 0, UP: 1, LATE: 2, DOWN: 3, RETIRED: 4, GONE: 5 } as const

@@ -135,7 +135,7 @@ def _of_server(state: ServerState, now_ms: int) -> list[Family]:
             if not math.isnan(value):
                 point = Point(value, dict(series.labels), sample.frame.time_ms)
                 points[series.metric, series.kind].append(point)
-    kinds = {Kind.GAUGE: Type.GAUGE, Kind.COUNTER: Type.COUNTER}
+    kinds = {Kind.GAUGE: Type.GAUGE, Kind.COUNTER: Type.COUNTER, Kind.DELTA: Type.GAUGE}
     named: dict[str, Family] = {}
     for (metric, kind), of_metric in sorted(points.items()):
         # Two kinds of one metric: neither format allows that.

@@ -268,7 +268,7 @@ async def metadata(request: Request, services: ServicesDep, user: Viewer) -> Res
     """The type and unit of each metric. Help texts are not stored."""
     arguments = await _arguments(request)
     wanted, limit = _one(arguments, "metric", ""), _limit(arguments)
-    types = {Kind.GAUGE: "gauge", Kind.COUNTER: "counter"}
+    types = {Kind.GAUGE: "gauge", Kind.COUNTER: "counter", Kind.DELTA: "unknown"}
     found: dict[str, list[dict[str, str]]] = {}
     for state in list(user.view(services.registry).by_id.values()):
         for layout in list(state.layouts.values()):

@@ -66,8 +66,11 @@ class HistoryQuery:
     grouping: Grouping | None = None
 
     def aggregation_of(self, series: Series) -> Aggregation:
-        """The aggregation of this series: the requested one, else rate for counters and avg for gauges."""
-        return self.aggregation or (Aggregation.RATE if series.kind is Kind.COUNTER else Aggregation.AVG)
+        """The aggregation of this series: the requested one, else rate for counters, sum for deltas, avg for gauges."""
+        return self.aggregation or _USUAL[series.kind]
+
+
+_USUAL = {Kind.COUNTER: Aggregation.RATE, Kind.DELTA: Aggregation.SUM, Kind.GAUGE: Aggregation.AVG}
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,14 @@ class SeriesRollup:
         order = np.lexsort((first_ms, times))
         return cls(times[order], first_ms[order], last_ms[order], count[order], stats[:, order])
 
+    def summed_up(self) -> "SeriesRollup":
+        """The counter that would have grown by what these buckets of deltas hold, and never starts again."""
+        filled = self.where(self.count > 0)
+        stats = np.full(filled.stats.shape, np.nan)
+        stats[LAST] = np.cumsum(filled.stats[TOTAL])
+        stats[FIRST], stats[RESETS] = stats[LAST] - filled.stats[TOTAL], 0.0
+        return SeriesRollup(filled.times, filled.first_ms, filled.last_ms, filled.count, stats)
+
     def where(self, rows: npt.NDArray[np.bool_]) -> "SeriesRollup":
         """A selection of the buckets."""
         return self if rows.all() else self._taken(rows)

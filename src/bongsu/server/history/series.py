@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from bongsu.arrays import Times, Values
-from bongsu.core.series import Layout
-from bongsu.server.history.aggregation import Points, aggregate, present
+from bongsu.core.series import Kind, Layout
+from bongsu.server.history.aggregation import Aggregation, Points, aggregate, present
 from bongsu.server.history.plan import Plan
 from bongsu.server.history.query import HistoryQuery, Missing, SelectedSeries
 from bongsu.server.history.rollups import SeriesRollup, aggregate_rollup
@@ -28,15 +28,30 @@ def points_of(
         samples = merged([part for place in selected.places for part in samples_of(selected, place, rows, missing)])
         if samples is None:
             return None
-        return aggregate(*samples, how, query.start_ms, query.end_ms, plan.step_ms, counter=selected.counter)
+        counter = selected.counter
+        if _is_growth_of_deltas(selected, how):
+            samples, counter = _summed_up(*present(*samples), selected.interval_ms), True
+        return aggregate(*samples, how, query.start_ms, query.end_ms, plan.step_ms, counter=counter)
     assert plan.step_ms is not None
     buckets = [part for place in selected.places for part in buckets_of(selected, place, rows, plan.tier, missing)]
     if not buckets:
         return None
     # Points count whole buckets, so the bucket in which the range begins counts as well.
     start_ms = query.start_ms - query.start_ms % plan.tier
-    joined = SeriesRollup.joined(buckets)
-    return aggregate_rollup(joined, how, start_ms, query.end_ms, plan.step_ms, counter=selected.counter)
+    joined, counter = SeriesRollup.joined(buckets), selected.counter
+    if _is_growth_of_deltas(selected, how):
+        joined, counter = joined.summed_up(), True
+    return aggregate_rollup(joined, how, start_ms, query.end_ms, plan.step_ms, counter=counter)
+
+
+def _summed_up(times: Times, values: Values, interval_ms: int) -> tuple[Times, Values]:
+    """The counter that would have grown by these deltas; the first was counted for an interval."""
+    return np.append(times[:1] - interval_ms, times), np.append(np.zeros(len(times[:1])), np.cumsum(values))
+
+
+def _is_growth_of_deltas(selected: SelectedSeries, how: Aggregation) -> bool:
+    """Then they are added up to a counter, so that they grow as one."""
+    return selected.series.kind is Kind.DELTA and how in (Aggregation.RATE, Aggregation.INCREASE)
 
 
 def samples_of(

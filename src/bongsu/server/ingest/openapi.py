@@ -20,7 +20,7 @@ _LAYOUT = {
                     "metric": {"type": "string"},
                     "labels": {"type": "object", "additionalProperties": {"type": "string"}},
                     "unit": {"type": "string"},
-                    "kind": {"type": "string", "enum": ["gauge", "counter"]},
+                    "kind": {"type": "string", "enum": ["gauge", "counter", "delta"]},
                 },
             },
         },

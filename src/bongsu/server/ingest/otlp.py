@@ -24,7 +24,7 @@ from bongsu.wire.otlp import Points
 logger = logging.getLogger(__name__)
 
 PATH = "/v1/metrics"
-_REASONS = {"delta": "Delta temporality is not stored; set the exporter to cumulative."}
+_REASONS = {otlp.NO_TEMPORALITY: "A sum or histogram must have a temporality: cumulative or delta."}
 
 
 class Otlp:

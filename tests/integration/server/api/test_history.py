@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bongsu.core.series import Layout, Series
+from bongsu.core.series import Kind, Layout, Series
 from bongsu.server.config import Limits
 from bongsu.server.history import reader
 from bongsu.server.storage.archive import SPAN_MS
@@ -357,3 +357,30 @@ async def test_there_is_a_limit_of_queries(tmp_path: Path) -> None:
         for queries in ([], [{}] * 61, [{"metrics": ["cpu_usage_ratio"]}]):
             answer = await app.client.post("/api/metrics/histories", json={"queries": queries})
             assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_input")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        pytest.param({}, 12.0, id="their sum"),
+        pytest.param({"aggregation": "increase"}, 12.0, id="as a counter grows"),
+        pytest.param({"aggregation": "rate"}, 0.1, id="a second"),
+        pytest.param({"aggregation": "avg"}, 3.0, id="the mean of a sample"),
+        pytest.param({"aggregation": "max"}, 5.0, id="the largest"),
+        pytest.param({"aggregation": "count"}, 4.0, id="how many"),
+    ],
+)
+@pytest.mark.parametrize("resolution", ["raw", "1m"])
+async def test_deltas_add_up(tmp_path: Path, resolution: str, parameters: dict[str, Any], expected: float) -> None:
+    async with running_app(tmp_path, clock=FakeClock(LATER)) as app:
+        deltas = Layout.of((Series("orders_total", (), "", Kind.DELTA),))
+        # 1, 5, 1, 5, ... every 30 s.
+        frames = [a_frame(START + index * STEP_MS, [1.0 + 4 * (index % 2)], deltas) for index in range(SPAN_FRAMES)]
+        for first in range(0, len(frames), 500):
+            push = a_push(frames[first : first + 500], layouts=[deltas], interval_ms=STEP_MS)
+            assert (await app.push(push)).status_code == 200
+        await run_jobs(app.clock, tmp_path, Sealer, Compactor)
+        whole = {"metric": "orders_total", "start": START, "end": START + SPAN_MS, "resolution": resolution}
+        (series,) = (await app.get("/api/metrics/history", **whole | {"step": "2m"} | parameters))["series"]
+        assert series["kind"] == "delta"
+        assert series["values"][1:] == pytest.approx([expected] * (len(series["values"]) - 1))
