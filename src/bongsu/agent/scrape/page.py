@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bongsu.agent.collectors.base import SeriesKey
 from bongsu.agent.scrape.relabel import relabelled, with_target_labels
-from bongsu.agent.scrape.table import Found, SlotValues, Table, series_key
+from bongsu.agent.scrape.table import Found, SlotValues, Table
 from bongsu.agent.scrape.text_format import (
     MAX_LINE_BYTES,
     Families,
@@ -67,11 +67,13 @@ class Page:
         self._families = families
         self._rules = rules
         self._rest = b""
+        # Series share their labels: half of the memory that they take.
+        self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
         self.found = Found(table.empty_values())
         self.samples = 0
         self.unsendable = 0
         self.problem = ""
-        families.begin()
+        self._last_line = ""
 
     @property
     def new_series(self) -> int:
@@ -104,7 +106,7 @@ class Page:
         if self._rest:
             rest, self._rest = self._rest, b""
             self._read(rest)
-        if open_metrics and not self._families.ended:
+        if open_metrics and self._last_line.rstrip() != "# EOF":
             raise ParseError("The page ends without # EOF, so a part of it is missing.")
         limit = self._rules.sample_limit
         if limit and (kept := self.kept) > limit:
@@ -112,7 +114,7 @@ class Page:
 
     def add(self, metric: str, labels: dict[str, str], value: float) -> None:
         """Adds a sample that is not on the page."""
-        self._set(series_key(metric, labels), value, Kind.GAUGE)
+        self._set((metric, tuple(sorted(labels.items()))), value, Kind.GAUGE)
 
     def mark(self) -> Mark:
         """Where the page is, for ``back_to``."""
@@ -124,7 +126,6 @@ class Page:
         self._rest = b""
         self.found = Found(mark.values, mark.new, mark.heads)
         self.samples, self.unsendable = mark.samples, mark.unsendable
-        self._families.begin()
 
     def _read(self, data: bytes) -> None:
         try:
@@ -148,6 +149,7 @@ class Page:
         except ValueError:
             raise ParseError(f"{shortened(line)}: its value is not a number.") from None
         self.samples += len(lines) - others
+        self._last_line = line
         limit = self._rules.sample_limit
         if limit and len(self.found.new) > limit:
             # What a page with endless series would cost is decided here; the exact count comes at its end.
@@ -158,9 +160,6 @@ class Page:
         if line.startswith("#"):
             self._families.comment(line)
             return 1
-        if self._families.ended and line.strip():
-            # In the older format this is a comment as any other, but nobody writes it in the middle of a page.
-            raise ParseError(f"{shortened(line)} comes after # EOF.")
         head, _, time = line.rpartition(" ")
         head, _, value = head.rpartition(" ")
         slot = self._table.heads.get(head)
@@ -195,7 +194,8 @@ class Page:
             self.unsendable += 1
             self.problem = self.problem or problem
             return
-        key = series_key(sys.intern(sample.metric), labels)
+        pairs = self._pairs
+        key = (sys.intern(sample.metric), tuple(pairs.setdefault(pair, pair) for pair in sorted(labels.items())))
         self._set(key, sample.value, self._families.kind_of(sample.metric))
         self.found.heads[sample.head] = key
 

@@ -5,12 +5,13 @@ only the last layout of the target, and never those of the host. A series that i
 once, then no value, and goes after ``KEEP_SCRAPES`` scrapes. A target that does not answer keeps all of them.
 """
 
+import sys
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from operator import ne
 
-from bongsu.agent.collectors.base import Labels, SeriesKey
+from bongsu.agent.collectors.base import SeriesKey
 from bongsu.core.samples import ABSENT, NOT_A_NUMBER, STALE, Frame, pack
 from bongsu.core.series import Kind, Layout, Series
 from bongsu.core.units import unit_of_metric
@@ -57,7 +58,7 @@ class Table:
         page = self._pages[-1]
         self.slots[key] = (len(self._pages) - 1) * SERIES_PER_LAYOUT + len(page.series)
         metric, labels = key
-        page.series.append(Series(metric, labels, unit_of_metric(metric.removesuffix("_sum")), kind))
+        page.series.append(Series(metric, labels, sys.intern(unit_of_metric(metric.removesuffix("_sum"))), kind))
         page.layout = None
 
     def frames(self, found: "Found", time_ms: int, *, complete: bool) -> list[tuple[Frame, Layout]]:
@@ -152,9 +153,3 @@ class Found:
     values: SlotValues
     new: dict[SeriesKey, tuple[float, Kind]] = field(default_factory=dict)
     heads: dict[str, SeriesKey | None] = field(default_factory=dict)
-
-
-def series_key(metric: str, labels: dict[str, str]) -> SeriesKey:
-    """Identifies a series of a target."""
-    sorted_labels: Labels = tuple(sorted(labels.items()))
-    return metric, sorted_labels

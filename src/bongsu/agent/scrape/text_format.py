@@ -117,17 +117,9 @@ class Families:
         self._types: dict[str, str] = {}
         # Lines that tell types, and need no second look.
         self.seen: set[str] = set()
-        self.ended = False
-
-    def begin(self) -> None:
-        """Another page begins."""
-        self.ended = False
 
     def comment(self, line: str) -> None:
         """Takes note of a line that begins with ``#``. Raises ParseError."""
-        if line.rstrip() == "# EOF":
-            self.ended = True
-            return
         match = _TYPE.fullmatch(line.rstrip("\r"))
         if match is None:
             return
