@@ -94,11 +94,12 @@ class TargetConfig:
 
 
 def _target_url(text: str) -> str:
+    # First: no other error may show the password.
+    if "@" in text.partition("://")[2].partition("/")[0] or ("@" in text and "://" not in text):
+        raise ConfigError("write the user name and password of a URL as username and password_file")
     url = parse_url(text)
     scheme, _, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
-    if "@" in authority:
-        raise ConfigError("write the user name and password of a URL as username and password_file")
     port = authority.rpartition(":")[2] if not authority.endswith("]") and ":" in authority else "80"
     if not url.isascii() or not url.isprintable() or set(url) & set(' "<>#') or not authority.partition(":")[0]:
         raise ConfigError(f"{text!r} is not a URL: write it like http://127.0.0.1:9100/metrics")

@@ -1,6 +1,7 @@
 """An agent scrapes a real node_exporter, textfiles and targets that misbehave, and sends to a real API server."""
 
 import contextlib
+import itertools
 import socket
 import sqlite3
 import time
@@ -120,7 +121,7 @@ def test_the_metrics_of_an_exporter_arrive(agent, history: History, server_folde
     # The series end with a stale marker; after it the same layouts go on without values.
     database = sqlite3.connect(f"file:{server_folder / 'bongsu.db'}?mode=ro", uri=True)
     with contextlib.closing(database):
-        rows = database.execute("SELECT time_ms, \"values\" FROM frames WHERE time_ms >= ?", (down_ms,)).fetchall()
+        rows = database.execute('SELECT time_ms, "values" FROM frames WHERE time_ms >= ?', (down_ms,)).fetchall()
     bits = {time_ms: set[int]() for time_ms, _ in rows}
     for time_ms, values in rows:
         bits[time_ms].update(array("q", values))
@@ -156,9 +157,9 @@ def test_a_target_that_hangs_delays_nothing(agent, history: History, tmp_path: P
         for number in range(3):
             assert set(found[f"instance=it,job=slow-{number}"].values()) == {0}
         quick_times = sorted(history("quick")["instance=it,job=quick"])
-        assert max(later - earlier for earlier, later in zip(quick_times[1:], quick_times[2:], strict=False)) == 1_000
+        assert max(later - earlier for earlier, later in itertools.pairwise(quick_times[1:])) == 1_000
         host_times = sorted(history("cpu_usage_ratio")[""])
-        assert max(later - earlier for earlier, later in zip(host_times[1:], host_times[2:], strict=False)) == 1_000
+        assert max(later - earlier for earlier, later in itertools.pairwise(host_times[1:])) == 1_000
         assert quick.connections == 1
         assert {headers["authorization"] for headers in seen} == {"Bearer s3cret"}
         (failed,) = [text for text in history("agent_failed_scrapes_total") if "slow-0" in text]
@@ -187,7 +188,9 @@ def test_textfiles(agent, history: History, tmp_path: Path) -> None:
     assert not history("half")
     assert newest(history("node_textfile_scrape_error")[""]) == 1
     file = f"file={folder / 'backup.prom'}"
-    assert newest(history("node_textfile_mtime_seconds")[file]) == pytest.approx((folder / "backup.prom").stat().st_mtime)
+    assert newest(history("node_textfile_mtime_seconds")[file]) == pytest.approx(
+        (folder / "backup.prom").stat().st_mtime
+    )
     (folder / "new").write_text("backup_runs 4\n")
     (folder / "new").rename(folder / "backup.prom")
     (folder / "broken.prom").unlink()

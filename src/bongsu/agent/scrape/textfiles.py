@@ -88,16 +88,18 @@ def _read(path: str, page: Page) -> float:
     """
     # A pipe would block until somebody writes to it.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with open(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ParseError("This is not a file.")
         size = 0
-        while piece := file.read(_PIECE_BYTES):
+        while piece := os.read(descriptor, _PIECE_BYTES):
             size += len(piece)
             if size > MAX_FILE_BYTES:
                 raise OverLimitError(f"The file is larger than {format_bytes(MAX_FILE_BYTES)}.", limit=MAX_FILE_BYTES)
             page.feed(piece)
+    finally:
+        os.close(descriptor)
     page.end()
     return status.st_mtime
 
