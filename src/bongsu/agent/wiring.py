@@ -81,6 +81,16 @@ def make_targets(config: Config) -> "list[Target]":
     return targets
 
 
+def make_target_collectors(config: Config) -> list[Collector]:
+    """The targets to scrape, for commands that show readings."""
+    targets = make_targets(config)
+    if not targets:
+        return []
+    from bongsu.agent.scrape.readings import TargetCollector
+
+    return [TargetCollector(psutil, target) for target in targets]
+
+
 def make_scraper(
     config: Config, *, sink: Callable[[Frame, Layout], None], log: EventLog, stats: Stats
 ) -> "Scraper | None":
