@@ -41,6 +41,8 @@ OWN_LABELS = ("job", "instance")
 # A value as the configuration file gives it, and where it is from.
 SourcedValue = tuple[str | list[str] | None, str]
 
+# Host and port of a URL.
+_AUTHORITY = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]@]+)(?::(\d{1,5}))?")
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -100,10 +102,10 @@ def _target_url(text: str) -> str:
     url = parse_url(text)
     scheme, _, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
-    port = authority.rpartition(":")[2] if not authority.endswith("]") and ":" in authority else "80"
-    if not url.isascii() or not url.isprintable() or set(url) & set(' "<>#') or not authority.partition(":")[0]:
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None or not url.isascii() or not url.isprintable() or set(url) & set(' "<>#'):
         raise ConfigError(f"{text!r} is not a URL: write it like http://127.0.0.1:9100/metrics")
-    if not port.isdecimal() or not 0 < int(port) < 65_536:
+    if match[2] and not 0 < int(match[2]) < 65_536:
         raise ConfigError(f"{text!r}: the port of a URL is a number from 1 to 65535")
     return f"{scheme.lower()}://{authority}{slash + path or DEFAULT_PATH}"
 
@@ -121,19 +123,24 @@ def _variable(text: str) -> str:
     return text
 
 
-def _label_value(text: str) -> str:
+def _label_value(text: str, max_bytes: int = MAX_LABEL_BYTES) -> str:
     if has_control(text):
         raise ConfigError("a label must not contain control characters")
-    if len(text.encode()) > MAX_LABEL_BYTES:
-        raise ConfigError(f"a label is longer than {MAX_LABEL_BYTES} bytes")
+    if len(text.encode()) > max_bytes:
+        raise ConfigError(f"a label is longer than {max_bytes} bytes")
     return text
+
+
+def _own_label(text: str) -> str:
+    # Both together are one label of the agent's metrics about the target.
+    return _label_value(text, MAX_LABEL_BYTES // 2 - 1)
 
 
 # Key of a target -> (field of TargetConfig, parser).
 _KEYS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "job": ("job", _label_value),
+    "job": ("job", _own_label),
     "url": ("url", _target_url),
-    "instance": ("instance", _label_value),
+    "instance": ("instance", _own_label),
     "interval": ("interval_ms", parse_interval),
     "timeout": ("timeout_ms", parse_positive_duration),
     "username": ("username", parse_text),
@@ -209,7 +216,7 @@ def parse_target_list(items: Iterable[str], source: str) -> list[TargetConfig]:
         job, separator, url = item.partition("=")
         if not separator or "://" in job:
             raise ConfigError(f"{item!r}: write targets like node=http://127.0.0.1:9100/metrics")
-        targets.append(TargetConfig(job=_label_value(job.strip()), url=_target_url(url), source=source))
+        targets.append(TargetConfig(job=_own_label(job.strip()), url=_target_url(url), source=source))
     return targets
 
 
@@ -244,6 +251,7 @@ def _finish(target: TargetConfig, interval_ms: int) -> None:
     if not target.instance:
         has_port = ":" in authority and not authority.endswith("]")
         target.instance = authority if has_port else f"{authority}:{443 if is_secure else 80}"
+        target.instance = _own_label(target.instance)
     target.interval_ms = target.interval_ms or interval_ms
     if target.interval_ms % interval_ms:
         # The agent's ticks decide when to scrape: any other interval would be uneven.

@@ -127,8 +127,11 @@ URL = "url: 'http://h:1'"
         (f"scrape:\n- {{{URL}, job: a, ulr: x}}", "line 2: scrape.0.ulr: there is no key 'ulr'; did you mean 'url'?."),
         (f"scrape:\n- {{{URL}, job: a, tsl: }}", "line 2: scrape.0.tsl: there is no key 'tsl'"),
         ("scrape:\n- {url: h:9100, job: a}", "line 2: scrape.0.url: 'h:9100' is not a URL"),
-        ("scrape:\n- {url: 'http://h:x', job: a}", "line 2: scrape.0.url: 'http://h:x': the port of a URL is a number"),
+        ("scrape:\n- {url: 'http://h:x', job: a}", "line 2: scrape.0.url: 'http://h:x' is not a URL"),
         ("scrape:\n- {url: 'http://h:0', job: a}", "line 2: scrape.0.url: 'http://h:0': the port of a URL is a number"),
+        ("scrape:\n- {url: 'http://a:b:1', job: a}", "line 2: scrape.0.url: 'http://a:b:1' is not a URL"),
+        ("scrape:\n- {url: 'http://[::1', job: a}", "line 2: scrape.0.url: 'http://[::1' is not a URL"),
+        (f"scrape:\n- {{{URL}, job: {'j' * 128}}}", "line 2: scrape.0.job: a label is longer than 127 bytes."),
         ("scrape:\n- {url: 'http://:1', job: a}", "line 2: scrape.0.url: 'http://:1' is not a URL"),
         ('scrape:\n- {url: "http://h:1/a b", job: a}', "line 2: scrape.0.url: 'http://h:1/a b' is not a URL"),
         (

@@ -108,8 +108,9 @@ class Page:
             self._read(rest)
         if open_metrics and self._last_line.rstrip() != "# EOF":
             raise ParseError("The page ends without # EOF, so a part of it is missing.")
-        limit = self._rules.sample_limit
-        if limit and (kept := self.kept) > limit:
+        limit, found = self._rules.sample_limit, self.found
+        # The first condition, which costs nothing, decides for most.
+        if limit and len(found.values) + len(found.new) > limit and (kept := self.kept) > limit:
             raise OverLimitError(f"The target has {kept:,} samples; its sample_limit is {limit:,}.", limit=limit)
 
     def add(self, metric: str, labels: dict[str, str], value: float) -> None:
