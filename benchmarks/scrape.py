@@ -4,8 +4,8 @@
 
 Two pages are read again and again, as in steady state, from the bytes of the answer to packed frames: that of Debian's
 node_exporter, if it is installed, half of which is comments, and one of 9,000 series of a single counter. The first
-read, which parses each line in full, is timed apart. Time is that of the CPU. Memory is what Python holds after reads of
-ten such targets, divided by their series.
+read, which parses each line in full, is timed apart. Time is that of the CPU. Memory is what Python holds after reads
+of ten such targets, divided by their series.
 """
 
 import contextlib

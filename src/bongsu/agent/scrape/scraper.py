@@ -2,8 +2,9 @@
 
 The scheduler tells each of its ticks, and targets are scraped at the ticks that are multiples of their interval. As a
 rule one thread scrapes all of them in turn. If a target has waited for ``HELP_SECONDS``, as another one takes long, a
-second thread helps, and so on: each target that does not answer holds one thread until its timeout. Threads that are
-not needed any more end. A target that is still being scraped when it is due again is skipped, and that is counted.
+second thread helps, and so on, up to ``MAX_THREADS``: each target that does not answer holds one of them until its
+timeout. Threads that are not needed any more end. A target that is still being scraped, or waits for it, when it is due
+again is skipped, and that is counted.
 """
 
 import threading
@@ -19,6 +20,8 @@ from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
 
 HELP_SECONDS = 0.1
+# The service has room for 64 tasks.
+MAX_THREADS = 32
 
 
 class _Due(NamedTuple):
@@ -47,6 +50,7 @@ class Scraper:
         self._monotonic = monotonic
         self._changed = threading.Condition()
         self._queue: deque[_Due] = deque()
+        self._threads = 0
         self._busy = 0
         self._idle = 0
         self._stopping = False
@@ -93,35 +97,49 @@ class Scraper:
             return
 
     def _start_thread(self) -> None:
-        threading.Thread(target=self._loop, name="bongsu-scrape", daemon=True).start()
+        if self._threads >= MAX_THREADS:
+            return
+        try:
+            threading.Thread(target=self._run, name="bongsu-scrape", daemon=True).start()
+        except RuntimeError as error:  # the machine has no room for another; those that run go on
+            self._log.problem("scrape threads", f"No further thread can scrape targets: {error}.")
+        else:
+            self._threads += 1
+
+    def _run(self) -> None:
+        with self._changed:
+            try:
+                self._loop()
+            finally:
+                self._threads -= 1
 
     def _loop(self) -> None:
-        with self._changed:
-            while not self._stopping:
-                wait: float | None = None
-                if self._queue:
-                    waited = self._monotonic() - self._queue[0].queued_at
-                    # While others are busy, one of them will probably be free soon.
-                    wait = HELP_SECONDS - waited if self._busy else 0.0
-                if wait is None or wait > 0:
-                    if self._idle:
-                        return  # one spare thread is enough
-                    self._idle += 1
-                    self._changed.wait(wait)
-                    self._idle -= 1
-                    continue
-                due = self._queue.popleft()
-                self._busy += 1
-                if self._queue and not self._idle:
-                    self._start_thread()
-                self._changed.release()
-                try:
-                    self._scrape(due)
-                finally:
-                    self._changed.acquire()
-                    self._busy -= 1
-                    due.target.busy = due.target.hanging = False
-                    self._changed.notify_all()
+        """Scrapes what waits, until the thread is not needed. Its caller holds ``_changed``."""
+        while not self._stopping:
+            wait: float | None = None
+            if self._queue:
+                waited = self._monotonic() - self._queue[0].queued_at
+                # While others are busy, one of them will probably be free soon.
+                wait = HELP_SECONDS - waited if self._busy else 0.0
+            if wait is None or wait > 0:
+                if self._idle:
+                    return  # one spare thread is enough
+                self._idle += 1
+                self._changed.wait(wait)
+                self._idle -= 1
+                continue
+            due = self._queue.popleft()
+            self._busy += 1
+            if self._queue and not self._idle:
+                self._start_thread()
+            self._changed.release()
+            try:
+                self._scrape(due)
+            finally:
+                self._changed.acquire()
+                self._busy -= 1
+                due.target.busy = due.target.hanging = False
+                self._changed.notify_all()
 
     def _scrape(self, due: _Due) -> None:
         try:

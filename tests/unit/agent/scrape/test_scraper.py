@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from bongsu.agent.scrape import scraper
 from bongsu.agent.scrape.page import Page, PageRules
 from bongsu.agent.scrape.scraper import Scraper
 from bongsu.agent.scrape.target import Target
@@ -109,6 +110,35 @@ def test_a_target_that_hangs_holds_a_thread_of_its_own(make) -> None:
     assert [source.reads for source in world.sources] == [2, 6, 6]
     assert not world.targets[0].hanging
     wait_for(lambda: threads() == 1)
+
+
+def test_threads_are_limited(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scraper, "MAX_THREADS", 3)
+    world = make(*[1_000] * 6)
+    for source in world.sources:
+        source.go_on.clear()
+    world.scraper.tick(1_000, 1_000)
+    wait_for(lambda: sum(source.reads for source in world.sources) == 3)
+    world.scraper.tick(2_000, 2_000)
+    assert threads() == 3
+    assert all(target.stats.skipped_scrapes == 1 for target in world.targets)
+    for source in world.sources:
+        source.go_on.set()
+    wait_for(lambda: all(source.reads == 1 for source in world.sources) and not any(t.busy for t in world.targets))
+
+
+def test_a_machine_without_room_for_threads(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make(1_000)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        world.scraper.tick(1_000, 1_000)
+    assert world.log.lines == ["No further thread can scrape targets: can't start new thread."]
+    world.tick(2_000)
+    assert world.sources[0].reads == 1
 
 
 def test_a_target_that_fails_is_down_and_told_once(make) -> None:
