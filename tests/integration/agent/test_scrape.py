@@ -174,6 +174,35 @@ def test_a_target_that_hangs_delays_nothing(agent, history: History, tmp_path: P
             raw.close()
 
 
+def test_a_large_target_arrives_in_several_requests(agent, history: History) -> None:
+    page = "".join(f'queue:length{{queue="{number}"}} {number}\n' for number in range(9_900)).encode()
+
+    def answer(connection: socket.socket) -> None:
+        while read_request(connection) is not None:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(page) + page)
+
+    target = RawServer(answer)
+    try:
+        process = agent(
+            f"scrape: [{{job: large, url: 'http://127.0.0.1:{target.port}', instance: it, interval: 2s}}]\n"
+        )
+        # the history answers 1,000 series at a time, in their order
+        labels = [f"instance=it,job=large,queue={number}" for number in range(9_900)]
+        wait_for(lambda: len(history("scrape_samples_scraped").get("instance=it,job=large", {})) >= 3, "scrapes")
+        found = history("queue:length")
+        assert len(found) == 1_000
+        for text, values in found.items():
+            assert set(values.values()) == {float(text.rpartition("=")[2])}
+            assert text in labels
+        assert newest(history("agent_rejected_frames_total")[""]) == 0
+        assert newest(history("agent_failed_scrapes_total")["target=large it"]) == 0
+        process.terminate()
+        output = process.communicate(timeout=60)[0]
+        assert "rejects" not in output
+    finally:
+        target.close()
+
+
 def test_textfiles(agent, history: History, tmp_path: Path) -> None:
     folder = tmp_path / "textfiles"
     folder.mkdir()
