@@ -84,11 +84,18 @@ def history(server: str, tmp_path: Path) -> Iterator[History]:
         yield read
 
 
+def promql(server: str, query: str) -> list[dict[str, str]]:
+    """The labels of what an instant query answers."""
+    with logged_in(server) as client:
+        answer = client.get("/api/v1/query", params={"query": query}).raise_for_status().json()
+    return [row["metric"] for row in answer["data"]["result"]]
+
+
 def newest(series: dict[int, float | None]) -> float | None:
     return series[max(series)] if series else None
 
 
-def test_the_metrics_of_an_exporter_arrive(agent, history: History, server_folder: Path) -> None:
+def test_the_metrics_of_an_exporter_arrive(agent, history: History, server: str, server_folder: Path) -> None:
     with node_exporter() as exporter:
         config = f"scrape:\n- url: http://{exporter}/metrics\n  job: node\n  labels: {{rack: r1}}\n"
         config += "  relabel:\n  - {action: drop, regex: go_.*}\n  - {action: labeldrop, regex: machine}\n"
@@ -114,6 +121,8 @@ def test_the_metrics_of_an_exporter_arrive(agent, history: History, server_folde
         # every scrape is there, beside the samples of the host
         times = history("up")[of_target]
         assert set(list(history("cpu_usage_ratio")[""])[2:-1]) <= set(times)
+        (found,) = promql(server, f'node_boot_time_seconds{{instance="{exporter}"}}')
+        assert (found["job"], found["rack"]) == ("node", "r1")
     # and the exporter is gone
     wait_for(lambda: newest(history("up")[of_target]) == 0, "up to be 0")
     down_ms = min(time_ms for time_ms, value in history("up")[of_target].items() if value == 0)
@@ -127,6 +136,8 @@ def test_the_metrics_of_an_exporter_arrive(agent, history: History, server_folde
         bits[time_ms].update(array("q", values))
     assert STALE in bits[down_ms]
     assert all(STALE not in found for time_ms, found in bits.items() if time_ms != down_ms)
+    assert promql(server, f'up{{instance="{exporter}"}} == 0')
+    assert not promql(server, f'node_boot_time_seconds{{instance="{exporter}"}}')
     assert max(history("cpu_usage_ratio")[""]) >= down_ms
 
 
