@@ -3,18 +3,15 @@
 import numpy as np
 import numpy.typing as npt
 
+from bongsu.core.samples import ABSENT as ABSENT
+from bongsu.core.samples import NOT_A_NUMBER as NOT_A_NUMBER
+from bongsu.core.samples import STALE as STALE
+
 Times = npt.NDArray[np.int64]  # Unix milliseconds
 Values = npt.NDArray[np.float64]  # NaN = no value
 Counts = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
-
-# Bits of NaN. A frame has ABSENT where there is no value, as Python's and numpy's own NaN. Of foreign samples NaN is a
-# value as well: NOT_A_NUMBER, as Prometheus writes it, and STALE, its sign that a series has ended
-# (https://prometheus.io/docs/specs/prw/remote_write_spec/#stale-markers).
-ABSENT = 0x7FF8000000000000
-NOT_A_NUMBER = 0x7FF8000000000001
-STALE = 0x7FF0000000000002
 
 # A counter that falls by a smaller share than this was not reset: some are the difference of two counters, such as CPU
 # time less guest time on KVM, and run back by a few ticks.

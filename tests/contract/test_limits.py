@@ -12,6 +12,7 @@ def test_agent_and_simulator_know_the_limits_of_the_server() -> None:
     assert server.labels_per_series == limits.MAX_LABELS
     assert server.label_bytes == limits.MAX_LABEL_BYTES
     assert server.frames_per_request == limits.MAX_FRAMES
+    assert server.layouts_per_request == limits.MAX_LAYOUTS
     assert server.body_bytes == limits.MAX_BODY_BYTES
     assert server.process_lists_per_request == limits.MAX_PROCESS_LISTS
     assert server.processes_per_list == limits.MAX_PROCESSES

@@ -7,7 +7,7 @@ Every error names where the value came from: file, line and key, or the environm
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bongsu.agent.collectors import COLLECTORS_BY_NAME
 from bongsu.agent.collectors.base import Filter
@@ -40,6 +40,10 @@ from bongsu.core.errors import BongsuError, ConfigError
 from bongsu.core.text import has_control
 from bongsu.core.units import parse_size_bytes
 from bongsu.wire.limits import MAX_LABEL_BYTES, MAX_LABELS
+
+if TYPE_CHECKING:
+    from bongsu.agent.config_file import FileValue
+    from bongsu.agent.scrape_config import TargetConfig
 
 ENVIRONMENT_PREFIX = "BONGSU_AGENT_"
 SYSTEM_FILE = "/etc/bongsu/agent.yml"
@@ -88,6 +92,8 @@ class Config:
     log_format: str = "text"
     log_bytes: int = LOG_BYTES
     log_files: int = LOG_FILES
+    scrape: "list[TargetConfig]" = field(default_factory=list)
+    textfiles: tuple[str, ...] = ()
     collectors: dict[str, CollectorConfig] = field(default_factory=dict)
     file: str = ""
 
@@ -138,16 +144,31 @@ def load(
         # here, because it imports PyYAML, which costs 1.7 MB
         from bongsu.agent.config_file import read_config_file
 
-        for key, (value, source) in read_config_file(file).items():
+        values = read_config_file(file)
+        targets = {key: values.pop(key) for key in list(values) if key.partition(".")[0] == "scrape"}
+        for key, (value, source) in values.items():
             _apply(config, key, value, source)
-    for key in ("server", "tags", *_KEYS):
+        if targets:
+            _apply_targets(config, targets)
+    for key in ("server", "tags", "scrape", "textfiles", *_KEYS):
         variable = ENVIRONMENT_PREFIX + key.upper().replace(".", "_")
         if environment.get(variable):
             _apply(config, key, environment[variable], variable)
     for key, text in (flags or {}).items():
         _apply(config, key, text, f"--{key.replace('_', '-')}")
     config.data_dir = os.path.expanduser(config.data_dir) or default_data_dir(environment)
+    if config.scrape:
+        from bongsu.agent.scrape_config import finish_targets
+
+        finish_targets(config.scrape, config.interval_ms)
     return config
+
+
+def _apply_targets(config: Config, values: "Mapping[str, FileValue]") -> None:
+    # here, because an agent without targets needs none of it
+    from bongsu.agent.scrape_config import parse_targets
+
+    config.scrape = parse_targets(values)
 
 
 def _apply(config: Config, key: str, value: Value, source: str) -> None:
@@ -158,6 +179,12 @@ def _apply(config: Config, key: str, value: Value, source: str) -> None:
             config.servers = tuple(map(parse_url, _list(value)))
             if not config.servers:
                 raise ConfigError("at least one URL is needed")
+        elif key == "scrape":  # from the environment: node=http://127.0.0.1:9100/metrics,...
+            from bongsu.agent.scrape_config import parse_target_list
+
+            config.scrape = parse_target_list(_list(value), source)
+        elif key == "textfiles":
+            config.textfiles = tuple(map(parse_text, _list(value)))
         elif key == "tags" or key.startswith("tags."):
             _apply_tags(config, key, value)
         elif key.startswith("collectors."):
@@ -166,7 +193,7 @@ def _apply(config: Config, key: str, value: Value, source: str) -> None:
             attribute, parse = _KEYS[key]
             setattr(config, attribute, parse(_single(value)))
         else:
-            raise ConfigError(_unknown("key", key, ("server", "tags", "collectors", *_KEYS)))
+            raise ConfigError(_unknown("key", key, ("server", "tags", "scrape", "textfiles", "collectors", *_KEYS)))
     except BongsuError as error:
         raise ConfigError(f"{source}: {error.message.rstrip('.')}.", field=key) from None
 

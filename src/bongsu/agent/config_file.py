@@ -3,9 +3,13 @@
 Only this module imports PyYAML, which costs 1.7 MB, and only an agent with a configuration file imports this module.
 """
 
+import re
 from typing import Any, NamedTuple
 
 from bongsu.core.errors import ConfigError
+
+# These keys hold lists of mappings. The key of a value in one has the number of its mapping: ``scrape.0.url``.
+_LISTS_OF_MAPPINGS = re.compile(r"scrape(\.\d+\.relabel)?")
 
 
 class FileValue(NamedTuple):
@@ -20,7 +24,7 @@ def read_config_file(path: str) -> dict[str, FileValue]:
 
     Raises:
         ConfigError: the file cannot be read, is not YAML, or contains something else than mappings, texts and lists of
-            texts.
+            texts, or of mappings where a key holds those.
     """
     import yaml
 
@@ -50,6 +54,13 @@ def _add_values(node: Any, key: str, path: str, values: dict[str, FileValue]) ->
         if not key:
             raise ConfigError(f"{source}: expected keys such as 'server: http://127.0.0.1:8600'.")
         values[key] = FileValue(None if node.tag.endswith(":null") else node.value, source)
+    elif node.id == "sequence" and _LISTS_OF_MAPPINGS.fullmatch(key):
+        for number, item in enumerate(node.value):
+            if item.id != "mapping":
+                line = f"{path} line {item.start_mark.line + 1}"
+                raise ConfigError(f"{line}: {key} must be a list of mappings, each with keys of its own.")
+            values[f"{key}.{number}"] = FileValue(None, f"{path} line {item.start_mark.line + 1}: {key}.{number}")
+            _add_values(item, f"{key}.{number}", path, values)
     elif node.id == "sequence":
         for item in node.value:
             if item.id != "scalar":

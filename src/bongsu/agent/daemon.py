@@ -17,7 +17,7 @@ from bongsu.agent.sampling.runner import TIMEOUT_SECONDS, RunningCollector
 from bongsu.agent.sampling.scheduler import Scheduler, Wakeup
 from bongsu.agent.stats import Stats
 from bongsu.agent.status_file import WRITE_INTERVAL_MS, write_status
-from bongsu.agent.wiring import make_collectors, make_identity, make_sender
+from bongsu.agent.wiring import make_collectors, make_identity, make_scraper, make_sender
 from bongsu.core.clock import SystemClock
 from bongsu.core.text import visible
 
@@ -34,6 +34,7 @@ class Agent:
         self._pace = Pace(config.interval_ms, config.watched_interval_ms)
         self._sender = make_sender(config, agent_id, backlog, stats, log, lambda: self._facts, self._pace)
         self._collectors = make_collectors(config, log.problem, stats)
+        self._scraper = make_scraper(config, sink=self._sender.put, log=log, stats=stats)
         self._cost_limiter = CostLimiter(
             cpu_limit=config.cpu_limit,
             memory_limit_bytes=config.memory_limit_bytes,
@@ -51,6 +52,7 @@ class Agent:
             stats=stats,
             clock=SystemClock(),
             timeout_seconds=min(TIMEOUT_SECONDS, config.interval_ms / 2000),
+            before_tick=self._scraper.tick if self._scraper else lambda time_ms, stamp_ms: None,
             after_tick=self._after_tick,
             pace=self._pace,
         )
@@ -63,13 +65,16 @@ class Agent:
         gc.collect()
         gc.freeze()
         self._scheduler.run(wakeup)
+        if self._scraper:
+            self._scraper.stop(STOP_SECONDS / 4)
         for collector, _ in self._collectors:
             collector.close()
         if not self._sender.stop(STOP_SECONDS):
             self.log.error("The server did not respond in time; the frames that were being sent may be lost.")
 
     def _after_tick(self, collectors: Sequence[RunningCollector]) -> None:
-        self._cost_limiter.check(collectors)
+        targets = self._scraper.targets if self._scraper else ()
+        self._cost_limiter.check([*collectors, *targets])
         if visible(socket.gethostname()) != self._facts.hostname:
             old_name, self._facts = self._facts.hostname, host_facts(psutil)
             self._sender.identify(make_identity(self._config, self._agent_id, self._facts.hostname))
@@ -77,4 +82,4 @@ class Agent:
         if time.monotonic() >= self._status_at:
             # Ticks are not exactly an interval apart.
             self._status_at = time.monotonic() + (WRITE_INTERVAL_MS - self._config.interval_ms / 2) / 1000
-            write_status(self._config, self._stats, collectors)
+            write_status(self._config, self._stats, [*collectors, *targets])

@@ -7,6 +7,24 @@ from bongsu.agent.procfs import PAGE_BYTES, read_bytes
 
 
 @dataclass(slots=True)
+class TargetStats:
+    """One scraped target. ``up``, ``samples`` (on its page), ``kept`` (after relabelling), ``seconds``, ``last_error``
+    and ``unsendable`` (why samples were left out; empty: none were) are of the latest scrape, the others counters.
+    ``skipped_scrapes`` were due while the previous one still ran."""
+
+    up: bool = True
+    scrapes: int = 0
+    failed_scrapes: int = 0
+    skipped_scrapes: int = 0
+    dropped_samples: int = 0
+    samples: int = 0
+    kept: int = 0
+    seconds: float = 0.0
+    last_error: str = ""
+    unsendable: str = ""
+
+
+@dataclass(slots=True)
 class Stats:
     """Counters since the agent started. One thread writes each counter; any thread may read it, possibly a moment
     late."""
@@ -29,6 +47,8 @@ class Stats:
     collector_errors: dict[str, int] = field(default_factory=dict)
     # collector -> how many times less often than configured it runs
     slowed: dict[str, int] = field(default_factory=dict)
+    # job and instance of a scraped target, or "textfiles"
+    targets: dict[str, TargetStats] = field(default_factory=dict)
 
 
 def resident_bytes() -> int:

@@ -9,10 +9,9 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 from bongsu.agent.config import Config
-from bongsu.agent.sampling.runner import RunningCollector
 from bongsu.agent.stats import Stats, resident_bytes
 from bongsu.core.errors import ConfigError
 from bongsu.core.units import MINUTE_MS
@@ -23,7 +22,23 @@ _FILE = "status.json"
 _STARTED_AT = time.monotonic()
 
 
-def write_status(config: Config, stats: Stats, collectors: Sequence[RunningCollector]) -> None:
+class Running(Protocol):
+    """What a collector or a scraped target costs."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def runs(self) -> int: ...
+
+    @property
+    def cpu_seconds(self) -> float: ...
+
+    @property
+    def hanging(self) -> bool: ...
+
+
+def write_status(config: Config, stats: Stats, collectors: Sequence[Running]) -> None:
     """Replaces the file in one step. If the disk is full, the old status stays."""
     content = {
         **asdict(stats),

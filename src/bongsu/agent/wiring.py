@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -19,7 +20,12 @@ from bongsu.agent.pace import Pace
 from bongsu.agent.stats import Stats
 from bongsu.core import pacing
 from bongsu.core.errors import ConfigError
-from bongsu.core.samples import AgentIdentity, HostFacts
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts
+from bongsu.core.series import Layout
+
+if TYPE_CHECKING:
+    from bongsu.agent.scrape.scraper import Scraper
+    from bongsu.agent.scrape.target import Target
 
 
 def make_collectors(
@@ -60,6 +66,42 @@ def make_collectors(
             continue
         collectors.append((collector, collector_config.interval_ms or collector_class.interval_seconds * 1000))
     return collectors
+
+
+def make_targets(config: Config) -> "list[Target]":
+    """The targets to scrape, with the textfiles last."""
+    if not config.scrape and not config.textfiles:
+        return []
+    # here, because an agent without targets needs none of it
+    from bongsu.agent.scrape.target import http_target, textfile_target
+
+    targets = [http_target(target) for target in config.scrape]
+    if config.textfiles:
+        targets.append(textfile_target(config.textfiles, config.interval_ms))
+    return targets
+
+
+def make_target_collectors(config: Config) -> list[Collector]:
+    """The targets to scrape, for commands that show readings."""
+    targets = make_targets(config)
+    if not targets:
+        return []
+    from bongsu.agent.scrape.readings import TargetCollector
+
+    return [TargetCollector(psutil, target) for target in targets]
+
+
+def make_scraper(
+    config: Config, *, sink: Callable[[Frame, Layout], None], log: EventLog, stats: Stats
+) -> "Scraper | None":
+    """None if there is nothing to scrape."""
+    targets = make_targets(config)
+    if not targets:
+        stats.targets = {}
+        return None
+    from bongsu.agent.scrape.scraper import Scraper
+
+    return Scraper(targets, sink=sink, log=log, stats=stats)
 
 
 def make_log(config: Config) -> Log:

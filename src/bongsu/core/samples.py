@@ -2,16 +2,28 @@
 
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bongsu.core.series import Layout
 
+# Bits of NaN. A frame has ABSENT where there is no value, as Python's and numpy's own NaN. Of samples that Bongsu takes
+# from others NaN is a value as well: NOT_A_NUMBER, as Prometheus writes it, and STALE, its sign that a series has ended
+# (https://prometheus.io/docs/specs/prw/remote_write_spec/#stale-markers).
+ABSENT = 0x7FF8000000000000
+NOT_A_NUMBER = 0x7FF8000000000001
+STALE = 0x7FF0000000000002
 
-def pack(values: Iterable[float]) -> bytes:
-    """Doubles, little-endian, 8 bytes each; NaN = no value."""
-    packed = array("d", values)
+
+def pack(values: Iterable[float], bits: Mapping[int, int] | None = None) -> bytes:
+    """Doubles, little-endian, 8 bytes each; NaN = no value. ``bits``: position -> bits of another NaN, which a float
+    would lose on some processors."""
+    packed: array[float] | array[int] = array("d", values)
+    if bits:
+        packed = array("q", packed.tobytes())
+        for position, pattern in bits.items():
+            packed[position] = pattern
     if sys.byteorder == "big":
         packed.byteswap()
     return packed.tobytes()

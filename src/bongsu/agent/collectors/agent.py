@@ -28,6 +28,9 @@ class AgentCollector(Collector):
         Counter("agent_missed_ticks_total", "Ticks at which no sample was taken."),
         Counter("agent_collector_errors_total", "Failed runs, by collector."),
         Gauge("agent_collector_interval_factor", "How many times less often than configured a collector runs."),
+        Counter("agent_failed_scrapes_total", "Scrapes that failed, by target."),
+        Counter("agent_skipped_scrapes_total", "Scrapes that were left out because the target was slow, by target."),
+        Counter("agent_dropped_samples_total", "Scraped samples that cannot be sent, by target."),
         Gauge("agent_info", "Always 1; version and tags are in the labels."),
     )
 
@@ -70,4 +73,9 @@ class AgentCollector(Collector):
             yield Reading("agent_collector_errors_total", count, (("collector", name),))
         for name, factor in list(stats.slowed.items()):
             yield Reading("agent_collector_interval_factor", factor, (("collector", name),))
+        for name, target in stats.targets.items():
+            labels: Labels = (("target", name),)
+            yield Reading("agent_failed_scrapes_total", target.failed_scrapes, labels)
+            yield Reading("agent_skipped_scrapes_total", target.skipped_scrapes, labels)
+            yield Reading("agent_dropped_samples_total", target.dropped_samples, labels)
         yield Reading("agent_info", 1.0, self._info_labels)

@@ -13,7 +13,7 @@ from bongsu.agent.data_dir import make_data_dir
 from bongsu.agent.delivery.http import Url
 from bongsu.agent.identity import load_identity, machine_id
 from bongsu.agent.sampling.runner import CollectorRunner, RunningCollector
-from bongsu.agent.wiring import make_collectors, make_connection, make_credentials, make_identity
+from bongsu.agent.wiring import make_collectors, make_connection, make_credentials, make_identity, make_targets
 from bongsu.core.errors import BongsuError
 from bongsu.core.samples import Push
 from bongsu.core.text import visible
@@ -42,6 +42,7 @@ def check(file: str, flags: Mapping[str, str]) -> int:
     report(True, f"configuration: {config.file or 'no file, only defaults and environment'}")
     _check_data_dir(config, report)
     _check_collectors(config, report)
+    _check_targets(config, report)
     for server in config.servers:
         _check_server(config, server, report)
     return 0 if all_passed else 1
@@ -97,6 +98,26 @@ def _check_collectors(config: Config, report: Report) -> None:
         report(False, f"{problem}. If this is expected, exclude it in the configuration.")
     for collector in collectors:
         collector.close()
+
+
+def _check_targets(config: Config, report: Report) -> None:
+    for target in make_targets(config):
+        target.scrape(0)
+        target.close()
+        stats = target.stats
+        if stats.last_error:
+            report(False, f"target {target.name}: {stats.last_error}")
+            continue
+        report(
+            True,
+            f"target {target.name}: {stats.samples:,} samples in {stats.seconds * 1000:.0f} ms, {stats.kept:,} kept",
+        )
+        if stats.unsendable:
+            report(
+                False,
+                f"target {target.name}: {stats.dropped_samples:,} samples cannot be sent: {stats.unsendable}. "
+                "If they are not needed, drop them, or the label, with relabel.",
+            )
 
 
 def _check_server(config: Config, server: str, report: Report) -> None:

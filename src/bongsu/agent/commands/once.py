@@ -8,7 +8,7 @@ from bongsu.agent.collectors.base import Reading
 from bongsu.agent.commands.once_output import RatedReadings, as_json, as_prometheus, as_table
 from bongsu.agent.config import load
 from bongsu.agent.sampling.runner import CollectorRunner, RunningCollector
-from bongsu.agent.wiring import make_collectors
+from bongsu.agent.wiring import make_collectors, make_target_collectors
 
 # Long enough for a meaningful usage, short enough to wait for.
 SAMPLE_SECONDS = 1.0
@@ -26,6 +26,7 @@ def once(file: str, flags: Mapping[str, str], *, format: str) -> int:
         problems[problem] = None
 
     collectors = [collector for collector, _ in make_collectors(config, report_problem)]
+    collectors += make_target_collectors(config)
     runner = CollectorRunner()
     running = [RunningCollector(collector, COLLECTOR_TIMEOUT_SECONDS) for collector in collectors]
 

@@ -38,7 +38,7 @@ class RatedReadings:
 
 
 def as_json(rated: RatedReadings) -> str:
-    """One object for each series and each process. NaN becomes null."""
+    """One object for each series and each process. NaN and infinity become null."""
     series = [
         {
             "metric": reading.metric,
@@ -46,7 +46,7 @@ def as_json(rated: RatedReadings) -> str:
             "type": family_of(reading.metric),
             "unit": rated.metrics[reading.metric].unit,
             "kind": rated.metrics[reading.metric].kind.value,
-            "value": None if math.isnan(reading.value) else reading.value,
+            "value": reading.value if math.isfinite(reading.value) else None,
             "rate": rated.rate(reading),
         }
         for reading in rated.readings

@@ -51,4 +51,19 @@ def status_lines(content: Mapping[str, Any], age_seconds: float, is_stale: bool)
         notes = [f"{content['collector_errors'][name]} errors"] if name in content["collector_errors"] else []
         notes += ["hangs"] if cost["hanging"] else []
         lines.append(f"  {name:12}{milliseconds_per_run:6.2f} ms {' '.join(notes)}".rstrip())
+    lines += [_target_line(name, target) for name, target in content.get("targets", {}).items()]
     return lines
+
+
+def _target_line(name: str, target: Mapping[str, Any]) -> str:
+    if not target["scrapes"]:
+        state = "not scraped yet"
+    elif target["last_error"]:
+        state = f"fails: {target['last_error']}"
+    else:
+        state = f"{target['kept']:,} series in {target['seconds'] * 1000:.0f} ms"
+    counts = {"failed": "failed_scrapes", "skipped": "skipped_scrapes", "samples left out": "dropped_samples"}
+    notes = [f"{target[field]:,} {word}" for word, field in counts.items() if target[field]]
+    if target["unsendable"]:
+        notes.append(target["unsendable"])
+    return f"Target      {name}: {'; '.join([state, *notes])}"

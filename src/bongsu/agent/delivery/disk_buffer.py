@@ -19,7 +19,7 @@ import zlib
 from collections import deque
 from dataclasses import dataclass
 
-from bongsu.agent.delivery.payloads import BufferedBatch, Payload, QueuedPayload, size_of
+from bongsu.agent.delivery.payloads import BatchLimit, BufferedBatch, Payload, QueuedPayload
 from bongsu.agent.delivery.segments import (
     layout_record,
     payload_record,
@@ -185,20 +185,18 @@ class DiskBuffer:
         oldest_allowed_ms = self._clock.now_ms() - self._max_age_ms
         if not self._read_position or not self._layouts:
             self._layouts = {layout.id: layout for layout in _layouts(data)}
-        size = 0
+        limit = BatchLimit(max_payloads, max_bytes)
         for content, end in records(data, self._read_position):
             payload = read_payload(content)
             if payload is not None:
-                is_full = len(batch.payloads) >= max_payloads or size + size_of(payload) > max_bytes
-                if batch.payloads and is_full:
-                    break
-                batch.consumed += 1
                 layout = self._layout_of(payload, data)
                 if payload.time_ms < oldest_allowed_ms or (layout is None and isinstance(payload, Frame)):
                     batch.skipped += 1
-                else:
+                elif limit.takes(payload):
                     batch.payloads.append(QueuedPayload(payload, layout))
-                    size += size_of(payload)
+                else:
+                    break
+                batch.consumed += 1
             batch.end = end
         return batch
 

@@ -1,13 +1,14 @@
-"""A keep-alive HTTP/1.1 client that can only POST a body and read the response.
+"""A keep-alive HTTP/1.1 client that can only POST a body, or GET, and read the response.
 
 http.client would cost 1.0 MB more (email.parser and its imports) and 0.2 ms of CPU a request, a tenth of what the agent
 spends on a tick. Supports Content-Length, chunked and until-close bodies, interim 1xx responses, and a proxy (absolute
-URL for http, CONNECT for https). Does not support redirects, compressed responses and trailers.
+URL for http, CONNECT for https). Does not support redirects and trailers, and leaves compressed bodies as they are.
 """
 
 import os
 import socket
 import sys
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from bongsu.wire.outcome import Response
@@ -22,6 +23,10 @@ MAX_RESPONSE_BYTES = 1_048_576
 
 class HttpError(OSError):
     """The response is not valid HTTP/1.1."""
+
+
+class ResponseTooLongError(HttpError):
+    """The body is longer than the caller takes."""
 
 
 class Url(NamedTuple):
@@ -67,21 +72,42 @@ class Connection:
         tls: "ssl.SSLContext | None" = None,
         proxy: Url | None = None,
         server_name: str = "",
+        max_body_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
-        """``server_name``: the name that the certificate must have; empty means the host of ``url``."""
+        """``server_name``: the name that the certificate must have; empty means the host of ``url``.
+        ``max_body_bytes``: a longer body is an error."""
         self._url = url
         self._server_name = server_name or url.host
         self._timeout_seconds = timeout_seconds
         self._tls = tls
         self._proxy = proxy
+        self._max_body_bytes = max_body_bytes
         self._socket: socket.socket | None = None
         self._unread = b""
+        # When the exchange must have ended, by the monotonic clock; None: only each wait is limited.
+        self._deadline: float | None = None
 
     def post(self, path: str, headers: dict[str, str], body: bytes) -> Response:
         """Sends the request. Repeats it on a new connection if the server had closed the idle one."""
+        return self._request(f"Content-Length: {len(body)}", "POST", path, headers, body)
+
+    def get(self, path: str, headers: dict[str, str]) -> Response:
+        """As ``post``, but the timeout is that of the whole exchange, with its connection."""
+        self._deadline = time.monotonic() + self._timeout_seconds
+        try:
+            return self._request("", "GET", path, headers, b"")
+        finally:
+            self._deadline = None
+
+    def _request(self, length: str, method: str, path: str, headers: dict[str, str], body: bytes) -> Response:
+        url = self._url
+        target = f"http://{url.authority}{path}" if self._proxy and not url.secure else path
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {url.authority}", *([length] if length else [])]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        request = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
         reused = self._socket is not None
         try:
-            return self._exchange(path, headers, body)
+            return self._exchange(request)
         except (BrokenPipeError, ConnectionResetError, ConnectionAbortedError, _ClosedBeforeResponseError):
             self.close()
             if not reused:
@@ -90,7 +116,7 @@ class Connection:
             self.close()
             raise
         try:
-            return self._exchange(path, headers, body)
+            return self._exchange(request)
         except BaseException:
             self.close()
             raise
@@ -109,16 +135,12 @@ class Connection:
             except OSError:
                 return  # already closed
 
-    def _exchange(self, path: str, headers: dict[str, str], body: bytes) -> Response:
+    def _exchange(self, request: bytes) -> Response:
         if self._socket is None:
             self._socket = self._connect()
-        url = self._url
-        target = f"http://{url.authority}{path}" if self._proxy and not url.secure else path
-        lines = [f"POST {target} HTTP/1.1", f"Host: {url.authority}", f"Content-Length: {len(body)}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        head = "\r\n".join(lines) + "\r\n\r\n"
+        self._limit_wait(self._socket)
         # A single send. With two, the second packet would wait until the server acknowledges the first.
-        self._socket.sendall(head.encode("latin-1") + body)
+        self._socket.sendall(request)
         status, response_headers, keep_alive = self._read_head()
         while 100 <= status < 200:
             status, response_headers, keep_alive = self._read_head()
@@ -131,6 +153,7 @@ class Connection:
         first_hop = self._proxy or self._url
         connection = socket.create_connection((first_hop.host, first_hop.port), self._timeout_seconds)
         try:
+            self._limit_wait(connection)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._url.secure:
                 if self._proxy:
@@ -153,7 +176,16 @@ class Connection:
 
     def _receive(self) -> bytes:
         assert self._socket is not None
+        self._limit_wait(self._socket)
         return self._socket.recv(65_536)
+
+    def _limit_wait(self, connection: socket.socket) -> None:
+        """Raises TimeoutError if the time of the exchange is over."""
+        if self._deadline is not None:
+            remaining = self._deadline - time.monotonic()
+            if remaining <= 0:
+                raise TimeoutError
+            connection.settimeout(remaining)
 
     def _read_head(self) -> tuple[int, dict[str, str], bool]:
         data = self._unread
@@ -187,15 +219,15 @@ class Connection:
             return self._read_chunks(), True
         length = headers.get("content-length")
         if length is None:
-            body = self._unread
+            body = bytearray(self._unread)
             while more := self._receive():
                 body += more
-                _check_length(len(body))
+                self._check_length(len(body))
             self._unread = b""
-            return body, False
+            return bytes(body), False
         if not length.isdecimal():
             raise HttpError("the response has no valid length")
-        _check_length(int(length))
+        self._check_length(int(length))
         return self._read_exactly(int(length)), True
 
     def _read_exactly(self, length: int) -> bytes:
@@ -218,39 +250,49 @@ class Connection:
         return line
 
     def _read_chunks(self) -> bytes:
-        body = b""
+        body = bytearray()
         while True:
-            try:
-                size = int(self._read_line().partition(b";")[0], 16)
-            except ValueError:
-                raise HttpError("the response has an invalid chunk") from None
+            digits = self._read_line().partition(b";")[0].strip()
+            if not digits or digits.strip(b"0123456789abcdefABCDEF") or len(digits) > 16:
+                raise HttpError("the response has an invalid chunk")
+            size = int(digits, 16)
             if size == 0:
                 while self._read_line():  # trailers
                     continue
-                return body
+                return bytes(body)
+            # Before the chunk is read: its size is only a claim.
+            self._check_length(len(body) + size)
             body += self._read_exactly(size + 2)[:size]
-            _check_length(len(body))
+
+    def _check_length(self, length: int) -> None:
+        if length > self._max_body_bytes:
+            raise ResponseTooLongError(f"the response is longer than {self._max_body_bytes:,} bytes")
 
 
 class _ClosedBeforeResponseError(HttpError):
     """The server closed the connection before the first byte of a response."""
 
 
-def _check_length(length: int) -> None:
-    if length > MAX_RESPONSE_BYTES:
-        raise HttpError("the response is too long")
-
-
-def tls_context(ca_file: str) -> "ssl.SSLContext":
+def tls_context(ca_file: str, *, cert_file: str = "", key_file: str = "", verify: bool = True) -> "ssl.SSLContext":
     """Verifies certificate and host name against ``ca_file``, or against the authorities that the system trusts.
 
+    ``cert_file``: the client's own certificate, with its key there or in ``key_file``. ``verify`` False: takes any
+    certificate of the other side.
+
     Raises:
-        OSError: ``ca_file`` cannot be read or contains no certificate.
+        OSError: a file cannot be read or contains no certificate or key.
     """
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if cert_file:
+        # An empty password: a key that needs one is an error, and not a question on the terminal.
+        context.load_cert_chain(cert_file, key_file or None, password="")
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
     if ca_file:
         context.load_verify_locations(cafile=ca_file)
         # The file may contain the server's own certificate instead of the authority's.

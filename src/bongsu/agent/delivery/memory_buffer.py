@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from bongsu.agent.delivery.payloads import BufferedBatch, Payload, QueuedPayload, size_of
+from bongsu.agent.delivery.payloads import BatchLimit, BufferedBatch, Payload, QueuedPayload, size_of
 from bongsu.core.series import Layout
 
 # 6,000 frames of 150 series: 17 hours at 10 s.
@@ -47,10 +47,9 @@ class MemoryBuffer:
     def oldest(self, max_payloads: int, max_bytes: int) -> BufferedBatch:
         """``end`` of the batch counts payloads since the process started."""
         batch = BufferedBatch(end=self._removed)
-        size = 0
+        limit = BatchLimit(max_payloads, max_bytes)
         for queued in self._queue:
-            size += size_of(queued.payload)
-            if batch.payloads and (len(batch.payloads) >= max_payloads or size > max_bytes):
+            if not limit.takes(queued.payload):
                 break
             batch.payloads.append(queued)
         batch.consumed = len(batch.payloads)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from bongsu.core.samples import Frame, ProcessList
 from bongsu.core.series import Layout
+from bongsu.wire.limits import MAX_LAYOUTS
 
 Payload = Frame | ProcessList
 # Memory that a process of a list takes, roughly. On the wire it takes 40 bytes.
@@ -31,6 +32,32 @@ class BufferedBatch:
     end: int = 0
     consumed: int = 0
     skipped: int = 0
+
+
+class BatchLimit:
+    """Decides how many payloads a push carries. The API server takes ``MAX_LAYOUTS`` different layouts in one."""
+
+    def __init__(self, max_payloads: int, max_bytes: int | None = None) -> None:
+        self._max_payloads = max_payloads
+        self._max_bytes = max_bytes
+        self._payloads = 0
+        self._bytes = 0
+        self._layouts: set[int] = set()
+
+    def takes(self, payload: Payload) -> bool:
+        """Whether the push can carry this payload as well; the first one always. If so, counts it."""
+        size = size_of(payload)
+        layouts = self._layouts | {payload.layout_id} if isinstance(payload, Frame) else self._layouts
+        if self._payloads and (
+            self._payloads >= self._max_payloads
+            or len(layouts) > MAX_LAYOUTS
+            or (self._max_bytes is not None and self._bytes + size > self._max_bytes)
+        ):
+            return False
+        self._payloads += 1
+        self._bytes += size
+        self._layouts = layouts
+        return True
 
 
 def size_of(payload: Payload) -> int:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 
 from bongsu.agent.defaults import REPLAY_RATE
 from bongsu.agent.delivery.backlog import Backlog
-from bongsu.agent.delivery.payloads import Payload, QueuedPayload
+from bongsu.agent.delivery.payloads import BatchLimit, Payload, QueuedPayload
 from bongsu.agent.delivery.transport import Transport
 from bongsu.agent.log import EventLog
 from bongsu.agent.pace import Pace
@@ -141,7 +141,9 @@ class Sender:
                         self._changed.wait(self._seconds_until_due())
                     if self._stopping and self._failures:
                         return
-                    live = [self._live.popleft() for _ in range(min(len(self._live), BATCH_PAYLOADS))]
+                    limit = BatchLimit(BATCH_PAYLOADS)
+                    while self._live and limit.takes(self._live[0].payload):
+                        live.append(self._live.popleft())
                 if live:
                     self._send_live(live)
                 else:

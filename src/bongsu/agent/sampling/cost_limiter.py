@@ -8,10 +8,10 @@ configured, because somebody looks at the server, it samples less often first. M
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from bongsu.agent.log import EventLog
 from bongsu.agent.pace import Pace
-from bongsu.agent.sampling.runner import RunningCollector
 from bongsu.agent.stats import Stats, resident_bytes
 from bongsu.core.units import format_bytes
 
@@ -20,6 +20,19 @@ WINDOW_SECONDS = 60.0
 WINDOW_TICKS = 3
 CALM_WINDOWS = 10
 MAX_INTERVAL_FACTOR = 16
+
+
+class Costly(Protocol):
+    """What can run less often: a collector or a scraped target. ``interval_factor``: it runs at every n-th tick at
+    which it is due."""
+
+    interval_factor: int
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def cpu_seconds(self) -> float: ...
 
 
 class CostLimiter:
@@ -51,7 +64,7 @@ class CostLimiter:
         self._window_start = (monotonic(), cpu())
         self._cpu_seconds: dict[str, float] = {}
 
-    def check(self, collectors: Sequence[RunningCollector]) -> None:
+    def check(self, collectors: Sequence[Costly]) -> None:
         self._ticks += 1
         self._was_fast |= self._pace.is_fast
         now = self._monotonic()
@@ -78,7 +91,7 @@ class CostLimiter:
                 self._speed_up(collectors)
         self._check_memory()
 
-    def _slow_down(self, collectors: Sequence[RunningCollector], recent: dict[str, float], share: float) -> None:
+    def _slow_down(self, collectors: Sequence[Costly], recent: dict[str, float], share: float) -> None:
         candidates = [running for running in collectors if running.interval_factor < MAX_INTERVAL_FACTOR]
         if not candidates:
             self._log.problem(
@@ -94,7 +107,7 @@ class CostLimiter:
             f"the collector {costliest.name} runs less often.",
         )
 
-    def _speed_up(self, collectors: Sequence[RunningCollector]) -> None:
+    def _speed_up(self, collectors: Sequence[Costly]) -> None:
         slowed = [running for running in collectors if running.interval_factor > 1]
         if not slowed:
             return

@@ -64,7 +64,7 @@ def suspend_aware_seconds() -> float:
 
 class Scheduler:
     """Samples at every tick until it is stopped. ``collectors``: each with its own interval in ms; ``interval_ms`` is
-    the shortest."""
+    the shortest. ``before_tick``: called at the ticks of that interval with their time and that of their frames."""
 
     def __init__(
         self,
@@ -77,6 +77,7 @@ class Scheduler:
         clock: Clock,
         boot_clock: Callable[[], float] = suspend_aware_seconds,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        before_tick: Callable[[int, int], None] = lambda time_ms, stamp_ms: None,
         after_tick: Callable[[list[RunningCollector]], None] = lambda collectors: None,
         pace: Pace | None = None,
     ) -> None:
@@ -86,6 +87,7 @@ class Scheduler:
         self._stats = stats
         self._clock = clock
         self._boot_clock = boot_clock
+        self._before_tick = before_tick
         self._after_tick = after_tick
         self._runner = CollectorRunner()
         self._groups: dict[tuple[int, str], LayoutGroup] = {}
@@ -168,9 +170,11 @@ class Scheduler:
             for group in self._groups.values()
             if time_ms // group.interval_ms != group.bucket or (extra and group.interval_ms == own_ms)
         ]
+        stamp_ms = self._stamp(time_ms)
+        if not extra:
+            self._before_tick(time_ms, stamp_ms)
         results = self._runner.run(running for group in due for running in group.collectors if _is_due(running))
         readings_of = {result.running: result.readings for result in results}
-        stamp_ms = self._stamp(time_ms)
         for group in due:
             group.bucket = time_ms // group.interval_ms
             readings = [reading for running in group.collectors for reading in readings_of.get(running, ())]

@@ -13,7 +13,8 @@ from bongsu.server.config import Limits
 from bongsu.server.fleet.names import MAX_TAGS, TAG_NAME, check_agent_id
 from bongsu.server.fleet.registry import ServerState
 
-_METRIC = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,127}")
+# As Prometheus: recording rules have colons in their names.
+_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,127}")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,63}")
 _UNIT = re.compile(r"[a-zA-Z0-9_/%]{0,31}")
 # The width of the columns.
@@ -145,7 +146,7 @@ def _check_layout(layout: Layout, field: str, limits: Limits) -> None:
 def _check_series(series: Series, place: str, limits: Limits) -> None:
     if not _METRIC.fullmatch(series.metric):
         raise InvalidInput(
-            f"{place}.metric must be up to 128 letters, digits and underscores, and not start with a digit.",
+            f"{place}.metric must be up to 128 letters, digits, underscores and colons, and not start with a digit.",
             field=f"{place}.metric",
             limit=128,
         )

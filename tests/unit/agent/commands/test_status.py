@@ -9,7 +9,7 @@ import pytest
 from bongsu.agent.commands.status import status
 from bongsu.agent.config import Config
 from bongsu.agent.sampling.runner import RunningCollector
-from bongsu.agent.stats import Stats
+from bongsu.agent.stats import Stats, TargetStats
 from bongsu.agent.status_file import write_status
 from bongsu.core.errors import ConfigError
 from tests.support.agent_fakes import FastCollector
@@ -32,6 +32,30 @@ def test_status_of_a_running_agent(tmp_path: Path, capsys: pytest.CaptureFixture
     write_status(config, stats, [])
     assert status("", {"data_dir": str(tmp_path)}, format="json") == 0
     assert json.loads(capsys.readouterr().out)["running"] is True
+
+
+def test_status_of_targets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stats = Stats(sent_frames=1)
+    stats.targets = {
+        "node a:1": TargetStats(scrapes=5, kept=1_200, seconds=0.02),
+        "node b:1": TargetStats(
+            up=False, scrapes=5, failed_scrapes=2, skipped_scrapes=1, last_error="Connection refused."
+        ),
+        "node c:1": TargetStats(
+            scrapes=5, kept=3, seconds=0.001, dropped_samples=10, unsendable="m has a long label", failed_scrapes=0
+        ),
+        "node d:1": TargetStats(),
+    }
+    write_status(Config(data_dir=str(tmp_path)), stats, [])
+    assert status("", {"data_dir": str(tmp_path)}, format="table") == 0
+    assert capsys.readouterr().out.splitlines()[-4:] == [
+        "Target      node a:1: 1,200 series in 20 ms",
+        "Target      node b:1: fails: Connection refused.; 2 failed; 1 skipped",
+        "Target      node c:1: 3 series in 1 ms; 10 samples left out; m has a long label",
+        "Target      node d:1: not scraped yet",
+    ]
+    assert status("", {"data_dir": str(tmp_path)}, format="json") == 0
+    assert json.loads(capsys.readouterr().out)["targets"]["node b:1"]["failed_scrapes"] == 2
 
 
 def test_status_of_a_stopped_agent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
