@@ -43,6 +43,8 @@ export function toApiError(error: unknown): ApiError {
 function readErrorBody(body: unknown): { code: string, message: string, field: string | null, limit: number | null } | null {
   if (typeof body !== 'object' || body === null || !('error' in body)) return null
   const { error } = body
+  // As Prometheus tells errors.
+  if (typeof error === 'string') return { code: 'promql', message: error, field: null, limit: null }
   if (typeof error !== 'object' || error === null || !('code' in error) || !('message' in error)) return null
   const field = 'field' in error && typeof error.field === 'string' ? error.field : null
   const limit = 'limit' in error && typeof error.limit === 'number' ? error.limit : null

@@ -1,14 +1,13 @@
 import { useDocumentVisibility, useIntervalFn } from '@vueuse/core'
 import { onScopeDispose, ref, shallowRef, watch } from 'vue'
 import type { Ref } from 'vue'
-import { fetchHistory } from '~/api/metrics'
-import type { HistoryQuery, MetricsHistory } from '~/api/metrics'
+import type { MetricsHistory } from '~/api/metrics'
 import { SECOND_MS } from '~/utils/units'
 
 const REFRESH_MS = 10 * SECOND_MS
 
-/** The history of a query, fetched again when the query changes, and now and then while it is `live`. The old answer stays until then. `null`: nothing is asked. */
-export function useExplorerChart(query: Ref<HistoryQuery | null>, live: Ref<boolean>) {
+/** What `fetch` answers to a query, fetched again when the query changes, and now and then while it is `live`. The old answer stays until then. `null`: nothing is asked. */
+export function useExplorerChart<Query>(query: Ref<Query | null>, live: Ref<boolean>, fetch: (query: Query, signal: AbortSignal) => Promise<MetricsHistory>) {
   const errorText = useErrorText()
   const visibility = useDocumentVisibility()
   const answer = shallowRef<MetricsHistory | null>(null)
@@ -28,7 +27,7 @@ export function useExplorerChart(query: Ref<HistoryQuery | null>, live: Ref<bool
     const mine = controller = new AbortController()
     loading.value = true
     try {
-      const found = await fetchHistory(query.value, mine.signal)
+      const found = await fetch(query.value, mine.signal)
       if (controller !== mine) return
       answer.value = found
       error.value = ''

@@ -59,7 +59,7 @@ export function alertState(alert: Alert, nowMs: number): ExplorerState | null {
   // A value with a space cannot be written as a filter: then the chart has the lines beside it, too.
   const labels = Object.entries(series.labels).filter(([, value]) => !/\s/.test(value)).map(([name, value]) => `${name}=${value}`).join(' ')
   return {
-    metrics: [series.metric], servers: [alert.server_id], labels, combine: 'none', by: '', range: '1h', between: [alert.since_ms - BEFORE_MS, endMs],
+    metrics: [series.metric], queries: [], servers: [alert.server_id], labels, combine: 'none', by: '', range: '1h', between: [alert.since_ms - BEFORE_MS, endMs],
     drawing: 'lines', compare: 'none',
   }
 }

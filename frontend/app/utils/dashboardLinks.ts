@@ -13,6 +13,7 @@ export function explorerQueryOf(source: WidgetSource, drawing: Drawing | undefin
   const selects = selection.name.length > 0 || selection.tag.length > 0
   return writeExplorer({
     metrics: metricsOf(source, choices),
+    queries: [],
     servers: selects ? selectServers(servers, selection).map(({ id }) => id) : [],
     labels: selection.labels.join(' '),
     combine: source.combine ?? 'none',

@@ -31,6 +31,8 @@ const MOST_CHARTS = 12
 
 export interface ExplorerState {
   metrics: readonly string[]
+  /** In PromQL, which names servers and labels itself. One that is still to be written is empty. */
+  queries: readonly string[]
   /** Empty: all. */
   servers: readonly number[]
   /** Such as `device=sda mountpoint!=/boot`. */
@@ -49,6 +51,7 @@ type Query = Record<string, unknown>
 
 const texts = (value: unknown): string[] => (Array.isArray(value) ? value : [value]).filter((item): item is string => typeof item === 'string' && item !== '')
 const text = (value: unknown): string => texts(value)[0] ?? ''
+const given = (value: unknown): string[] => (Array.isArray(value) ? value : [value]).filter(item => typeof item === 'string' || item === null).map(item => item ?? '')
 const oneOf = <T extends string>(options: readonly T[], value: unknown, otherwise: T): T => options.find(option => option === text(value)) ?? otherwise
 
 /** What is wrong or missing in the URL counts as not given. */
@@ -56,6 +59,7 @@ export function readExplorer(query: Query): ExplorerState {
   const [fromMs, toMs] = [Number(text(query.from)), Number(text(query.to))]
   return {
     metrics: [...new Set(texts(query.metric))].slice(0, MOST_CHARTS),
+    queries: [...new Set(given(query.promql))].slice(0, MOST_CHARTS),
     servers: texts(query.server).flatMap(item => item.split(',')).map(Number).filter(id => Number.isInteger(id) && id > 0),
     labels: text(query.labels),
     combine: oneOf(COMBINATIONS, query.combine, 'none'),
@@ -71,6 +75,7 @@ export function readExplorer(query: Query): ExplorerState {
 export function writeExplorer(state: ExplorerState): Record<string, string | string[] | undefined> {
   return {
     metric: state.metrics.length > 0 ? [...state.metrics] : undefined,
+    promql: state.queries.length > 0 ? [...state.queries] : undefined,
     server: state.servers.length > 0 ? state.servers.join(',') : undefined,
     labels: state.labels || undefined,
     combine: state.combine === 'none' ? undefined : state.combine,

@@ -11,7 +11,7 @@ export const OPERATORS = ['>', '>=', '<', '<='] as const satisfies readonly NonN
 export const SEVERITIES = ['critical', 'warning', 'info'] as const
 
 /** `json`: any other condition, as it is stored. */
-export type ConditionForm = 'threshold' | 'server_down' | 'json'
+export type ConditionForm = 'threshold' | 'server_down' | 'promql' | 'json'
 
 export interface RuleForm {
   name: string
@@ -26,6 +26,7 @@ export interface RuleForm {
   operator: typeof OPERATORS[number]
   value: string
   recovery: string
+  query: string
   json: string
   for: string
   names: string
@@ -41,7 +42,7 @@ const listOf = (text: string): string[] => text.split(',').map(item => item.trim
 export function newRule(): RuleForm {
   return {
     name: '', description: '', severity: 'warning', enabled: true, condition: 'threshold', metric: '', labels: '', function: 'avg', window: '5m', operator: '>',
-    value: '', recovery: '', json: '{\n  "type": "no_data",\n  "metric": "cpu_usage_ratio",\n  "after": "5m"\n}', for: '5m', names: '', tags: '', channels: '',
+    value: '', recovery: '', query: '', json: '{\n  "type": "no_data",\n  "metric": "cpu_usage_ratio",\n  "after": "5m"\n}', for: '5m', names: '', tags: '', channels: '',
   }
 }
 
@@ -53,12 +54,18 @@ export function ruleForm(rule: Rule): RuleForm {
     names: (rule.scope?.names ?? []).join(', '), tags: formatTags(rule.scope?.tags ?? {}), channels: (rule.channels ?? []).join(', '),
   } satisfies RuleForm
   if (condition.type === 'server_down') return { ...form, condition: 'server_down' }
+  if (condition.type === 'promql') {
+    return { ...form, condition: 'promql', query: condition.query, operator: condition.operator ?? '>', value: numberText(condition.value), recovery: numberText(condition.recovery) }
+  }
   if (condition.type !== 'threshold') return { ...form, condition: 'json', json: JSON.stringify(condition, null, 2) }
   return {
     ...form, condition: 'threshold', metric: condition.metric, labels: formatTags(condition.labels ?? {}), function: condition.function ?? 'avg', window: condition.window ?? '5m',
-    operator: condition.operator ?? '>', value: String(condition.value), recovery: condition.recovery == null ? '' : String(condition.recovery), json: JSON.stringify(condition, null, 2),
+    operator: condition.operator ?? '>', value: String(condition.value), recovery: numberText(condition.recovery), json: JSON.stringify(condition, null, 2),
   }
 }
+
+const numberText = (value: number | null | undefined): string => (value == null ? '' : String(value))
+const numberOf = (text: string): number | null => (text.trim() === '' ? null : Number(text))
 
 /** What is not in the form stays as `before` has it. Throws TagSyntaxError and ConditionSyntaxError. */
 export function toRule(form: RuleForm, before: Rule | null): Rule {
@@ -71,6 +78,11 @@ export function toRule(form: RuleForm, before: Rule | null): Rule {
 
 function toCondition(form: RuleForm, before: Condition | null): Condition {
   if (form.condition === 'server_down') return before?.type === 'server_down' ? before : { type: 'server_down' }
+  if (form.condition === 'promql') {
+    const value = numberOf(form.value)
+    // Operator and recovery need a value.
+    return { type: 'promql', query: form.query.trim(), ...(value === null ? {} : { operator: form.operator, value, recovery: numberOf(form.recovery) }) }
+  }
   if (form.condition === 'json') {
     try {
       return JSON.parse(form.json) as Condition
@@ -82,13 +94,14 @@ function toCondition(form: RuleForm, before: Condition | null): Condition {
   return {
     ...(before?.type === 'threshold' ? before : {}),
     type: 'threshold', metric: form.metric.trim(), labels: parseTags(form.labels), function: form.function, window: form.window.trim(), operator: form.operator,
-    value: Number(form.value), recovery: form.recovery.trim() === '' ? null : Number(form.recovery),
+    value: Number(form.value), recovery: numberOf(form.recovery),
   }
 }
 
 // The API's limits.
 const MOST_LABELS = 16
 const MOST_CHANNELS = 20
+const MOST_QUERY_CHARACTERS = 10_000
 const METRIC = /^[a-zA-Z_:][a-zA-Z0-9_:]{0,255}$/
 
 /** What the fields that a form shows must hold. */
@@ -102,6 +115,7 @@ export function ruleSchema(t: Translate, condition: ConditionForm) {
       labels: tagsField(t, MOST_LABELS),
     },
     json: { json: needed(t, checkedField(isJson, t('rules.wrongJson'))) },
+    promql: { query: needed(t, textField(t, MOST_QUERY_CHARACTERS)), value: numberField(t), recovery: numberField(t) },
     server_down: {},
   }
   return object<Record<string, Field>>({

@@ -6,11 +6,11 @@ import type { ExplorerState } from '~/utils/explorer'
 
 const HOUR_MS = 3_600_000
 const NOW = 1_790_000_000_000
-const USUAL: ExplorerState = { metrics: [], servers: [], labels: '', combine: 'none', by: '', range: '1h', between: null, drawing: 'lines', compare: 'none' }
+const USUAL: ExplorerState = { metrics: [], queries: [], servers: [], labels: '', combine: 'none', by: '', range: '1h', between: null, drawing: 'lines', compare: 'none' }
 
 describe('the URL', () => {
   const all: ExplorerState = {
-    metrics: ['cpu_usage_ratio', 'filesystem_usage_ratio'], servers: [3, 1], labels: 'device=sda mountpoint!=/boot',
+    metrics: ['cpu_usage_ratio', 'filesystem_usage_ratio'], queries: ['sum(a)', ''], servers: [3, 1], labels: 'device=sda mountpoint!=/boot',
     combine: 'p95', by: 'tag:role', range: '7d', between: [NOW - HOUR_MS, NOW], drawing: 'stack', compare: 'week',
   }
 
@@ -25,7 +25,7 @@ describe('the URL', () => {
   })
 
   it('ignores what makes no sense', () => {
-    const odd = { metric: ['a', '', 'a', null], server: 'x,-1,2.5,7', combine: 'nope', range: '1y', from: '5', to: '4', draw: 'yes', compare: 'year' }
+    const odd = { metric: ['a', '', 'a', null], server: 'x,-1,2.5,7', combine: 'nope', range: '1y', promql: [5], from: '5', to: '4', draw: 'yes', compare: 'year' }
     expect(readExplorer(odd)).toEqual({ ...USUAL, metrics: ['a'], servers: [7] })
   })
 })
