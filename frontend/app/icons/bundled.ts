@@ -12,8 +12,8 @@ function find(name: string): BundledIcon {
 }
 
 /**
- * What `UIcon` draws. All icons are in the bundle, so that nothing is needed of what @nuxt/icon brings to fetch, cache, mask and turn them: 10 KB
- * of JavaScript, and three components for every icon on a page.
+ * `UIcon`. All icons are in the bundle, so that nothing is needed of what Nuxt UI and @nuxt/icon bring to fetch, cache, mask and turn them: 10 KB
+ * of JavaScript, and four components for every icon on a page.
  */
 const BundledIconView: FunctionalComponent<{ name: string }> = ({ name }) => {
   const { body, width, height } = find(name)
