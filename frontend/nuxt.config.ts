@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { NitroConfig } from 'nitropack/types'
 import { LANGUAGES } from './app/utils/languages'
 import { axiosOverXhr } from './build/axiosOverXhr'
+import { bundledIcons } from './build/bundledIcons'
 import { chunkOf } from './build/chunks'
 import { licences } from './build/licences'
 import { writePseudoLocale } from './i18n/pseudo'
@@ -91,9 +92,7 @@ export default defineNuxtConfig({
         },
       },
     },
-    // Draws what is in the bundle and can fetch nothing.
-    resolve: { alias: { '@nuxt/icon/runtime/components/index.js': fileURLToPath(new URL('./app/icons/bundled.ts', import.meta.url)) } },
-    plugins: [licences(import.meta.dirname), axiosOverXhr()],
+    plugins: [licences(import.meta.dirname), axiosOverXhr(), bundledIcons(fileURLToPath(new URL('./app/icons/bundled.ts', import.meta.url)))],
   },
   typescript: { strict: true, nodeTsConfig: { include: ['../build/*.ts'] }, tsConfig: { compilerOptions: { noUncheckedIndexedAccess: true } } },
   telemetry: false,

@@ -1,13 +1,26 @@
-import { computed } from 'vue'
+import { computed, effectScope } from 'vue'
+import type { Ref } from 'vue'
 import * as format from '~/utils/format'
 import type { ByteOptions, DisplayUnit } from '~/utils/format'
 import { languageOf } from '~/utils/languages'
 import type { Locale } from '~/utils/languages'
 
+/** Of each language switch, of which an app has one: the table of the fleet has hundreds of components that format. */
+const formatters = new WeakMap<object, ReturnType<typeof makeFormat>>()
+
 /** The formatters of utils/format in the current language. */
 export function useFormat() {
   const { locale } = useI18n()
-  const { zone } = useTimeZone()
+  let found = formatters.get(locale)
+  if (!found) {
+    // In a scope that outlives the component that happens to be the first.
+    found = effectScope(true).run(() => makeFormat(locale, useTimeZone().zone))!
+    formatters.set(locale, found)
+  }
+  return found
+}
+
+function makeFormat(locale: Readonly<Ref<string>>, zone: Readonly<Ref<string | undefined>>) {
   const code = computed<Locale>(() => languageOf(locale.value).code)
   type Value = number | null | undefined
   return {

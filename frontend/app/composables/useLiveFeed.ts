@@ -148,12 +148,13 @@ export function useLiveFeed(serverId: Ref<number | null>) {
     refreshAlertsNowAndThen()
     events.append(toServerEvents(message.events))
     if (message.gaps.some(gap => (gap.server === serverId.value && isShown(gap)) || sources.wanted.length > 0)) void refetchSoon()
-    let known = true
+    const states = new Map<number, { state: ServerState, lastSeenMs: number }>()
     for (const { server, state, lastSeenMs } of message.servers) {
       const shown = STATES[state]
-      known = shown !== undefined && servers.applyState(server, shown, lastSeenMs) && known
+      if (shown !== undefined) states.set(server, { state: shown, lastSeenMs })
     }
-    if (message.serversChanged || !known) void refreshServers()
+    const isKnown = servers.applyStates(states) && message.servers.every(({ state }) => STATES[state] !== undefined)
+    if (message.serversChanged || !isKnown) void refreshServers()
     correctHistory()
   }
 

@@ -31,11 +31,16 @@ export const useServersStore = defineStore('servers', () => {
     loaded.value = true
   }
 
-  /** Takes over what the live stream says of a server. Returns whether it is in the list. */
-  function applyState(id: number, state: ServerState, lastSeenMs: number): boolean {
-    if (!byId.value.has(id)) return false
-    apply(all.value.map(server => (server.id === id ? { ...server, state, last_seen_ms: Math.max(server.last_seen_ms, lastSeenMs) } : server)))
-    return true
+  /** Takes over what the live stream says of servers. Returns whether all are in the list. */
+  function applyStates(states: ReadonlyMap<number, { state: ServerState, lastSeenMs: number }>): boolean {
+    const isKnown = [...states.keys()].every(id => byId.value.has(id))
+    if (states.size > 0) {
+      apply(all.value.map((server) => {
+        const { state, lastSeenMs } = states.get(server.id) ?? { state: server.state, lastSeenMs: 0 }
+        return state === server.state && lastSeenMs <= server.last_seen_ms ? server : { ...server, state, last_seen_ms: Math.max(server.last_seen_ms, lastSeenMs) }
+      }))
+    }
+    return isKnown
   }
 
   /** Why the list could not be fetched the last time; `null`: it could. */
@@ -52,5 +57,5 @@ export const useServersStore = defineStore('servers', () => {
     }
   }
 
-  return { all, servers, loaded, failure, notUp, only, get, apply, applyState, refresh }
+  return { all, servers, loaded, failure, notUp, only, get, apply, applyStates, refresh }
 })

@@ -49,6 +49,8 @@ export interface FleetRow {
   server: Server
   reading: FleetReading | null
   alerts: FiringAlerts
+  /** How much of the memory or of a filesystem is used. */
+  level: Level
 }
 
 /** Alerts of a server that fire. */
@@ -104,12 +106,24 @@ export function countAlerts(alerts: readonly { server_id: number, severity: Aler
 export function compareProblems(a: FleetRow, b: FleetRow): number {
   const severity = ({ alerts: { worst } }: FleetRow) => (worst === null ? 3 : SEVERITY_ORDER[worst])
   return STATE_ORDER[a.server.state] - STATE_ORDER[b.server.state] || severity(a) - severity(b)
-    || levelOrder(levelOf(a)) - levelOrder(levelOf(b)) || compareNames(a.server, b.server)
+    || levelOrder(a.level) - levelOrder(b.level) || compareNames(a.server, b.server)
+}
+
+// Usage that goes up and down around a limit would make the rows jump.
+const LASTING_RATIO = 0.03
+
+/** `before`: the row so far. It stays the same object if nothing has changed, so that it is not drawn again. */
+export function toRow(server: Server, reading: FleetReading | null, alerts: FiringAlerts, before?: FleetRow): FleetRow {
+  const [now, lasting] = [levelOf(reading, 0), levelOf(reading, LASTING_RATIO)]
+  const isWorse = (a: Level, b: Level) => levelOrder(a) < levelOrder(b)
+  const level = before === undefined || isWorse(now, before.level) ? now : isWorse(before.level, lasting) ? lasting : before.level
+  return before && before.server === server && before.reading === reading && before.alerts === alerts && before.level === level ? before : { server, reading, alerts, level }
 }
 
 // Not the CPU: one that is busy for a moment would make the rows jump.
-function levelOf({ reading }: FleetRow): Level {
-  return reading === null ? 'ok' : worstLevel([usageLevel('memory', reading.memory), usageLevel('filesystem', reading.disk)])
+function levelOf(reading: FleetReading | null, more: number): Level {
+  const level = (kind: 'memory' | 'filesystem', ratio: number | null) => usageLevel(kind, ratio === null ? null : ratio + more)
+  return reading === null ? 'ok' : worstLevel([level('memory', reading.memory), level('filesystem', reading.disk)])
 }
 
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' })

@@ -1,5 +1,6 @@
 import { mountSuspended } from '@nuxt/test-utils/runtime'
 import { afterEach, describe, expect, it } from 'vitest'
+import { defineComponent, h, nextTick, ref } from 'vue'
 import { current, servers } from '../answers/metrics'
 import type { CurrentMetrics } from '~/api/metrics'
 import type { ServerPage } from '~/api/servers'
@@ -23,13 +24,28 @@ const spark = { times: [0, 10, 20], values: [0.1, 0.5, 0.2], startMs: 0, endMs: 
 const text = (value: string) => value.replace(/\s+/g, ' ')
 
 describe('icons', () => {
+  // What mounts components cannot mount a function.
+  const Icon = defineComponent({ props: { name: { type: String, required: true } }, setup: ({ name }) => () => h(UIcon, { name }) })
+
   it('are drawn from the bundle, in the size of the text, and hidden from screen readers', async () => {
-    const icon = (await mountSuspended(UIcon, { props: { name: 'i-lucide-bell-ring' }, attrs: { class: 'size-4' } })).get('svg')
+    const icon = (await mountSuspended(Icon, { props: { name: 'i-lucide-bell-ring' }, attrs: { class: 'size-4' } })).get('svg')
     expect(icon.attributes()).toMatchObject({ 'class': 'size-4', 'width': '1em', 'viewBox': '0 0 24 24', 'aria-hidden': 'true' })
     expect(icon.findAll('path').length).toBeGreaterThan(0)
   })
+  it('change', async () => {
+    const name = ref('i-lucide-sun')
+    const wrapper = await mountSuspended(defineComponent({ setup: () => () => h('p', h(UIcon, { name: name.value })) }))
+    const sun = wrapper.get('svg').html()
+    name.value = 'i-lucide-moon'
+    await nextTick()
+    expect(wrapper.findAll('svg')).toHaveLength(1)
+    expect(wrapper.get('svg').html()).not.toBe(sun)
+    name.value = 'i-lucide-sun'
+    await nextTick()
+    expect(wrapper.get('svg').html()).toBe(sun)
+  })
   it('keep their place when the bundle lacks them', async () => {
-    const icon = (await mountSuspended(UIcon, { props: { name: 'i-lucide-no-such-icon' } })).get('svg')
+    const icon = (await mountSuspended(Icon, { props: { name: 'i-lucide-no-such-icon' } })).get('svg')
     expect(icon.attributes('width')).toBe('1em')
     expect(icon.element.children).toHaveLength(0)
   })

@@ -1,5 +1,5 @@
 import { mountSuspended } from '@nuxt/test-utils/runtime'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import App from '~/app.vue'
 import type { Answer } from './helpers'
 import { eventually, serveApi, simulated, violations } from './helpers'
@@ -135,6 +135,10 @@ describe('the explorer', () => {
 })
 
 it('leads to every page', async () => {
+  // Only the bar of a small screen leads to it.
+  const { happyDOM } = window as unknown as { happyDOM: { setViewport: (size: { width: number }) => void } }
+  happyDOM.setViewport({ width: 400 })
+  onTestFinished(() => happyDOM.setViewport({ width: 1024 }))
   const page = await open('/settings', simulated)
   await eventually(() => expect(page.findAll('main nav a').map(link => link.attributes('href'))).toEqual(['/account', '/tokens', '/agents', '/users', '/audit', '/storage', '/health', '/about']))
   expect(page.findAll('[aria-current=page]').map(link => link.attributes('href'))).toEqual(['/settings'])

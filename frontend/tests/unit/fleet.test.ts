@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { LiveSeries } from '~/api/metrics'
 import type { Server, ServerState } from '~/api/servers'
-import { NO_ALERTS, compareProblems, compareValues, countAlerts, filterServers, groupByTag, readFleet, tagNames } from '~/utils/fleet'
+import { NO_ALERTS, compareProblems, compareValues, countAlerts, filterServers, groupByTag, readFleet, tagNames, toRow } from '~/utils/fleet'
 import type { FleetRow } from '~/utils/fleet'
 
 const gauge = (metric: string, value: number | null, labels: Record<string, string> = {}): LiveSeries =>
@@ -10,7 +10,7 @@ const counter = (metric: string, rate: number | null, name: string): LiveSeries 
   ({ metric, labels: { interface: name }, unit: 'bytes', kind: 'counter', value: 1, rate })
 const server = (id: number, name: string, state: ServerState = 'up', tags: Record<string, string> = {}): Server =>
   ({ id, name, state, tags, host: { hostname: '', cpu_count: 2 } }) as unknown as Server
-const row = (of: Server, worst: FleetRow['alerts']['worst'] = null): FleetRow => ({ server: of, reading: null, alerts: { count: worst ? 1 : 0, worst } })
+const row = (of: Server, worst: FleetRow['alerts']['worst'] = null): FleetRow => toRow(of, null, { count: worst ? 1 : 0, worst })
 
 describe('a reading of a server', () => {
   it('has the fullest filesystem and the traffic of all interfaces', () => {
@@ -41,8 +41,28 @@ describe('a reading of a server', () => {
 describe('the order', () => {
   it('has what is wrong first', () => {
     const rows = [row(server(1, 'web-10')), row(server(2, 'web-9')), row(server(3, 'b', 'late')), row(server(4, 'c', 'down')), row(server(5, 'z'), 'critical'), row(server(6, 'y'), 'warning')]
-    const full = { ...row(server(7, 'x')), reading: readFleet(null, 1, [gauge('filesystem_usage_ratio', 0.99, { mountpoint: '/' })]) }
+    const full = toRow(server(7, 'x'), readFleet(null, 1, [gauge('filesystem_usage_ratio', 0.99, { mountpoint: '/' })]), NO_ALERTS)
     expect([...rows, full].sort(compareProblems).map(item => item.server.name)).toEqual(['c', 'b', 'z', 'y', 'x', 'web-9', 'web-10'])
+  })
+  it.each([
+    { name: 'rises at once', usages: [0.84, 0.85], levels: ['ok', 'warning'] },
+    { name: 'stays while the usage is near the limit', usages: [0.85, 0.83, 0.86, 0.829], levels: ['warning', 'warning', 'warning', 'warning'] },
+    { name: 'falls when it is clearly less', usages: [0.96, 0.93, 0.915, 0.81], levels: ['critical', 'critical', 'warning', 'ok'] },
+    { name: 'falls by two at once', usages: [0.96, 0.5], levels: ['critical', 'ok'] },
+    { name: 'does not rise by what keeps it from falling', usages: [0.5, 0.83, 0.86, 0.93], levels: ['ok', 'ok', 'warning', 'warning'] },
+  ])('of a server in it $name', ({ usages, levels }) => {
+    let before: FleetRow | undefined
+    expect(usages.map((usage) => {
+      before = toRow(server(1, 'a'), readFleet(null, 1, [gauge('memory_usage_ratio', usage)]), NO_ALERTS, before)
+      return before.level
+    })).toEqual(levels)
+  })
+  it('keeps a row of which nothing has changed', () => {
+    const of = server(1, 'a')
+    const reading = readFleet(null, 1, [])
+    const first = toRow(of, reading, NO_ALERTS)
+    expect(toRow(of, reading, NO_ALERTS, first)).toBe(first)
+    expect(toRow(of, { ...reading }, NO_ALERTS, first)).not.toBe(first)
   })
   it('has missing values last when the largest come first', () => {
     expect([0.5, null, 0, 0.9].sort((a, b) => compareValues(b, a))).toEqual([0.9, 0.5, 0, null])
