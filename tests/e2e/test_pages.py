@@ -4,21 +4,18 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.fleet import Fleet, simulated_fleet
-from tests.support.pages import SLOW_MS, Look, choose, connection, person_at
+from tests.support.pages import SLOW_MS, Look, choose, connection, person_at, violations
 from tests.support.processes import free_port
 from tests.support.pseudo import Answers, cut_off, untranslated
 
 ROOT = Path(__file__).parents[2]
 # What the pages look like; kept by CI.
 SCREENSHOTS = ROOT / "artifacts" / "screenshots"
-AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 SERVERS = 12
 EDIT_CPU = re.compile("Edit CPU usage|CPU usage 편집")
 
@@ -92,14 +89,6 @@ def page(browser: Browser, site: Fleet) -> Iterator[Page]:
 def loaded(page: Page) -> None:
     expect(page.locator("h1").first).to_be_visible(timeout=SLOW_MS)
     expect(page.locator(".skeleton")).to_have_count(0, timeout=SLOW_MS)
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds against WCAG 2.2 AA."""
-    page.evaluate(AXE.read_text())
-    tags = {"type": "tag", "values": WCAG}
-    found: list[dict[str, Any]] = page.evaluate("tags => axe.run({ runOnly: tags }).then(r => r.violations)", tags)
-    return [f"{rule['id']}: {node['html'][:300]}" for rule in found for node in rule["nodes"]]
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -3,12 +3,15 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.processes import ADMIN, PASSWORD
+from tests.support.repository import REPOSITORY
 
+AXE = REPOSITORY / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # Much more than anything should take, for very slow machines.
 SLOW_MS = 60_000
 
@@ -53,6 +56,14 @@ def watch(page: Page) -> list[str]:
 
 def _foreign(url: str) -> bool:
     return not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds against WCAG 2.2 AA."""
+    page.evaluate(AXE.read_text())
+    tags = {"type": "tag", "values": WCAG}
+    found: list[dict[str, Any]] = page.evaluate("tags => axe.run({ runOnly: tags }).then(r => r.violations)", tags)
+    return [f"{rule['id']}: {node['html'][:300]}" for rule in found for node in rule["nodes"]]
 
 
 def choose(field: Locator, option: str) -> None:
