@@ -6,6 +6,10 @@ export default defineAppConfig({
     colors: { primary: 'primary', neutral: 'neutral' },
     // Named here, they are in the bundle.
     icons: { check: 'i-lucide-check', chevronDown: 'i-lucide-chevron-down' },
+    // Nuxt UI's own are paler than the text on them can bear.
+    button: {
+      compoundVariants: [{ color: 'primary', variant: 'solid', class: 'hover:bg-primary-700 active:bg-primary-700 dark:hover:bg-primary-300 dark:active:bg-primary-300' }],
+    },
     input: { slots: { root: 'w-full' }, variants: { variant: { none: FIELD } }, defaultVariants: { variant: 'none' } },
     textarea: { slots: { root: 'w-full' }, variants: { variant: { none: `${FIELD} h-auto max-sm:h-auto` } }, defaultVariants: { variant: 'none' } },
     select: {
