@@ -100,7 +100,7 @@ class Limits(BaseModel):
     samples_per_promql: int = Field(
         20_000_000,
         ge=100_000,
-        description="Samples that a selector of a PromQL query may read; beyond it rollups answer, which are fewer.",
+        description="Samples that a PromQL query may read; beyond it rollups answer, which are fewer.",
     )
     query_seconds: float = Field(30.0, gt=0, description="How long a PromQL query may take.")
 

@@ -240,12 +240,17 @@ async def test_too_many_samples_become_rollups_and_too_many_of_those_an_error(tm
         answer = await ask(app, "count_over_time(memory_used_bytes[12h])", START + 2 * SPAN_MS)
         assert values(answer) == [pytest.approx(1_440, abs=2)]
         assert "too many" in answer["warnings"][0]
+        limits.samples_per_promql = 1_500  # for all selectors of a query
+        twice = "max_over_time(memory_used_bytes[12h]) + max_over_time(memory_used_bytes[11h])"
+        assert "too many" in (await ask(app, twice, START + 2 * SPAN_MS))["warnings"][0]
+        limits.samples_per_promql = 3_000
+        assert "warnings" not in await ask(app, twice, START + 2 * SPAN_MS)
         limits.samples_per_promql = 5
         refused = await app.client.get(
             "/api/v1/query", params={"query": "memory_used_bytes[12h]", "time": (START + 2 * SPAN_MS) / 1000}
         )
         assert refused.status_code == 400
-        assert "the limit is 5" in refused.json()["error"]
+        assert "the limit is 5." in refused.json()["error"]
 
 
 async def test_a_query_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from bongsu.arrays import Flags, Indices, Values
 from bongsu.server.history.promql.labels import NAME, Labels, is_label_name, only, with_labels, without
 from bongsu.server.history.promql.ranges import between_ranks
 from bongsu.server.history.promql.syntax import invalid
-from bongsu.server.history.promql.values import Vector, unique
+from bongsu.server.history.promql.values import Vector, check_numbers, unique
 
 
 @dataclass(slots=True)
@@ -176,7 +176,10 @@ def _count_values(vector: Vector, *, by: bool, names: Sequence[str], label: str)
         for value in np.unique(vector.values[row][present]):
             here = present & ((vector.values[row] == value) | (np.isnan(vector.values[row]) & np.isnan(value)))
             target = with_labels(group, [(label, number_text(float(value)))])
-            counts.setdefault(target, np.zeros(steps))[here] += 1
+            if target not in counts:
+                check_numbers(len(counts) * steps)
+                counts[target] = np.zeros(steps)
+            counts[target][here] += 1
     if not counts:
         return Vector.empty(steps)
     values = np.stack(list(counts.values()))

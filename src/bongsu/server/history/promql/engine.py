@@ -20,16 +20,14 @@ from bongsu.server.history.promql.labels import Labels
 from bongsu.server.history.promql.plan import Need, deepest_steps, needs
 from bongsu.server.history.promql.reading import Stored, decode, range_at, read_rows, tier_for
 from bongsu.server.history.promql.selection import Matched, select
-from bongsu.server.history.promql.syntax import Matcher, Node, Selector, parse
-from bongsu.server.history.promql.values import Steps, Windows
+from bongsu.server.history.promql.syntax import Matcher, Node, Selector, invalid, parse
+from bongsu.server.history.promql.values import Steps, Windows, check_numbers
 from bongsu.server.history.query import Missing
 from bongsu.server.storage.archive import RAW
 from bongsu.server.storage.floors import floors
 
 # Steps of one query, as Prometheus: more than a screen has pixels.
 MOST_STEPS = 11_000
-# Numbers that one part of a query may make, series times steps: 400 MB with what it takes to make them.
-MOST_NUMBERS = 20_000_000
 # Queries computed at a time; others wait.
 AT_A_TIME = 2
 _TIER_NAMES = {MINUTE_MS: "minutes", HOUR_MS: "hours"}
@@ -84,14 +82,7 @@ class _Budget:
             raise Unavailable("The query was cancelled.", code="cancelled")
         if time.monotonic() > self._until:
             raise Unavailable(f"The query took longer than {self._seconds:g} s.", code="query_timeout")
-        if numbers > MOST_NUMBERS:
-            raise InvalidInput(
-                f"A part of the query would make {numbers:,} numbers (series times steps); the limit is "
-                f"{MOST_NUMBERS:,}. Select fewer series, or use a longer step.",
-                code="too_many_points",
-                field="query",
-                limit=MOST_NUMBERS,
-            )
+        check_numbers(numbers)
 
 
 class PromQL:
@@ -129,7 +120,12 @@ class PromQL:
         wanted = list(dict.fromkeys(needs(tree, steps, steps)))
         matched = await asyncio.to_thread(self._select, wanted, registry, budget)
         warnings: list[str] = []
-        stored = [await self._stored(need, series, warnings) for need, series in zip(wanted, matched, strict=True)]
+        stored: list[Stored] = []
+        left = self._limits.samples_per_promql
+        for need, series in zip(wanted, matched, strict=True):
+            budget.check(0)
+            stored.append(await self._stored(need, series, left, warnings))
+            left -= stored[-1].samples
         missing: list[Missing] = []
         value = await asyncio.to_thread(_compute, tree, steps, stored, budget, missing)
         if missing:
@@ -143,9 +139,9 @@ class PromQL:
             result.append(select(registry, need.any_of, need.after_ms + 1))
         return result
 
-    async def _stored(self, need: Need, series: Sequence[Matched], warnings: list[str]) -> Stored:
+    async def _stored(self, need: Need, series: Sequence[Matched], most: int, warnings: list[str]) -> Stored:
+        """``most``: samples that the query may still read."""
         known_floors = await self._database.read(floors)
-        most = self._limits.samples_per_promql
         tier = tier_for(need, series, known_floors, most)
         if tier != RAW:
             warnings.append(
@@ -178,9 +174,12 @@ def _compute(
 ) -> Value | Windows:
     read: dict[Need, Read] = {each.need: decode(each, budget.check, missing) for each in stored}
     evaluator = Evaluator(steps, read, budget.check)
-    if is_range(tree):
-        if steps.count > 1:
-            raise InvalidInput("A query of several steps cannot answer ranges.", code="invalid_promql", field="query")
-        return evaluator.windows(tree)
-    with np.errstate(all="ignore"):
-        return evaluator.value(tree)
+    try:
+        if is_range(tree):
+            if steps.count > 1:
+                raise invalid("a query of several steps cannot answer ranges")
+            return evaluator.windows(tree)
+        with np.errstate(all="ignore"):
+            return evaluator.value(tree)
+    except RecursionError:
+        raise invalid("the query is nested too deeply") from None

@@ -92,6 +92,7 @@ DATES: Mapping[str, Callable[[Values], Values]] = {
     "year": _dated(lambda dates: dates.astype("datetime64[Y]").astype(np.int64) + 1970),
 }
 
+MOST_LABEL_CHARACTERS = 8_192
 _REFERENCE = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
 
 
@@ -112,7 +113,7 @@ def label_replace(vector: Vector, target: str, replacement: str, source: str, pa
                 return "$"
             return groups.get(int(name) if name.isdecimal() else name) or ""
 
-        return with_labels(labels, [(target, _REFERENCE.sub(expand, replacement))])
+        return with_labels(labels, [(target, _checked(_REFERENCE.sub(expand, replacement)))])
 
     return unique([changed(labels) for labels in vector.labels], vector.values, vector.present)
 
@@ -124,9 +125,16 @@ def label_join(vector: Vector, target: str, separator: str, sources: Sequence[st
 
     def joined(labels: Labels) -> Labels:
         by_name = dict(labels)
-        return with_labels(labels, [(target, separator.join(by_name.get(source, "") for source in sources))])
+        return with_labels(labels, [(target, _checked(separator.join(by_name.get(name, "") for name in sources)))])
 
     return unique([joined(labels) for labels in vector.labels], vector.values, vector.present)
+
+
+def _checked(text: str) -> str:
+    """A value of a label. Raises InvalidInput if it is too long: a short query can make long ones of each series."""
+    if len(text) > MOST_LABEL_CHARACTERS:
+        raise invalid(f"a label would have {len(text):,} characters; the limit is {MOST_LABEL_CHARACTERS:,}")
+    return text
 
 
 def _check_label(function: str, name: str) -> None:

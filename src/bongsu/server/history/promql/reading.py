@@ -34,6 +34,7 @@ class Stored:
     series: Sequence[Matched]
     tier: int
     range_ms: int
+    samples: int
     rows: Rows
 
 
@@ -43,7 +44,9 @@ def tier_for(need: Need, series: Sequence[Matched], floors: Mapping[int, int], m
     Raises:
         InvalidInput: even hours would be too many.
     """
-    oldest_ms = min((matched.selected.server.oldest_ms for matched in series), default=0)
+    if not series:
+        return RAW
+    oldest_ms = min(matched.selected.server.oldest_ms for matched in series)
     start_ms = max(need.after_ms + 1, oldest_ms)
     length_ms = max(0, need.until_ms - start_ms)
     estimate = 0
@@ -56,14 +59,14 @@ def tier_for(need: Need, series: Sequence[Matched], floors: Mapping[int, int], m
     raise too_many(estimate, most_samples)
 
 
-def too_many(samples: int, limit: int) -> InvalidInput:
-    """The error of a query that would read too much."""
+def too_many(samples: int, left: int) -> InvalidInput:
+    """The error of a query that would read too much. ``left``: what it may still read."""
     return InvalidInput(
-        f"The query would read some {samples:,} samples; the limit is {limit:,}. Select fewer series, or a shorter "
+        f"The query would read some {samples:,} samples; the limit is {left:,}. Select fewer series, or a shorter "
         "range.",
         code="too_many_samples",
         field="query",
-        limit=limit,
+        limit=left,
     )
 
 
@@ -97,7 +100,7 @@ def read_rows(
             raise too_many(samples, most_samples)
         read_columns(connection, opened)
         rows[key] = opened
-    return Stored(need, series, tier, range_ms, rows)
+    return Stored(need, series, tier, range_ms, samples, rows)
 
 
 def decode(stored: Stored, check: Callable[[int], None], missing: list[Missing]) -> Read:

@@ -8,13 +8,28 @@ import numpy as np
 import numpy.typing as npt
 
 from bongsu.arrays import Flags, Indices, Times, Values
+from bongsu.core.errors import InvalidInput
 from bongsu.server.history.promql.labels import Labels, shown
 from bongsu.server.history.promql.syntax import invalid
 
 T = TypeVar("T", bound=np.generic)
 
+# Numbers that one part of a query may make, series times steps: 300 MB with what it takes to make them.
+MOST_NUMBERS = 10_000_000
 # Windows overlap; so many samples of them are laid out at a time (100 MB with what is computed of them).
 LAID_OUT = 2_000_000
+
+
+def check_numbers(numbers: int) -> None:
+    """Raises InvalidInput if a part of a query would make too many."""
+    if numbers > MOST_NUMBERS:
+        raise InvalidInput(
+            f"A part of the query would make {numbers:,} numbers (series times steps); the limit is {MOST_NUMBERS:,}. "
+            "Select fewer series, or use a longer step.",
+            code="too_many_points",
+            field="query",
+            limit=MOST_NUMBERS,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from bongsu.core.errors import InvalidInput
+from bongsu.server.history.promql import values
 from tests.support.promql import Rows, at, every, rows, same, stale, value
 
 NAN, INF = math.nan, math.inf
@@ -214,6 +215,23 @@ def test_what_cannot_be_evaluated_is_told(query: str, reason: str) -> None:
     with pytest.raises(InvalidInput, match=reason) as told:
         value(query, VECTOR)
     assert told.value.code == "invalid_promql"
+
+
+def test_short_queries_cannot_make_long_labels() -> None:
+    series = {'a{x="' + "y" * 2_000 + '"}': [(0, 1.0)]}
+    replaced = 'label_replace(a, "z", "' + "$0" * 10 + '", "x", ".*")'
+    joined = 'label_join(a, "z", ""' + ', "x"' * 10 + ")"
+    for query in (replaced, joined):
+        with pytest.raises(InvalidInput, match="the limit is 8,192"):
+            value(query, series)
+
+
+def test_counting_values_makes_no_endless_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "MOST_NUMBERS", 500)
+    series = {"a": every(60, range(30))}
+    assert len(rows('count_values("v", a)', series, 0, 600)) == 11
+    with pytest.raises(InvalidInput, match="the limit is 500"):
+        value('count_values("v", a)', series, 0, 1_740)
 
 
 def test_series_match_at_each_step_by_what_is_there() -> None:
