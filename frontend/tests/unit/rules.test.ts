@@ -20,7 +20,7 @@ describe('the form of a rule', () => {
 
   it.each<Condition>([
     { type: 'server_down', grace: '5m' }, { type: 'no_data', metric: 'load_1m', after: '9m' }, { type: 'forecast', metric: 'filesystem_usage_ratio', value: 0.95 },
-    { type: 'change', metric: 'load_1m', value: 2 },
+    { type: 'change', metric: 'load_1m', value: 2 }, { type: 'promql', query: 'a > 1' }, { type: 'promql', query: 'sum by (server) (a)', operator: '<=', value: 2, recovery: 3 },
   ])('keeps a condition of the type $type', (condition) => {
     const rule: Rule = { ...MEMORY, condition }
     expect(toRule(ruleForm(rule), rule).condition).toEqual(condition)
@@ -51,5 +51,7 @@ it('writes a condition in one line', () => {
   expect(conditionText({ type: 'server_down' })).toBe('server down')
   expect(conditionText({ type: 'no_data', metric: 'load_1m' })).toBe('no data(load_1m, 5m)')
   expect(conditionText({ type: 'change', metric: 'load_1m', value: 2, labels: { a: 'b' } })).toBe('change(load_1m{a="b"}, 5m, over 1h) > 2')
+  expect(conditionText({ type: 'promql', query: 'a > 1' })).toBe('a > 1')
+  expect(conditionText({ type: 'promql', query: 'a', value: 0 })).toBe('(a) > 0')
   expect(conditionText({ type: 'forecast', metric: 'filesystem_usage_ratio', value: 1 })).toBe('forecast(filesystem_usage_ratio, from 12h) >= 1')
 })
