@@ -18,7 +18,8 @@ from bongsu.wire.enrolment import is_token
 
 TOKEN_VARIABLE = "BONGSU_IMPORT_TOKEN"  # noqa: S105 -- the name, not a token
 STATE_SUFFIX = ".bongsu-import.json"
-DEFAULT_START = "7d"
+# An hour less than Bongsu keeps raw samples by default.
+DEFAULT_START = "167h"
 MAX_BATCH = 100_000
 _DESCRIPTION = """\
 Brings samples from elsewhere into Bongsu, with their own times."""
