@@ -14,6 +14,9 @@ import httpx
 from tests.support.processes import Part, answers, free_port, logged_in, running, wait_for
 from tests.support.prometheus import Samples, series_text
 
+# An answer has raw samples of a short time only.
+_SLICE_MS = 900_000
+
 
 @dataclass
 class Destination:
@@ -21,6 +24,7 @@ class Destination:
 
     url: str
     token: str
+    part: Part
 
     def words(self, *words: str) -> list[str]:
         """The command of an import."""
@@ -36,8 +40,12 @@ class Destination:
 
     def samples(self, start_ms: int, end_ms: int) -> Samples:
         """What is stored with ``start_ms < time <= end_ms``."""
+        found: Samples = {}
         with logged_in(self.url) as client:
-            return stored(client, start_ms, end_ms)
+            for first_ms in range(start_ms, end_ms, _SLICE_MS):
+                for series, samples in stored(client, first_ms, min(first_ms + _SLICE_MS, end_ms)).items():
+                    found.setdefault(series, {}).update(samples)
+        return found
 
 
 @contextlib.contextmanager
@@ -51,7 +59,7 @@ def destination(folder: Path, **environment: str) -> Iterator[Destination]:
         with logged_in(url) as client:
             new = {"name": "import", "scope": "writer"}
             token = client.post("/api/tokens", json=new).raise_for_status().json()["token"]
-        yield Destination(url, token)
+        yield Destination(url, token, part)
 
 
 def stored(client: httpx.Client, start_ms: int, end_ms: int) -> Samples:
