@@ -6,7 +6,7 @@ from bongsu.core.errors import InvalidInput
 from bongsu.wire.remote_write import encode_labels
 
 # Encoded labels are kept for this many series, about 300 bytes each.
-CACHED_SERIES = 200_000
+CACHED_SERIES = 100_000
 # Times beyond are no times of samples: before 1677 or after 2262, as nanoseconds of InfluxDB reach.
 MAX_TIME_MS = 9_223_372_036_854
 
