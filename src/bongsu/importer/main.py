@@ -18,7 +18,7 @@ from bongsu.importer.influx import InfluxParser
 from bongsu.importer.openmetrics import OpenMetricsParser
 from bongsu.importer.options import Options, parse_options, parse_time_ms
 from bongsu.importer.progress import Progress
-from bongsu.importer.prometheus import PrometheusSource, range_of
+from bongsu.importer.prometheus import PrometheusSource, prolonged, range_of
 from bongsu.importer.retry import Retrier
 from bongsu.importer.source import Source
 from bongsu.importer.state import StateFile
@@ -107,9 +107,11 @@ def _prometheus(
         start_ms = parse_time_ms(options.start, "--start", now_ms)
         if start_ms > end_ms:
             raise InvalidInput("--start must not be after --end.", field="--start")
+    elif state.done and not options.end:
+        state.position = prolonged(state.position, end_ms)
+        start_ms = begun[0]
     else:
-        # An import until now that has ended brings what has come since.
-        start_ms, end_ms = begun[0], end_ms if state.done and not options.end else begun[1]
+        start_ms, end_ms = begun
     return PrometheusSource(
         http, options.matchers, (start_ms, end_ms), state.totals, uplink, retrier, options.batch_samples
     )

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from bongsu.core.errors import BongsuError, ConfigError, Unavailable
-from bongsu.core.units import HOUR_MS
+from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.importer.parsing import series_key
 from bongsu.importer.retry import Retrier, problem, refusal
 from bongsu.importer.selectors import with_names
@@ -26,6 +26,8 @@ _FIRST_NAMES, _MOST_NAMES = 20, 1_000
 # VictoriaMetrics takes queries up to 16 KiB.
 _QUERY_CHARACTERS = 12_000
 _SHORTEST_MS = 1_000
+# A source may know a sample this long after its time.
+_LATE_MS = 5 * MINUTE_MS
 
 
 class _TooMuch(Exception):
@@ -211,6 +213,18 @@ def range_of(position: dict[str, Any] | None) -> tuple[int, int] | None:
         return int(position["start_ms"]), int(position["end_ms"])
     except (KeyError, TypeError, ValueError):
         raise ConfigError("The state file has no valid position; begin anew with --restart.", field="--state") from None
+
+
+def prolonged(position: dict[str, Any] | None, end_ms: int) -> dict[str, Any]:
+    """The position of an import that had ended, to bring what has come since. The end of what it brought is read again.
+
+    Raises:
+        ConfigError: this is no position.
+    """
+    hour_ms, selector, _ = _position(position, 0)
+    begun = range_of(position) or (0, 0)
+    hour_ms = max(begun[0], hour_ms - _LATE_MS)
+    return {"hour_ms": hour_ms, "selector": selector, "after": "", "start_ms": begun[0], "end_ms": end_ms}
 
 
 def _position(position: dict[str, Any] | None, start_ms: int) -> tuple[int, int, str]:

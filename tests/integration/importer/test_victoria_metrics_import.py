@@ -29,7 +29,16 @@ def test_its_raw_samples_arrive(tmp_path: Path) -> None:
         httpx.post(f"http://{address}/api/v1/import/prometheus", content="\n".join(lines)).raise_for_status()
         httpx.get(f"http://{address}/internal/force_flush").raise_for_status()
         state = str(tmp_path / "state.json")
-        done = bongsu.run("prometheus", f"http://{address}", "--start", "4h", "--state", state, "--match", '{n!=""}')
+        words = ("prometheus", f"http://{address}", "--start", "4h", "--state", state, "--match", '{n!=""}')
+        done = bongsu.run(*words)
         assert done.returncode == 0, done.stderr
         assert "15,000 samples read, 15,000 stored" in done.stdout
         wait_for(lambda: bongsu.samples(start_ms - 1, now_ms()) == expected, "the same samples")
+
+        # Once it has ended, it brings what has come since.
+        time_ms = now_ms()
+        httpx.post(f"http://{address}/api/v1/import/prometheus", content=f'late{{instance="h",n="1"}} 5 {time_ms}')
+        httpx.get(f"http://{address}/internal/force_flush").raise_for_status()
+        done = bongsu.run(*words)
+        assert done.returncode == 0, done.stderr
+        assert "15,001 samples read, 15,001 stored" in done.stdout
