@@ -124,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         added = formats.add_parser(
             name,
             help=text,
-            description=text + ".",
+            description=f"Imports {text}.",
             epilog=_EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
