@@ -14,6 +14,7 @@ usage: bongsu COMMAND ...
   user      manage users: create, list, password, role, disable, enable, delete, reset-second-factor
   auth      manage the keys that sign logins: rotate-keys
   rules     manage alert rules as a file: check, import, export
+  import    bring history from Prometheus, OpenMetrics dumps or InfluxDB files into an API server
   simulate  run a simulated fleet against an API server, for demos and load tests
 
   See bongsu COMMAND --help for details.   bongsu --version
@@ -72,6 +73,12 @@ def _auth(argv: Sequence[str]) -> int:
     return auth_main(argv)
 
 
+def _import(argv: Sequence[str]) -> int:
+    from bongsu.importer.main import main
+
+    return main(argv)
+
+
 def _simulate(argv: Sequence[str]) -> int:
     from bongsu.simulator.main import main
 
@@ -87,6 +94,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "user": _user,
     "auth": _auth,
     "rules": _rules,
+    "import": _import,
     "simulate": _simulate,
 }
 
@@ -111,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "bongsu":
             raise
-        extra = "watch" if words[0] == "watch" else "server"
+        extra = words[0] if words[0] in ("watch", "import") else "server"
         print(f"bongsu {words[0]} needs {error.name}: pip install 'bongsu[{extra}]'", file=sys.stderr)
         return 1
 

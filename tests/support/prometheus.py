@@ -52,7 +52,8 @@ class Prometheus:
 
 
 @contextlib.contextmanager
-def _program(*words: str, url: str) -> Iterator["subprocess.Popen[bytes]"]:
+def program(*words: str, url: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Runs a program, and waits until ``url`` answers."""
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
 
@@ -78,7 +79,7 @@ def node_exporter() -> Iterator[str]:
     """Runs an exporter of host metrics. Yields its address, ``127.0.0.1:PORT``."""
     need("prometheus-node-exporter")
     address = f"127.0.0.1:{free_port()}"
-    with _program("prometheus-node-exporter", f"--web.listen-address={address}", url=f"http://{address}/metrics"):
+    with program("prometheus-node-exporter", f"--web.listen-address={address}", url=f"http://{address}/metrics"):
         yield address
 
 
@@ -114,7 +115,7 @@ def prometheus(
         f"--web.listen-address={address}",
         *(["--web.enable-remote-write-receiver"] if receives else []),
     )
-    with _program(*words, url=f"http://{address}/-/ready") as process:
+    with program(*words, url=f"http://{address}/-/ready") as process:
         yield Prometheus(f"http://{address}", process)
 
 

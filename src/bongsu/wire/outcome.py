@@ -74,7 +74,7 @@ def outcome_of(response: Response, frames: int) -> Outcome:
     reason = result.error.message if result.error else f"HTTP status {status}"
     if not code and status < 500:
         reason = f"HTTP status {status}, but not from a Bongsu API server"
-    retry_after = _retry_after(response.headers.get("retry-after", ""))
+    retry_after = parse_retry_after(response.headers.get("retry-after", ""))
     if 200 <= status < 300 and not code and result.server_time_ms and result.accepted + result.duplicates == frames:
         return Outcome(Verdict.STORED, result, status)
     if status in (401, 403, 407):
@@ -91,8 +91,8 @@ def is_temporary(status: int) -> bool:
     return status in (408, 425, 429) or status >= 500
 
 
-def _retry_after(text: str) -> float | None:
-    """Parses seconds, or a date as in RFC 9110 section 10.2.3."""
+def parse_retry_after(text: str) -> float | None:
+    """The seconds of a header ``Retry-After``: a number, or a date as in RFC 9110 section 10.2.3. None without any."""
     if not text:
         return None
     if text.isdecimal():

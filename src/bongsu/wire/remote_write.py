@@ -1,9 +1,10 @@
-"""Reads requests of Prometheus' remote write, versions 1.0 and 2.0.
+"""Reads requests of Prometheus' remote write, versions 1.0 and 2.0, and writes those of 1.0.
 
 The encoded labels of a series are its key: whoever has seen them before need not decode them.
 """
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import cramjam
@@ -17,6 +18,9 @@ CONTENT_TYPE = b"application/x-protobuf"
 VERSION_1, VERSION_2 = b"prometheus.WriteRequest", b"io.prometheus.write.v2.Request"
 
 Labels = tuple[tuple[str, str], ...]
+
+# The tag of the value of a sample, and the value.
+_DOUBLE = struct.Struct("<Bd")
 
 
 @dataclass(slots=True)
@@ -145,6 +149,19 @@ def _parse(message: pb.WriteRequest | pb.TimeSeries | pb.Request, body: bytes) -
 def encode_labels(labels: Sequence[tuple[str, str]]) -> bytes:
     """The key of a series: its labels as senders of version 1.0 encode them."""
     return b"".join(_label(_piece(1, name) + _piece(2, value)) for name, value in labels)
+
+
+def encode_request(samples: Iterable[tuple[bytes, int, float]]) -> bytes:
+    """The compressed body of a request of version 1.0. Of each sample: the key of its series, time in ms and value."""
+    pieces: list[bytes] = []
+    times: dict[int, bytes] = {}
+    for key, time_ms, value in samples:
+        time = times.get(time_ms)
+        if time is None:  # negative times have ten bytes
+            time = times[time_ms] = b"\x10" + _varint(time_ms & 0xFFFF_FFFF_FFFF_FFFF)
+        sample = _DOUBLE.pack(0x09, value) + time
+        pieces += (b"\n", _varint(len(key) + len(sample) + 2), key, b"\x12", _varint(len(sample)), sample)
+    return bytes(cramjam.snappy.compress_raw(b"".join(pieces)))
 
 
 def labels_of(key: bytes) -> Labels:

@@ -2,30 +2,12 @@
 
 import signal
 from pathlib import Path
-from typing import Any
 
-import httpx
-
+from tests.support.importing import stored
 from tests.support.processes import Part, answers, free_port, logged_in, running, wait_for
-from tests.support.prometheus import Samples, node_exporter, now_ms, prometheus, series_text
+from tests.support.prometheus import node_exporter, now_ms, prometheus
 
 SECONDS = 12
-
-
-def stored(client: httpx.Client, start_ms: int, end_ms: int) -> Samples:
-    """The samples that Bongsu has with ``start_ms < time <= end_ms``."""
-    found: Samples = {}
-    query: dict[str, Any] = {"start": start_ms + 1, "end": end_ms + 1, "resolution": "raw", "aggregation": "last"}
-    query |= {"limit": 1_000, "max_points": 1_000}
-    while True:
-        answer = client.get("/api/metrics/history", params=query).raise_for_status().json()
-        assert answer["step_ms"] is None
-        for series in answer["series"]:
-            text = series_text({"__name__": series["metric"], **series["labels"]})
-            found[text] = dict(zip(series["times"], series["values"], strict=True))
-        if answer["next"] is None:
-            return found
-        query["cursor"] = answer["next"]
 
 
 def test_every_sample_arrives_and_a_kill_loses_none(tmp_path: Path) -> None:

@@ -68,6 +68,12 @@ def delete_frames(connection: Connection, key: LayoutKey, first_ms: int, last_ms
     return connection.execute(delete(frames).where(_between(key, first_ms, last_ms + 1))).rowcount
 
 
+def take_frames(connection: Connection, key: LayoutKey, first_ms: int, last_ms: int) -> list[Frame]:
+    """Deletes the frames of one layout with ``first_ms <= time <= last_ms``. Returns them, oldest first."""
+    query = delete(frames).where(_between(key, first_ms, last_ms + 1)).returning(frames.c.time_ms, frames.c["values"])
+    return [Frame(key[1], time_ms, values) for time_ms, values in sorted(connection.execute(query), key=itemgetter(0))]
+
+
 def newest_frames(connection: Connection, key: LayoutKey, count: int = 2) -> list[Frame]:
     """The last ``count`` frames of one layout, newest first."""
     query = (

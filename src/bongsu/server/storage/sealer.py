@@ -40,9 +40,9 @@ from bongsu.server.storage.frames import (
     Unsealed,
     columns_of,
     count_frames,
-    delete_frames,
     oldest_frames,
     oldest_unsealed,
+    take_frames,
     unsealed,
 )
 from bongsu.server.storage.layouts import LayoutKey, load_layout
@@ -81,7 +81,7 @@ def seal(key: LayoutKey, times: Times, values: Values) -> StoredBlock:
 
 
 class FramesChanged(Exception):
-    """Frames arrived in the range while it was being sealed; read it again."""
+    """Frames, or values of frames, arrived in the range while it was being sealed; read it again."""
 
 
 def replace_frames(connection: Connection, key: LayoutKey, sealed: Sequence[Frame], block: StoredBlock | None) -> None:
@@ -90,7 +90,8 @@ def replace_frames(connection: Connection, key: LayoutKey, sealed: Sequence[Fram
     Raises:
         FramesChanged: the range holds other frames than ``sealed``. The transaction must be rolled back.
     """
-    if delete_frames(connection, key, sealed[0].time_ms, sealed[-1].time_ms) != len(sealed):
+    # Their values count, too: samples of others than agents join frames that exist already.
+    if take_frames(connection, key, sealed[0].time_ms, sealed[-1].time_ms) != list(sealed):
         raise FramesChanged
     if block is not None:
         # A block with the same start exists only if its head is corrupt, so that nobody knew what it holds.
@@ -187,7 +188,7 @@ class Sealer(Job):
         try:
             await self.database.write(lambda connection: replace_frames(connection, key, frames, block))
         except FramesChanged:
-            # A late frame arrived in the range; the next run seals it with the others.
+            # Something late arrived in the range; the next run seals it with the others.
             return 0
         return len(frames)
 

@@ -12,7 +12,7 @@ from bongsu.server.database.migrations import upgrade
 from bongsu.server.database.tables import blocks, frames
 from bongsu.server.storage.archive import SPAN_MS
 from bongsu.server.storage.batches import Batch, store
-from bongsu.server.storage.frames import Unsealed, count_frames, oldest_frames, unsealed
+from bongsu.server.storage.frames import Unsealed, count_frames, oldest_frames, replace_frame, unsealed
 from bongsu.server.storage.layouts import LayoutKey
 from bongsu.server.storage.sealer import (
     AGAIN_MS,
@@ -124,6 +124,23 @@ async def test_a_frame_that_comes_in_while_sealing_is_not_lost(database_url: str
         await database.write(lambda connection: replace_frames(connection, (1, LAYOUT.id), read, None))
     left = await database.read(lambda connection: oldest_frames(connection, (1, LAYOUT.id), 10))
     assert [frame.time_ms for frame in left] == [1_000, 2_000, 3_000]
+    await database.close()
+
+
+async def test_values_that_join_a_frame_while_it_is_sealed_are_not_lost(database_url: str) -> None:
+    database = open_database(database_url)
+    await database.write(upgrade)
+    await database.write(lambda connection: store(connection, [Batch(1, [a_frame(1_000), a_frame(3_000)], [LAYOUT])]))
+    key = (1, LAYOUT.id)
+    read = await database.read(lambda connection: oldest_frames(connection, key, 10))
+    joined = bytes(len(read[1].values))
+    assert await database.write(lambda connection: replace_frame(connection, 1, read[1], joined))
+    with pytest.raises(FramesChanged):
+        await database.write(lambda connection: replace_frames(connection, key, read, None))
+    left = await database.read(lambda connection: oldest_frames(connection, key, 10))
+    assert [frame.values for frame in left] == [read[0].values, joined]
+    await database.write(lambda connection: replace_frames(connection, key, left, None))
+    assert not await database.read(lambda connection: oldest_frames(connection, key, 10))
     await database.close()
 
 
