@@ -145,18 +145,18 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def _parameters(*fields: tuple[str, str, bool]) -> dict[str, Any]:
+def _parameters(*fields: tuple[str, str]) -> dict[str, Any]:
     """The description of parameters that come in the URL or in a form."""
-    properties = {name: {"type": "string", "description": text} for name, text, _ in fields}
+    properties = {name: {"type": "string", "description": text} for name, text in fields}
     described = [
         {"name": name, "in": "query", "required": False, "description": text, "schema": {"type": "string"}}
-        for name, text, _ in fields
+        for name, text in fields
     ]
     form = {"schema": {"type": "object", "properties": properties}}
     return {"get": {"parameters": described}, "post": {"requestBody": {"content": {_FORM: form}}}}
 
 
-def _both(path: str, name: str, summary: str, *fields: tuple[str, str, bool]) -> Callable[[T], T]:
+def _both(path: str, name: str, summary: str, *fields: tuple[str, str]) -> Callable[[T], T]:
     """Registers an endpoint for GET and POST."""
     described = _parameters(*fields)
 
@@ -177,14 +177,14 @@ def _both(path: str, name: str, summary: str, *fields: tuple[str, str, bool]) ->
     return register
 
 
-_QUERY = ("query", "A PromQL expression.", True)
-_START = ("start", "Unix seconds or RFC 3339.", True)
-_END = ("end", "As `start`; included.", True)
+_QUERY = ("query", "A PromQL expression.")
+_START = ("start", "Unix seconds or RFC 3339.")
+_END = ("end", "As `start`; included.")
 _MATCH = ("match[]", 'A selector, such as `up{job="node"}`; several are possible.', False)
-_LIMIT = ("limit", "Return at most so many.", False)
+_LIMIT = ("limit", "Return at most so many.")
 
 
-@_both("/query", "promql_query", "Evaluate PromQL at one moment", _QUERY, ("time", "As `start`; default now.", False))
+@_both("/query", "promql_query", "Evaluate PromQL at one moment", _QUERY, ("time", "As `start`; default now."))
 async def query(request: Request, services: ServicesDep, user: Viewer) -> Response:
     """The value of an expression, or the samples of a range, at one moment."""
     arguments = await _arguments(request)
@@ -202,7 +202,7 @@ async def query(request: Request, services: ServicesDep, user: Viewer) -> Respon
     _QUERY,
     _START,
     _END,
-    ("step", "Seconds, or a duration such as `15s`.", True),
+    ("step", "Seconds, or a duration such as `15s`."),
 )
 async def query_range(request: Request, services: ServicesDep, user: Viewer) -> Response:
     """The value of an expression at each step from `start` to `end`."""
@@ -261,7 +261,7 @@ async def label_values(
     "/metadata",
     operation_id="promql_metadata",
     summary="List metrics with types and units",
-    openapi_extra=_parameters(("metric", "One metric; all if omitted.", False), _LIMIT)["get"],
+    openapi_extra=_parameters(("metric", "One metric; all if omitted."), _LIMIT)["get"],
     response_class=Response,
 )
 async def metadata(request: Request, services: ServicesDep, user: Viewer) -> Response:

@@ -63,7 +63,7 @@ async def test_partial_success_counts_what_was_not_stored_and_says_why(tmp_path:
         assert (await app.get("/api/health"))["ingest"]["samples_refused_total"] == {
             "time_ahead": 1,
             "invalid_metric": 1,
-            "delta": 1,
+            "no_temporality": 1,
         }
 
 
