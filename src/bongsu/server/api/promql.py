@@ -180,7 +180,7 @@ def _both(path: str, name: str, summary: str, *fields: tuple[str, str]) -> Calla
 _QUERY = ("query", "A PromQL expression.")
 _START = ("start", "Unix seconds or RFC 3339.")
 _END = ("end", "As `start`; included.")
-_MATCH = ("match[]", 'A selector, such as `up{job="node"}`; several are possible.', False)
+_MATCH = ("match[]", 'A selector, such as `up{job="node"}`; several are possible.')
 _LIMIT = ("limit", "Return at most so many.")
 
 
