@@ -33,14 +33,15 @@ export const useServersStore = defineStore('servers', () => {
 
   /** Takes over what the live stream says of servers. Returns whether all are in the list. */
   function applyStates(states: ReadonlyMap<number, { state: ServerState, lastSeenMs: number }>): boolean {
-    const isKnown = [...states.keys()].every(id => byId.value.has(id))
-    if (states.size > 0) {
+    const known = [...states.keys()].filter(id => byId.value.has(id))
+    // A list that could not be fetched stays one: it is not loaded because the stream tells of servers.
+    if (known.length > 0) {
       apply(all.value.map((server) => {
         const { state, lastSeenMs } = states.get(server.id) ?? { state: server.state, lastSeenMs: 0 }
         return state === server.state && lastSeenMs <= server.last_seen_ms ? server : { ...server, state, last_seen_ms: Math.max(server.last_seen_ms, lastSeenMs) }
       }))
     }
-    return isKnown
+    return known.length === states.size
   }
 
   /** Why the list could not be fetched the last time; `null`: it could. */

@@ -65,6 +65,12 @@ describe('servers', () => {
     expect(store.servers).toHaveLength(7)
     expect(store.get(1)?.interval_ms).toBe(10_000)
   })
+  it('are not loaded because the live stream tells of some', () => {
+    const store = useServersStore()
+    expect(store.applyStates(new Map([[1, { state: 'up', lastSeenMs: NOW }]]))).toBe(false)
+    expect([store.loaded, store.all]).toEqual([false, []])
+  })
+
   it('know the only one, whose page is the home', async () => {
     const store = useServersStore()
     await store.refresh()
