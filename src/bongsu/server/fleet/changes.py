@@ -76,8 +76,12 @@ class FleetChanges:
 
     async def add(self, function: Callable[[Connection], ServerRecord]) -> ServerState:
         """Adds the server that ``function`` stores, unless it is known already."""
+        return (await self.add_all(lambda connection: [function(connection)]))[0]
+
+    async def add_all(self, function: Callable[[Connection], Sequence[ServerRecord]]) -> list[ServerState]:
+        """Adds the servers that ``function`` stores, unless they are known already."""
         async with self._changing:
-            return self._registry.add(await self._database.write(function))
+            return [self._registry.add(record) for record in await self._database.write(function)]
 
     async def change(self, function: Callable[[Connection], T]) -> T:
         """Runs ``function`` in a transaction that changes servers. This process knows the change on return, the others

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 from bongsu.core.errors import InvalidInput
@@ -18,6 +19,7 @@ _PORT = re.compile(r":\d{1,5}$")
 MAX_NAME_BYTES = 255
 
 
+@lru_cache(maxsize=65_536)
 def agent_id_of(name: str) -> str:
     """What stands for the id of the agent that such a server does not have."""
     return f"{PREFIX}{uuid5(_NAMESPACE, name)}"

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection
 
-from bongsu.arrays import ABSENT, NOT_A_NUMBER, Flags, Times, Values
+from bongsu.arrays import ABSENT, NOT_A_NUMBER, Flags, Indices, Times, Values
 from bongsu.core.clock import Clock
 from bongsu.core.errors import BongsuError, Forbidden, InvalidInput, TooLarge, Unauthenticated, Unavailable
 from bongsu.core.liveness import LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
@@ -34,6 +34,7 @@ from bongsu.server.fleet.foreign import ServersByName, agent_id_of, is_foreign, 
 from bongsu.server.fleet.registry import Registry, ServerState
 from bongsu.server.fleet.servers import ServerRecord, add_server, update_server
 from bongsu.server.ingest.group_commit import GroupCommit
+from bongsu.server.ingest.keys import Keys
 from bongsu.server.storage.batches import Batch, ServerRetired, UnknownSeries
 from bongsu.server.storage.floors import oldest_accepted
 from bongsu.server.storage.foreign import PartRow, SeriesRow, encode_definition
@@ -71,15 +72,15 @@ def unit_of(metric: str) -> str:
 @dataclass(slots=True)
 class Incoming:
     """The samples of a request. ``keys``: (n,) what identifies the series of each, ``labels_of`` decodes one;
-    ``times``: (n,); ``values``: (n,); ``places``: what ``places_of`` said of each key; None: not all are known;
-    ``kinds``: key -> kind, and ``servers``: key -> name of the server, where the sender tells it; ``is_named``: whether
-    the labels name the server of the others, which else is that of the token."""
+    ``times``: (n,); ``values``: (n,); ``places``: (n,) of the keys, which are not looked at then; None: not all are
+    known; ``kinds``: key -> kind, and ``servers``: key -> name of the server, where the sender tells it; ``is_named``:
+    whether the labels name the server of the others, which else is that of the token."""
 
     keys: Sequence[bytes]
     times: Times
     values: Values
     labels_of: Callable[[bytes], Labels]
-    places: Sequence[int | None] | None = None
+    places: Indices | None = None
     kinds: Mapping[bytes, Kind] = field(default_factory=dict)
     servers: Mapping[bytes, str] = field(default_factory=dict)
     is_named: bool = True
@@ -102,11 +103,11 @@ class Outcome:
 
 
 class Known:
-    """The series that a writer has written within the last hour. ``places``: key -> index of the arrays."""
+    """The series that a writer has written within the last hour: the places of ``keys`` are indexes of the arrays."""
 
     def __init__(self, now_ms: int) -> None:
         self.since_ms = now_ms
-        self.places: dict[bytes, int] = {}
+        self.keys = Keys()
         self.servers: Bits = np.empty(1_024, np.int64)
         self.numbers: Bits = np.empty(1_024, np.int64)
         # Their series is not known to be stored yet.
@@ -116,17 +117,16 @@ class Known:
 
     def add(self, key: bytes, server_id: int, number: int, series: Series) -> int:
         """Takes note of a series, unless it is known already. Returns its index."""
-        known = self.places.get(key)
-        if known is not None:  # another request has brought it while this one added a server
-            return known
-        index = len(self.places)
+        known = len(self.keys)
+        index = self.keys.add(key)
+        if index < known:  # another request has brought it while this one added a server
+            return index
         if index == len(self.servers):
             self.servers = np.concatenate((self.servers, np.empty_like(self.servers)))
             self.numbers = np.concatenate((self.numbers, np.empty_like(self.numbers)))
             self.unstored = np.concatenate((self.unstored, np.empty_like(self.unstored)))
         self.servers[index], self.numbers[index], self.unstored[index] = server_id, number, True
         self.series[index] = series
-        self.places[key] = index
         self.per_server[server_id] += 1
         return index
 
@@ -175,6 +175,8 @@ class ForeignIngest:
         self._known: dict[int, Known] = {}
         self._forgotten = registry.forgotten
         self._adding = asyncio.Lock()
+        # The servers that requests wait for, and the tags that each gets.
+        self._wanted: dict[str, frozenset[tuple[str, str]]] = {}
 
     def known(self, writer: Writer) -> Known:
         """The series of a writer."""
@@ -194,40 +196,49 @@ class ForeignIngest:
         Raises:
             Unavailable: the disk or the queue is full; nothing may have been stored.
         """
-        outcome = Outcome(np.zeros(len(incoming.keys), bool))
+        times = incoming.times
+        outcome = Outcome(np.zeros(len(times), bool))
         revision, now_ms = self._registry.revision, self._clock.now_ms()
         places = incoming.places
         if places is None:
             await self._learn(incoming, writer, known, outcome)
-            places = [known.places.get(key, -1) for key in incoming.keys]
-        indexes = np.array(places, np.int64)
-        chosen = (indexes >= 0) & self._in_time(incoming.times, indexes, now_ms, outcome)
-        for server_id in np.unique(known.servers[indexes[chosen]]).tolist():
-            state = self._registry.by_id.get(server_id)
-            if state is None:
-                raise self._learn_again()
-            # Its tags may have changed, or it was retired, since the series became known.
-            problem = _refusal(state, writer)
-            if problem is not None:
-                of_server = chosen & (known.servers[indexes] == server_id)
-                outcome.refuse(problem, int(of_server.sum()))
-                chosen &= ~of_server
+            places = np.array([known.keys.places.get(key, -1) for key in incoming.keys], np.intp)
+        chosen = (places >= 0) & self._in_time(times, places, now_ms, outcome)
+        chosen &= self._may_write(known.servers[places], chosen, writer, outcome)
         outcome.accepted = chosen
         bits = incoming.values.view(np.int64)
         bits = np.where(bits == ABSENT, NOT_A_NUMBER, bits)
-        times = incoming.times
         if not chosen.all():
-            indexes, times, bits = indexes[chosen], times[chosen], bits[chosen]
-        if len(indexes):
-            await self._commit(indexes, times, bits, known, revision, now_ms, outcome)
+            places, times, bits = places[chosen], times[chosen], bits[chosen]
+        if len(places):
+            await self._commit(places, times, bits, known, revision, now_ms, outcome)
         self.refused.update(outcome.refused)
         return outcome
 
-    def _in_time(self, times: Times, indexes: Bits, now_ms: int, outcome: Outcome) -> Flags:
+    def _may_write(self, servers: Bits, chosen: Flags, writer: Writer, outcome: Outcome) -> Flags:
+        """Which of these samples the writer may store; those not ``chosen`` do not count. The tags of a server may have
+        changed, or it was retired, since its series became known."""
+        may = np.ones(len(servers), bool)
+        firsts = np.flatnonzero(servers[1:] != servers[:-1]) + 1
+        for server_id in {*servers[:1].tolist(), *servers[firsts].tolist()}:
+            state = self._registry.by_id.get(server_id)
+            problem = None if state is None else _refusal(state, writer)
+            if state is not None and problem is None:
+                continue
+            of_server = chosen & (servers == server_id)
+            if not of_server.any():
+                continue
+            if problem is None:
+                raise self._learn_again()
+            outcome.refuse(problem, int(of_server.sum()))
+            may &= ~of_server
+        return may
+
+    def _in_time(self, times: Times, places: Indices, now_ms: int, outcome: Outcome) -> Flags:
         oldest_ms = oldest_accepted(self._raw_floor_ms(), self._retention_ms, now_ms)
         latest_ms = now_ms + self._limits.ahead_seconds * 1000
         early, late = times < oldest_ms, times > latest_ms
-        counted = indexes >= 0
+        counted = places >= 0
         if (count := int((early & counted).sum())) > 0:
             message = f"The sample is older than {oldest_ms}: raw samples are kept from then on."
             outcome.refuse(InvalidInput(message, code="too_old", field="timestamp", limit=oldest_ms), count)
@@ -241,9 +252,9 @@ class ForeignIngest:
         return ~(early | late)
 
     async def _commit(
-        self, indexes: Bits, times: Times, bits: Bits, known: Known, revision: int, now_ms: int, outcome: Outcome
+        self, places: Indices, times: Times, bits: Bits, known: Known, revision: int, now_ms: int, outcome: Outcome
     ) -> None:
-        servers, numbers = known.servers[indexes], known.numbers[indexes]
+        servers, numbers = known.servers[places], known.numbers[places]
         firsts = _changes(servers, times)
         if len(firsts) > USUAL_PARTS:
             order = np.lexsort((times, servers))
@@ -256,25 +267,20 @@ class ForeignIngest:
             part = _part(server_id, int(times[first]), now_ms, numbers[first:last], bits[first:last])
             rows.setdefault(server_id, []).append(part)
         definitions: dict[int, list[SeriesRow]] = {}
-        has_new = bool(known.unstored[indexes].any())
-        for row in known.definitions(indexes) if has_new else ():
+        has_new = bool(known.unstored[places].any())
+        for row in known.definitions(places) if has_new else ():
             definitions.setdefault(row[0], []).append(row)
         for server_id, parts in rows.items():
             samples = sum(len(part[4]) // 8 for part in parts)
             batches[server_id] = Batch(
                 server_id, (), revision=revision, values=samples, parts=parts, series=definitions.get(server_id, ())
             )
-        sizes = [sum(len(part[4]) + len(part[5]) for part in batch.parts) for batch in batches.values()]
-        commits = [self._commits.commit(batch, size) for batch, size in zip(batches.values(), sizes, strict=True)]
         try:
-            if len(commits) == 1:
-                await commits[0]
-            else:
-                await _all(commits)
+            await self._commits.commit_all([(batch, 2 * 8 * batch.values) for batch in batches.values()])
         except (Unauthenticated, UnknownSeries):  # deleted or forgotten after this process looked
             raise self._learn_again() from None
         if has_new:
-            known.are_stored(indexes)
+            known.are_stored(places)
         outcome.stored = sum(batch.values for batch in batches.values())
 
     def _learn_again(self) -> Unavailable:
@@ -284,47 +290,57 @@ class ForeignIngest:
 
     async def _learn(self, incoming: Incoming, writer: Writer, known: Known, outcome: Outcome) -> None:
         """Takes note of the series that are new, and refuses those that cannot be stored."""
-        unknown = Counter(key for key in incoming.keys if key not in known.places)
-        limits = self._limits
-        for key, samples in unknown.items():
+        unknown = Counter(key for key in incoming.keys if key not in known.keys.places)
+        found: list[tuple[bytes, Series, str]] = []
+        for key in unknown:
             try:
-                series, labels = _series(incoming.labels_of(key), incoming.kinds.get(key), limits)
+                series, labels = _series(incoming.labels_of(key), incoming.kinds.get(key), self._limits)
                 named = labels if incoming.is_named else {_TOLD: incoming.servers.get(key, "")}
-                state = await self._server(server_name(named, writer.name), writer)
-                server_id = state.record.id
-                if len(known.places) >= limits.series_per_writer:
-                    raise _too_many_series("this API token", limits.series_per_writer)
-                if known.per_server[server_id] >= limits.foreign_series_per_server:
-                    raise _too_many_series(state.record.agent.name, limits.foreign_series_per_server)
-                known.add(key, server_id, series_number(series.metric, series.labels), series)
+                found.append((key, series, server_name(named, writer.name)))
+            except InvalidInput as error:
+                outcome.refuse(error, unknown[key])
+        await self._add_servers({name for _, _, name in found}, writer)
+        for key, series, name in found:
+            try:
+                self._take_note(key, series, name, writer, known)
             except (InvalidInput, Forbidden) as error:
-                outcome.refuse(error, samples)
+                outcome.refuse(error, unknown[key])
 
-    async def _server(self, name: str, writer: Writer) -> ServerState:
+    def _take_note(self, key: bytes, series: Series, name: str, writer: Writer, known: Known) -> None:
+        limits = self._limits
         state = self._by_name.find(name)
         if state is None:
-            async with self._adding:
-                state = self._by_name.find(name) or await self._add_server(name, writer)
+            raise TooLarge(
+                f"{limits.foreign_servers} servers exist by foreign samples, and {name} would be one more.",
+                code="too_many_servers",
+                field="instance",
+                limit=limits.foreign_servers,
+            )
         problem = _refusal(state, writer)
         if problem is not None:
             raise problem
-        return state
+        server_id = state.record.id
+        if len(known.keys) >= limits.series_per_writer:
+            raise _too_many_series("this API token", limits.series_per_writer)
+        if known.per_server[server_id] >= limits.foreign_series_per_server:
+            raise _too_many_series(state.record.agent.name, limits.foreign_series_per_server)
+        known.add(key, server_id, series_number(series.metric, series.labels), series)
 
-    async def _add_server(self, name: str, writer: Writer) -> ServerState:
-        limit = self._limits.foreign_servers
-        if sum(is_foreign(state.record) for state in self._registry.by_id.values()) >= limit:
-            raise TooLarge(
-                f"{limit} servers exist by foreign samples, and {name} would be one more.",
-                code="too_many_servers",
-                field="instance",
-                limit=limit,
-            )
-        agent, now_ms = AgentIdentity(agent_id_of(name), name), self._clock.now_ms()
-
-        def add(connection: Connection) -> ServerRecord:
-            return add_server(connection, agent, HostFacts(hostname=name), now_ms, dict(writer.tags))
-
-        return await self._changes.add(add)
+    async def _add_servers(self, names: set[str], writer: Writer) -> None:
+        """Adds the servers of these names that do not exist, as far as the limit allows. Requests that want to do so
+        while another does are served by one transaction: at its first contact, a fleet needs hundreds."""
+        if all(self._by_name.find(name) is not None for name in names):
+            return
+        self._wanted |= dict.fromkeys(names, writer.tags)
+        async with self._adding:
+            wanted = self._wanted | dict.fromkeys(names, writer.tags)
+            self._wanted = {}
+            missing = [(name, dict(tags)) for name, tags in wanted.items() if self._by_name.find(name) is None]
+            count = sum(is_foreign(state.record) for state in self._registry.by_id.values())
+            missing = missing[: max(self._limits.foreign_servers - count, 0)]
+            if missing:
+                now_ms = self._clock.now_ms()
+                await self._changes.add_all(lambda connection: _store_servers(connection, missing, now_ms))
 
     async def follow_intervals(self) -> None:
         """Stores how often servers that exist by foreign samples get some, until cancelled: nobody says it, and
@@ -360,6 +376,15 @@ class ForeignIngest:
             self._registry.generation += 1
 
 
+def _store_servers(
+    connection: Connection, servers: Sequence[tuple[str, dict[str, str]]], now_ms: int
+) -> list[ServerRecord]:
+    return [
+        add_server(connection, AgentIdentity(agent_id_of(name), name), HostFacts(hostname=name), now_ms, tags)
+        for name, tags in servers
+    ]
+
+
 def _refusal(state: ServerState, writer: Writer) -> Forbidden | None:
     """Why a writer may not write samples of a server; None: it may."""
     if state.retired:
@@ -368,13 +393,6 @@ def _refusal(state: ServerState, writer: Writer) -> Forbidden | None:
         return None
     name = state.record.agent.name
     return Forbidden(f"This API token may not write samples of {name}.", code="wrong_server", field="instance")
-
-
-async def _all(commits: Sequence[Coroutine[None, None, int]]) -> None:
-    """Waits for all of them, and raises the first error."""
-    for result in await asyncio.gather(*commits, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result
 
 
 def _changes(servers: Bits, times: Times) -> npt.NDArray[np.intp]:

@@ -7,7 +7,7 @@ runs, the next one collects, so the latency of a request is at most two commits 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bongsu.core.errors import BongsuError, Unavailable
 from bongsu.server.database.database import Database
@@ -69,18 +69,48 @@ class GroupCommit:
         Raises:
             Unavailable: the queue or the disk is full. Nothing of the batch was stored.
         """
+        self._check_queue(size_bytes)
+        future = self._put(batch, size_bytes)
+        try:
+            return await future
+        finally:
+            self._queued_bytes -= size_bytes
+
+    async def commit_all(self, batches: Sequence[tuple[Batch, int]]) -> None:
+        """Returns when these batches, each with its size in bytes, are on disk; they may be parts of different groups.
+
+        Raises:
+            Unavailable: the queue or the disk is full. Some of them may have been stored.
+        """
+        size_bytes = sum(size for _, size in batches)
+        self._check_queue(size_bytes)
+        futures = [self._put(batch, size) for batch, size in batches]
+        errors: list[Exception] = []
+        try:
+            for future in futures:
+                try:
+                    await future
+                except Exception as error:
+                    errors.append(error)
+        finally:
+            self._queued_bytes -= size_bytes
+            for future in futures:
+                future.cancel()  # those that nobody waits for any more
+        if errors:
+            raise errors[0]
+
+    def _check_queue(self, size_bytes: int) -> None:
         if self._queued_bytes + size_bytes > self._queue_limit:
             raise Unavailable("Too many frames are waiting for the disk.", code="queue_full")
+
+    def _put(self, batch: Batch, size_bytes: int) -> asyncio.Future[int]:
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._queue.append((batch, future))
         self._queued_bytes += size_bytes
         self._arrived.set()
         if len(self._queue) >= ENOUGH_BATCHES:
             self._enough.set()
-        try:
-            return await future
-        finally:
-            self._queued_bytes -= size_bytes
+        return future
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

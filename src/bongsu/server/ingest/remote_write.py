@@ -107,7 +107,7 @@ class RemoteWrite:
 
     def _decode(self, compressed: bytes, known: Known, *, version_2: bool) -> Written:
         body = remote_write.decompress(compressed, self._limits.write_bytes)
-        return read(body, known.places, version_2=version_2)
+        return read(body, known.keys, version_2=version_2)
 
 
 def _is_version_2(content_type: bytes) -> bool:

@@ -98,6 +98,26 @@ async def test_requests_that_bring_the_same_new_series_at_once_confuse_nothing(t
         assert len(await history(app, "node_load1")) == 6
 
 
+async def test_requests_that_bring_many_new_servers_at_once_add_each_once(tmp_path: Path) -> None:
+    async with running_app(tmp_path, limits=Limits(foreign_servers=25)) as app:
+        token = await writer_token(app)
+
+        def body(first: int) -> bytes:
+            hosts = [f"host-{number}" for number in range(first, first + 4)]
+            return request_1([({**LOAD, "instance": f"{host}:9100"}, NOW, float(host[5:])) for host in hosts])
+
+        responses = await asyncio.gather(*(write(app, body(2 * request), token) for request in range(16)))
+        assert {response.status_code for response in responses} == {204, 400}
+        await assembled(app, tmp_path)
+        stored = (await app.get("/api/servers"))["servers"]
+        assert len(stored) == len({server["name"] for server in stored}) == 25
+        names = {server["id"]: server["name"] for server in stored}
+        found = await history(app, "node_load1")
+        assert len(found) == 25
+        for series in found:
+            assert f"host-{series['values'][0]:.0f}" == names[series["server_id"]]
+
+
 async def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
     async with running_app(tmp_path) as app:
         await write(app, request_1([(LOAD, NOW, 1.0)]), await writer_token(app))

@@ -2,6 +2,7 @@
 
 import contextlib
 import struct
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from bongsu.arrays import STALE
 from bongsu.core.errors import InvalidInput, TooLarge, UnsupportedEncoding
 from bongsu.core.series import Kind
+from bongsu.server.ingest.keys import Keys
 from bongsu.server.ingest.written import Written, read
 from bongsu.wire import remote_write
 from bongsu.wire import remote_write_pb2 as pb
@@ -31,44 +33,95 @@ def double(of_bits: int) -> float:
     return value
 
 
-def rows(written: Written) -> list[tuple[dict[str, str], int, int]]:
-    found = zip(written.keys, written.times.tolist(), written.values.view(np.uint64).tolist(), strict=True)
+def known(keys: Iterable[bytes]) -> Keys:
+    result = Keys()
+    for key in keys:
+        result.add(key)
+    return result
+
+
+def rows(written: Written, order: Iterable[bytes] = ()) -> list[tuple[dict[str, str], int, int]]:
+    """What was read; ``order``: in which the keys became known."""
+    by_place = list(dict.fromkeys(order))
+    keys = written.keys if written.places is None else [by_place[place] for place in written.places.tolist()]
+    found = zip(keys, written.times.tolist(), written.values.view(np.uint64).tolist(), strict=True)
     return sorted((sorted(remote_write.labels_of(key)), time_ms, of_bits) for key, time_ms, of_bits in found)
 
 
-@given(samples)
-def test_every_sample_is_read_bit_for_bit_whether_its_series_is_known_or_not(sent: list) -> None:
+@given(samples, st.data())
+def test_every_sample_is_read_bit_for_bit_whether_its_series_is_known_or_not(sent: list, data: st.DataObject) -> None:
     encoded = [series(by_name, *((time_ms, double(of_bits)) for time_ms, of_bits in pairs)) for by_name, pairs in sent]
     body = pb.WriteRequest(timeseries=encoded).SerializeToString()
     expected = sorted(
         (sorted(by_name.items()), time_ms, of_bits) for by_name, pairs in sent for time_ms, of_bits in pairs
     )
-    unknown = read(body, {}, version_2=False)
+    unknown = read(body, Keys(), version_2=False)
     assert rows(unknown) == expected
-    known = read(body, {key: index for index, key in enumerate(unknown.keys)}, version_2=False)
-    assert rows(known) == expected
+    order = data.draw(st.permutations(unknown.keys))
+    assert rows(read(body, known(order), version_2=False), order) == expected
 
 
 @given(st.lists(st.tuples(labels, times, bits), max_size=8))
 def test_both_versions_say_the_same(sent: list) -> None:
     one = [(by_name, time_ms, double(of_bits)) for by_name, time_ms, of_bits in sent]
-    first = read(remote_write.decompress(request_1(one), LIMIT), {}, version_2=False)
-    second = read(remote_write.decompress(request_2(one), LIMIT), {}, version_2=True)
+    first = read(remote_write.decompress(request_1(one), LIMIT), Keys(), version_2=False)
+    second = read(remote_write.decompress(request_2(one), LIMIT), Keys(), version_2=True)
     assert rows(first) == rows(second)
     # The same series has the same key, so that it is known whichever version it comes by.
     assert set(first.keys) == set(second.keys)
 
 
+def places(body: bytes, keys: Iterable[bytes]) -> list[int] | None:
+    found = read(body, known(keys), version_2=False).places
+    return None if found is None else found.tolist()
+
+
 def test_a_request_of_known_series_says_what_they_are_known_as() -> None:
     body = remote_write.decompress(request_1([({"__name__": "a"}, NOW, 1.0), ({"__name__": "b"}, NOW, 0.0)]), LIMIT)
-    keys = read(body, {}, version_2=False).keys
-    assert read(body, {keys[0]: 7, keys[1]: 3}, version_2=False).places == [7, 3]
-    assert read(body, {keys[0]: 7}, version_2=False).places is None
+    keys = read(body, Keys(), version_2=False).keys
+    assert places(body, keys) == [0, 1]
+    assert places(body, [keys[1], b"x", keys[0]]) == [2, 0]
+    assert places(body, keys[:1]) is None
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 40, 500])
+@pytest.mark.parametrize("turned", [1, 2, 3, 100], ids=lambda parts: f"{parts} runs")
+def test_series_that_come_in_another_order_than_before_are_found(count: int, turned: int) -> None:
+    sent = [({"__name__": f"m{index}"}, NOW + index, float(index % 3)) for index in range(count)]
+    body = remote_write.decompress(request_1(sent), LIMIT)
+    keys = read(body, Keys(), version_2=False).keys
+    size = -(-count // turned)
+    order = [key for first in reversed(range(0, count, size)) for key in keys[first : first + size]]
+    written = read(body, known(order), version_2=False)
+    assert written.places is not None
+    assert [order[place] for place in written.places.tolist()] == keys
+    assert written.times.tolist() == [time_ms for _, time_ms, _ in sent]
+    assert written.values.tolist() == [value for _, _, value in sent]
+
+
+def test_a_series_that_has_a_label_more_than_the_expected_one_is_another() -> None:
+    short, long = {"__name__": "m"}, {"__name__": "m", "x": "1"}
+    bodies = [
+        remote_write.decompress(request_1([({"__name__": "a"}, NOW, 1.0), (by_name, NOW, 2.0)]), LIMIT)
+        for by_name in (short, long)
+    ]
+    keys = read(bodies[0], Keys(), version_2=False).keys
+    assert places(bodies[1], keys) is None
+    assert rows(read(bodies[1], known(keys), version_2=False))[1] == (sorted(long.items()), NOW, 0x4000 << 48)
+
+
+@pytest.mark.parametrize("more", [b"\x1a\x00", b"\x20\x01"], ids=["metadata", "an unknown field"])
+def test_what_else_a_request_holds_changes_nothing(more: bytes) -> None:
+    body = remote_write.decompress(request_1([({"__name__": "a"}, NOW, 1.0), ({"__name__": "b"}, NOW, 0.0)]), LIMIT)
+    keys = read(body, Keys(), version_2=False).keys
+    for longer in (body + more, more + body):
+        written = read(longer, known(keys), version_2=False)
+        assert rows(written, keys) == rows(read(body, known(keys), version_2=False), keys)
 
 
 def test_version_2_tells_the_kind() -> None:
     body = request_2([({"__name__": "a"}, NOW, 1.0)], pb.Metadata.METRIC_TYPE_COUNTER)
-    written = read(remote_write.decompress(body, LIMIT), {}, version_2=True)
+    written = read(remote_write.decompress(body, LIMIT), Keys(), version_2=True)
     assert list(written.kinds.values()) == [Kind.COUNTER]
 
 
@@ -76,14 +129,14 @@ def test_native_histograms_are_counted() -> None:
     entry = pb.TimeSeries(histograms=[b""])
     entry.labels.add(name="__name__", value="h")
     body = pb.WriteRequest(timeseries=[entry.SerializeToString()]).SerializeToString()
-    assert read(body, {}, version_2=False).histograms == 1
+    assert read(body, Keys(), version_2=False).histograms == 1
 
 
 @pytest.mark.parametrize("version_2", [False, True], ids=["1.0", "2.0"])
 @given(st.binary(max_size=60))
 def test_garbage_is_refused_or_read_but_never_fails(version_2: bool, garbage: bytes) -> None:
     with contextlib.suppress(InvalidInput):
-        assert len(read(garbage, {}, version_2=version_2).keys) <= len(garbage)
+        assert len(read(garbage, Keys(), version_2=version_2).keys) <= len(garbage)
 
 
 def test_a_forged_length_is_refused_before_anything_is_decompressed() -> None:
@@ -101,4 +154,4 @@ def test_references_beyond_the_symbols_are_refused() -> None:
     message = pb.Request(symbols=[""])
     message.timeseries.add(labels_refs=[0, 9])
     with pytest.raises(InvalidInput, match="1 symbols"):
-        read(message.SerializeToString(), {}, version_2=True)
+        read(message.SerializeToString(), Keys(), version_2=True)
