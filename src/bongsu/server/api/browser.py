@@ -27,19 +27,19 @@ def is_own_page(origin: str | None, host: str, allowed: list[str]) -> bool:
     return origin is None or origin in allowed or urlsplit(origin).netloc.lower() == host.lower()
 
 
-def from_this_site(request: Request) -> None:
+async def from_this_site(request: Request) -> None:
     """A dependency. Raises Forbidden for a request from a page of another site."""
     allowed = services_of(request).settings.cors_origins
     if not is_own_page(request.headers.get("origin"), request.headers.get("host", ""), allowed):
         raise Forbidden("This request comes from a page of another site.", code="cross_site", field="Origin")
 
 
-def by_script(
+async def by_script(
     request: Request,
     x_bongsu: Annotated[str, Header(description="Any value; forms of other sites cannot send this header.")] = "",
 ) -> None:
     """A dependency of endpoints that need only the cookie. Raises Forbidden."""
-    from_this_site(request)
+    await from_this_site(request)
     if not x_bongsu:
         raise Forbidden("The header X-Bongsu is missing.", code="cross_site", field="X-Bongsu")
 

@@ -216,7 +216,7 @@ async def histories(services: ServicesDep, user: Viewer, asked: HistoryRequests)
     parsed: list[HistoryQuery | BongsuError] = []
     for request in asked.queries:
         try:
-            parsed.append(_requested(request, now_ms))
+            parsed.append(await _requested(request, now_ms))
         except BongsuError as error:
             parsed.append(error)
     queries = [query for query in parsed if isinstance(query, HistoryQuery)]
@@ -224,9 +224,9 @@ async def histories(services: ServicesDep, user: Viewer, asked: HistoryRequests)
     return StreamingResponse(_answers_json(parsed, answers), media_type="application/json")
 
 
-def _requested(request: HistoryRequest, now_ms: int) -> HistoryQuery:
+async def _requested(request: HistoryRequest, now_ms: int) -> HistoryQuery:
     of_selection = {"server", "name", "retired", "tag", "metric", "type", "labels"}
-    selection = make_selection(**request.model_dump(include=of_selection))
+    selection = await make_selection(**request.model_dump(include=of_selection))
     return _query(selection, now_ms, **request.model_dump(exclude=of_selection))
 
 
