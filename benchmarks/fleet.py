@@ -1,8 +1,9 @@
 """A simulated fleet with all that it brings: enrolment, layouts of its own, process lists, the worker.
 
 Starts an API server on core 0, and a worker and ``bongsu simulate`` on core 1. The figures are those of ``--seconds``
-after the last server has enrolled, except the times to acknowledge, which cover the whole run. At the end, the frames
-in the database are compared with those that the simulator counted.
+after the last server has enrolled, except the times to acknowledge, which cover the whole run. At the end, all that is
+in the database is read and decoded, and compared with what the simulator and the API server counted. An hour of it:
+``--seconds 3600``.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import func, select
+from sqlalchemy import Connection, select
 
 from benchmarks.access import ENVIRONMENT, make_enrolment_token, make_tokens
 from benchmarks.ingest import CLIENT_CORE, cpu_seconds, running_server
@@ -25,21 +26,29 @@ from benchmarks.report import parser, report
 from benchmarks.storage import worker
 from bongsu.server.database.database import open_database
 from bongsu.server.database.tables import blocks, frames
+from bongsu.server.storage.blocks import Head
 
 
-def stored(folder: Path) -> int:
-    """Frames in the database, sealed or not."""
+def read_back(folder: Path) -> tuple[int, int]:
+    """Frames and samples in the database, after every column of every block was decoded."""
 
-    async def count() -> int:
+    def read(connection: Connection) -> tuple[int, int]:
+        found = [len(values) // 8 for (values,) in connection.execute(select(frames.c["values"]))]
+        count, samples = len(found), sum(found)
+        for head, checksum, data in connection.execute(select(blocks.c.head, blocks.c.checksum, blocks.c.data)):
+            block = Head.open(head, checksum)
+            rows, width = block.columns(data, range(block.width)).shape
+            count, samples = count + rows, samples + rows * width
+        return count, samples
+
+    async def run() -> tuple[int, int]:
         database = open_database(f"sqlite:///{folder / 'bongsu.db'}")
         try:
-            loose = await database.read(lambda connection: connection.scalar(select(func.count()).select_from(frames)))
-            sealed = await database.read(lambda connection: connection.scalar(select(func.sum(blocks.c.frames))))
+            return await database.read(read)
         finally:
             await database.close()
-        return int(loose or 0) + int(sealed or 0)
 
-    return asyncio.run(count())
+    return asyncio.run(run())
 
 
 def resident_mb(pid: int) -> float:
@@ -55,7 +64,7 @@ def measure(servers: int, seconds: float) -> dict[str, float]:
         folder = Path(name)
         viewer, _ = make_tokens(folder, ())
         token = make_enrolment_token(folder)
-        with running_server(folder) as (port, process), worker(folder):
+        with running_server(folder) as (port, process), worker(folder) as worker_process:
             url = f"http://127.0.0.1:{port}"
             fleet = subprocess.Popen(
                 [
@@ -81,27 +90,43 @@ def measure(servers: int, seconds: float) -> dict[str, float]:
                 while health()["servers"] < servers:
                     time.sleep(0.5)
                 enrolled = time.perf_counter() - began
-                before = frames_total(), cpu_seconds(process.pid), cpu_seconds(fleet.pid), time.perf_counter()
-                time.sleep(seconds)
-                after = frames_total(), cpu_seconds(process.pid), cpu_seconds(fleet.pid), time.perf_counter()
-            took = after[3] - before[3]
+                pids = process.pid, worker_process.pid, fleet.pid
+
+                def state() -> tuple[float, ...]:
+                    return (time.perf_counter(), frames_total(), *map(cpu_seconds, pids))
+
+                before = state()
+                highest_mb = [0.0, 0.0]
+                while time.perf_counter() - before[0] < seconds:
+                    time.sleep(1)
+                    highest_mb = [max(pair) for pair in zip(highest_mb, map(resident_mb, pids), strict=False)]
+                after = state()
+            took, pushed, *cores = (now - then for now, then in zip(after, before, strict=True))
             results = {
                 "servers": float(servers),
                 "enrolled_after_seconds": enrolled,
-                "frames_per_second": (after[0] - before[0]) / took,
-                "server_cores": (after[1] - before[1]) / took,
-                "simulator_cores": (after[2] - before[2]) / took,
-                "server_rss_mb": resident_mb(process.pid),
+                "seconds": took,
+                "frames_per_second": pushed / took,
+                "server_cores": cores[0] / took,
+                "worker_cores": cores[1] / took,
+                "simulator_cores": cores[2] / took,
+                "server_highest_rss_mb": highest_mb[0],
+                "worker_highest_rss_mb": highest_mb[1],
                 "simulator_rss_mb": resident_mb(fleet.pid),
             }
             fleet.send_signal(signal.SIGINT)
             summary = fleet.communicate(timeout=60)[0]
+            answer = httpx.get(f"{url}/api/health", headers={"Authorization": f"Bearer {viewer}"})
+            counted = answer.raise_for_status().json()["ingest"]
         numbers = {word: float(number) for number, word in re.findall(r"([\d.]+) (\w+)", summary.replace(",", ""))}
         percentiles = re.search(r"p50 ([\d.]+) ms, p99 ([\d.]+) ms", summary)
-        in_database = stored(folder)
-    if fleet.returncode or percentiles is None or in_database != numbers["stored"] + numbers["duplicates"]:
-        raise RuntimeError(f"{in_database} frames in the database; exit status {fleet.returncode}:\n{summary}")
+        found = read_back(folder)
+    acknowledged = numbers["stored"] + numbers["duplicates"]
+    expected = counted["frames_total"], counted["samples_total"]
+    if fleet.returncode or percentiles is None or found != expected or found[0] != acknowledged:
+        raise RuntimeError(f"{found} in the database, {expected} counted; exit status {fleet.returncode}:\n{summary}")
     results |= {"ack_p50_ms": float(percentiles[1]), "ack_p99_ms": float(percentiles[2])}
+    results |= {"frames_read_back": float(found[0]), "samples_read_back": float(found[1])}
     return results | {"frames_lost": numbers["lost"], "frames_late": numbers["late"]}
 
 

@@ -107,8 +107,8 @@ def pipeline(folder: Path) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def worker(data_dir: Path) -> Iterator[None]:
-    """Runs ``bongsu server --role worker`` on the clients' core."""
+def worker(data_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs ``bongsu server --role worker`` on the clients' core. Yields its process."""
     environment = os.environ | ENVIRONMENT | {"BONGSU_DATA_DIR": str(data_dir), "BONGSU_LOG_LEVEL": "WARNING"}
     process = subprocess.Popen(
         [sys.executable, "-m", "bongsu.cli", "server", "--role", "worker"],
@@ -116,7 +116,7 @@ def worker(data_dir: Path) -> Iterator[None]:
         preexec_fn=lambda: os.sched_setaffinity(0, {CLIENT_CORE}),
     )
     try:
-        yield
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)

@@ -60,13 +60,18 @@ def retry_after(error: BongsuError) -> dict[str, str]:
     return {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
 
 
+def response_of(error: BongsuError) -> JSONResponse:
+    """The answer to a request that ends with this error."""
+    body = error_body(error.code, error.message, error.field, error.limit)
+    return JSONResponse(body, status_of(error), headers=retry_after(error))
+
+
 def install(app: FastAPI) -> None:
     """Makes ``app`` answer every error in this format."""
 
     async def domain(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, BongsuError)
-        body = error_body(error.code, error.message, error.field, error.limit)
-        return JSONResponse(body, status_of(error), headers=retry_after(error))
+        return response_of(error)
 
     async def http(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)

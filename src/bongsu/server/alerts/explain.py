@@ -23,6 +23,7 @@ from bongsu.server.fleet.selection import Selection
 from bongsu.server.fleet.servers import load_servers
 from bongsu.server.history import HistoryQuery, HistoryReader, SeriesHistory
 from bongsu.server.history.aggregation import Aggregation
+from bongsu.server.history.decoded import DecodedRows
 from bongsu.server.storage.layouts import load_layouts
 from bongsu.server.storage.processes import processes_at
 
@@ -90,7 +91,7 @@ class Explainer:
             Selection((alert.server_id,), frozenset([condition.metric])), end_ms - length_ms, end_ms, CHART_POINTS
         )
         try:
-            history = await HistoryReader(self._database, self._limits).run(query, registry)
+            history = await HistoryReader(self._database, self._limits, DecodedRows()).run(query, registry)
         except BongsuError:
             return None
         return next((part for part in history.series if str(part.series) == alert.series), None)

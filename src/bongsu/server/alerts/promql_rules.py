@@ -19,6 +19,7 @@ from bongsu.server.database.database import Database
 from bongsu.server.fleet.foreign import server_name
 from bongsu.server.fleet.registry import Registry
 from bongsu.server.fleet.servers import ServerRecord, load_servers
+from bongsu.server.history.decoded import DecodedRows
 from bongsu.server.history.promql.engine import Answer, PromQL, PromQuery
 from bongsu.server.history.promql.labels import Labels, shown, without
 from bongsu.server.history.promql.selection import INSTANCE, SERVER
@@ -120,7 +121,7 @@ class PromQLRules:
 
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
-        self._promql = PromQL(database, limits)
+        self._promql = PromQL(database, limits, DecodedRows())
         self._registry = Registry()
         self._layouts: dict[LayoutKey, Layout] = {}
         self._refreshed_ms: int | None = None

@@ -34,6 +34,7 @@ from bongsu.server.fleet.selection import Selection
 from bongsu.server.fleet.servers import ServerRecord, layouts_in_service, load_servers
 from bongsu.server.history import HistoryQuery, HistoryReader
 from bongsu.server.history.aggregation import Aggregation
+from bongsu.server.history.decoded import DecodedRows
 from bongsu.server.storage.archive import newest_times
 from bongsu.server.storage.frames import frame_times, frames_after
 from bongsu.server.storage.layouts import LayoutKey, load_some_layouts
@@ -251,7 +252,7 @@ class DatabaseSource:
         return await self._promql.answers(rules, now_ms, report)
 
     async def fill(self, fleet: Fleet, now_ms: int, report: Report) -> None:
-        reader = HistoryReader(self._database, self._limits)
+        reader = HistoryReader(self._database, self._limits, DecodedRows())
         began = time.monotonic()
         unfilled = fleet.unfilled()
         self._failures = {server_id: count for server_id, count in self._failures.items() if server_id in unfilled}

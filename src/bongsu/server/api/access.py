@@ -14,6 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from bongsu.core.errors import Forbidden, Unauthenticated
 from bongsu.server.api.dependencies import address_of, services_of
 from bongsu.server.auth.principal import Principal, Role
+from bongsu.server.services import Services
 
 _bearer = HTTPBearer(auto_error=False, description="An access token (POST /api/auth/login) or an API token.")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
@@ -23,16 +24,21 @@ def require(role: Role) -> Callable[..., Awaitable[Principal]]:
     """A dependency: the caller, who must have this role or a higher one."""
 
     async def dependency(request: Request, credentials: Credentials) -> Principal:
-        services = services_of(request)
-        if credentials is None:
-            raise Unauthenticated
-        principal = await services.auth.authenticator.principal(credentials.credentials, address_of(request))
-        await services.rate_limiter.user(principal)
-        if not principal.role.includes(role):
-            raise Forbidden(f"This requires the role {role}; yours is {principal.role}.")
-        return principal
+        token = "" if credentials is None else credentials.credentials
+        return await authorized(services_of(request), token, address_of(request), role)
 
     return dependency
+
+
+async def authorized(services: Services, token: str, address: str, role: Role) -> Principal:
+    """The owner of a token, who must have this role or a higher one. Raises Unauthenticated, Forbidden or TooMany."""
+    if not token:
+        raise Unauthenticated
+    principal = await services.auth.authenticator.principal(token, address)
+    await services.rate_limiter.user(principal)
+    if not principal.role.includes(role):
+        raise Forbidden(f"This requires the role {role}; yours is {principal.role}.")
+    return principal
 
 
 Viewer = Annotated[Principal, Depends(require(Role.viewer))]

@@ -1,92 +1,34 @@
 """GET /api/metrics/history, and POST /api/metrics/histories for several at once."""
 
 import asyncio
-import base64
-import binascii
-import json
-from collections.abc import AsyncIterator, Iterator, Sequence
-from enum import StrEnum
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
-from bongsu.core.errors import BongsuError, InvalidInput
-from bongsu.core.units import HOUR_MS, parse_duration_ms
+from bongsu.core.errors import BongsuError
+from bongsu.core.units import HOUR_MS
 from bongsu.server.api.access import Viewer
-from bongsu.server.api.answers import dumped, streamed
-from bongsu.server.api.dependencies import SelectionDep, ServicesDep, make_selection
-from bongsu.server.api.metrics import series_info
-from bongsu.server.api.schemas import ErrorBody, SeriesInfo
-from bongsu.server.api.timerange import parse_range
+from bongsu.server.api.answers import dumped
+from bongsu.server.api.dependencies import SelectionDep, ServicesDep
+from bongsu.server.api.history_answers import MEDIA_TYPES, Format, HistoryAnswer, formatted, history_json, small_json
+from bongsu.server.api.history_requests import HistoryRequests, make_query, requested
+from bongsu.server.api.schemas import ErrorBody
+from bongsu.server.auth.principal import Principal
 from bongsu.server.errors import error_body
-from bongsu.server.fleet.selection import Selection
-from bongsu.server.history import Cursor, History, HistoryQuery, Resolution, export
+from bongsu.server.history import History, HistoryQuery, Resolution
 from bongsu.server.history.aggregation import Aggregation
-from bongsu.server.history.groups import parse_grouping
-from bongsu.server.storage.archive import TIERS
+from bongsu.server.services import Services
 
-router = APIRouter(prefix="/api/metrics", tags=["metrics"])
-
-
-class HistorySeries(SeriesInfo):
-    """The points of one series; all lists have the same length."""
-
-    server_id: int | None = Field(description="null for a group of series.")
-    aggregation: Aggregation
-    members: int = Field(description="How many series it combines; more than 1 only in a group.")
-    times: list[int] = Field(description="Unix ms; starts of buckets if there is a `step_ms`.")
-    values: list[float | None]
-    min: list[float | None] | None = Field(description="Smallest sample of each bucket.")
-    max: list[float | None] | None = Field(description="Largest sample of each bucket.")
-
-
-class MissingStretch(BaseModel):
-    """Stored data that cannot be read."""
-
-    server_id: int
-    start_ms: int
-    end_ms: int
-    series: str | None = Field(description="null: all series of this time.")
-
-
-class HistoryAnswer(BaseModel):
-    """The points of the selected series."""
-
-    start_ms: int
-    end_ms: int
-    resolution: Resolution = Field(description="What the points were made from.")
-    step_ms: int | None = Field(description="Length of a bucket; null: samples as they are stored.")
-    series: list[HistorySeries]
-    missing: list[MissingStretch] = Field(
-        description="Damaged parts of the archive, which are missing from the answer."
-    )
-    next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last page.")
-
-
-class Format(StrEnum):
-    """The format of an answer."""
-
-    JSON = "json"
-    CSV = "csv"
-    ARROW = "arrow"
-    PARQUET = "parquet"
-
-
-_MEDIA_TYPES = {
-    Format.CSV: "text/csv; charset=utf-8",
-    Format.ARROW: "application/vnd.apache.arrow.stream",
-    Format.PARQUET: "application/vnd.apache.parquet",
-}
-# The JSON of so much is made at once, in at most 5 ms.
-SMALL_POINTS = 50_000
-SMALL_SERIES = 200
 # A range that ended this long ago changes only by late frames; an answer may then be cached for ten minutes.
 _SETTLED_MS = HOUR_MS
 _SETTLED_SECONDS = 600
-# As many as a dashboard has widgets.
-MOST_QUERIES = 60
+
+
+router = APIRouter(prefix="/api/metrics", tags=["metrics"])
 
 
 @router.get(
@@ -95,7 +37,7 @@ MOST_QUERIES = 60
     summary="Get the history of series",
     response_model=HistoryAnswer,
     responses={
-        200: {"content": {media_type: {} for media_type in _MEDIA_TYPES.values()}},
+        200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}},
         304: {"description": "Unchanged since the answer with the ETag in If-None-Match."},
     },
 )
@@ -135,7 +77,7 @@ async def history(
     `resolution` says which. Buckets of a rollup count whole.
     """
     now_ms = services.clock.now_ms()
-    query = _query(
+    query = make_query(
         selection,
         now_ms,
         start=start,
@@ -149,10 +91,19 @@ async def history(
         limit=limit,
         cursor=cursor,
     )
-    known = (if_none_match or "").strip().removeprefix("W/").strip('"')
+    return await answered(services, user, query, format, if_none_match or "", now_ms)
+
+
+async def answered(
+    services: Services, user: Principal, query: HistoryQuery, format: Format, if_none_match: str, now_ms: int
+) -> Response:
+    """The answer to a query; without a body if the client has it already. Raises what ``HistoryReader.run`` does."""
+    known = if_none_match.strip().removeprefix("W/").strip('"')
     suffix = f"-{format.value}"
-    answer = await services.history.run(
-        query, user.view(services.registry), known_tag=known.removesuffix(suffix) if known else None
+    # JSON is made by the thread that has read and computed.
+    make = partial(small_json, query) if format is Format.JSON else _nothing
+    answer, body = await services.history.run_and(
+        make, query, user.view(services.registry), known.removesuffix(suffix) if known else None
     )
     headers = {"Cache-Control": "private, no-cache"}
     if answer.tag is not None:
@@ -161,40 +112,16 @@ async def history(
             headers["Cache-Control"] = f"private, max-age={_SETTLED_SECONDS}"
         if known == answer.tag + suffix:
             return Response(status_code=304, headers=headers)
-    response = await _formatted(
-        query, answer, format, {record.id: record.agent.name for record in services.registry.records()}
-    )
+    if body is not None:
+        return Response(body, headers=headers, media_type="application/json")
+    names = {record.id: record.agent.name for record in services.registry.records()}
+    response = await formatted(query, answer, format, names)
     response.headers.update(headers)
     return response
 
 
-class HistoryRequest(BaseModel):
-    """A query, with the parameters of `GET /api/metrics/history`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    server: list[int] = []
-    name: list[str] = []
-    retired: bool = False
-    tag: list[str] = []
-    metric: list[str] = []
-    type: list[str] = []
-    labels: list[str] = []
-    start: str = "-1h"
-    end: str = "now"
-    max_points: int = Field(500, ge=2, le=10_000)
-    step: str | None = None
-    aggregation: Aggregation | None = None
-    resolution: Resolution | None = None
-    across: Aggregation | None = None
-    group_by: list[str] = []
-    limit: int = Field(500, ge=1, le=5_000)
-
-
-class HistoryRequests(BaseModel):
-    """Queries of one moment."""
-
-    queries: list[HistoryRequest] = Field(min_length=1, max_length=MOST_QUERIES)
+def _nothing(_answer: History) -> None:
+    return None
 
 
 class HistoryAnswers(BaseModel):
@@ -216,18 +143,12 @@ async def histories(services: ServicesDep, user: Viewer, asked: HistoryRequests)
     parsed: list[HistoryQuery | BongsuError] = []
     for request in asked.queries:
         try:
-            parsed.append(await _requested(request, now_ms))
+            parsed.append(await requested(request, now_ms))
         except BongsuError as error:
             parsed.append(error)
     queries = [query for query in parsed if isinstance(query, HistoryQuery)]
     answers = services.history.run_together(queries, user.view(services.registry))
     return StreamingResponse(_answers_json(parsed, answers), media_type="application/json")
-
-
-async def _requested(request: HistoryRequest, now_ms: int) -> HistoryQuery:
-    of_selection = {"server", "name", "retired", "tag", "metric", "type", "labels"}
-    selection = await make_selection(**request.model_dump(include=of_selection))
-    return _query(selection, now_ms, **request.model_dump(exclude=of_selection))
 
 
 async def _answers_json(
@@ -244,110 +165,3 @@ async def _answers_json(
         yield separator + part
         separator = b","
     yield b"]}"
-
-
-def _query(
-    selection: Selection,
-    now_ms: int,
-    *,
-    start: str,
-    end: str,
-    max_points: int,
-    step: str | None,
-    aggregation: Aggregation | None,
-    resolution: Resolution | None,
-    across: Aggregation | None,
-    group_by: Sequence[str],
-    limit: int,
-    cursor: str | None = None,
-) -> HistoryQuery:
-    start_ms, end_ms = parse_range(start, end, now_ms)
-    step_ms = parse_duration_ms(step, field="step") if step else None
-    if step_ms is not None and (step_ms < 1_000 or (end_ms - start_ms) // step_ms > 10_000):
-        raise InvalidInput("step must be at least 1s and give at most 10,000 points.", field="step", limit=10_000)
-    return HistoryQuery(
-        selection,
-        start_ms,
-        end_ms,
-        max_points,
-        step_ms,
-        aggregation,
-        limit,
-        _decode_cursor(cursor),
-        resolution,
-        parse_grouping(across, group_by),
-    )
-
-
-async def _formatted(query: HistoryQuery, answer: History, format: Format, names: dict[int, str]) -> Response:
-    if format is Format.JSON:
-        points = sum(len(entry.points.times) for entry in answer.series)
-        parts = history_json(query, answer)
-        if points <= SMALL_POINTS and len(answer.series) <= SMALL_SERIES:
-            return Response(b"".join(parts), media_type="application/json")
-        return streamed(parts)
-    headers = {"Content-Disposition": f'attachment; filename="bongsu-history.{format.value}"'}
-    if answer.next is not None:
-        headers["Bongsu-Next-Cursor"] = _encode_cursor(answer.next) or ""
-    media_type = _MEDIA_TYPES[format]
-    if format is Format.CSV:
-        return streamed(export.csv(answer, names), media_type, headers)
-    write = export.arrow if format is Format.ARROW else export.parquet
-    return streamed(iter([await asyncio.to_thread(write, answer, names)]), media_type, headers)
-
-
-def history_json(query: HistoryQuery, answer: History) -> Iterator[bytes]:
-    """The JSON, series by series: orjson lets nothing else run while it writes."""
-    head = {
-        "start_ms": query.start_ms,
-        "end_ms": query.end_ms,
-        "resolution": answer.resolution.value,
-        "step_ms": answer.step_ms,
-        "missing": [
-            {"server_id": entry.server_id, "start_ms": entry.start_ms, "end_ms": entry.end_ms, "series": entry.series}
-            for entry in answer.missing
-        ],
-        "next": _encode_cursor(answer.next),
-    }
-    yield dumped(head).removesuffix(b"}") + b',"series":['
-    separator = b""
-    for entry in answer.series:
-        document = (
-            {"server_id": entry.server_id}
-            | series_info(entry.series)
-            | {
-                "aggregation": entry.aggregation.value,
-                "members": entry.members,
-                "times": entry.points.times,
-                "values": entry.points.values,
-                "min": entry.points.low,
-                "max": entry.points.high,
-            }
-        )
-        yield separator + dumped(document)
-        separator = b","
-    yield b"]}"
-
-
-def _encode_cursor(cursor: Cursor | None) -> str | None:
-    if cursor is None:
-        return None
-    parts = [cursor.server_id, cursor.series, cursor.step_ms, cursor.tier]
-    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
-
-
-def _decode_cursor(text: str | None) -> Cursor | None:
-    if text is None:
-        return None
-    try:
-        server_id, series, step_ms, tier = json.loads(base64.urlsafe_b64decode(text.encode()))
-        if not isinstance(server_id, int) or not isinstance(series, str) or tier not in TIERS:
-            raise ValueError
-        if step_ms is None:
-            if tier:
-                raise ValueError
-        elif not isinstance(step_ms, int) or step_ms < 1_000 or (tier and step_ms % tier):
-            raise ValueError
-        return Cursor(server_id, series, step_ms, tier)
-    except (ValueError, TypeError, binascii.Error):
-        raise InvalidInput("cursor must be the `next` of an earlier answer.", field="cursor") from None

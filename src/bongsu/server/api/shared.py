@@ -11,7 +11,7 @@ from bongsu.core.errors import Forbidden, NotFound
 from bongsu.core.units import DAY_MS, parse_duration_ms
 from bongsu.server.api.access import Credentials
 from bongsu.server.api.dependencies import ServicesDep, address_of
-from bongsu.server.api.history import HistoryAnswer
+from bongsu.server.api.history_answers import HistoryAnswer
 from bongsu.server.api.metrics import CurrentServer
 from bongsu.server.api.people import Secret
 from bongsu.server.api.schemas import SeriesInfo

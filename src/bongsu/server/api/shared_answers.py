@@ -11,7 +11,7 @@ from bongsu.alerts.alert import Alert
 from bongsu.core.series import Kind
 from bongsu.server.alerts.queries.alerts import active_alerts
 from bongsu.server.api.answers import dumped
-from bongsu.server.api.history import history_json
+from bongsu.server.api.history_answers import history_json
 from bongsu.server.api.metrics import (
     SERVERS_AT_A_TIME,
     Sample,

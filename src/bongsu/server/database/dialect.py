@@ -1,7 +1,9 @@
 """What differs between SQLite and PostgreSQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Insert, Select, Table, bindparam, delete, tuple_
@@ -55,3 +57,52 @@ def fetch_rows(connection: Connection, query: Select[Any], parameters: Mapping[s
 def _sqlite_text(query: Select[Any]) -> tuple[str, tuple[str, ...]]:
     compiled = query.compile(dialect=sqlite.dialect(paramstyle="qmark"))
     return str(compiled), tuple(compiled.positiontup or ())
+
+
+class KeyedQuery:
+    """A SELECT of the rows of one table for each of many layouts.
+
+    A statement for each on SQLite, where a join with the list takes twice as long, since it sorts; one for all on
+    PostgreSQL, where each would wait for the network.
+
+    ``columns`` and ``where``: SQL in which ``t`` is the table, ``{name}`` a column of the key, whose first are
+    ``server_id`` and ``layout_id``, or one of ``parameters``; all of them are whole numbers.
+    """
+
+    def __init__(
+        self, columns: str, table: str, where: str, order: str, *, key: Sequence[str], parameters: Sequence[str]
+    ) -> None:
+        of_key = "t.server_id = {server_id} AND t.layout_id = {layout_id} AND "
+        numbered = {name: f"?{place}" for place, name in enumerate((*key, *parameters), 1)}
+        sqlite = f"SELECT {columns} FROM {table} AS t WHERE {of_key}{where} ORDER BY {order}"  # noqa: S608
+        self._sqlite = sqlite.format(**numbered)
+        types = ["integer" if name == "server_id" else "bigint" for name in key]
+        arrays = ", ".join(f"${place}::{type_}[]" for place, type_ in enumerate(types, 1))
+        named = {name: f"w.{name}" for name in key}
+        named |= {name: f"${place}::bigint" for place, name in enumerate(parameters, len(key) + 1)}
+        postgres = (
+            f"SELECT w.place - 1, {columns} "  # noqa: S608
+            f"FROM unnest({arrays}) WITH ORDINALITY AS w({', '.join(key)}, place) "
+            f"JOIN {table} AS t ON {of_key}{where} ORDER BY w.place, {order}"
+        )
+        self._postgres = postgres.format(**named)
+
+    def rows(
+        self, connection: Connection, keys: Sequence[Sequence[int]], *parameters: int
+    ) -> Iterator[tuple[int, Sequence[Sequence[Any]]]]:
+        """The rows of each key that has some: its place, and they."""
+        if connection.dialect.name == "postgresql":
+            if keys:
+                columns = [list(column) for column in zip(*keys, strict=True)]
+                found = connection.exec_driver_sql(self._postgres, (*columns, *parameters)).all()
+                for place, rows in groupby(found, itemgetter(0)):
+                    yield place, [row[1:] for row in rows]
+            return
+        cursor = connection.connection.cursor()
+        try:
+            for place, key in enumerate(keys):
+                rows = cursor.execute(self._sqlite, (*key, *parameters)).fetchall()
+                if rows:
+                    yield place, rows
+        finally:
+            cursor.close()

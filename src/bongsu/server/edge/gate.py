@@ -4,7 +4,6 @@ setup page passes."""
 import re
 from collections import Counter
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bongsu.core.addresses import rate_key
@@ -14,7 +13,7 @@ from bongsu.server.edge.addresses import Forwarded
 from bongsu.server.edge.bodies import read_body
 from bongsu.server.edge.headers import with_headers
 from bongsu.server.edge.rates import RateLimiter
-from bongsu.server.errors import error_body, retry_after, status_of
+from bongsu.server.errors import response_of
 
 # What is answered before there is a user.
 _BEFORE_SETUP = ("/api/setup", "/api/health", "/api/agents/enrol", "/api/agents/rotate")
@@ -51,8 +50,7 @@ class Gate:
                 await receive()
                 await send({"type": "websocket.close", "code": 4403, "reason": error.message[:120]})
                 return
-            body = error_body(error.code, error.message, error.field, error.limit)
-            await JSONResponse(body, status_of(error), headers=retry_after(error))(scope, receive, send)
+            await response_of(error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

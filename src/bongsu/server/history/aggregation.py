@@ -1,5 +1,6 @@
 """Aggregations: what one point says of the samples in its bucket. numpy in, numpy out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,6 +43,9 @@ class Points:
     high: Values | None = None
 
 
+GROWTH = frozenset((Aggregation.RATE, Aggregation.INCREASE))
+
+
 def present(times: Times, values: Values) -> tuple[Times, Values]:
     """The samples that have a value."""
     has_value = ~np.isnan(values)
@@ -71,7 +75,7 @@ def aggregate(
     """
     times, values = present(times, values)
     spans = None
-    if how in (Aggregation.RATE, Aggregation.INCREASE):
+    if how in GROWTH:
         spans = np.diff(times) / 1000
         times, values = times[1:], increases(values) if counter else np.diff(values)
         inside = (times >= start_ms) & (times < end_ms)
@@ -110,6 +114,53 @@ def aggregate(
     if counter and spans is not None:
         points = np.maximum(points, 0.0)
     return Points(buckets[first], points, low, high)
+
+
+def is_ascending(times: Times) -> bool:
+    """Whether each time is later than the one before."""
+    return bool((times[1:] > times[:-1]).all())
+
+
+class Row:
+    """Several series one after the other on an axis of time, so that numpy computes all of them at once: 20 series
+    take as long as three.
+
+    ``lengths``: how many samples or buckets each has. What lies outside of ``[start_ms, end_ms)`` must be left out.
+    """
+
+    def __init__(self, lengths: Sequence[int], start_ms: int, end_ms: int, step_ms: int) -> None:
+        first_ms = start_ms - start_ms % step_ms
+        width_ms = -(-(end_ms - first_ms) // step_ms) * step_ms
+        self._lengths = lengths
+        self._starts = np.arange(len(lengths) + 1) * width_ms
+        self._first_ms = first_ms
+        self.end_ms = len(lengths) * width_ms
+
+    def shifted(self, times: Times) -> Times:
+        """The times of all series, (n,), on that axis."""
+        shifted: Times = times + np.repeat(self._starts[:-1] - self._first_ms, self._lengths)
+        return shifted
+
+    def cut(self, points: Points) -> list[Points]:
+        """The points of each series."""
+        cuts = np.searchsorted(points.times, self._starts).tolist()
+        found = []
+        for begin, end, at_ms in zip(cuts, cuts[1:], self._starts.tolist(), strict=False):
+            low = None if points.low is None else points.low[begin:end]
+            high = None if points.high is None else points.high[begin:end]
+            times = points.times[begin:end] - (at_ms - self._first_ms)
+            found.append(Points(times, points.values[begin:end], low, high))
+        return found
+
+
+def aggregate_all(
+    series: Sequence[tuple[Times, Values]], how: Aggregation, start_ms: int, end_ms: int, step_ms: int
+) -> list[Points]:
+    """``aggregate`` of several series; not of their growth. They are computed as one."""
+    row = Row([len(times) for times, _ in series], start_ms, end_ms, step_ms)
+    times, values = (np.concatenate(arrays) for arrays in zip(*series, strict=True))
+    inside = (times >= start_ms) & (times < end_ms)
+    return row.cut(aggregate(row.shifted(times)[inside], values[inside], how, 0, row.end_ms, step_ms))
 
 
 def _percentiles(values: Values, first: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], percent: int) -> Values:

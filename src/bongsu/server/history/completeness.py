@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from bongsu.arrays import Counts, Times
 from bongsu.core.series import Layout, Series
 from bongsu.core.units import HOUR_MS, MINUTE_MS
-from bongsu.server.storage.archive import RAW, heads_between, rollup_heads_between
+from bongsu.server.storage.archive import RAW, heads_of, rollup_heads_of
 from bongsu.server.storage.blocks import CorruptBlock, Head
 from bongsu.server.storage.frames import times_between
 from bongsu.server.storage.layouts import LayoutKey
@@ -96,7 +96,7 @@ def read_runs(
 def _raw_times(connection: Connection, keys: Sequence[LayoutKey], start_ms: int, end_ms: int) -> Times:
     parts = [np.empty(0, np.int64)]
     for key in keys:
-        for info, head in heads_between(connection, key, start_ms, end_ms):
+        for info, head in heads_of(connection, [key], start_ms, end_ms):
             try:
                 parts.append(Head.open(head, info.checksum).times)
             except CorruptBlock:
@@ -110,7 +110,7 @@ def _rollup_runs(connection: Connection, keys: Sequence[LayoutKey], tier: int, s
     heads: list[Head] = []
     requests: list[PartRequest] = []
     for key in keys:
-        for row in rollup_heads_between(connection, key, tier, start_ms, end_ms):
+        for row in rollup_heads_of(connection, [key], tier, start_ms, end_ms):
             try:
                 head = row.opened()
                 requests.append(PartRequest(key, tier, row.start_ms, *head.place(SHARED)))

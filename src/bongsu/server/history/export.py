@@ -2,7 +2,7 @@
 
 import csv as csv_module
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +20,7 @@ ROWS_AT_A_TIME = 2_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def csv(history: History, names: dict[int, str]) -> Iterator[bytes]:
+def csv(history: History, names: Mapping[int, str]) -> Iterator[bytes]:
     """CSV with times in ISO 8601; no value is an empty cell. The byte order mark makes Excel read it as UTF-8."""
     yield b"\xef\xbb\xbf" + _row(_COLUMNS).encode() + b"\r\n"
     for history_series in history.series:
@@ -51,7 +51,7 @@ def _row(cells: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def arrow(history: History, names: dict[int, str]) -> bytes:
+def arrow(history: History, names: Mapping[int, str]) -> bytes:
     """An Arrow IPC stream."""
     import pyarrow as pa
 
@@ -62,7 +62,7 @@ def arrow(history: History, names: dict[int, str]) -> bytes:
     return sink.getvalue()
 
 
-def parquet(history: History, names: dict[int, str]) -> bytes:
+def parquet(history: History, names: Mapping[int, str]) -> bytes:
     """A Parquet file, compressed with zstd."""
     import pyarrow.parquet as pq
 
@@ -71,7 +71,7 @@ def parquet(history: History, names: dict[int, str]) -> bytes:
     return sink.getvalue()
 
 
-def _table(history: History, names: dict[int, str]) -> "pa.Table":
+def _table(history: History, names: Mapping[int, str]) -> "pa.Table":
     import pyarrow as pa
 
     word = pa.dictionary(pa.int32(), pa.string())
@@ -106,7 +106,7 @@ def _table(history: History, names: dict[int, str]) -> "pa.Table":
     return pa.Table.from_batches(batches, schema).unify_dictionaries()
 
 
-def _texts(history_series: SeriesHistory, names: dict[int, str]) -> tuple[str, str, str]:
+def _texts(history_series: SeriesHistory, names: Mapping[int, str]) -> tuple[str, str, str]:
     """Server name, metric and labels."""
     series = history_series.series
     labels = ",".join(f'{name}="{value}"' for name, value in series.labels)

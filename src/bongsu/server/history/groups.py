@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from bongsu.arrays import Values
+from bongsu.arrays import Times, Values
 from bongsu.core.errors import InvalidInput
 from bongsu.core.series import Series
 from bongsu.server.history.aggregation import Aggregation, Points
@@ -72,14 +72,7 @@ class Groups:
         return [self._combine(series, self._members[series]) for series in sorted(self._members, key=str)]
 
     def _combine(self, series: Series, members: list[SeriesHistory]) -> SeriesHistory:
-        times = np.unique(np.concatenate([member.points.times for member in members]))
-        values, low, high = (np.full((len(members), len(times)), np.nan) for _ in range(3))
-        for row, member in enumerate(members):
-            points = member.points
-            place = np.searchsorted(times, points.times)
-            values[row, place] = points.values
-            low[row, place] = points.values if points.low is None else points.low
-            high[row, place] = points.values if points.high is None else points.high
+        times, (values, low, high) = _aligned([member.points for member in members])
         if self._grouping.across in _ADDING:  # a sum lies between the sums of the extremes, far from any member's
             points = Points(times, self._across(values), self._across(low), self._across(high))
         else:
@@ -92,3 +85,22 @@ class Groups:
             percentiles: Values = np.nanpercentile(values, across.percentile, axis=0)
             return percentiles
         return _ACROSS[across](values)
+
+
+def _aligned(members: Sequence[Points]) -> tuple[Times, list[Values]]:
+    """The times of all members, (n,), and their values and extremes, (members, n) each, NaN where one has none."""
+    columns = [
+        [points.values for points in members],
+        [points.values if points.low is None else points.low for points in members],
+        [points.values if points.high is None else points.high for points in members],
+    ]
+    times = members[0].times
+    if all(np.array_equal(points.times, times) for points in members):
+        return times, [np.stack(column) for column in columns]
+    times = np.unique(np.concatenate([points.times for points in members]))
+    matrices = [np.full((len(members), len(times)), np.nan) for _ in columns]
+    for row, points in enumerate(members):
+        place = np.searchsorted(times, points.times)
+        for matrix, column in zip(matrices, columns, strict=True):
+            matrix[row, place] = column[row]
+    return times, matrices

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection
@@ -14,14 +15,12 @@ from sqlalchemy import Connection
 from bongsu.core.buckets import nice_step
 from bongsu.core.errors import BongsuError, InvalidInput
 from bongsu.core.exposition import Durations
-from bongsu.core.liveness import DEFAULT_INTERVAL_MS
-from bongsu.core.series import Layout, Series
-from bongsu.core.units import HOUR_MS
 from bongsu.server.config import Limits
 from bongsu.server.database.database import Database
 from bongsu.server.fleet.registry import Registry
+from bongsu.server.history.decoded import DecodedRows
 from bongsu.server.history.groups import Groups
-from bongsu.server.history.plan import Plan, make_plan
+from bongsu.server.history.plan import Plan
 from bongsu.server.history.query import (
     Cursor,
     History,
@@ -31,27 +30,23 @@ from bongsu.server.history.query import (
     SelectedSeries,
     SeriesHistory,
 )
-from bongsu.server.history.rollups import needs_raw
-from bongsu.server.history.series import Rows, points_of
-from bongsu.server.history.sources import LayoutRows, open_layout, read_columns
-from bongsu.server.storage.archive import RAW
+from bongsu.server.history.series import Rows, points_of_all
+from bongsu.server.history.sources import read_layouts
+from bongsu.server.history.task import Task, back_ms, check_samples, make_task, positions_of, stretch
 from bongsu.server.storage.floors import floors
-from bongsu.server.storage.layouts import LayoutKey
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
-# Growth needs the sample before the range; it is within this many intervals unless the agent was away.
-LOOKBACK_INTERVALS = 3
-# At a coarser tier, the bucket in which the range begins, and the one before it, of at most an hour each.
-LOOKBACK_BUCKETS_MS = 2 * HOUR_MS
 # Samples read at a time, by estimate: some 10 MB of compressed columns. A query takes this much memory plus its answer,
 # however much it asks for.
 CHUNK_SAMPLES = 20_000_000
 # Queries that read more than this run one at a time, so that they never occupy all reading threads.
 HEAVY_SAMPLES = 5_000_000
+# A query that reads at most this is answered by one thread in one go, in a few ms: each change of threads takes 0.1 ms.
+LIGHT_SAMPLES = 100_000
 # The buckets of raw samples are kept for all series of a reading up to this many: 30 MB at a sample every 10 s, 130 MB
 # at one a minute.
 TOGETHER_SAMPLES = 2_000_000
@@ -63,9 +58,10 @@ SMALL_SERIES = 200
 class HistoryReader:
     """Answers history queries. One per process."""
 
-    def __init__(self, database: Database, limits: Limits) -> None:
+    def __init__(self, database: Database, limits: Limits, decoded: DecodedRows) -> None:
         self._database = database
         self._limits = limits
+        self._decoded = decoded
         self._heavy = asyncio.Semaphore(1)
         self.durations = Durations()
 
@@ -78,20 +74,71 @@ class HistoryReader:
             InvalidInput: more points or samples than the limits allow, or samples that are no longer kept.
             NotFound: an unknown server.
         """
-        known_floors = await self._database.read(floors)
-        large = len(query.selection.server_ids or registry.by_id) > SMALL_SERVERS
-        task = await _perhaps_in_a_thread(large, self._task, query, registry, known_floors)
-        return await self._alone(query, task, known_tag)
+        return (await self.run_and(lambda answer: None, query, registry, known_tag))[0]
 
-    async def _alone(self, query: HistoryQuery, task: "_Task", known_tag: str | None = None) -> History:
+    async def run_and(
+        self, function: Callable[[History], T], query: HistoryQuery, registry: Registry, known_tag: str | None = None
+    ) -> tuple[History, T]:
+        """The same, and what ``function``, which a thread calls, makes of it."""
+        began = time.perf_counter()
+        try:
+            small = len(query.selection.server_ids or registry.by_id) <= SMALL_SERVERS
+            if self._database.dialect == "sqlite":
+                light = await self._database.read(partial(self._at_once, function, query, registry, known_tag))
+                if isinstance(light, Task):
+                    task = light
+                else:
+                    return light
+            elif small:  # there the event loop reads
+                task, rows = await self._database.read(partial(self._read_light, query, registry))
+                if rows is not None:
+                    return await asyncio.to_thread(self._answer_light, function, query, task, rows, known_tag)
+            else:
+                known_floors = await self._database.read(floors)
+                task = await asyncio.to_thread(make_task, query, registry, known_floors, self._limits)
+            answer = await self._in_turn(query, task, known_tag)
+            return answer, await asyncio.to_thread(function, answer)
+        finally:
+            self.durations.add(time.perf_counter() - began)
+
+    def _at_once(
+        self,
+        function: Callable[[History], T],
+        query: HistoryQuery,
+        registry: Registry,
+        known_tag: str | None,
+        connection: Connection,
+    ) -> tuple[History, T] | Task:
+        task, rows = self._read_light(query, registry, connection)
+        return task if rows is None else self._answer_light(function, query, task, rows, known_tag)
+
+    def _read_light(self, query: HistoryQuery, registry: Registry, connection: Connection) -> tuple[Task, Rows | None]:
+        """What a query reads, and the rows if that is little."""
+        task = make_task(query, registry, floors(connection), self._limits)
+        if task.samples > LIGHT_SAMPLES:
+            return task, None
+        return task, self._fetch(connection, query, task.plan, task.page, task.floor_ms)
+
+    def _answer_light(
+        self, function: Callable[[History], T], query: HistoryQuery, task: Task, rows: Rows, known_tag: str | None
+    ) -> tuple[History, T]:
+        answer = History(Resolution.of(task.plan.tier), task.plan.step_ms)
+        answer.tag = _tag(query, task.plan, task.page, rows)
+        if answer.tag != known_tag:
+            groups = self._groups(query, task.page)
+            self._add(answer, groups, query, task.plan, task.page, rows)
+            self._finish(answer, groups, task)
+        return answer, function(answer)
+
+    async def _alone(self, query: HistoryQuery, task: Task, known_tag: str | None = None) -> History:
         began = time.perf_counter()
         try:
             return await self._in_turn(query, task, known_tag)
         finally:
             self.durations.add(time.perf_counter() - began)
 
-    async def _in_turn(self, query: HistoryQuery, task: "_Task", known_tag: str | None = None) -> History:
-        if len(task.page) * task.samples_each > HEAVY_SAMPLES:
+    async def _in_turn(self, query: HistoryQuery, task: Task, known_tag: str | None = None) -> History:
+        if task.samples > HEAVY_SAMPLES:
             async with self._heavy:
                 return await self._answer(query, task, known_tag)
         return await self._answer(query, task, known_tag)
@@ -117,7 +164,7 @@ class HistoryReader:
             except BongsuError as error:
                 yield error
 
-    async def _read_shared(self, query: HistoryQuery, task: "_Task", reading: "_SharedReading") -> Rows | None:
+    async def _read_shared(self, query: HistoryQuery, task: Task, reading: "_SharedReading") -> Rows | None:
         """What all queries of a reading read; None: each is to read for itself."""
         if reading.rows is None and reading.left > 1:
             # Where it is too much for one reading, nothing is shared.
@@ -130,37 +177,15 @@ class HistoryReader:
 
     async def _try_task(
         self, query: HistoryQuery, registry: Registry, known_floors: Mapping[int, int]
-    ) -> "_Task | BongsuError":
+    ) -> Task | BongsuError:
         large = len(query.selection.server_ids or registry.by_id) > SMALL_SERVERS
         try:
-            return await _perhaps_in_a_thread(large, self._task, query, registry, known_floors)
+            return await _perhaps_in_a_thread(large, make_task, query, registry, known_floors, self._limits)
         except BongsuError as error:
             return error
 
-    def _task(self, query: HistoryQuery, registry: Registry, known_floors: Mapping[int, int]) -> "_Task":
-        page, after = self._page(query, registry)
-        intervals = [selected.interval_ms for selected in page] or [DEFAULT_INTERVAL_MS]
-        interval_ms = min(intervals)
-        earliest_ms = min((selected.server.oldest_ms for selected in page), default=query.start_ms)
-        raw_only = next(
-            (
-                f"{query.aggregation_of(selected.series)} of {selected.series.metric}"
-                for selected in page
-                if _needs_raw(query, selected)
-            ),
-            None,
-        )
-        # A group takes a point from each of its members.
-        at_least_ms = interval_ms if query.grouping is None else max(intervals)
-        plan = make_plan(query, earliest_ms, interval_ms, at_least_ms, known_floors, raw_only=raw_only)
-        length_ms = query.end_ms - max(query.start_ms, min(earliest_ms, query.end_ms))
-        self._check_points(query, plan, len(page), length_ms, interval_ms)
-        samples_each = length_ms // max(interval_ms, plan.tier) + 1
-        self._check_samples(len(page) * samples_each)
-        return _Task(page, after, plan, samples_each, known_floors[RAW])
-
     async def _answer(
-        self, query: HistoryQuery, task: "_Task", known_tag: str | None, read: Rows | None = None
+        self, query: HistoryQuery, task: Task, known_tag: str | None, read: Rows | None = None
     ) -> History:
         """``read``: what has been read already, for other queries as well."""
         plan = task.plan
@@ -174,122 +199,71 @@ class HistoryReader:
                 answer.tag = await _perhaps_in_a_thread(large, _tag, query, plan, chunk, rows)
                 if answer.tag == known_tag:
                     return answer
-            for layout_rows in rows.values():
-                answer.missing.extend(layout_rows.missing)
-            plan, series = await asyncio.to_thread(_compute, chunk, rows, query, plan, answer.missing)
-            answer.step_ms = plan.step_ms
-            if groups is None:
-                answer.series.extend(series)
-            else:
-                await asyncio.to_thread(groups.add_all, series)
+            plan = await asyncio.to_thread(self._add, answer, groups, query, plan, chunk, rows)
+        await asyncio.to_thread(self._finish, answer, groups, task)
+        return answer
+
+    def _add(
+        self,
+        answer: History,
+        groups: Groups | None,
+        query: HistoryQuery,
+        plan: Plan,
+        page: Sequence[SelectedSeries],
+        rows: Rows,
+    ) -> Plan:
+        """Adds the points of some series. Returns the plan of the next ones, whose step may have become longer."""
+        for layout_rows in rows.values():
+            answer.missing.extend(layout_rows.missing)
+        plan, series = _compute(page, rows, query, plan, answer.missing)
+        answer.step_ms = plan.step_ms
+        if groups is None:
+            answer.series.extend(series)
+        else:
+            groups.add_all(series)
+        return plan
+
+    def _finish(self, answer: History, groups: Groups | None, task: Task) -> None:
         if groups is not None:
-            answer.series = await asyncio.to_thread(groups.combined)
+            answer.series = groups.combined()
         answer.missing = list(dict.fromkeys(answer.missing))
         if answer.missing:
             logger.error(
                 "history: %d time ranges cannot be read, the first is %s", len(answer.missing), answer.missing[0]
             )
-        answer.next = None if task.after is None else Cursor(*task.after, plan.step_ms, plan.tier)
-        return answer
-
-    def _page(self, query: HistoryQuery, registry: Registry) -> tuple[list[SelectedSeries], tuple[int, str] | None]:
-        """The selected series of this page, and where the next one begins."""
-        limit = query.limit if query.grouping is None else self._limits.points_per_query // 2
-        matches: list[SelectedSeries] = []
-        for state in query.selection.servers(registry):
-            server_id = state.record.id
-            if query.cursor is not None and server_id < query.cursor.server_id:
-                continue
-            places: dict[Series, list[tuple[Layout, int]]] = {}
-            for layout in state.layouts_since(query.start_ms - LOOKBACK_BUCKETS_MS, LOOKBACK_INTERVALS):
-                for position in query.selection.positions(layout):
-                    places.setdefault(layout.series[position], []).append((layout, position))
-            for series in sorted(places, key=str):
-                if query.cursor is None or (server_id, str(series)) > (query.cursor.server_id, query.cursor.series):
-                    matches.append(SelectedSeries(state, series, tuple(places[series])))
-            if len(matches) > limit:
-                break
-        page = matches[:limit]
-        after = (page[-1].server_id, str(page[-1].series)) if len(matches) > limit else None
-        return page, after
+        answer.next = None if task.after is None else Cursor(*task.after, answer.step_ms, task.plan.tier)
 
     def _groups(self, query: HistoryQuery, page: list[SelectedSeries]) -> Groups | None:
         if query.grouping is None:
             return None
         return Groups(query.grouping, {selected.server_id: selected.server.record.tags for selected in page})
 
-    def _check_points(self, query: HistoryQuery, plan: Plan, count: int, length_ms: int, interval_ms: int) -> None:
-        if query.step_ms is not None:
-            length_ms = query.end_ms - query.start_ms
-        points_each = length_ms // plan.step_ms if plan.step_ms else min(query.max_points, length_ms // interval_ms)
-        limit = self._limits.points_per_query
-        if count * points_each > limit:
-            raise InvalidInput(
-                f"The answer could hold {count * points_each:,} points; the limit is {limit:,}. "
-                "Ask for fewer series, a shorter range or a longer step.",
-                code="too_many_points",
-                field="max_points",
-                limit=limit,
-            )
-
-    def _check_samples(self, samples: int) -> None:
-        if samples > self._limits.samples_per_query:
-            raise InvalidInput(
-                f"The query would read some {samples:,} samples; the limit is {self._limits.samples_per_query:,}. "
-                "Ask for fewer series, a shorter range or a coarser resolution.",
-                code="too_many_samples",
-                field="start",
-                limit=self._limits.samples_per_query,
-            )
-
     async def _read(self, query: HistoryQuery, plan: Plan, page: Sequence[SelectedSeries], floor_ms: int) -> Rows:
-        def fetch(connection: Connection) -> Rows:
-            positions: dict[LayoutKey, set[int]] = {}
-            back_ms = _back_ms(page)
-            for selected in page:
-                for place, position in selected.places:
-                    positions.setdefault((selected.server_id, place.id), set()).add(position)
-            start_ms, end_ms = query.start_ms - back_ms, query.end_ms
-            if plan.tier != RAW:
-                # Whole buckets, and the bucket before them.
-                start_ms = query.start_ms - query.start_ms % plan.tier - max(back_ms, plan.tier)
-                end_ms = -(-end_ms // plan.tier) * plan.tier
-            rows: dict[LayoutKey, LayoutRows] = {}
-            samples = 0
-            for key, places in positions.items():
-                layout = open_layout(connection, key, sorted(places), plan.tier, start_ms, end_ms, floor_ms)
-                # As many as there are, whatever interval the agent claims.
-                samples += layout.frames_stored * len(places)
-                self._check_samples(samples)
-                read_columns(connection, layout)
-                rows[key] = layout
-            if samples > TOGETHER_SAMPLES:
-                for layout in rows.values():
-                    layout.raw = {}
-            return rows
+        return await self._database.read(lambda connection: self._fetch(connection, query, plan, page, floor_ms))
 
-        return await self._database.read(fetch)
+    def _fetch(
+        self, connection: Connection, query: HistoryQuery, plan: Plan, page: Sequence[SelectedSeries], floor_ms: int
+    ) -> Rows:
+        samples = 0
+
+        def check(found: int) -> None:
+            # As many as there are, whatever interval the agent claims.
+            nonlocal samples
+            samples = found
+            check_samples(found, self._limits)
+
+        start_ms, end_ms = stretch(query, plan, page)
+        wanted = positions_of(page)
+        rows = read_layouts(connection, wanted, plan.tier, start_ms, end_ms, floor_ms, self._decoded, check)
+        if samples > TOGETHER_SAMPLES:
+            for layout in rows.values():
+                layout.together = False
+        return rows
 
 
 async def _perhaps_in_a_thread(large: bool, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """Runs a function, in a thread if its input is large."""
     return await asyncio.to_thread(function, *arguments, **named) if large else function(*arguments, **named)
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """What a query reads. ``after``: where the next page begins; ``samples_each``: of each series, by estimate."""
-
-    page: list[SelectedSeries]
-    after: tuple[int, str] | None
-    plan: Plan
-    samples_each: int
-    floor_ms: int
-
-
-def _back_ms(page: Sequence[SelectedSeries]) -> int:
-    """How far before its range a query reads."""
-    return max((selected.interval_ms * LOOKBACK_INTERVALS for selected in page), default=0)
 
 
 def _rows_of(page: Sequence[SelectedSeries], rows: Rows) -> Rows:
@@ -308,7 +282,7 @@ class _SharedReading:
     rows: Rows | None = None
 
 
-def _share_reading(queries: Sequence[HistoryQuery], tasks: Sequence[_Task | BongsuError]) -> list[_SharedReading]:
+def _share_reading(queries: Sequence[HistoryQuery], tasks: Sequence[Task | BongsuError]) -> list[_SharedReading]:
     """The reading of each query: those that read the same stretch of time at the same tier share one, but not too much
     at once."""
     readings: dict[tuple[int, ...], _SharedReading] = {}
@@ -317,8 +291,8 @@ def _share_reading(queries: Sequence[HistoryQuery], tasks: Sequence[_Task | Bong
         if isinstance(task, BongsuError):
             found.append(_SharedReading())
             continue
-        stretch = query.start_ms, query.end_ms, task.plan.tier, task.floor_ms, _back_ms(task.page)
-        samples = len(task.page) * task.samples_each
+        stretch = query.start_ms, query.end_ms, task.plan.tier, task.floor_ms, back_ms(task.page)
+        samples = task.samples
         reading = readings.get(stretch)
         if reading is None or reading.samples + samples > HEAVY_SAMPLES:
             reading = readings[stretch] = _SharedReading()
@@ -327,10 +301,6 @@ def _share_reading(queries: Sequence[HistoryQuery], tasks: Sequence[_Task | Bong
         reading.left += 1
         found.append(reading)
     return found
-
-
-def _needs_raw(query: HistoryQuery, selected: SelectedSeries) -> bool:
-    return needs_raw(query.aggregation_of(selected.series), counter=selected.counter)
 
 
 def _chunks(page: list[SelectedSeries], samples_each: int) -> Iterator[list[SelectedSeries]]:
@@ -351,8 +321,7 @@ def _compute(
     page: Sequence[SelectedSeries], rows: Rows, query: HistoryQuery, plan: Plan, missing: list[Missing]
 ) -> tuple[Plan, list[SeriesHistory]]:
     series = []
-    for selected in page:
-        points = points_of(selected, rows, query, plan, missing)
+    for selected, points in zip(page, points_of_all(page, rows, query, plan, missing), strict=True):
         if points is None or not len(points.times):
             continue
         if plan.step_ms is None and len(points.times) > query.max_points:

@@ -1,14 +1,14 @@
 """Answers from rollups: the points of a series from its buckets, which ``storage/rollup.py`` makes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from bongsu.arrays import Counts, Times, Values, growth
-from bongsu.server.history.aggregation import Aggregation, Points
-from bongsu.server.storage.rollup import FIRST, HIGH, LAST, LOW, RESETS, TOTAL, bucket_starts, of_frames
+from bongsu.arrays import Counts, Indices, Times, Values, growth
+from bongsu.server.history.aggregation import GROWTH, Aggregation, Points, Row, is_ascending, present
+from bongsu.server.storage.rollup import FIRST, HIGH, LAST, LOW, RESETS, STATS, TOTAL, bucket_starts, of_frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +31,43 @@ class SeriesRollup:
         return cls(rollup.times, rollup.first_ms, rollup.last_ms, rollup.count[:, 0], rollup.stats[:, :, 0])
 
     @classmethod
+    def of_columns(
+        cls, times: Times, columns: Mapping[int, Values], counters: Collection[int], step_ms: int
+    ) -> "dict[int, SeriesRollup]":
+        """The buckets of the samples of some series by position, made in one go where all have a value at each time:
+        eight series take as long as two. n >= 1."""
+        full = {position: values for position, values in columns.items() if not np.isnan(values).any()}
+        found = {}
+        if full:
+            flags = np.array([position in counters for position in full])
+            rollup = of_frames(times, np.stack([*full.values()], axis=1), flags, step_ms)
+            shared = rollup.times, rollup.first_ms, rollup.last_ms
+            for place, position in enumerate(full):
+                stats = np.ascontiguousarray(rollup.stats[:, :, place])
+                found[position] = cls(*shared, np.ascontiguousarray(rollup.count[:, place]), stats)
+        for position in columns.keys() - full.keys():
+            own_times, values = present(times, columns[position])
+            found[position] = (
+                cls.of_samples(own_times, values, step_ms, counter=position in counters) if len(own_times) else _EMPTY
+            )
+        return found
+
+    @classmethod
     def joined(cls, parts: "Sequence[SeriesRollup]") -> "SeriesRollup":
         """Joins one or more parts, in order."""
         if len(parts) == 1:
             return parts[0]
-        times, first_ms, last_ms, count = (
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("times", "first_ms", "last_ms", "count")
-        )
-        stats = np.concatenate([part.stats for part in parts], axis=1)
-        if (times[1:] > times[:-1]).all():
-            return cls(times, first_ms, last_ms, count, stats)
-        order = np.lexsort((first_ms, times))
-        return cls(times[order], first_ms[order], last_ms[order], count[order], stats[:, order])
+        return cls.concatenated(parts).sorted()
+
+    @classmethod
+    def concatenated(cls, parts: "Sequence[SeriesRollup]") -> "SeriesRollup":
+        """One or more parts, one after the other."""
+        columns = zip(*(part.arrays for part in parts), strict=True)
+        return cls(*(np.concatenate(arrays, axis=-1) for arrays in columns))
+
+    def sorted(self) -> "SeriesRollup":
+        """The buckets in the order that they must have."""
+        return self if is_ascending(self.times) else self._taken(np.lexsort((self.first_ms, self.times)))
 
     def summed_up(self) -> "SeriesRollup":
         """The counter that would have grown by what these buckets of deltas hold, and never starts again."""
@@ -52,6 +76,11 @@ class SeriesRollup:
         stats[LAST] = np.cumsum(filled.stats[TOTAL])
         stats[FIRST], stats[RESETS] = stats[LAST] - filled.stats[TOTAL], 0.0
         return SeriesRollup(filled.times, filled.first_ms, filled.last_ms, filled.count, stats)
+
+    @property
+    def arrays(self) -> tuple[Times, Times, Times, Counts, Values]:
+        """All of them."""
+        return self.times, self.first_ms, self.last_ms, self.count, self.stats
 
     def where(self, rows: npt.NDArray[np.bool_]) -> "SeriesRollup":
         """A selection of the buckets."""
@@ -62,10 +91,19 @@ class SeriesRollup:
         start, end = np.searchsorted(self.times, (start_ms, end_ms))
         return self._taken(slice(start, end))
 
-    def _taken(self, rows: "npt.NDArray[np.bool_] | slice") -> "SeriesRollup":
+    def inside(self, start_ms: int, end_ms: int) -> "SeriesRollup":
+        """``between``, without a look for the place if that is all of them."""
+        times = self.times
+        all_inside = len(times) > 0 and times[0] >= start_ms and times[-1] < end_ms
+        return self if all_inside else self.between(start_ms, end_ms)
+
+    def _taken(self, rows: "npt.NDArray[np.bool_] | Indices | slice") -> "SeriesRollup":
         return SeriesRollup(
             self.times[rows], self.first_ms[rows], self.last_ms[rows], self.count[rows], self.stats[:, rows]
         )
+
+
+_EMPTY = SeriesRollup(*(np.empty(0, np.int64),) * 4, np.empty((STATS, 0)))
 
 
 def aggregate_rollup(
@@ -78,7 +116,7 @@ def aggregate_rollup(
     """
     series = series.where(series.count > 0)
     spans = None
-    if how in (Aggregation.RATE, Aggregation.INCREASE):
+    if how in GROWTH:
         series, grew, spans = growth_of(series, counter=counter)
         start, end = np.searchsorted(series.times, (start_ms, end_ms))
         grew, spans = grew[start:end], spans[start:end]
@@ -113,6 +151,20 @@ def aggregate_rollup(
         case _:
             raise ValueError(f"rollups do not keep the {how}")
     return Points(starts, points, np.minimum.reduceat(low, first), np.maximum.reduceat(high, first))
+
+
+def aggregate_rollups(
+    series: Sequence[Sequence[SeriesRollup]], how: Aggregation, start_ms: int, end_ms: int, step_ms: int
+) -> list[Points]:
+    """``aggregate_rollup`` of several gauges in parts; not of their growth. They are computed as one."""
+    series = [[part.inside(start_ms, end_ms) for part in each] for each in series]
+    parts = [part for each in series for part in each]
+    if not parts:
+        return [Points(np.empty(0, np.int64), np.empty(0))] * len(series)
+    row = Row([sum(len(part.times) for part in each) for each in series], start_ms, end_ms, step_ms)
+    joined = SeriesRollup.concatenated(parts)
+    joined = SeriesRollup(row.shifted(joined.times), *joined.arrays[1:]).sorted()
+    return row.cut(aggregate_rollup(joined, how, 0, row.end_ms, step_ms, counter=False))
 
 
 def _rising(values: Values, *, counter: bool) -> Values:

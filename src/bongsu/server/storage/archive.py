@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, FromClause, ScalarSelect, and_, bindparam, func, select, true
 
 from bongsu.core.units import HOUR_MS, MINUTE_MS
-from bongsu.server.database.dialect import fetch_rows
+from bongsu.server.database.dialect import KeyedQuery, fetch_rows
 from bongsu.server.database.tables import blocks, frames, layouts, rollups
 from bongsu.server.storage.blocks import Head, Packed
 from bongsu.server.storage.frames import newest_frame_ms, oldest_frame_times
@@ -89,6 +89,7 @@ def block_row(block: StoredBlock) -> dict[str, object]:
     return info | {"rolled": int(block.info.rolled), "head": block.head, "data": block.data}
 
 
+_KEY = ("server_id", "layout_id")
 _INFO = tuple(blocks.c[name] for name in BlockInfo.__slots__)
 # A block that reaches into the range starts at most one span before it.
 _IN_RANGE = (
@@ -99,7 +100,6 @@ _IN_RANGE = (
     blocks.c.end_ms >= bindparam("start"),
 )
 _INFOS = select(*_INFO).where(*_IN_RANGE).order_by(blocks.c.start_ms)
-_HEADS = select(*_INFO, blocks.c.head).where(*_IN_RANGE).order_by(blocks.c.start_ms)
 _BLOCKS = select(*_INFO, blocks.c.head, blocks.c.data).where(*_IN_RANGE).order_by(blocks.c.start_ms)
 
 
@@ -118,9 +118,42 @@ def infos_between(connection: Connection, key: LayoutKey, start_ms: int, end_ms:
     return [_info(row) for row in fetch_rows(connection, _INFOS, _bounds(key, start_ms, end_ms))]
 
 
-def heads_between(connection: Connection, key: LayoutKey, start_ms: int, end_ms: int) -> list[tuple[BlockInfo, bytes]]:
-    """The same blocks with their heads."""
-    return [(_info(row), row[7]) for row in fetch_rows(connection, _HEADS, _bounds(key, start_ms, end_ms))]
+_BLOCK_IN_RANGE = "t.start_ms >= {span} AND t.start_ms < {end} AND t.end_ms >= {start}"
+_BLOCK_COLUMNS = "t.start_ms, t.end_ms, t.frames, t.rolled, t.checksum, t.head"
+_HEADS_OF = KeyedQuery(
+    _BLOCK_COLUMNS, "blocks", _BLOCK_IN_RANGE, "t.start_ms", key=_KEY, parameters=("span", "start", "end")
+)
+_NOT_ROLLED_OF = KeyedQuery(
+    "t.start_ms",
+    "blocks",
+    f"{_BLOCK_IN_RANGE} AND t.rolled = 0",
+    "t.start_ms",
+    key=_KEY,
+    parameters=("span", "start", "end"),
+)
+
+
+def heads_of(
+    connection: Connection, keys: Sequence[LayoutKey], start_ms: int, end_ms: int
+) -> list[tuple[BlockInfo, bytes]]:
+    """The blocks of these layouts that may hold a frame with ``start_ms <= time < end_ms``, and their heads, layout by
+    layout."""
+    return [
+        (_info((*keys[place], *row[:5])), row[5])
+        for place, rows in _HEADS_OF.rows(connection, keys, start_ms - start_ms % SPAN_MS, start_ms, end_ms)
+        for row in rows
+    ]
+
+
+def starts_of_not_rolled(
+    connection: Connection, keys: Sequence[LayoutKey], start_ms: int, end_ms: int
+) -> list[tuple[LayoutKey, int]]:
+    """Layouts and starts of the blocks in a range of which there are no rollups yet."""
+    return [
+        (keys[place], row[0])
+        for place, rows in _NOT_ROLLED_OF.rows(connection, keys, start_ms - start_ms % SPAN_MS, start_ms, end_ms)
+        for row in rows
+    ]
 
 
 def blocks_between(connection: Connection, key: LayoutKey, start_ms: int, end_ms: int) -> list[StoredBlock]:
@@ -204,9 +237,8 @@ def oldest_samples(connection: Connection) -> dict[int, int]:
     return oldest
 
 
-_ROLLUP_HEAD = tuple(rollups.c[name] for name in StoredRollup.__slots__ if name != "data")
-_ROLLUP_HEADS = (
-    select(*_ROLLUP_HEAD)
+_ROLLUPS = (
+    select(*(rollups.c[name] for name in StoredRollup.__slots__))
     .where(
         rollups.c.server_id == bindparam("server"),
         rollups.c.layout_id == bindparam("layout"),
@@ -217,7 +249,6 @@ _ROLLUP_HEADS = (
     )
     .order_by(rollups.c.start_ms)
 )
-_ROLLUPS = _ROLLUP_HEADS.add_columns(rollups.c.data)
 
 
 def rollups_between(
@@ -228,17 +259,27 @@ def rollups_between(
     return [StoredRollup(*row) for row in fetch_rows(connection, _ROLLUPS, bounds)]
 
 
-def rollup_heads_between(
-    connection: Connection, key: LayoutKey, step_ms: int, start_ms: int, end_ms: int
+_ROLLUP_HEADS_OF = KeyedQuery(
+    "t.step_ms, t.start_ms, t.end_ms, t.buckets, t.checksum, t.head",
+    "rollups",
+    "t.step_ms = {step} AND t.start_ms > {span} AND t.start_ms < {end} AND t.end_ms > {start}",
+    "t.start_ms",
+    key=_KEY,
+    parameters=("step", "span", "start", "end"),
+)
+
+
+def rollup_heads_of(
+    connection: Connection, keys: Sequence[LayoutKey], step_ms: int, start_ms: int, end_ms: int
 ) -> list[StoredRollup]:
-    """The same rows without their data."""
-    bounds = _rollup_bounds(key, step_ms, start_ms, end_ms)
-    return [_rollup_head(row) for row in fetch_rows(connection, _ROLLUP_HEADS, bounds)]
-
-
-def _rollup_head(row: Any) -> StoredRollup:
-    server_id, layout_id, step_ms, start_ms, end_ms, buckets, checksum, head = row
-    return StoredRollup(server_id, layout_id, step_ms, start_ms, end_ms, buckets, checksum, head, b"")
+    """The rollup rows of these layouts that may hold a bucket that overlaps ``[start_ms, end_ms)``, without their data,
+    layout by layout."""
+    span_ms = start_ms - ROW_SPAN_MS[step_ms]
+    return [
+        StoredRollup(*(*keys[place], *row, b""))
+        for place, rows in _ROLLUP_HEADS_OF.rows(connection, keys, step_ms, span_ms, start_ms, end_ms)
+        for row in rows
+    ]
 
 
 def _rollup_bounds(key: LayoutKey, step_ms: int, start_ms: int, end_ms: int) -> dict[str, int]:

@@ -145,6 +145,11 @@ class Head:
         return len(self._places)
 
     @property
+    def nbytes(self) -> int:
+        """Its size in memory."""
+        return self.times.nbytes + self._places.nbytes
+
+    @property
     def length(self) -> int:
         """The size of the data in bytes."""
         return int(self._places["end"][-1])

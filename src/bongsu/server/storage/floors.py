@@ -6,13 +6,14 @@ A floor is the start of a span, so a span is kept or deleted as a whole.
 from sqlalchemy import Connection, select, update
 
 from bongsu.core.units import MINUTE_MS
-from bongsu.server.database.dialect import insert_or_ignore
+from bongsu.server.database.dialect import fetch_rows, insert_or_ignore
 from bongsu.server.database.tables import tiers
 from bongsu.server.storage.archive import RAW, ROW_SPAN_MS, SPAN_MS, TIERS
 
 # A frame on the edge is refused this long before the floor reaches it, so that it never arrives after the samples that
 # it might be a copy of were deleted.
 MARGIN_MS = 10 * MINUTE_MS
+_FLOORS = select(tiers.c.step_ms, tiers.c.floor_ms)
 
 
 def span_of(tier: int) -> int:
@@ -36,7 +37,7 @@ def oldest_accepted(stored_floor_ms: int, retention_ms: int, now_ms: int) -> int
 
 def floors(connection: Connection) -> dict[int, int]:
     """Tier -> its floor; 0 where nothing was deleted yet."""
-    stored = {row.step_ms: row.floor_ms for row in connection.execute(select(tiers.c.step_ms, tiers.c.floor_ms))}
+    stored = {row[0]: row[1] for row in fetch_rows(connection, _FLOORS, {})}
     return {step_ms: stored.get(step_ms, 0) for step_ms in TIERS}
 
 

@@ -8,11 +8,11 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
 from bongsu.arrays import Times, Values
 from bongsu.core.samples import Frame
-from bongsu.server.database.dialect import fetch_rows
+from bongsu.server.database.dialect import KeyedQuery
 from bongsu.server.database.tables import frames, layouts
 from bongsu.server.storage.layouts import LayoutKey
 
@@ -204,42 +204,34 @@ class FrameColumns:
         return self.values[:, position - self.first]
 
 
-_COLUMNS = (
-    select(
-        frames.c.time_ms,
-        func.substr(frames.c["values"], bindparam("first"), bindparam("length")),
-    )
-    .where(
-        frames.c.server_id == bindparam("server"),
-        frames.c.layout_id == bindparam("layout"),
-        frames.c.time_ms >= bindparam("start"),
-        frames.c.time_ms < bindparam("end"),
-    )
-    .order_by(frames.c.time_ms)
+_COLUMNS_OF = KeyedQuery(
+    't.time_ms, substr(t."values", CAST({first} AS integer), CAST({length} AS integer))',
+    "frames",
+    "t.time_ms >= {start} AND t.time_ms < {end}",
+    "t.time_ms",
+    key=("server_id", "layout_id", "first", "length"),
+    parameters=("start", "end"),
 )
 
 
 def frame_columns(
-    connection: Connection, key: LayoutKey, start_ms: int, end_ms: int, positions: Sequence[int]
-) -> FrameColumns | None:
-    """The frames of one layout with ``start_ms <= time < end_ms``, read from the first to the last of ``positions``
-    (ascending); None if there are none."""
-    first, width = positions[0], positions[-1] - positions[0] + 1
-    bounds = {
-        "server": key[0],
-        "layout": key[1],
-        "start": start_ms,
-        "end": end_ms,
-        "first": 8 * first + 1,
-        "length": 8 * width,
-    }
-    rows = fetch_rows(connection, _COLUMNS, bounds)
-    damaged = tuple(row[0] for row in rows if len(row[1]) != 8 * width)
-    if damaged:
-        rows = [row for row in rows if len(row[1]) == 8 * width]
-    if not rows:
-        return FrameColumns(np.empty(0, np.int64), np.empty((0, width)), first, damaged) if damaged else None
-    return FrameColumns(*columns_of([row[0] for row in rows], [row[1] for row in rows]), first, damaged)
+    connection: Connection, wanted: Mapping[LayoutKey, Sequence[int]], start_ms: int, end_ms: int
+) -> dict[LayoutKey, FrameColumns]:
+    """The frames of some layouts with ``start_ms <= time < end_ms``; layouts without any are left out.
+
+    ``wanted``: positions of each (ascending); what is read is from the first to the last of them.
+    """
+    keys = [(*key, 8 * positions[0] + 1, 8 * (positions[-1] - positions[0] + 1)) for key, positions in wanted.items()]
+    found: dict[LayoutKey, FrameColumns] = {}
+    for place, rows in _COLUMNS_OF.rows(connection, keys, start_ms, end_ms):
+        server_id, layout_id, first, length = keys[place]
+        damaged = [time_ms for time_ms, values in rows if len(values) != length]
+        if damaged:
+            rows = [row for row in rows if len(row[1]) == length]
+        times = np.array([row[0] for row in rows], np.int64)
+        values = np.frombuffer(b"".join([row[1] for row in rows]), _DOUBLE).reshape(len(rows), length // 8)
+        found[server_id, layout_id] = FrameColumns(times, values, (first - 1) // 8, tuple(damaged))
+    return found
 
 
 _AFTER_SQLITE = (

@@ -31,7 +31,7 @@ from bongsu.server.storage.archive import (
     BlockInfo,
     StoredBlock,
     block_row,
-    heads_between,
+    heads_of,
     make_block,
     same_block,
 )
@@ -182,7 +182,7 @@ class Sealer(Job):
         span_end_ms = frames[0].time_ms - frames[0].time_ms % SPAN_MS + SPAN_MS
         frames = [frame for frame in frames if frame.time_ms < span_end_ms]
         overlapping = await self.database.read(
-            lambda connection: heads_between(connection, key, frames[0].time_ms, frames[-1].time_ms + 1)
+            lambda connection: heads_of(connection, [key], frames[0].time_ms, frames[-1].time_ms + 1)
         )
         block = _block_of_new(key, frames, overlapping)
         try:

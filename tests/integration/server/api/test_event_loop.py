@@ -26,12 +26,12 @@ NOW = 1_790_000_000_000
         ("metrics/current", {"labels": "device=eth*"}, "bongsu.server.fleet.selection.family_of"),
         ("metrics/catalog", {}, "bongsu.server.api.metrics.CatalogMetric"),
         ("metrics/history", {"labels": "device=eth*", "type": "network"}, "bongsu.server.fleet.selection.family_of"),
-        ("metrics/history", {}, "bongsu.server.history.reader.make_plan"),
+        ("metrics/history", {}, "bongsu.server.history.task.make_plan"),
         ("metrics/history", {}, "bongsu.server.history.reader.points_of"),
         ("metrics/history", {}, "bongsu.server.history.reader._tag"),
         ("metrics/history", {"across": "avg"}, "bongsu.server.history.groups.Groups._group"),
         ("metrics/history", {"across": "avg"}, "bongsu.server.history.groups.Groups._combine"),
-        ("metrics/history", {}, "bongsu.server.api.history.dumped"),
+        ("metrics/history", {}, "bongsu.server.api.history_answers.dumped"),
         ("metrics/history", {"format": "csv"}, "bongsu.server.history.export._row"),
         ("metrics/history", {"format": "arrow"}, "bongsu.server.history.export._table"),
         ("metrics/history", {"format": "parquet"}, "bongsu.server.history.export._table"),
@@ -41,7 +41,7 @@ NOW = 1_790_000_000_000
 async def test_answers_are_made_in_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, parameters: dict[str, Any], work: str
 ) -> None:
-    monkeypatch.setattr("bongsu.server.api.history.SMALL_POINTS", 1)
+    monkeypatch.setattr("bongsu.server.api.history_answers.SMALL_POINTS", 1)
     monkeypatch.setattr("bongsu.server.history.reader.SMALL_SERVERS", 0)
     monkeypatch.setattr("bongsu.server.history.reader.SMALL_SERIES", 0)
     _positions.cache_clear()

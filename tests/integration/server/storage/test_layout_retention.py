@@ -14,7 +14,7 @@ from bongsu.core.units import DAY_MS, HOUR_MS
 from bongsu.server.database.tables import blocks, frames, layouts, quarantined_frames, rollups
 from bongsu.server.fleet import changes
 from bongsu.server.fleet.loading import load_registry
-from bongsu.server.history.sources import LayoutRows, open_layout
+from bongsu.server.history.sources import LayoutRows, read_layouts
 from bongsu.server.storage.compactor import Compactor
 from bongsu.server.storage.layout_retention import LayoutRetention, forget_layouts
 from bongsu.server.storage.layouts import LayoutKey
@@ -192,11 +192,11 @@ async def test_layouts_that_ended_are_neither_read_at_the_start_nor_by_queries(
     assert [layout.id for layout in state.layouts_since(app.clock.now_ms() - HOUR_MS)] == [LAYOUT.id]
     asked: list[LayoutKey] = []
 
-    def spied(connection: Connection, key: LayoutKey, *arguments: Any) -> LayoutRows:
-        asked.append(key)
-        return open_layout(connection, key, *arguments)
+    def spied(connection: Connection, wanted: dict[LayoutKey, Any], *arguments: Any) -> dict[LayoutKey, LayoutRows]:
+        asked.extend(wanted)
+        return read_layouts(connection, wanted, *arguments)
 
-    monkeypatch.setattr("bongsu.server.history.reader.open_layout", spied)
+    monkeypatch.setattr("bongsu.server.history.reader.read_layouts", spied)
     for start, expected in (("-1h", {LAYOUT.id}), ("-4d", {OLD.id, LAYOUT.id})):
         await app.get("/api/metrics/history", start=start)
         assert {key[1] for key in asked} == expected

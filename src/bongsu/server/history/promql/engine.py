@@ -15,6 +15,7 @@ from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.config import Limits
 from bongsu.server.database.database import Database
 from bongsu.server.fleet.registry import Registry
+from bongsu.server.history.decoded import DecodedRows
 from bongsu.server.history.promql.evaluator import Evaluator, Read, Value, is_range
 from bongsu.server.history.promql.labels import Labels
 from bongsu.server.history.promql.plan import Need, deepest_steps, needs
@@ -88,8 +89,9 @@ class _Budget:
 class PromQL:
     """Answers PromQL queries. One per process."""
 
-    def __init__(self, database: Database, limits: Limits) -> None:
+    def __init__(self, database: Database, limits: Limits, decoded: DecodedRows) -> None:
         self._database = database
+        self._decoded = decoded
         self._limits = limits
         self._turns = asyncio.Semaphore(AT_A_TIME)
         self.durations = Durations()
@@ -150,7 +152,7 @@ class PromQL:
             )
 
         def read(connection: Connection) -> Stored:
-            return read_rows(connection, need, series, tier, known_floors[RAW], most)
+            return read_rows(connection, need, series, tier, known_floors[RAW], most, self._decoded)
 
         return await self._database.read(read)
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from bongsu.arrays import ABSENT, Times, Values
 from bongsu.core.errors import InvalidInput
 from bongsu.core.units import HOUR_MS, MINUTE_MS
+from bongsu.server.history.decoded import DecodedRows
 from bongsu.server.history.promql.evaluator import Read
 from bongsu.server.history.promql.plan import Aspect, Need
 from bongsu.server.history.promql.selection import Matched
@@ -16,9 +17,9 @@ from bongsu.server.history.promql.values import Samples
 from bongsu.server.history.query import Missing
 from bongsu.server.history.rollups import SeriesRollup, growth_of
 from bongsu.server.history.series import Rows, buckets_of, samples_of
-from bongsu.server.history.sources import LayoutRows, open_layout, read_columns
+from bongsu.server.history.sources import read_layouts
+from bongsu.server.history.task import positions_of
 from bongsu.server.storage.archive import RAW
-from bongsu.server.storage.layouts import LayoutKey
 from bongsu.server.storage.rollup import HIGH, LAST, LOW, TOTAL
 
 # A window must hold two buckets for a rate, whose samples are up to a bucket apart.
@@ -76,7 +77,13 @@ def range_at(tier: int, range_ms: int) -> int:
 
 
 def read_rows(
-    connection: Connection, need: Need, series: Sequence[Matched], tier: int, floor_ms: int, most_samples: int
+    connection: Connection,
+    need: Need,
+    series: Sequence[Matched],
+    tier: int,
+    floor_ms: int,
+    most_samples: int,
+    decoded: DecodedRows,
 ) -> Stored:
     """Reads what a need needs.
 
@@ -87,19 +94,16 @@ def read_rows(
     start_ms, end_ms = need.after_ms + 1 - (range_ms - need.range_ms), need.until_ms + 1
     if tier != RAW:
         start_ms, end_ms = start_ms - start_ms % tier, -(-end_ms // tier) * tier
-    positions: dict[LayoutKey, set[int]] = {}
-    for matched in series:
-        for layout, position in matched.selected.places:
-            positions.setdefault((matched.selected.server_id, layout.id), set()).add(position)
-    rows: dict[LayoutKey, LayoutRows] = {}
     samples = 0
-    for key, places in positions.items():
-        opened = open_layout(connection, key, sorted(places), tier, start_ms, end_ms, floor_ms)
-        samples += opened.frames_stored * len(places)
-        if samples > most_samples:
-            raise too_many(samples, most_samples)
-        read_columns(connection, opened)
-        rows[key] = opened
+
+    def check(found: int) -> None:
+        nonlocal samples
+        samples = found
+        if found > most_samples:
+            raise too_many(found, most_samples)
+
+    wanted = positions_of([matched.selected for matched in series])
+    rows = read_layouts(connection, wanted, tier, start_ms, end_ms, floor_ms, decoded, check)
     return Stored(need, series, tier, range_ms, samples, rows)
 
 
