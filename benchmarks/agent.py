@@ -1,11 +1,11 @@
-"""What the agent costs: memory and CPU of the whole process, beside Debian's node_exporter.
+"""What the agent costs: memory and CPU of the whole process, beside Debian's node_exporter, netdata and glances.
 
 ``python -m benchmarks.agent [--json] [--seconds 60] [--plain] [--soak]``
 
 The agent runs as a service does (``bongsu agent run``, 10 s interval, all default collectors) and pushes over TLS to a
 stub that responds like the API server. Once it has sent two frames, its CPU time is read from /proc before and after
-``--seconds``. The same is measured at 1 s, for a shorter time. If node_exporter is installed, it is scraped every 10 s
-in the meantime.
+``--seconds``. The same is measured at 1 s, for a shorter time. Those of the others that are installed run in the
+meantime (``agent_peers.py``).
 
 ``--soak`` simulates a day of ticks with the real collectors and sender, as fast as possible, and reads the memory after
 the first hour and at the end. Then it simulates a day of outage, and measures how long the replay takes.
@@ -18,20 +18,18 @@ import json
 import os
 import platform
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from benchmarks.agent_peers import measured, running_peers
 from bongsu.core.samples import PushResult
 from bongsu.wire.protobuf import decode_push, encode_result
-
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 class StubServer:
@@ -100,26 +98,6 @@ def make_certificate(folder: Path) -> Path | None:
     return path
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and its finished children. schedstat counts in ns, stat in ticks of 10 ms."""
-    total = 0.0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        total += int((task / "schedstat").read_text().split()[0]) / 1e9
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return total + (int(fields[13]) + int(fields[14])) / TICKS_PER_SECOND
-
-
-def rss_mb(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
-
-
-def measure(pid: int, seconds: float) -> tuple[float, float]:
-    """Share of a core in percent, and RSS in MB at the end."""
-    before, started = cpu_seconds(pid), time.monotonic()
-    time.sleep(seconds)
-    return (cpu_seconds(pid) - before) / (time.monotonic() - started) * 100, rss_mb(pid)
-
-
 def start_agent(url: str, interval: str, folder: Path, certificate: Path | None) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BONGSU_")}
     environment |= {"BONGSU_AGENT_DATA_DIR": str(folder / f"data-{interval}")}
@@ -141,47 +119,11 @@ def run_agent(interval: str, seconds: float, folder: Path, certificate: Path | N
             time.sleep(0.2)
         if server.frames < 2:
             raise SystemExit("the agent sends nothing")
-        share, rss = measure(agent.pid, seconds)
-        return {"cpu_percent": round(share, 4), "rss_mb": round(rss, 2), "series": server.series}
+        return measured(agent.pid, seconds) | {"series": server.series}
     finally:
         agent.terminate()
         agent.wait(10)
         server.close()
-
-
-def run_node_exporter(seconds: float) -> dict[str, float] | None:
-    """Measures node_exporter while it is scraped every 10 s. None if it is not installed."""
-    program = shutil.which("prometheus-node-exporter")
-    if not program:
-        return None
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen([program, f"--web.listen-address=127.0.0.1:{port}"], stderr=subprocess.DEVNULL)
-    stop, scraped = threading.Event(), threading.Event()
-
-    def scrape() -> None:
-        while not stop.is_set():
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read()
-                scraped.set()
-                stop.wait(10)
-            except OSError:  # not up yet
-                stop.wait(0.2)
-
-    scraper = threading.Thread(target=scrape)
-    scraper.start()
-    try:
-        if not scraped.wait(60):
-            raise SystemExit("node_exporter answers no scrape")
-        time.sleep(2)  # the first scrape costs more than later ones
-        share, rss = measure(process.pid, seconds)
-        return {"cpu_percent": round(share, 4), "rss_mb": round(rss, 2)}
-    finally:
-        stop.set()
-        process.terminate()
-        process.wait(10)
-        scraper.join()
 
 
 class FastClock:
@@ -293,16 +235,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         certificate = None if options.plain else make_certificate(folder)
-        exporter: dict[str, float] = {}
-        beside = threading.Thread(target=lambda: exporter.update(run_node_exporter(options.seconds) or {}))
-        beside.start()
-        ten = run_agent("10s", options.seconds, folder, certificate)
-        beside.join()
+        peers: dict[str, dict[str, float]] = {}
+        with running_peers(folder) as pids, ThreadPoolExecutor(4) as threads:
+            waiting = {name: threads.submit(measured, pid, options.seconds) for name, pid in pids.items()}
+            ten = run_agent("10s", options.seconds, folder, certificate)
+            peers = {name: future.result() for name, future in waiting.items()}
         one = run_agent("1s", min(20.0, options.seconds), folder, certificate)
         soak = run_soak(folder) if options.soak else {}
     results |= {f"agent_10s_{key}": value for key, value in ten.items()}
     results |= {f"agent_1s_{key}": value for key, value in one.items()}
-    results |= {f"node_exporter_10s_{key}": value for key, value in exporter.items()}
+    for name, figures in peers.items():
+        results |= {f"{name}_10s_{key}": value for key, value in figures.items()}
     results |= soak
     results["tls"] = float(certificate is not None)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
@@ -310,11 +253,9 @@ def main() -> None:
         print(json.dumps({"name": "agent", "machine": machine, "results": results}))
         return
     print(f"Agent on {machine}, {'TLS' if certificate else 'plain HTTP'}, {ten['series']:.0f} series")
-    for label, row in (("10 s", ten), ("1 s", one), ("node_exporter, 10 s", exporter)):
-        if row:
-            print(f"  {label:20} {row['cpu_percent']:7.3f} % of a core   {row['rss_mb']:6.1f} MB")
-        else:
-            print(f"  {label:20} not measured: prometheus-node-exporter is not installed")
+    for label, row in {"10 s": ten, "1 s": one, **{f"{name}, 10 s": row for name, row in peers.items()}}.items():
+        memory = f"{row['rss_mb']:6.1f} MB, {row['pss_mb']:.1f} its own"
+        print(f"  {label:20} {row['cpu_percent']:7.3f} % of a core   {memory}")
     if soak:
         hour, day = soak["soak_rss_after_1h_mb"], soak["soak_rss_after_24h_mb"]
         print(f"  24 h of ticks: {hour} MB after the first hour, {day} MB at the end")

@@ -1,9 +1,9 @@
 """Durable ingest on one server core: each response comes after the data is synced to disk.
 
 Starts ``bongsu server`` on core 0 with an empty database, and loads it from core 1 over loopback with keep-alive
-connections. First, busy agents send one frame per request, then ten, each as soon as the previous request was answered,
-for ``--seconds``. Then a fleet sends one frame per agent every 10 s. The values are rows of a real capture. At the end,
-the frames in the database are compared with the acknowledged frames.
+connections. Busy agents send one frame per request, ten or fifty, as protobuf and as JSON, each as soon as the previous
+request was answered, for ``--seconds``. Then a fleet sends one frame per agent every 10 s. The values are rows of a
+real capture. At the end, the frames in the database are compared with the acknowledged frames.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import uvloop
@@ -27,7 +28,7 @@ from benchmarks.report import parser, report
 from bongsu.core.samples import Frame, Push
 from bongsu.core.units import DAY_MS
 from bongsu.simulator import capture, http
-from bongsu.wire import protobuf
+from bongsu.wire import json_form, protobuf
 from bongsu.wire.encoder import METRICS_PATH
 from bongsu.wire.outcome import Response
 
@@ -46,8 +47,10 @@ class Connection(http.Connection):
         start_ms: int,
         stop_at: float,
         every_seconds: float = 0.0,
+        form: ModuleType = protobuf,
     ) -> None:
         super().__init__()
+        self.form = form
         self.every_seconds = every_seconds
         self.token = token
         self.identity = agent(number, 1_000)
@@ -70,8 +73,8 @@ class Connection(http.Connection):
             self.time_ms += 1_000
             self.row += 1
             frames.append(Frame(capture.layout().id, self.time_ms, self.rows[self.row % len(self.rows)]))
-        body = protobuf.encode_push(Push(self.identity, None, [capture.layout()] if with_layout else [], frames))
-        request = http.post("127.0.0.1", METRICS_PATH, self.token, protobuf.CONTENT_TYPE, body)
+        body = self.form.encode_push(Push(self.identity, None, [capture.layout()] if with_layout else [], frames))
+        request = http.post("127.0.0.1", METRICS_PATH, self.token, self.form.CONTENT_TYPE, body)
         self.sent = time.perf_counter()
         self.write(request)
 
@@ -151,6 +154,7 @@ async def drive(
     seconds: float,
     every_seconds: float = 0.0,
     start_ms: int | None = None,
+    form: ModuleType = protobuf,
 ) -> list[Connection]:
     """All agents at once until the time is up; each sends when it was answered, or every so often."""
     loop = asyncio.get_running_loop()
@@ -161,7 +165,7 @@ async def drive(
     for number, token in enumerate(tokens):
         _, connection = await loop.create_connection(
             lambda number=number, token=token: Connection(
-                number, token, frames, rows, start_ms, stop_at, every_seconds
+                number, token, frames, rows, start_ms, stop_at, every_seconds, form
             ),
             "127.0.0.1",
             port,
@@ -171,7 +175,9 @@ async def drive(
     return connections
 
 
-def measure(agents: int, frames: int, seconds: float, every_seconds: float = 0.0) -> dict[str, float]:
+def measure(
+    agents: int, frames: int, seconds: float, every_seconds: float = 0.0, form: ModuleType = protobuf
+) -> dict[str, float]:
     """One run on an empty database."""
     with tempfile.TemporaryDirectory(prefix="bongsu-bench-", dir=os.environ.get("BONGSU_BENCH_DIR")) as folder:
         _, tokens = make_tokens(Path(folder), map(agent_id, range(agents)))
@@ -179,7 +185,7 @@ def measure(agents: int, frames: int, seconds: float, every_seconds: float = 0.0
             before = cpu_seconds(process.pid)
             began = time.perf_counter()
             client = time.process_time()
-            connections = uvloop.run(drive(port, list(tokens.values()), frames, seconds, every_seconds))
+            connections = uvloop.run(drive(port, list(tokens.values()), frames, seconds, every_seconds, form=form))
             client = time.process_time() - client
             took = time.perf_counter() - began
             busy = cpu_seconds(process.pid) - before
@@ -217,9 +223,10 @@ def main() -> None:
     options = arguments.parse_args()
     os.sched_setaffinity(0, {CLIENT_CORE})
     results = {}
-    for frames in (1, 10):
-        for figure, value in measure(options.agents, frames, options.seconds).items():
-            results[f"{frames}_frames.{figure}"] = value
+    for name, form in (("protobuf", protobuf), ("json", json_form)):
+        for frames in (1, 10, 50):
+            for figure, value in measure(options.agents, frames, options.seconds, form=form).items():
+                results[f"{name}_{frames}_frames.{figure}"] = value
     if options.fleet:
         for figure, value in measure(options.fleet, 1, options.fleet_seconds, every_seconds=10).items():
             results[f"fleet_of_{options.fleet}.{figure}"] = value

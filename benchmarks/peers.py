@@ -1,4 +1,5 @@
-"""Prometheus and VictoriaMetrics, which benchmarks compare with: each on the server's core, with an empty folder."""
+"""Prometheus, VictoriaMetrics and InfluxDB, which benchmarks compare with: each on the server's core, with an empty
+folder."""
 
 import contextlib
 import os
@@ -13,7 +14,21 @@ import httpx
 
 from benchmarks.ingest import SERVER_CORE, free_port
 
-PROMETHEUS, VICTORIA_METRICS = "prometheus", "victoria-metrics"
+PROMETHEUS, VICTORIA_METRICS, INFLUXDB = "prometheus", "victoria-metrics", "influxd"
+
+_INFLUXDB_CONFIG = """
+reporting-disabled = true
+bind-address = "127.0.0.1:{rpc}"
+[meta]
+  dir = "{folder}/meta"
+[data]
+  dir = "{folder}/data"
+  wal-dir = "{folder}/wal"
+  query-log-enabled = false
+[http]
+  bind-address = "127.0.0.1:{port}"
+  log-enabled = false
+"""
 
 
 @contextlib.contextmanager
@@ -24,7 +39,7 @@ def empty_folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _running(*words: str, port: int) -> Iterator[tuple[int, int]]:
+def _running(*words: str, port: int, ready: str = "/metrics") -> Iterator[tuple[int, int]]:
     process = subprocess.Popen(
         words,
         stdout=subprocess.DEVNULL,
@@ -35,7 +50,7 @@ def _running(*words: str, port: int) -> Iterator[tuple[int, int]]:
         deadline = time.monotonic() + 30
         while True:
             with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"http://127.0.0.1:{port}/metrics").status_code == 200:
+                if httpx.get(f"http://127.0.0.1:{port}{ready}").is_success:
                     break
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{words[0]} did not start")
@@ -66,4 +81,17 @@ def running_prometheus(program: str = PROMETHEUS) -> Iterator[tuple[int, int]]:
         words = (program, f"--config.file={config}", f"--storage.tsdb.path={folder}/data")
         more = ("--web.enable-remote-write-receiver", f"--web.listen-address=127.0.0.1:{port}")
         with _running(*words, *more, port=port) as peer:
+            yield peer
+
+
+@contextlib.contextmanager
+def running_influxdb() -> Iterator[tuple[int, int]]:
+    """InfluxDB 1 with a database ``bench``; it syncs each write to disk. Yields its port and process id."""
+    with empty_folder() as folder:
+        port = free_port()
+        config = folder / "influxdb.conf"
+        config.write_text(_INFLUXDB_CONFIG.format(folder=folder, port=port, rpc=free_port()))
+        with _running(INFLUXDB, "-config", str(config), port=port, ready="/ping") as peer:
+            url = f"http://127.0.0.1:{port}/query"
+            httpx.post(url, params={"q": "CREATE DATABASE bench"}).raise_for_status()
             yield peer

@@ -3,7 +3,7 @@
 ``--servers`` servers x ``--days`` days of 150 series every 10 s, ending now. Bongsu chooses the step of each range; its
 points say the average, the smallest and the largest sample of each step, those of VictoriaMetrics one sample. The
 kinds of question take turns, and so do the two; each question has its own end, and VictoriaMetrics is told not to
-remember. Bongsu is also asked the same question twice (its answer is unchanged).
+remember.
 """
 
 import http.client

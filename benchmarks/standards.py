@@ -1,10 +1,11 @@
-"""Remote write, durable, beside VictoriaMetrics and Prometheus: the same requests, on the same core, in one run.
+"""Samples of others, durable, beside VictoriaMetrics, Prometheus and InfluxDB: on the same core, in one run.
 
 Each of ``--senders`` connections sends requests of 500 samples, each as soon as the previous one was answered, for
 ``--seconds``: series of three targets, with the labels and values of a real capture. The receiver runs on core 0, the
-senders on core 1. Bongsu syncs to disk before it answers; the others write to disk later. Bongsu runs twice: the API
-server alone, and with the worker, which makes frames and blocks meanwhile, on the same core. At the end its samples are
-counted. Peers that are not installed (Debian: victoria-metrics, prometheus) are left out.
+senders on core 1. Bongsu syncs to disk before it answers, and so does InfluxDB 1, which gets the same samples as its
+own lines; the others write to disk later. Bongsu runs twice: the API server alone, and with the worker, which makes
+frames and blocks meanwhile, on the same core. Peers that are not installed (Debian: victoria-metrics, prometheus,
+influxdb) are left out.
 """
 
 import asyncio
@@ -21,7 +22,15 @@ import uvloop
 
 from benchmarks.access import ENVIRONMENT, make_writer_token
 from benchmarks.ingest import CLIENT_CORE, cpu_seconds, running_server
-from benchmarks.peers import PROMETHEUS, VICTORIA_METRICS, empty_folder, running_prometheus, running_victoria_metrics
+from benchmarks.peers import (
+    INFLUXDB,
+    PROMETHEUS,
+    VICTORIA_METRICS,
+    empty_folder,
+    running_influxdb,
+    running_prometheus,
+    running_victoria_metrics,
+)
 from benchmarks.report import parser, report
 from bongsu.simulator import capture
 from bongsu.wire import remote_write_pb2 as pb
@@ -78,6 +87,37 @@ class Requests:
         return bytes(cramjam.snappy.compress_raw(self._body.tobytes()))
 
 
+class Lines:
+    """The same samples as InfluxDB's lines."""
+
+    def __init__(self, sender: int, start_ms: int) -> None:
+        self.time_ms = start_ms
+        self._row = sender * 7
+        self._rows = capture.rows(1_500)
+        self._positions = [index % (SAMPLES // TARGETS + 1) % capture.SERIES for index in range(SAMPLES)]
+        self._heads = []
+        for index in range(SAMPLES):
+            labels = dict(_labels(sender, index))
+            name = labels.pop("__name__")
+            tags = "".join(f",{label}={_escaped(text)}" for label, text in labels.items() if text)
+            self._heads.append(f"{name}{tags} value=")
+
+    def next(self) -> bytes:
+        """The body of the next request."""
+        self.time_ms += STEP_MS
+        self._row += 1
+        row = np.nan_to_num(self._rows[self._row % len(self._rows)])[self._positions].tolist()
+        return "\n".join(
+            [f"{head}{value!r} {self.time_ms}" for head, value in zip(self._heads, row, strict=True)]
+        ).encode()
+
+
+def _escaped(text: str) -> str:
+    for character in ("\\", " ", ",", "="):
+        text = text.replace(character, f"\\{character}")
+    return text
+
+
 def _varint(number: int) -> bytes:
     return bytes([number & 0x7F | 0x80, number >> 7]) if number >= 0x80 else bytes([number])
 
@@ -90,7 +130,7 @@ class Sent:
     latencies: list[float] = field(default_factory=list)
 
 
-async def _send(port: int, head: bytes, requests: Requests, stop_at: float, sent: Sent) -> None:
+async def _send(port: int, head: bytes, requests: Requests | Lines, stop_at: float, sent: Sent) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         while time.perf_counter() < stop_at:
@@ -107,16 +147,22 @@ async def _send(port: int, head: bytes, requests: Requests, stop_at: float, sent
         writer.close()
 
 
-async def _drive(port: int, token: str, senders: int, seconds: float) -> Sent:
-    head = (
-        f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {CONTENT_TYPE.decode()}\r\n"
-        f"Content-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\nAuthorization: Bearer {token}\r\n"
-    ).encode()
+_REMOTE_WRITE = (
+    f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {CONTENT_TYPE.decode()}\r\n"
+    "Content-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n"
+)
+_LINES = "POST /write?db=bench&precision=ms HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+
+async def _drive(port: int, token: str, options: "Options", kind: type[Requests] | type[Lines]) -> Sent:
+    head = (_REMOTE_WRITE if kind is Requests else _LINES).encode()
+    if token:
+        head += f"Authorization: Bearer {token}\r\n".encode()
     # Time stamps of senders that are this quick run ahead: they begin far enough in the past.
     start_ms = round(time.time() * 1000) - 3_600_000
-    requests = [Requests(number, start_ms + random.randrange(STEP_MS)) for number in range(senders)]
+    requests = [kind(number, start_ms + random.randrange(STEP_MS)) for number in range(options.senders)]
     sent = Sent()
-    stop_at = time.perf_counter() + seconds
+    stop_at = time.perf_counter() + options.seconds
     await asyncio.gather(*(_send(port, head, each, stop_at, sent) for each in requests))
     return sent
 
@@ -126,10 +172,12 @@ def _cpu_seconds(pid: int) -> float:
     return sum(cpu_seconds(each.pid) for each in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)])
 
 
-def _measured(port: int, pid: int, token: str, options: "Options") -> dict[str, float]:
+def _measured(
+    port: int, pid: int, token: str, options: "Options", kind: type[Requests] | type[Lines] = Requests
+) -> dict[str, float]:
     before, began = _cpu_seconds(pid), time.perf_counter()
     client = time.process_time()
-    sent = uvloop.run(_drive(port, token, options.senders, options.seconds))
+    sent = uvloop.run(_drive(port, token, options, kind))
     took = time.perf_counter() - began
     return {
         "samples_per_second": sent.acknowledged / took,
@@ -169,6 +217,12 @@ def prometheus(options: Options) -> dict[str, float]:
         return _measured(port, pid, "", options)
 
 
+def influxdb(options: Options) -> dict[str, float]:
+    """One run of InfluxDB."""
+    with running_influxdb() as (port, pid):
+        return _measured(port, pid, "", options, Lines)
+
+
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--seconds", type=float, default=10)
@@ -181,6 +235,8 @@ def main() -> None:
         runs["victoria_metrics"] = lambda: victoria_metrics(options)
     if shutil.which(PROMETHEUS):
         runs["prometheus"] = lambda: prometheus(options)
+    if shutil.which(INFLUXDB):
+        runs["influxdb"] = lambda: influxdb(options)
     results = {f"{name}.{figure}": value for name, run in runs.items() for figure, value in run().items()}
     report("standards", results, as_json=chosen.json)
 

@@ -27,7 +27,7 @@ NOW = 1_790_000_000_000
         ("metrics/catalog", {}, "bongsu.server.api.metrics.CatalogMetric"),
         ("metrics/history", {"labels": "device=eth*", "type": "network"}, "bongsu.server.fleet.selection.family_of"),
         ("metrics/history", {}, "bongsu.server.history.task.make_plan"),
-        ("metrics/history", {}, "bongsu.server.history.reader.points_of"),
+        ("metrics/history", {}, "bongsu.server.history.reader.points_of_all"),
         ("metrics/history", {}, "bongsu.server.history.reader._tag"),
         ("metrics/history", {"across": "avg"}, "bongsu.server.history.groups.Groups._group"),
         ("metrics/history", {"across": "avg"}, "bongsu.server.history.groups.Groups._combine"),
