@@ -8,6 +8,7 @@ unknown token: what was granted elsewhere works at once, what was revoked stops 
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -112,10 +113,12 @@ class Directory:
         """Rises when users, sessions or API tokens change."""
         return self._revisions.get(PEOPLE, 0)
 
-    async def refresh(self) -> None:
-        """Loads the parts that have changed."""
+    async def refresh(self, after: float = math.inf) -> None:
+        """Loads the parts that have changed, unless that was begun after a time of the event loop's clock."""
         async with self._loading:
-            self._refreshed_at = asyncio.get_running_loop().time()
+            if self._refreshed_at > after:
+                return
+            began = asyncio.get_running_loop().time()
             now_ms, known = self._clock.now_ms(), self._revisions
 
             def load(connection: Connection) -> "_Loaded":
@@ -132,14 +135,14 @@ class Directory:
                 return loaded
 
             self._take(await self._database.read(load))
+            self._refreshed_at = began
 
     async def look_again(self) -> None:
         """Refreshes before an unknown token is refused: another process may have issued it."""
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
         await asyncio.sleep(max(0.0, self._refreshed_at + LOOK_AGAIN_SECONDS - asked_at))
-        if self._refreshed_at < asked_at:  # otherwise another waiting task has refreshed meanwhile
-            await self.refresh()
+        await self.refresh(after=asked_at)  # not if another waiting task has done so meanwhile
 
     async def poll(self) -> None:
         """Keeps up with other processes and stores when tokens were used, until cancelled."""

@@ -117,6 +117,9 @@ class Enrolment:
             Unauthenticated: the token is unknown, revoked or already rotated.
         """
         grant = self._directory.agents.get(digest(token))
+        if grant is None:  # another process may have issued it a moment ago
+            await self._directory.look_again()
+            grant = self._directory.agents.get(digest(token))
         now_ms = self._clock.now_ms()
         if grant is None or grant.expires_ms:
             raise Unauthenticated("The agent's token is not valid, or was revoked or replaced.", code="invalid_token")

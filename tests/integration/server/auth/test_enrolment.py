@@ -1,9 +1,13 @@
 """Who may push: enrolment, the tokens of agents, and what a stolen token allows."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Connection
 
 from bongsu.server.config import RateLimits
 from bongsu.wire import protobuf
@@ -149,3 +153,36 @@ async def test_rates_per_address_and_user(tmp_path: Path) -> None:
         answers = [await app.client.get("/api/servers") for _ in range(6)]
         assert [one.status_code for one in answers] == [200] * 5 + [429]
         assert (await app.client.get("/api/health", headers={"Authorization": ""})).status_code == 200
+
+
+async def test_tokens_of_another_api_server_are_known_to_all_who_ask_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who come while somebody else looks again must wait until that has ended."""
+    async with running_app(tmp_path / "one") as one, running_app(tmp_path / "other") as other:
+        many = await make(one, uses=0)
+        tokens = [(await enrol(one, many, f"agent-web-{number}")).json()["token"] for number in range(6)]
+        database, read = other.services.database, other.services.database.read
+        reading = asyncio.Event()
+
+        async def slow(function: Callable[[Connection], Any]) -> Any:
+            found = await read(function)
+            reading.set()
+            await asyncio.sleep(0.2)
+            return found
+
+        monkeypatch.setattr(database, "read", slow)
+        pushes = [asyncio.create_task(push(other, token, f"web-{number}")) for number, token in enumerate(tokens[:3])]
+        await reading.wait()
+        pushes += [
+            asyncio.create_task(push(other, token, f"web-{number}")) for number, token in enumerate(tokens[3:], 3)
+        ]
+        assert await asyncio.gather(*pushes) == [(200, "")] * 6
+
+
+async def test_a_token_of_another_api_server_is_rotated(tmp_path: Path) -> None:
+    async with running_app(tmp_path / "one") as one, running_app(tmp_path / "other") as other:
+        given = (await enrol(one, await make(one))).json()["token"]
+        rotated = await other.client.post("/api/agents/rotate", headers={"Authorization": f"Bearer {given}"})
+        assert rotated.status_code == 200, rotated.text
+        assert await push(other, rotated.json()["token"]) == (200, "")
