@@ -82,6 +82,8 @@ class ServerState:
     clock_known: bool = False
     # When a step of the agent's clock was last written.
     clock_step_ms: int = 0
+    # An offset by which the clock has been set back, or the push was held up on its way; the next one will tell.
+    doubted_offset_ms: int | None = None
     # Time of the server's oldest sample ever.
     oldest_ms: int = 0
     # Since when some series have no name, because there are too many; 0: never.
@@ -162,10 +164,17 @@ class ServerState:
         step_ms = abs(offset_ms - self.record.clock_offset_ms)
         # Our own clock may have been set back since.
         is_soon = 0 <= now_ms - self.clock_step_ms < CLOCK_STEP_EVERY_MS
-        if step_ms <= CLOCK_STEP_MS or is_soon:
+        if step_ms <= CLOCK_STEP_MS:
+            self.doubted_offset_ms = None
             return None
-        self.clock_step_ms = now_ms
+        if is_soon:
+            return None
         jumped = was_known and step_ms > CLOCK_JUMP_MS
+        if jumped and offset_ms < self.record.clock_offset_ms:
+            doubted_ms, self.doubted_offset_ms = self.doubted_offset_ms, offset_ms
+            if doubted_ms is None or abs(offset_ms - doubted_ms) > CLOCK_STEP_MS:
+                return None
+        self.clock_step_ms, self.doubted_offset_ms = now_ms, None
         jump_ms = now_ms if jumped else self.record.clock_jump_ms
         return ClockStep(self.record.clock_offset_ms, offset_ms, jump_ms, jumped)
 

@@ -124,6 +124,8 @@ async def test_a_clock_that_is_wrong_or_jumps_is_flagged_and_frames_are_stored_a
         )
         app.clock.advance(10)
         assert (await sends(-900, NOW + 1))["clock_offset_ms"] == -300, "a push that was under way for longer"
+        held_up = await sends(-3_600_000, NOW + 2)
+        assert held_up["clock_offset_ms"] == -300, "or that one"
         back = await sends(-3_600_000, NOW - 3_580_000)
         assert back == {"clock": "behind", "clock_offset_ms": -3_600_000, "clock_jump_ms": NOW + 20_000}
         app.clock.advance(10)
@@ -131,7 +133,7 @@ async def test_a_clock_that_is_wrong_or_jumps_is_flagged_and_frames_are_stored_a
         times = (await app.get("/api/metrics/history", metric="cpu_usage_ratio", start="-2h", end=NOW + 100_000))[
             "series"
         ][0]["times"]
-        assert times == [NOW - 3_580_000, NOW - 60_000, NOW, NOW + 1, NOW + 90_000]
+        assert times == [NOW - 3_580_000, NOW - 60_000, NOW, NOW + 1, NOW + 2, NOW + 90_000]
     async with running_app(tmp_path, clock=app.clock) as again:
         (server,) = (await again.get("/api/servers"))["servers"]
         assert (server["clock"], server["clock_jump_ms"]) == ("ahead", NOW + 30_000), "it is remembered"

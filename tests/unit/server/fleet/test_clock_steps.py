@@ -26,10 +26,19 @@ def test_a_jump_is_told_with_its_time(state: ServerState) -> None:
     assert state.clock_step(60_000, NOW + 7) == ClockStep(0, 60_000, NOW + 7, True)
 
 
+def test_a_push_that_was_held_up_is_no_jump(state: ServerState) -> None:
+    assert state.clock_step(-30_000, NOW) is None
+    assert state.clock_step(0, NOW + 1) is None
+    assert state.clock_step(-30_000, NOW + 2) is None, "again, but not twice in a row"
+    assert state.clock_step(-20_000, NOW + 3) is None, "held up again, for another time"
+    assert state.clock_step(-19_500, NOW + 4) == ClockStep(0, -19_500, NOW + 4, True)
+
+
 def test_a_clock_that_moves_to_and_fro_is_written_now_and_then(state: ServerState) -> None:
     assert state.clock_step(60_000, NOW) is not None
     assert state.clock_step(-60_000, NOW + CLOCK_STEP_EVERY_MS - 1) is None
-    assert state.clock_step(-60_000, NOW + CLOCK_STEP_EVERY_MS) is not None
+    assert state.clock_step(-60_000, NOW + CLOCK_STEP_EVERY_MS) is None
+    assert state.clock_step(-60_000, NOW + CLOCK_STEP_EVERY_MS + 1) is not None
 
 
 def test_steps_are_written_after_our_own_clock_was_set_back(state: ServerState) -> None:
