@@ -22,6 +22,7 @@ from bongsu.simulator.enrolment import Enrolment, EnrolmentRefused
 from bongsu.simulator.server import SimulatedServer
 from bongsu.simulator.token_file import Credential
 from bongsu.simulator.totals import Totals
+from bongsu.simulator.trouble import Kind
 from bongsu.wire.limits import MAX_FRAMES
 from bongsu.wire.outcome import Outcome, Verdict
 
@@ -30,6 +31,8 @@ BATCH_FRAMES = MAX_FRAMES // 4
 # Requests with more frames are sent a few at a time: each takes the event loops of both sides for milliseconds.
 LARGE_BATCH, LARGE_BATCHES_AT_ONCE = 10, 4
 KEPT_MS = 7 * DAY_MS
+# How long the API server keeps process lists by default. To make one takes as long as ten frames of history.
+LISTS_KEPT_MS = 7 * DAY_MS
 # Frames whose time has not come on the clock of the API server.
 AHEAD_SECONDS = 5.0
 
@@ -106,6 +109,9 @@ class Delivery:
             EnrolmentRefused: the API server refuses this server for good.
         """
         clock = self._uplink.clock
+        if seconds := self._cut_off_seconds():
+            self._asked_ms = 0
+            return seconds
         if self._due_within_age():
             wait = await self.send()
             if wait:
@@ -117,6 +123,18 @@ class Delivery:
             next_ms = min(next_ms, clock.now_ms() // self._asked_ms * self._asked_ms + self._asked_ms)
         return (next_ms - clock.now_ms()) / 1000
 
+    def _cut_off_seconds(self) -> float:
+        """How long the network stays partitioned."""
+        now_ms = self._uplink.clock.now_ms()
+        partition = self.server.within(Kind.PARTITION, now_ms)
+        return (partition.end_ms - now_ms) / 1000 if partition else 0.0
+
+    def _skip_downtime(self) -> None:
+        """A server that is down has no frames, neither now nor later."""
+        while down := self.server.within(Kind.SERVER_DOWN, self.next_ms):
+            self.next_ms += -(-(down.end_ms - self.next_ms) // self.server.interval_ms) * self.server.interval_ms
+            self._asked_ms = 0
+
     async def _send_extra(self, time_ms: int) -> None:
         """Sends a frame between two ticks, unless it was sent before."""
         last_ms = max(self._extra_ms, self.next_ms - self.server.interval_ms)
@@ -124,7 +142,9 @@ class Delivery:
             return
         self._extra_ms = time_ms
         frame = self.server.extra_frame(time_ms, self._asked_ms)
-        outcome = await self._post(Push(self._identity, frames=[frame], sent_ms=self._uplink.clock.now_ms()))
+        outcome = await self._post(
+            Push(self._identity, frames=[frame], sent_ms=self.server.stamp(self._uplink.clock.now_ms()))
+        )
         self._asked_ms = 0
         if outcome.verdict is Verdict.STORED:
             self._count_stored(outcome)
@@ -134,8 +154,9 @@ class Delivery:
     async def finish(self, now_ms: int) -> None:
         """Sends what was due at ``now_ms``, until that fails. History that is not sent yet stays unsent."""
         try:
-            while self.next_ms >= self.live_ms and self.due(now_ms) and not await self.send():
-                continue
+            while self.next_ms >= self.live_ms and self.due(now_ms) and not self._cut_off_seconds():
+                if await self.send():
+                    return
         except EnrolmentRefused as error:
             self._give_up(error)
 
@@ -144,16 +165,19 @@ class Delivery:
         self._uplink.totals.refused[self.server.name] = error.message
 
     def _due_within_age(self) -> int:
+        self._skip_downtime()
         now_ms = self._uplink.clock.now_ms()
         too_old = (now_ms - self._uplink.kept_ms - self.next_ms) // self.server.interval_ms
         if too_old > 0:
             self._uplink.totals.lost += too_old
             self.next_ms += too_old * self.server.interval_ms
+            self._skip_downtime()
         return self.due(now_ms)
 
     async def send(self) -> float:
         """Sends the oldest frames that are due. Returns how many seconds to wait before the next ones."""
-        count = min(self._batch, self._due_within_age())
+        count = self._due_within_age()
+        count = self.server.ticks_until_down(self.next_ms, min(self._batch, count))
         if not count:  # they became too old
             return 0.0
         if count <= LARGE_BATCH:
@@ -167,13 +191,16 @@ class Delivery:
 
     async def _push(self, count: int) -> Outcome:
         server, totals = self.server, self._uplink.totals
+        now_ms = self._uplink.clock.now_ms()
+        lists_ms = now_ms - now_ms % server.interval_ms - LISTS_KEPT_MS
+        old = min(count, max(0, -(-(lists_ms - self.next_ms) // server.interval_ms)))
         push = Push(
             self._identity,
             server.machine.facts if self._complete else None,
             [server.layout] if self._complete else [],
             server.frames(self.next_ms, count),
-            server.process_lists(self.next_ms, count),
-            self._uplink.clock.now_ms(),
+            server.process_lists(self.next_ms + old * server.interval_ms, count - old),
+            server.stamp(now_ms),
         )
         outcome = await self._post(push)
         if outcome.verdict is Verdict.STORED:

@@ -8,6 +8,8 @@ from bongsu.core.errors import BongsuError, ConfigError
 from bongsu.simulator.api import Api
 from bongsu.simulator.delivery import Delivery, Uplink
 from bongsu.simulator.enrolment import Enrolment, EnrolmentRefused
+from bongsu.simulator.incidents import troubles
+from bongsu.simulator.machine import machine_name
 from bongsu.simulator.options import Options
 from bongsu.simulator.server import SimulatedServer
 from bongsu.simulator.token_file import TokenFile
@@ -27,7 +29,7 @@ class Fleet:
     """``enrolled``: how many servers have a token. ``deliveries``: of those that were started."""
 
     def __init__(self, options: Options, api: Api, tokens: TokenFile, totals: Totals, clock: Clock) -> None:
-        """Raises ConfigError if servers have to enrol and there is no enrolment token."""
+        """Raises ConfigError if servers have to enrol and there is no enrolment token, or an incident names others."""
         self.options = options
         self.totals = totals
         self.clock = clock
@@ -36,6 +38,12 @@ class Fleet:
         self.enrolment = Enrolment(api, tokens, options.enrolment_token)
         self.uplink = Uplink(api, self.enrolment, totals, clock, history_ms=options.history_ms)
         self._tasks: dict[asyncio.Task[None], Delivery] = {}
+        self._troubles = troubles(
+            options.incidents,
+            servers=[machine_name(index, options.name_prefix) for index in range(options.servers)],
+            seed=options.seed,
+            start_ms=clock.now_ms(),
+        )
         missing = sum(tokens.get(index) is None for index in range(options.servers))
         if missing and not options.enrolment_token:
             raise ConfigError(
@@ -64,7 +72,11 @@ class Fleet:
         options = self.options
         for index in range(options.servers):
             server = SimulatedServer(
-                index, seed=options.seed, interval_ms=options.interval_ms, prefix=options.name_prefix
+                index,
+                seed=options.seed,
+                interval_ms=options.interval_ms,
+                prefix=options.name_prefix,
+                troubles=self._troubles[index],
             )
             try:
                 credential = await self.enrolment.credential(index, server.name)

@@ -7,6 +7,7 @@ import numpy as np
 from bongsu.core.samples import HostFacts
 from bongsu.simulator.load_curve import ORIGIN_SECONDS, LoadCurve, load_curve
 from bongsu.simulator.roles import ENVIRONMENTS, GIB, MIX, ROLES, ROOT, SITES, SYSTEMS, Role, System, Volume
+from bongsu.simulator.trouble import Trouble
 
 # The kernel keeps some of the memory for itself.
 USABLE_MEMORY = 0.977
@@ -44,6 +45,7 @@ class Machine:
     offset: float
     link_bits: float
     volumes: tuple[MountedVolume, ...]
+    troubles: tuple[Trouble, ...] = ()
 
     @property
     def cores(self) -> int:
@@ -54,19 +56,30 @@ class Machine:
         return self.facts.boot_time_ms / 1000
 
 
-def make_machine(index: int, *, seed: int, prefix: str = "") -> Machine:
+def machine_name(index: int, prefix: str) -> str:
+    """The name of the machine at this place of the fleet."""
+    return f"{prefix}{MIX[index % len(MIX)]}-{_number(index):02}"
+
+
+def _number(index: int) -> int:
+    """Among the machines of its role, from 1."""
+    rounds, place = divmod(index, len(MIX))
+    return 1 + rounds * MIX.count(MIX[place]) + MIX[:place].count(MIX[place])
+
+
+def make_machine(index: int, *, seed: int, prefix: str = "", troubles: tuple[Trouble, ...] = ()) -> Machine:
     """The machine at this place of the fleet, counted from 0."""
     random = np.random.default_rng((seed, index))
-    rounds, place = divmod(index, len(MIX))
+    place = index % len(MIX)
     role = ROLES[MIX[place]]
-    number = 1 + rounds * MIX.count(role.name) + MIX[:place].count(role.name)
+    number = _number(index)
     # Each role is at every site.
     site = SITES[(number - 1 + place) % len(SITES)]
     environment = ENVIRONMENTS[int(random.integers(len(ENVIRONMENTS)))]
     system = SYSTEMS[int(random.integers(len(SYSTEMS)))]
     cores = int(random.choice(role.cores))
     memory_bytes = int(cores * int(random.choice(role.gib_per_core)) * GIB * USABLE_MEMORY)
-    name = f"{prefix}{role.name}-{number:02}"
+    name = machine_name(index, prefix)
     facts = HostFacts(
         hostname=name,
         os=system.os,
@@ -92,6 +105,7 @@ def make_machine(index: int, *, seed: int, prefix: str = "") -> Machine:
         offset=float(random.integers(0, 3_000)),
         link_bits=1e10 if role.name in ("db", "cache", "storage") else 1e9,
         volumes=tuple(_mounted(volume, system.device(place), random) for place, volume in enumerate(volumes)),
+        troubles=troubles,
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from bongsu.arrays import Values
 from bongsu.simulator.machine import Machine
 from bongsu.simulator.replay import Replay, replay
+from bongsu.simulator.trouble import Kind, Trouble
 
 # Two places of the capture are read and mixed, one of them slower by this factor, so that nothing repeats within days.
 SLOWER = (5**0.5 - 1) / 2
@@ -33,6 +34,15 @@ class Moment:
     position: Values
     columns: Values
     source: Replay
+
+    @property
+    def unix(self) -> Values:
+        """(n + 1,) Unix time in seconds."""
+        return self.seconds + self.machine.boot_seconds
+
+    def troubles(self, kind: Kind) -> list[Trouble]:
+        """What of this kind happens to the machine, at any time."""
+        return [trouble for trouble in self.machine.troubles if trouble.kind is kind]
 
     def total(self, name: str) -> Values:
         """(n + 1,) a counter of the capture, mixed from both places; its rate follows the load."""

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from bongsu.core.errors import BongsuError, ConfigError
 from bongsu.core.liveness import LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
 from bongsu.core.units import DAY_MS, parse_duration_ms
+from bongsu.simulator.incidents import Incident, parse_incidents
+from bongsu.simulator.trouble import Kind
 from bongsu.wire.enrolment import MAX_TOKEN_BYTES, is_token
 
 T = TypeVar("T")
@@ -42,6 +44,7 @@ class Options:
     ca_file: str
     data_dir: Path
     enrolment_token: str = field(repr=False)
+    incidents: tuple[Incident, ...] = ()
 
     @property
     def url(self) -> str:
@@ -76,6 +79,7 @@ def parse_options(argv: Sequence[str], environment: Mapping[str, str] = os.envir
         ca_file=given.ca_file,
         data_dir=Path(given.data_dir).expanduser(),
         enrolment_token=_enrolment_token(given.enrolment_token, given.enrolment_token_file),
+        incidents=parse_incidents(given.incident or environment.get(ENVIRONMENT_PREFIX + "INCIDENT", "").split()),
     )
 
 
@@ -100,6 +104,12 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--enrolment-token-file", "FILE", "", "a file with the enrolment token")
     add("--data-dir", "DIR", _default_data_dir(environment), "directory of the servers' tokens")
     add("--ca-file", "FILE", "", "certificates to trust, if the system does not know the API server's")
+    parser.add_argument(
+        "--incident",
+        metavar="KIND:servers=N,after=TIME,for=TIME",
+        action="append",
+        help=f"what goes wrong; can be repeated. Kinds: {', '.join(Kind)}. servers: a number or names joined by +",
+    )
     return parser
 
 

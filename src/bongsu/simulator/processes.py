@@ -4,10 +4,11 @@ import numpy as np
 
 from bongsu.core.samples import Process, ProcessList
 from bongsu.simulator.machine import Machine
-from bongsu.simulator.moment import moment
-from bongsu.simulator.readings.cpu import seconds_by_mode
-from bongsu.simulator.readings.memory import used_share
+from bongsu.simulator.moment import Moment, moment
+from bongsu.simulator.readings.cpu import seconds_by_mode, storm_seconds
+from bongsu.simulator.readings.memory import leaked_share, used_share
 from bongsu.simulator.roles import MIB, Program
+from bongsu.simulator.trouble import Kind
 
 # Once a minute, as agents do.
 INTERVAL_MS = 60_000
@@ -22,6 +23,8 @@ _DAEMONS = (
     ("chronyd", "_chrony", 0.0003, 4.0, 1),
 )
 _FIRST_PID = 700
+# What runs away in a CPU storm: above all other process ids.
+_RUNAWAY, _RUNAWAY_PID = "ffmpeg", 61_440
 # Programs were started so long after the machine.
 _START_MS = 4_000
 
@@ -47,12 +50,30 @@ class Processes:
             for name, user, share, mib, threads in _DAEMONS
         ]
         unevenness = then.source.skew(then.position + np.arange(16.0))
+        leaked_bytes = machine.facts.memory_total_bytes * float(np.sum(leaked_share(then)))
         for program in machine.role.programs:
             for number in range(program.count):
                 share = 1.0 + 0.5 * float(unevenness[number])
-                processes.append(self._process(program, next(pids), share * busy * machine.cores, used_bytes))
+                process = self._process(program, next(pids), share * busy * machine.cores, used_bytes)
+                # The first program is the one that leaks.
+                processes.append(process._replace(memory_bytes=process.memory_bytes + int(leaked_bytes)))
+                leaked_bytes = 0.0
+        processes += self._runaway(then, sum(process.cpu_ratio for process in processes))
         processes.sort(key=lambda process: (-process.cpu_ratio, -process.memory_bytes))
         return ProcessList(time_ms, processes)
+
+    def _runaway(self, then: Moment, others: float) -> list[Process]:
+        """The program of each CPU storm. ``others``: the cores that others use, which are a little uneven."""
+        cores = self._machine.cores * float(then.rate(storm_seconds(then))[0])
+        cores = max(0.0, min(cores, 0.99 * self._machine.cores - others))
+        end_seconds = then.unix[-1]
+        return [
+            Process(
+                _RUNAWAY_PID + number, _RUNAWAY, "app", round(cores, 4), 96 * MIB, self._machine.cores, storm.start_ms
+            )
+            for number, storm in enumerate(then.troubles(Kind.CPU_STORM))
+            if storm.start_ms / 1000 < end_seconds and storm.end_ms / 1000 > end_seconds - then.interval
+        ]
 
     def _process(self, program: Program, pid: int, busy_cores: float, used_bytes: float) -> Process:
         return Process(

@@ -1,5 +1,6 @@
 """A simulated server: the frames and process lists of one machine at any time."""
 
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ from bongsu.simulator.moment import moment
 from bongsu.simulator.processes import INTERVAL_MS as LIST_INTERVAL_MS
 from bongsu.simulator.processes import Processes
 from bongsu.simulator.readings import READINGS
+from bongsu.simulator.trouble import Kind, Trouble, shift_ms
 
 # A frame alone takes 0.3 ms, most of it the calls of numpy; with twelve at a time, each takes a tenth. They wait in
 # memory: 12 KB a server.
@@ -29,8 +31,10 @@ def _layout_of(series: tuple[Series, ...]) -> Layout:
 class SimulatedServer:
     """Frames and process lists depend on nothing but the time: they can be asked for again, in any order."""
 
-    def __init__(self, index: int, *, seed: int, interval_ms: int, prefix: str = "") -> None:
-        self.machine: Machine = make_machine(index, seed=seed, prefix=prefix)
+    def __init__(
+        self, index: int, *, seed: int, interval_ms: int, prefix: str = "", troubles: tuple[Trouble, ...] = ()
+    ) -> None:
+        self.machine: Machine = make_machine(index, seed=seed, prefix=prefix, troubles=troubles)
         self.interval_ms = interval_ms
         self._readings = [readings(self.machine) for readings in READINGS]
         series = [readings.series() for readings in self._readings]
@@ -50,6 +54,21 @@ class SimulatedServer:
         """With name, tags and interval."""
         return AgentIdentity(agent_id, self.name, __version__, self.interval_ms, self.machine.tags)
 
+    def stamp(self, time_ms: int) -> int:
+        """This time on the clock of the server."""
+        return time_ms + shift_ms(self.machine.troubles, time_ms)
+
+    def within(self, kind: Kind, time_ms: int) -> Trouble | None:
+        """What of this kind the server is in at this time."""
+        return next((one for one in self.machine.troubles if one.kind is kind and time_ms in one), None)
+
+    def ticks_until_down(self, first_ms: int, count: int) -> int:
+        """How many of ``count`` ticks from ``first_ms`` on come before the server is down."""
+        for trouble in self.machine.troubles:
+            if trouble.kind is Kind.SERVER_DOWN and trouble.start_ms >= first_ms:
+                count = min(count, -(-(trouble.start_ms - first_ms) // self.interval_ms))
+        return count
+
     def values(self, first_ms: int, count: int, interval_ms: int = 0) -> Values:
         """(count, series) one row for each tick from ``first_ms`` on. ``interval_ms`` 0: the server's own."""
         at = moment(self.machine, first_ms, count, interval_ms or self.interval_ms)
@@ -62,13 +81,13 @@ class SimulatedServer:
         """``count`` frames from ``first_ms`` on."""
         rows = self._next_row(first_ms) if count == 1 else self.values(first_ms, count)
         return [
-            Frame(self.layout.id, first_ms + number * self.interval_ms, row.tobytes())
+            Frame(self.layout.id, self.stamp(first_ms + number * self.interval_ms), row.tobytes())
             for number, row in enumerate(rows)
         ]
 
     def extra_frame(self, time_ms: int, interval_ms: int) -> Frame:
         """A frame between two ticks, with averages over this interval."""
-        return Frame(self.layout.id, time_ms, self.values(time_ms, 1, interval_ms).tobytes())
+        return Frame(self.layout.id, self.stamp(time_ms), self.values(time_ms, 1, interval_ms).tobytes())
 
     def _next_row(self, time_ms: int) -> Values:
         place, rest = divmod(time_ms - self._ahead_ms, self.interval_ms)
@@ -80,7 +99,7 @@ class SimulatedServer:
         """The lists of ``count`` ticks from ``first_ms`` on: one at the first tick of each minute."""
         ticks = range(first_ms, first_ms + count * self.interval_ms, self.interval_ms)
         return [
-            self._processes.at(tick)
+            replace(self._processes.at(tick), time_ms=self.stamp(tick))
             for tick in ticks
             if tick // LIST_INTERVAL_MS != (tick - self.interval_ms) // LIST_INTERVAL_MS
         ]

@@ -5,12 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from bongsu.core.samples import Push, PushError, PushResult
-from bongsu.core.units import DAY_MS
-from bongsu.simulator.delivery import BATCH_FRAMES, Delivery, Uplink
+from bongsu.core.units import DAY_MS, MINUTE_MS
+from bongsu.simulator.delivery import BATCH_FRAMES, LISTS_KEPT_MS, Delivery, Uplink
 from bongsu.simulator.enrolment import EnrolmentRefused
 from bongsu.simulator.server import SimulatedServer
 from bongsu.simulator.token_file import Credential
 from bongsu.simulator.totals import Totals
+from bongsu.simulator.trouble import Kind, Trouble
 from bongsu.wire.outcome import Outcome, Verdict
 from tests.support.clock import FakeClock
 
@@ -56,7 +57,12 @@ class Running:
     """A delivery with everything around it."""
 
     def __init__(
-        self, *script: Callable[[Push], Outcome], due: int = 1, history: int = 0, credential: Credential | None = NEW
+        self,
+        *script: Callable[[Push], Outcome],
+        due: int = 1,
+        history: int = 0,
+        credential: Credential | None = NEW,
+        troubles: tuple[Trouble, ...] = (),
     ) -> None:
         self.clock = FakeClock(NOW_MS)
         self.api, self.totals = ScriptedApi(*script), Totals()
@@ -67,7 +73,7 @@ class Running:
             self.clock,
             history_ms=history * INTERVAL_MS,
         )
-        server = SimulatedServer(0, seed=1, interval_ms=INTERVAL_MS)
+        server = SimulatedServer(0, seed=1, interval_ms=INTERVAL_MS, troubles=troubles)
         live_ms = NOW_MS - due * INTERVAL_MS
         self.delivery = Delivery(server, OLD, uplink, live_ms=live_ms, history_ms=history * INTERVAL_MS)
         self.uplink = uplink
@@ -124,6 +130,15 @@ async def test_history_is_sent_first_many_frames_a_push_and_is_not_late() -> Non
     assert running.times() == [NOW_MS + number * INTERVAL_MS for number in range(-601, 0)]
     assert running.totals.late == 0
     assert running.totals.process_lists == 100
+
+
+async def test_history_has_process_lists_only_of_the_time_for_which_they_are_kept() -> None:
+    running = Running(due=0, history=8 * DAY_MS // INTERVAL_MS)
+    await running.send_all()
+    lists = [one.time_ms for _, push in running.api.pushes for one in push.process_lists]
+    assert NOW_MS - LISTS_KEPT_MS <= lists[0] < NOW_MS - LISTS_KEPT_MS + MINUTE_MS
+    assert len(lists) == LISTS_KEPT_MS // MINUTE_MS
+    assert len(running.times()) == 8 * DAY_MS // INTERVAL_MS
 
 
 async def test_frames_that_are_too_old_are_counted_as_lost() -> None:
@@ -266,3 +281,60 @@ async def test_nobody_asks_for_more_than_a_server_sends_anyway() -> None:
     running = Running(*10 * [asking(INTERVAL_MS)])
     await run_for(running, 40)
     assert all(time_ms % INTERVAL_MS == 0 for time_ms in running.times())
+
+
+async def step_by_step(running: Running, seconds: int) -> None:
+    """Lets time pass a second at a time, however long the delivery would wait."""
+    for _ in range(seconds):
+        await running.delivery.step()
+        running.clock.advance(1)
+
+
+# From the 3rd to the 12th tick after the start.
+TROUBLE_MS = (NOW_MS + 25_000, NOW_MS + 125_000)
+
+
+async def test_a_server_that_is_down_has_no_frames() -> None:
+    running = Running(due=0, troubles=(Trouble(Kind.SERVER_DOWN, *TROUBLE_MS),))
+    await run_for(running, 200)
+    ticks = [(time_ms - NOW_MS) // INTERVAL_MS for time_ms in running.times()]
+    assert ticks[:6] == [0, 1, 2, 13, 14, 15]
+    assert running.totals.late == running.totals.lost == 0
+
+
+async def test_a_server_that_was_down_in_an_outage_sends_what_it_has() -> None:
+    running = Running(due=0, troubles=(Trouble(Kind.SERVER_DOWN, *TROUBLE_MS),))
+    running.clock.advance(200)
+    await running.send_all()
+    ticks = [(time_ms - NOW_MS) // INTERVAL_MS for time_ms in running.times()]
+    assert ticks[:6] == [0, 1, 2, 13, 14, 15]
+    assert len(running.api.pushes[0][1].frames) == 3
+
+
+async def test_a_simulator_that_ends_while_a_server_is_down_has_lost_nothing() -> None:
+    running = Running(due=0, troubles=(Trouble(Kind.SERVER_DOWN, *TROUBLE_MS),))
+    await step_by_step(running, 60)
+    assert running.delivery.due(running.clock.now_ms()) == 0
+
+
+async def test_in_a_partition_frames_wait_and_are_then_sent_in_order() -> None:
+    running = Running(due=0, troubles=(Trouble(Kind.PARTITION, *TROUBLE_MS),))
+    await step_by_step(running, 60)
+    assert len(running.times()) == 3
+    assert running.delivery.due(running.clock.now_ms()) > 0
+    await running.delivery.finish(running.clock.now_ms())
+    assert len(running.times()) == 3, "nor when the simulator ends"
+    await run_for(running, 100)
+    replayed = running.api.pushes[3][1].frames
+    assert [(frame.time_ms - NOW_MS) // INTERVAL_MS for frame in replayed] == list(range(3, 13))
+    assert running.totals.late == 9
+    assert running.totals.lost == 0
+
+
+async def test_a_clock_that_is_off_is_that_of_the_whole_push() -> None:
+    running = Running(due=0, troubles=(Trouble(Kind.CLOCK_SKEW, *TROUBLE_MS, -90_000),))
+    await step_by_step(running, 60)
+    pushes = [push for _, push in running.api.pushes]
+    offs = [push.frames[0].time_ms - NOW_MS - number * INTERVAL_MS for number, push in enumerate(pushes)]
+    assert offs[:5] == [0, 0, 0, -89_999, -89_999]
+    assert all(0 <= push.sent_ms - push.frames[0].time_ms < INTERVAL_MS for push in pushes)

@@ -4,15 +4,23 @@ import numpy as np
 
 from bongsu.arrays import Values
 from bongsu.core.series import Series
-from bongsu.simulator.moment import SMOOTH, Moment
+from bongsu.simulator.moment import SMOOTH, Moment, moment
 from bongsu.simulator.readings.base import Readings, counter, gauge
 from bongsu.simulator.replay import CPU_MODES, MICROSECOND
+from bongsu.simulator.trouble import Kind
 
 # Waiting for I/O is idle time too.
 _BUSY_MODES = tuple(mode for mode in CPU_MODES if mode != "iowait")
 # Cores are read this far apart in the capture, in seconds: their differences have no pattern.
 _CORE_DISTANCE = 41.0
-_LOADS = ("load_1m", "load_5m", "load_15m")
+# Name -> seconds of its exponential average.
+_LOADS = {"load_1m": 60.0, "load_5m": 300.0, "load_15m": 900.0}
+
+
+# A runaway program takes so much of the time that is left.
+STORM_SHARE = 0.96
+# More tasks want to run than there are cores.
+STORM_TASKS_PER_CORE = 1.6
 
 
 def busy_share(at: Moment) -> float:
@@ -26,6 +34,26 @@ def seconds_by_mode(at: Moment) -> dict[str, Values]:
     seconds = {mode: (1 - SMOOTH) * share * MICROSECOND * at.total(mode) for mode in CPU_MODES}
     seconds["user"] = seconds["user"] + SMOOTH * share * at.work
     return seconds
+
+
+def _idle_seconds(at: Moment) -> Values:
+    """(n + 1,) seconds of an average core since the start in which it neither works nor waits for a device."""
+    return np.asarray(at.seconds - np.sum([*seconds_by_mode(at).values()], axis=0))
+
+
+def storm_seconds(at: Moment) -> Values:
+    """(n + 1,) seconds of an average core that a runaway program has taken from idle time."""
+    taken = np.zeros(len(at.seconds))
+    for storm in at.troubles(Kind.CPU_STORM):
+        first, last = (_idle_seconds(moment(at.machine, ms, 1, 1_000))[-1] for ms in (storm.start_ms, storm.end_ms))
+        taken += STORM_SHARE * (np.clip(_idle_seconds(at), first, last) - first)
+    return taken
+
+
+def storm_tasks(at: Moment, decay_seconds: float) -> Values:
+    """(n,) tasks of runaway programs that run or want to, as a load counts them."""
+    swells = [storm.swell(at.unix[1:], decay_seconds) for storm in at.troubles(Kind.CPU_STORM)]
+    return np.asarray(at.machine.cores * STORM_TASKS_PER_CORE * np.sum(swells, axis=0))
 
 
 class CpuReadings(Readings):
@@ -44,6 +72,8 @@ class CpuReadings(Readings):
     def fill(self, out: Values, at: Moment) -> None:
         cores = self.machine.cores
         seconds = seconds_by_mode(at)
+        usage_before = np.clip(at.rate(np.sum([seconds[mode] for mode in _BUSY_MODES], axis=0)), 0.0, 1.0)
+        seconds["user"] = seconds["user"] + storm_seconds(at)
         busy = np.sum([seconds[mode] for mode in _BUSY_MODES], axis=0)
         usage = np.clip(at.rate(busy), 0.0, 1.0)
         out[:, 0] = usage
@@ -51,8 +81,9 @@ class CpuReadings(Readings):
         out[:, 2] = cores
         out[:, 3] = max(1, cores // 2)
         share = busy_share(at)
-        for place, name in enumerate(_LOADS, start=4):
-            out[:, place] = cores * share * at.load * (SMOOTH + (1 - SMOOTH) * at.level(name))
+        for place, (name, decay_seconds) in enumerate(_LOADS.items(), start=4):
+            load = cores * share * at.load * (SMOOTH + (1 - SMOOTH) * at.level(name))
+            out[:, place] = load + storm_tasks(at, decay_seconds)
         out[:, 7] = np.floor(at.flow("context_switches", 1_900.0 * cores * self.machine.strength))[1:]
         out[:, 8] = np.floor(at.flow("interrupts", 700.0 * cores * self.machine.strength))[1:]
         for place, mode in enumerate(CPU_MODES, start=9):
@@ -63,4 +94,6 @@ class CpuReadings(Readings):
         # the mean is too.
         skew = at.source.skew(at.position[:, None] + np.arange(cores) * _CORE_DISTANCE)
         spread = (skew - skew.mean(axis=1, keepdims=True)) / 2
-        out[:, idle + 1 :] = usage[:, None] + spread * (usage * (1 - usage))[:, None]
+        each = usage_before[:, None] + spread * (usage_before * (1 - usage_before))[:, None]
+        # A runaway program takes the same share of what each core has left.
+        out[:, idle + 1 :] = each + (1 - each) * ((usage - usage_before) / (1 - usage_before))[:, None]

@@ -8,7 +8,8 @@ from bongsu.simulator.machine import MountedVolume
 from bongsu.simulator.moment import SMOOTH, Moment
 from bongsu.simulator.readings.base import Readings, counter, gauge
 from bongsu.simulator.replay import MICROSECOND
-from bongsu.simulator.roles import MIB
+from bongsu.simulator.roles import MIB, ROOT
+from bongsu.simulator.trouble import Kind
 
 # ext4 keeps so much for root, which df counts neither as used nor as available.
 _RESERVED = {"ext4": 0.05}
@@ -45,6 +46,11 @@ _TRAFFIC_COUNTERS = (
 _TRAFFIC_GAUGES = ("disk_busy_ratio", "disk_await_seconds", "disk_queue_length")
 
 
+def _filled(at: Moment) -> Values:
+    """(n,) the share of the root filesystem's free space that an incident has used up: linear, until it is full."""
+    return np.asarray(np.sum([trouble.ramp(at.unix[1:]) for trouble in at.troubles(Kind.DISK_FULL)], axis=0))
+
+
 class DiskReadings(Readings):
     def series(self) -> list[Series]:
         series = []
@@ -66,6 +72,8 @@ class DiskReadings(Readings):
         for number in range(others + 1):
             share = 1.0 if not others else _ROOT_SHARE if not number else (1 - _ROOT_SHARE) / others
             self._fill_traffic(out[:, place : place + len(_TRAFFIC_COUNTERS) + len(_TRAFFIC_GAUGES)], share, at)
+            if not number:
+                out[:, place + 1] += self._written_to_fill(at)
             place += len(_TRAFFIC_COUNTERS) + len(_TRAFFIC_GAUGES)
 
     def _fill_filesystem(self, out: Values, mounted: MountedVolume, at: Moment) -> None:
@@ -74,7 +82,10 @@ class DiskReadings(Readings):
         done = (at.work[1:] + mounted.cycle_start) % mounted.cycle_seconds / mounted.cycle_seconds
         used_share = mounted.fill + mounted.volume.growth * done + _TEMPORARY * at.level("tasks")
         used = np.floor(total * used_share / _BLOCK_BYTES) * _BLOCK_BYTES
-        available = total * (1 - _RESERVED.get(mounted.volume.fstype, 0.0)) - used
+        usable = total * (1 - _RESERVED.get(mounted.volume.fstype, 0.0))
+        if mounted.volume.mountpoint == ROOT.mountpoint:
+            used = np.floor((used + (usable - used) * _filled(at)) / _BLOCK_BYTES) * _BLOCK_BYTES
+        available = usable - used
         inodes = float(total // _BYTES_PER_INODE)
         out[:, 0] = total
         out[:, 1] = used
@@ -84,6 +95,16 @@ class DiskReadings(Readings):
         out[:, 5] = np.floor(inodes * used_share * 0.2)
         out[:, 6] = out[:, 5] / inodes
         out[:, 7] = 0.0
+
+    def _written_to_fill(self, at: Moment) -> Values:
+        """(n,) bytes written until now by what fills the root filesystem in incidents."""
+        root = self.machine.volumes[0]
+        room = root.bytes * (1 - root.fill)
+        written = [
+            room * np.where(at.unix[1:] * 1000 < trouble.end_ms, trouble.ramp(at.unix[1:]), 1.0)
+            for trouble in at.troubles(Kind.DISK_FULL)
+        ]
+        return np.asarray(np.floor(np.sum(written, axis=0)))
 
     def _fill_traffic(self, out: Values, share: float, at: Moment) -> None:
         role, strength = self.machine.role, self.machine.strength * share

@@ -7,18 +7,27 @@ from bongsu.core.series import Series
 from bongsu.simulator.moment import Moment
 from bongsu.simulator.readings.base import Readings, counter, gauge
 from bongsu.simulator.roles import GIB
+from bongsu.simulator.trouble import Kind
 
 # What the load and the capture add to the memory that is always in use, as a share of all memory.
 _BY_LOAD, _BY_CAPTURE = 0.05, 0.08
 # Of the cache, the kernel can give back so much at once.
 _RECLAIMABLE = 0.92
 _PAGE_BYTES = 4_096
+# Of all memory; the rest is what the kernel cannot give away.
+_FULL = 0.985
 
 
 def used_share(at: Moment) -> Values:
     """(n,) the share of the memory that is in use."""
     load = at.load / at.machine.curve.highest
     return at.machine.memory + _BY_LOAD * load + _BY_CAPTURE * at.level("memory")
+
+
+def leaked_share(at: Moment) -> Values:
+    """(n,) the share of the memory that a program has leaked: linear, until nearly all is used."""
+    leaks = [trouble.ramp(at.unix[1:]) for trouble in at.troubles(Kind.MEMORY_LEAK)]
+    return np.asarray((_FULL - used_share(at)) * np.sum(leaks, axis=0))
 
 
 class MemoryReadings(Readings):
@@ -34,7 +43,7 @@ class MemoryReadings(Readings):
 
     def fill(self, out: Values, at: Moment) -> None:
         total = float(self.machine.facts.memory_total_bytes)
-        used = total * used_share(at)
+        used = total * (used_share(at) + leaked_share(at))
         rest = total - used
         buffers = rest * (0.01 + 0.03 * at.level("buffers"))
         cached = rest * (0.45 + 0.35 * at.level("cached"))
@@ -47,7 +56,8 @@ class MemoryReadings(Readings):
         out[:, 8] = (total - out[:, 1]) / total
         out[:, 9] = out[:, 0]
         out[:, 10] = out[:, 1]
-        out[:, 11] = 0.0
+        # The kernel ends the program that leaks.
+        out[:, 11] = sum(at.unix[1:] * 1000 >= leak.end_ms for leak in at.troubles(Kind.MEMORY_LEAK))
         if self.machine.role.swap_gib:
             swap = float(self.machine.role.swap_gib * GIB)
             swapped = np.floor(swap * (0.03 + 0.2 * at.level("memory")) / _PAGE_BYTES) * _PAGE_BYTES
