@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -81,6 +82,20 @@ def bongsu(*arguments: str, **environment: str) -> Iterator["subprocess.Popen[st
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def drained(process: "subprocess.Popen[str]") -> list[str]:
+    """The lines that the process prints from now on. A process that prints more than a pipe holds, as one does that logs
+    many errors, would stand still if nobody read them."""
+    lines: list[str] = []
+
+    def read() -> None:
+        assert process.stdout is not None
+        with contextlib.suppress(ValueError):  # closed
+            lines.extend(process.stdout)
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
 
 
 @dataclass

@@ -108,6 +108,7 @@ class Code(Enum):
     JOB_LATE = "{job} does not end its run."
     ITEMS_FAILING = "{job} fails for {count} of its items: {examples}"
     DATABASE_UNREADABLE = "The database cannot be read: {error}."
+    DATABASE_DAMAGED = "A part of the database is damaged: bongsu db check lists what."
     DISK_NEARLY_FULL = "{free_bytes} are left on the disk of Bongsu's data."
     FEED_AWAY = "{bus} is away: what other API servers take in is seen here a second later, not at once."
     TOO_MANY_SERIES = (

@@ -76,6 +76,14 @@ class Unavailable(BongsuError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class Damaged(BongsuError):
+    """A part of the database is damaged: bongsu db check lists what."""
+
+    code = "database_damaged"
+    # Somebody may restore a backup; agents ask again and keep their frames until then.
+    retry_after_seconds = 60
+
+
 class Unauthenticated(BongsuError):
     """Log in first, or send a valid token."""
 

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 from bongsu.core.errors import (
     BongsuError,
     Conflict,
+    Damaged,
     Forbidden,
     InvalidInput,
     NotFound,
@@ -37,6 +38,7 @@ _STATUS: tuple[tuple[type[BongsuError], int], ...] = (
     (Forbidden, 403),
     (TooMany, 429),
     (Unavailable, 503),
+    (Damaged, 503),
 )
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
@@ -55,7 +57,7 @@ def error_body(
 
 def retry_after(error: BongsuError) -> dict[str, str]:
     """Headers: when to try again, for errors that pass; how to authenticate, for requests without a valid token."""
-    if isinstance(error, Unavailable | TooMany):
+    if isinstance(error, Unavailable | TooMany | Damaged):
         return {"Retry-After": str(error.retry_after_seconds)}
     return {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
 

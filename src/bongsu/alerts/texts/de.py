@@ -71,6 +71,7 @@ TEXTS = {
     "problem_feed_away": "Die API-Server können einander nicht mitteilen, was sie empfangen.",
     "problem_alerts_unknown": "Der Zustand der Alarme kann nicht gelesen werden.",
     "problem_database_unreadable": "Die Datenbank kann nicht gelesen werden.",
+    "problem_database_damaged": "Ein Teil der Datenbank ist beschädigt.",
     "problem_alerts_not_evaluated": "Alarme werden nicht ausgewertet.",
     "problem_alerts_incomplete": "Bei der Auswertung der Alarme fehlen Regeln, Stummschaltungen, Kanäle oder Server.",
     "problem_servers_not_evaluated": "Einige Server werden nicht ausgewertet, weil ihre Frames spät und unregelmäßig ankommen.",

@@ -71,6 +71,7 @@ TEXTS = {
     "problem_feed_away": "API servers cannot tell each other what they take in.",
     "problem_alerts_unknown": "The state of the alerts cannot be read.",
     "problem_database_unreadable": "The database cannot be read.",
+    "problem_database_damaged": "A part of the database is damaged.",
     "problem_alerts_not_evaluated": "Alerts are not evaluated.",
     "problem_alerts_incomplete": "The evaluation of alerts leaves out rules, silences, channels or servers.",
     "problem_servers_not_evaluated": "Servers are not evaluated, because their frames arrive late and irregularly.",

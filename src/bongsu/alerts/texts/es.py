@@ -71,6 +71,7 @@ TEXTS = {
     "problem_feed_away": "Los servidores de API no pueden comunicarse lo que reciben.",
     "problem_alerts_unknown": "No se puede leer el estado de las alertas.",
     "problem_database_unreadable": "No se puede leer la base de datos.",
+    "problem_database_damaged": "Una parte de la base de datos está dañada.",
     "problem_alerts_not_evaluated": "Las alertas no se evalúan.",
     "problem_alerts_incomplete": "La evaluación de alertas omite reglas, silencios, canales o servidores.",
     "problem_servers_not_evaluated": "Hay servidores que no se evalúan porque sus tramas llegan tarde y de forma irregular.",

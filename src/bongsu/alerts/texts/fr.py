@@ -71,6 +71,7 @@ TEXTS = {
     "problem_feed_away": "Les serveurs d'API ne peuvent pas se communiquer ce qu'ils reçoivent.",
     "problem_alerts_unknown": "L'état des alertes est illisible.",
     "problem_database_unreadable": "La base de données est illisible.",
+    "problem_database_damaged": "Une partie de la base de données est endommagée.",
     "problem_alerts_not_evaluated": "Les alertes ne sont pas évaluées.",
     "problem_alerts_incomplete": "L'évaluation des alertes omet des règles, des silences, des canaux ou des serveurs.",
     "problem_servers_not_evaluated": "Des serveurs ne sont pas évalués, car leurs trames arrivent en retard et irrégulièrement.",

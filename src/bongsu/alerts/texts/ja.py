@@ -71,6 +71,7 @@ TEXTS = {
     "problem_feed_away": "API サーバー同士が受信内容を伝え合えません。",
     "problem_alerts_unknown": "アラートの状態を読み取れません。",
     "problem_database_unreadable": "データベースを読み取れません。",
+    "problem_database_damaged": "データベースの一部が破損しています。",
     "problem_alerts_not_evaluated": "アラートが評価されていません。",
     "problem_alerts_incomplete": "アラートの評価から漏れたルール、サイレンス、チャンネル、サーバーがあります。",
     "problem_servers_not_evaluated": "フレームの到着が遅く不規則なため、評価されていないサーバーがあります。",

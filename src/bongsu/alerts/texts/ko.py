@@ -71,6 +71,7 @@ TEXTS = {
     "problem_feed_away": "API 서버끼리 수신 내용을 주고받지 못하고 있습니다.",
     "problem_alerts_unknown": "경보 상태를 읽을 수 없습니다.",
     "problem_database_unreadable": "데이터베이스를 읽을 수 없습니다.",
+    "problem_database_damaged": "데이터베이스의 일부가 손상되었습니다.",
     "problem_alerts_not_evaluated": "경보가 평가되지 않고 있습니다.",
     "problem_alerts_incomplete": "경보 평가에서 제외된 규칙, 무음, 채널 또는 서버가 있습니다.",
     "problem_servers_not_evaluated": "프레임이 늦고 불규칙하게 도착하여 평가되지 않는 서버가 있습니다.",

@@ -71,6 +71,7 @@ TEXTS = {
     "problem_feed_away": "Os servidores de API não conseguem informar uns aos outros o que recebem.",
     "problem_alerts_unknown": "Não é possível ler o estado dos alertas.",
     "problem_database_unreadable": "Não é possível ler o banco de dados.",
+    "problem_database_damaged": "Uma parte do banco de dados está danificada.",
     "problem_alerts_not_evaluated": "Os alertas não são avaliados.",
     "problem_alerts_incomplete": "A avaliação de alertas omite regras, silêncios, canais ou servidores.",
     "problem_servers_not_evaluated": "Há servidores não avaliados porque os frames deles chegam atrasados e de forma irregular.",

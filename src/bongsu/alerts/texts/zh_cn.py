@@ -71,6 +71,7 @@ TEXTS = {
     "problem_feed_away": "API 服务器之间无法互相告知所接收的数据。",
     "problem_alerts_unknown": "无法读取告警状态。",
     "problem_database_unreadable": "无法读取数据库。",
+    "problem_database_damaged": "数据库的一部分已损坏。",
     "problem_alerts_not_evaluated": "告警未被评估。",
     "problem_alerts_incomplete": "告警评估遗漏了规则、静默、渠道或服务器。",
     "problem_servers_not_evaluated": "有服务器未被评估，因为其帧到达得晚且不规律。",

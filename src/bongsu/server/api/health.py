@@ -114,6 +114,8 @@ def _problems_here(services: Services, view: Registry, now_ms: int) -> list[Prob
     if feed is not None and feed.away_seconds > FEED_AWAY_SECONDS and services.fleet.others:
         since_ms = now_ms - round(1000 * feed.away_seconds)
         problems.append(problem(note(Code.FEED_AWAY, bus=feed.bus_name), since_ms))
+    if services.database.damaged:
+        problems.append(problem(note(Code.DATABASE_DAMAGED), now_ms))
     with contextlib.suppress(OSError):
         space = shutil.disk_usage(services.settings.data_dir)
         if space.free < min(LEAST_FREE_RATIO * space.total, LEAST_FREE_BYTES):

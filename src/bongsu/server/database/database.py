@@ -6,6 +6,7 @@ PostgreSQL they run on the event loop over asyncpg (SQLAlchemy's ``run_sync``). 
 
 import asyncio
 import contextlib
+import logging
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,16 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
-from bongsu.core.errors import ConfigError, Unavailable
+from bongsu.core.errors import ConfigError, Damaged, Unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 # How long a write waits for another process's transaction. The worker keeps its own under 10 ms.
 BUSY_TIMEOUT_MS = 15_000
@@ -56,6 +60,8 @@ class Database(Reader, Protocol):
     """Runs storage functions, each in its own transaction."""
 
     dialect: str
+    # Whether anything that is stored could not be read since the start, because its place in the file is damaged.
+    damaged: bool
 
     def snapshot(self) -> AbstractAsyncContextManager[Reader]:
         """A reader that sees the same state of the database as long as it is open."""
@@ -65,6 +71,7 @@ class Database(Reader, Protocol):
 
         Raises:
             Unavailable: the disk is full, or the database cannot be reached. Nothing has changed.
+            Damaged: what this change needs cannot be read. Nothing has changed; other changes may be possible.
         """
 
     async def close(self) -> None:
@@ -172,12 +179,20 @@ def _as_unavailable(error: DBAPIError | sqlite3.Error) -> Unavailable | None:
     return None
 
 
+def is_damage(error: BaseException | None) -> bool:
+    """Whether SQLite met a damaged page. Other pages can still be read, also in the same transaction."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(cause, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
 @contextlib.contextmanager
 def _passing() -> Iterator[None]:
-    """Turns errors whose cause may pass into Unavailable."""
+    """Turns errors whose cause may pass into Unavailable, and those of damaged pages into Damaged."""
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:  # hot paths use the driver's own cursor
+        if is_damage(error):
+            raise Damaged from error
         unavailable = _as_unavailable(error)
         if unavailable is None:
             raise
@@ -207,9 +222,13 @@ class SqliteDatabase:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.damaged = False
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._writer = sqlite_engine(path, writer=True)
         self._reader = sqlite_engine(path, writer=False)
+        for engine in (self._writer, self._reader):
+            # Also of statements whose caller can do without an answer.
+            event.listen(engine, "handle_error", self._failed)
         self._write_thread = ThreadPoolExecutor(1, "bongsu-write")
         self._read_threads = ThreadPoolExecutor(READ_THREADS, "bongsu-read")
 
@@ -228,13 +247,33 @@ class SqliteDatabase:
 
     def read_now(self, function: Callable[[Connection], T]) -> T:
         """``read`` for callers that run in a thread."""
-        with _passing(), self._reader.begin() as connection:
+        with self._telling(), _passing(), self._reader.connect() as connection:
+            # Rolled back, not committed: after a damaged page, SQLite refuses the commit of what was read elsewhere.
+            connection.begin()
             return function(connection)
 
     def write_now(self, function: Callable[[Connection], T]) -> T:
         """``write`` for callers that run in a thread."""
-        with _passing(), self._writer.begin() as connection:
+        with self._telling(), _passing(), self._writer.begin() as connection:
             return function(connection)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Notes damage that statements of the driver's own cursor meet."""
+        try:
+            yield
+        except Damaged as error:
+            self._note_damage(error)
+            raise
+
+    def _failed(self, context: ExceptionContext) -> None:
+        if is_damage(context.original_exception):
+            self._note_damage(context.original_exception)
+
+    def _note_damage(self, error: BaseException) -> None:
+        if not self.damaged:
+            logger.error("a part of %s is damaged", self.path, exc_info=error)
+        self.damaged = True
 
     async def close(self) -> None:
         self._write_thread.shutdown(wait=True)
@@ -247,6 +286,8 @@ class PostgresDatabase:
     """PostgreSQL (or Citus) over asyncpg."""
 
     dialect = "postgresql"
+    # The database server finds out and logs what is damaged.
+    damaged = False
 
     def __init__(self, url: str) -> None:
         # Imports the whole ORM, a fifth of the start-up time, which SQLite does not need.

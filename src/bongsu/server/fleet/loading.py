@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from bongsu.core.liveness import LATE_AFTER, LONGEST_INTERVAL_MS
 from bongsu.core.samples import Frame
-from bongsu.server.database.database import Database
+from bongsu.server.database.database import Database, is_damage
 from bongsu.server.database.revisions import SERVERS, load_revisions
 from bongsu.server.fleet.registry import Newest, Registry
 from bongsu.server.fleet.servers import ServerRecord, load_servers, touch_servers
@@ -19,6 +22,8 @@ from bongsu.server.storage.layouts import LayoutKey, load_layouts
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 STORE_SECONDS = 60
 # A layout whose last frame is so much older than the newest of its server is not current, whatever its interval.
 CURRENT_MS = LATE_AFTER * LONGEST_INTERVAL_MS
@@ -27,11 +32,14 @@ SERVERS_PER_TRANSACTION = 100
 
 
 def load_registry(connection: Connection) -> Registry:
-    """All servers as the database knows them: their records, layouts and newest frames."""
+    """All servers as the database knows them: their records, layouts and newest frames.
+
+    What a damaged page held is left out, until the next frame: it must not keep the API server from starting.
+    """
     registry = Registry(load_revisions(connection).get(SERVERS, 0))
     layouts = load_layouts(connection)
-    ends = layout_ends(connection)
-    oldest = oldest_samples(connection)
+    ends = _readable(partial(layout_ends, connection)) or {}
+    oldest = _readable(partial(oldest_samples, connection)) or {}
     for record in load_servers(connection):
         state = registry.add(record)
         state.oldest_ms = min(state.oldest_ms, oldest.get(record.id, state.oldest_ms))
@@ -45,14 +53,28 @@ def load_registry(connection: Connection) -> Registry:
             state.ended_ms[layout.id] = ends[key]
             if ends[key] < newest_ms - CURRENT_MS:
                 continue
-            newest = newest_frames(connection, key) or _newest_sealed_frames(connection, key)
-            # A damaged row, which the sealer will put into quarantine, must not keep the API server from starting.
+            newest = _readable(partial(_newest_stored, connection, key)) or []
+            # A damaged row, which the sealer will put into quarantine.
             newest = [frame for frame in newest if len(frame.values) == state.sizes[layout.id]]
             if newest:
                 state.newest[layout.id] = Newest(newest[0], newest[1] if len(newest) > 1 else None)
                 state.newest_ms = max(state.newest_ms, newest[0].time_ms)
                 state.heard_ms = state.last_seen_ms = max(state.last_seen_ms, newest[0].time_ms)
     return registry
+
+
+def _readable(read: Callable[[], T]) -> T | None:
+    """What ``read`` returns; None, if it meets a damaged page."""
+    try:
+        return read()
+    except DBAPIError as error:
+        if not is_damage(error):
+            raise
+        return None
+
+
+def _newest_stored(connection: Connection, key: LayoutKey) -> list[Frame]:
+    return newest_frames(connection, key) or _newest_sealed_frames(connection, key)
 
 
 def _newest_sealed_frames(connection: Connection, key: LayoutKey) -> list[Frame]:
