@@ -20,15 +20,19 @@ CUT_BYTES = 20
 
 
 class FaultyProxy:
-    """Forwards to ``target_port``. ``mode``: "pass", "cut", "no websocket", or the name of one of PAGES, which it answers
-    instead. Both may change while it runs."""
+    """Forwards to ``target_port``, or to a Unix socket. ``mode``: "pass", "cut", "no websocket", or the name of one of
+    PAGES, which it answers instead. Both may change while it runs."""
 
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int = 0, *, unix_socket: str = "") -> None:
         self.mode = "pass"
         self.target_port = target_port
+        self._unix_socket = unix_socket
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._open: set[socket.socket] = set()
+        # Connections that began before it was set again lie still: nothing arrives, and nobody closes them.
+        self._flowing = threading.Event()
+        self._flowing.set()
         self._lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -48,6 +52,20 @@ class FaultyProxy:
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
 
+    def half_open(self) -> None:
+        """From now on the present connections carry nothing, in either direction, but stay open, as when a firewall has
+        forgotten them. New ones work."""
+        self._flowing.clear()
+        self._flowing = threading.Event()
+        self._flowing.set()
+
+    def _connect(self) -> socket.socket:
+        if not self._unix_socket:
+            return socket.create_connection(("127.0.0.1", self.target_port), 10)
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(self._unix_socket)
+        return server
+
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
@@ -60,7 +78,7 @@ class FaultyProxy:
             self._open.add(connection)
 
     def _serve(self, client: socket.socket) -> None:
-        mode = self.mode
+        mode, flowing = self.mode, self._flowing
         with contextlib.suppress(OSError):
             if mode in PAGES:
                 client.settimeout(10)
@@ -73,17 +91,18 @@ class FaultyProxy:
                 client.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 client.close()
                 return
-            server = socket.create_connection(("127.0.0.1", self.target_port), 10)
+            server = self._connect()
             server.settimeout(None)
             self._track(server)
-            threading.Thread(target=self._pump, args=(client, server, None), daemon=True).start()
-            self._pump(server, client, CUT_BYTES if mode == "cut" else None)
+            threading.Thread(target=self._pump, args=(client, server, None, flowing), daemon=True).start()
+            self._pump(server, client, CUT_BYTES if mode == "cut" else None, flowing)
             return
         client.close()
 
-    def _pump(self, source: socket.socket, target: socket.socket, limit: int | None) -> None:
+    def _pump(self, source: socket.socket, target: socket.socket, limit: int | None, flowing: threading.Event) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65_536):
+                flowing.wait()
                 target.sendall(data[:limit])
                 if limit is not None:
                     break

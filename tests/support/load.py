@@ -135,7 +135,8 @@ class Load:
             servers = {server["name"]: server["id"] for server in client.get("/api/servers").json()["servers"]}
             for agent in self.agents:
                 stored = times_of(client, servers[agent.name])
-                assert stored[: len(agent.acknowledged)] == agent.acknowledged, f"{agent.name}: something is lost"
+                lost = [(time_ms - START_MS) // STEP_MS for time_ms in {*agent.acknowledged} - {*stored}]
+                assert not lost, f"{agent.name}: of {len(agent.acknowledged)} frames, these are lost: {sorted(lost)}"
                 assert len(stored) - len(agent.acknowledged) in (0, 1), f"{agent.name}: something is too much"
 
 

@@ -144,7 +144,7 @@ class Application:
         in_use = contextlib.ExitStack()
         try:
             in_use.enter_context(using_database(database))
-            before, after = await database.write(upgrade)
+            before, after = await database.write(upgrade, patient=True)
             if before != after:
                 logger.info("database upgraded from %s to %s", before or "empty", after)
             for part in (SERVERS, REPORTED):

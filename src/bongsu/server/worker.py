@@ -83,7 +83,7 @@ class Worker:
             await self._work(database)
 
     async def _work(self, database: Database) -> None:
-        await database.write(upgrade)
+        await database.write(upgrade, patient=True)
         jobs = [Running(job(self._settings, database, self._clock)) for job in JOBS]
         telling = asyncio.create_task(self._tell(jobs, database), name="job runs")
         try:

@@ -78,7 +78,7 @@ async def _opened(url: str) -> AsyncIterator[Database]:
 
 async def _upgrade(settings: Settings, _options: argparse.Namespace) -> int:
     async with _opened(settings.effective_database_url) as database:
-        before, after = await database.write(upgrade)
+        before, after = await database.write(upgrade, patient=True)
     if before == after:
         print(f"The database is up to date (revision {after}).")
     else:

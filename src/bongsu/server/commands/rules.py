@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
 async def _export(settings: Settings) -> str:
     database = open_database(settings.effective_database_url)
     try:
-        await database.write(upgrade)
+        await database.write(upgrade, patient=True)
         return dump_rules([stored.rule for stored in await database.read(load_rules)])
     finally:
         await database.close()
@@ -71,7 +71,7 @@ async def _import(settings: Settings, file: Path) -> Imported:
     rules = read_rules(file)
     database = open_database(settings.effective_database_url)
     try:
-        await database.write(upgrade)
+        await database.write(upgrade, patient=True)
         now_ms = SystemClock().now_ms()
         return await database.write(lambda connection: import_rules(connection, rules, now_ms))
     finally:

@@ -39,7 +39,7 @@ async def copy_database(source: Reader, target: Database, progress: Progress) ->
         raise CopyFailed(
             f"The source has revision {revision}, this version needs {revisions()[-1]}: run bongsu db upgrade first."
         )
-    await target.write(upgrade)
+    await target.write(upgrade, patient=True)
     copied = 0
     for table in metadata.sorted_tables:
         total = await source.read(partial(_count, table=table))
@@ -47,7 +47,7 @@ async def copy_database(source: Reader, target: Database, progress: Progress) ->
         last = await target.read(partial(_last, table=table))
         progress(table.name, done, total)
         while rows := await source.read(partial(_page, table=table, last=last)):
-            await target.write(partial(_insert, table=table, rows=rows))
+            await target.write(partial(_insert, table=table, rows=rows), patient=True)
             last = tuple(rows[-1][column.key] for column in table.primary_key)
             done += len(rows)
             copied += len(rows)

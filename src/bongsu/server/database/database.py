@@ -47,6 +47,10 @@ POSTGRES_WRITERS = 4
 # How long a request waits for one of them, and a query for its answer: the largest allowed takes some seconds.
 POSTGRES_WAIT_SECONDS = 10
 POSTGRES_READ_MS = 60_000
+# A connection that a firewall has forgotten never answers. Queries end by themselves before; a transaction that writes
+# takes tens of milliseconds, or seconds behind a lock.
+POSTGRES_SILENT_READ_SECONDS = 90
+POSTGRES_SILENT_WRITE_SECONDS = 30
 
 
 class Reader(Protocol):
@@ -66,11 +70,12 @@ class Database(Reader, Protocol):
     def snapshot(self) -> AbstractAsyncContextManager[Reader]:
         """A reader that sees the same state of the database as long as it is open."""
 
-    async def write(self, function: Callable[[Connection], T]) -> T:
-        """Runs ``function`` and commits; when this returns, the change is on disk.
+    async def write(self, function: Callable[[Connection], T], *, patient: bool = False) -> T:
+        """Runs ``function`` and commits; when this returns, the change is on disk. ``patient``: it may take any time.
 
         Raises:
-            Unavailable: the disk is full, or the database cannot be reached. Nothing has changed.
+            Unavailable: the disk is full, or the database cannot be reached. Nothing has changed, unless the database
+                server is silent: then nobody knows.
             Damaged: what this change needs cannot be read. Nothing has changed; other changes may be possible.
         """
 
@@ -235,7 +240,7 @@ class SqliteDatabase:
     async def read(self, function: Callable[[Connection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._read_threads, self.read_now, function)
 
-    async def write(self, function: Callable[[Connection], T]) -> T:
+    async def write(self, function: Callable[[Connection], T], *, patient: bool = False) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._write_thread, self.write_now, function)
 
     @asynccontextmanager
@@ -305,7 +310,7 @@ class PostgresDatabase:
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         with _unavailable():
-            async with self._reader.connect() as connection:
+            async with asyncio.timeout(POSTGRES_SILENT_READ_SECONDS), self._reader.connect() as connection:
                 return await (await self._read_only(connection)).run_sync(function)
 
     @asynccontextmanager
@@ -316,9 +321,10 @@ class PostgresDatabase:
             await connection.exec_driver_sql("SELECT 1")
             yield _AsyncSnapshot(connection)
 
-    async def write(self, function: Callable[[Connection], T]) -> T:
+    async def write(self, function: Callable[[Connection], T], *, patient: bool = False) -> T:
+        limit = None if patient else POSTGRES_SILENT_WRITE_SECONDS
         with _unavailable():
-            async with self._writer.begin() as connection:
+            async with asyncio.timeout(limit), self._writer.begin() as connection:
                 return await connection.run_sync(function)
 
     async def close(self) -> None:

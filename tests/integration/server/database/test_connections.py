@@ -13,7 +13,9 @@ from bongsu.core.errors import Unavailable
 from bongsu.server.database import database as module
 from bongsu.server.database.database import open_database
 from bongsu.server.database.migrations import upgrade
+from bongsu.wire import protobuf
 from tests.support.app import running_app
+from tests.support.faulty_proxy import FaultyProxy
 from tests.support.jobs import database_of
 from tests.support.pushes import a_frame, a_push
 
@@ -73,6 +75,44 @@ async def test_a_query_that_takes_too_long_and_a_full_pool_are_unavailable(
         reader.cancel()
     await asyncio.gather(*readers, return_exceptions=True)
     await database.close()
+
+
+async def test_connections_that_nobody_answers_are_given_up(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half-open: the database server, or a firewall on the way, has forgotten them, and tells nobody."""
+    if not database_url.startswith("postgresql"):
+        return  # a file
+    name, folder = database_url.removeprefix("postgresql://postgres@/").split("?host=")
+    proxy = FaultyProxy(unix_socket=f"{folder}/.s.PGSQL.5432")
+    monkeypatch.setenv("BONGSU_DATABASE_URL", f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}")
+    async with running_app(tmp_path) as app:
+        first, second, third = (app.clock.now_ms() + number for number in range(3))
+        assert (await app.push(a_push([a_frame(first)]))).status_code == 200
+        monkeypatch.setattr(module, "POSTGRES_SILENT_WRITE_SECONDS", 2)
+        monkeypatch.setattr(module, "POSTGRES_SILENT_READ_SECONDS", 2)
+        proxy.half_open()
+        refused = await app.push(a_push([a_frame(second)]))
+        error = protobuf.decode_result(refused.content).error
+        assert error is not None
+        assert (refused.status_code, error.code) == (503, "database_away")
+        assert int(refused.headers["Retry-After"]) > 0
+        assert "database_away" in [problem["code"] for problem in (await app.get("/api/health"))["problems"]]
+
+        async def answered() -> bool:
+            """Each connection is found out when it is used."""
+            pushed = await app.push(a_push([a_frame(second), a_frame(third)]))
+            asked = {"metric": "cpu_usage_ratio", "start": first, "end": third + 1}
+            read = await app.client.get("/api/metrics/history", params=asked)
+            health = await app.get("/api/health")
+            return pushed.status_code == read.status_code == 200 and health["status"] == "ok"
+
+        async with asyncio.timeout(120):
+            while not await answered():
+                await asyncio.sleep(0.05)
+        history = await app.get("/api/metrics/history", metric="cpu_usage_ratio", start=first, end=third + 1)
+        assert history["series"][0]["times"] == [first, second, third]
+    proxy.close()
 
 
 async def test_transactions_that_wait_for_each_other_end_and_say_so(database_url: str) -> None:
