@@ -7,6 +7,7 @@ prints ``F`` and the time of each frame once it has been handed over for sending
 
 import json
 import sys
+from dataclasses import replace
 
 from bongsu.agent.defaults import BUFFER_AGE_MS, BUFFER_BYTES, INTERVAL_MS
 from bongsu.agent.delivery.backlog import Backlog
@@ -14,7 +15,8 @@ from bongsu.agent.delivery.sender import Sender
 from bongsu.agent.delivery.transport import Transport
 from bongsu.agent.sampling.scheduler import Scheduler
 from bongsu.agent.stats import Stats
-from bongsu.core.samples import AgentIdentity, HostFacts
+from bongsu.core.samples import AgentIdentity, HostFacts, Push
+from bongsu.wire.outcome import Outcome
 from tests.support.agent_day import Ramp
 from tests.support.agent_fakes import FakeLog, fake_ps
 from tests.support.clock import FakeClock
@@ -22,11 +24,21 @@ from tests.support.clock import FakeClock
 AGENT_ID = "agent-with-faults"
 
 
+class HastyTransport(Transport):
+    """Waits a second where the API server asks for more, as it does for 30 s when its disk is full."""
+
+    def send(self, push: Push) -> Outcome:
+        outcome = super().send(push)
+        if outcome.retry_after_seconds is None:
+            return outcome
+        return replace(outcome, retry_after_seconds=min(outcome.retry_after_seconds, 1.0))
+
+
 def main(folder: str, url: str, start_ms: int, token: str) -> None:
     clock, log, stats = FakeClock(start_ms), FakeLog(), Stats()
     backlog = Backlog(folder, max_bytes=BUFFER_BYTES, max_age_ms=BUFFER_AGE_MS, clock=clock, log=log)
     sender = Sender(
-        Transport([url], token=token, timeout_seconds=2.0),
+        HastyTransport([url], token=token, timeout_seconds=2.0),
         backlog,
         identity=AgentIdentity(AGENT_ID, "faults", "", INTERVAL_MS),
         facts=HostFacts,
