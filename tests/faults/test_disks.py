@@ -58,7 +58,13 @@ def test_a_disk_that_becomes_read_only_is_said_and_mended_by_a_restart(tmp_path:
             load.start()
             load.goes_on()
             with logged_in(url) as client:
-                broken.fail()
+                # Between two commits: ext4 answers an fdatasync that is under way when the abort is forced as done in 8 % of
+                # cases, although nothing was written.
+                file = broken.path / "data" / "bongsu.db"
+                with contextlib.closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as writer:
+                    writer.execute("BEGIN IMMEDIATE")
+                    broken.fail()
+                    writer.execute("ROLLBACK")
                 load.is_refused("disk_error")
                 assert "disk_error" in problems(client)
                 assert shown(client) > 0, "reading goes on"
