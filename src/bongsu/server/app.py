@@ -158,6 +158,7 @@ class Application:
             live.new_events = NewEvents(database, registry).take
             bus = bus_for(self._settings)
             feed = None if bus is None else Feed(bus, uuid4().hex, fleet.hear, lambda: fleet.others, live)
+            fleet.is_told = lambda: feed is not None and feed.away_since is None
             rates = RateLimiter(self._settings.rate_limits, self._settings.redis_url)
             ingest = self._make_ingest(database, registry, fleet, auth, rates, live, feed)
             foreign = ForeignIngest(
@@ -249,10 +250,11 @@ class Application:
         live: Hub,
         feed: Feed | None,
     ) -> Ingest:
-        def committed(state: ServerState, frames: Sequence[Frame], late: tuple[int, int] | None) -> None:
+        def committed(state: ServerState, frames: Sequence[Frame]) -> None:
             live.publish(state, frames)
             if feed is not None:
-                feed.committed(state.record.id, late)
+                times = [frame.time_ms for frame in frames]
+                feed.committed(state.record.id, min(times), max(times))
 
         return Ingest(
             database,

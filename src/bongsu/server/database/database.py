@@ -51,6 +51,14 @@ POSTGRES_READ_MS = 60_000
 # takes tens of milliseconds, or seconds behind a lock.
 POSTGRES_SILENT_READ_SECONDS = 90
 POSTGRES_SILENT_WRITE_SECONDS = 30
+# A process that hangs, or whose machine is gone, must not hold locks that all others wait for: PostgreSQL ends its
+# transaction. No transaction waits for Python that long.
+_POSTGRES_SESSION = {
+    "idle_in_transaction_session_timeout": "10s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
 
 
 class Reader(Protocol):
@@ -177,6 +185,8 @@ def _as_unavailable(error: DBAPIError | sqlite3.Error) -> Unavailable | None:
         return Unavailable("The database server's disk is full.", code="disk_full", retry_after_seconds=30)
     if sqlstate in ("40P01", "40001"):  # two transactions waited for each other, and this one was ended
         return Unavailable("The database is busy.", code="database_busy", retry_after_seconds=2)
+    if sqlstate == "25P03":
+        return Unavailable("The transaction stood still for too long.", code="database_busy", retry_after_seconds=1)
     if sqlstate == "57014":
         return Unavailable("The query takes too long.", code="query_timeout", retry_after_seconds=30)
     if isinstance(error, DBAPIError) and error.connection_invalidated:
@@ -304,9 +314,10 @@ class PostgresDatabase:
             "pool_pre_ping": True,
             "pool_timeout": POSTGRES_WAIT_SECONDS,
         }
-        self._writer = create_async_engine(parsed, pool_size=POSTGRES_WRITERS, **options)
-        limits = {"server_settings": {"statement_timeout": str(POSTGRES_READ_MS)}}
-        self._reader = create_async_engine(parsed, pool_size=POSTGRES_READERS, connect_args=limits, **options)
+        writing = {"server_settings": _POSTGRES_SESSION}
+        self._writer = create_async_engine(parsed, pool_size=POSTGRES_WRITERS, connect_args=writing, **options)
+        reading = {"server_settings": _POSTGRES_SESSION | {"statement_timeout": str(POSTGRES_READ_MS)}}
+        self._reader = create_async_engine(parsed, pool_size=POSTGRES_READERS, connect_args=reading, **options)
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         with _unavailable():
@@ -318,6 +329,7 @@ class PostgresDatabase:
         # A backup or copy takes as long as it takes, and runs in a process of its own.
         async with self._writer.connect() as connection:
             connection = await self._read_only(connection)
+            await connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             await connection.exec_driver_sql("SELECT 1")
             yield _AsyncSnapshot(connection)
 

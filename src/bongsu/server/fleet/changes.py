@@ -12,7 +12,7 @@ servers.
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from bongsu.core.clock import Clock
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
-from bongsu.core.units import HOUR_MS
+from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.database.database import Database
 from bongsu.server.database.leases import api_servers
 from bongsu.server.database.revisions import REPORTED, SERVERS, load_revisions
@@ -39,6 +39,14 @@ POLL_SECONDS = 1.0
 DORMANT_MS = HOUR_MS
 DORMANT_SECONDS = 60
 BEHIND_SECONDS = 5.0
+# Of frames that came elsewhere after newer ones had come here, those that are at most so late are looked for: those who
+# watch remember what they were sent for as long (``live/streams.py``).
+LATE_MS = MINUTE_MS
+# The same while nobody says when others take something in, for agents whose requests go to one and then to the other.
+LATE_UNTOLD_MS = 10_000
+
+# First and last time of frames, in ms.
+Range = tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -55,7 +63,9 @@ class FleetChanges:
     """One per process."""
 
     def __init__(self, database: Database, registry: Registry, clock: Clock, publish: Publish) -> None:
-        """``publish`` gets the frames that other API servers have taken in."""
+        """``publish`` gets the frames that other API servers have taken in; among them may be some that it has had."""
+        # Whether others tell when they take something in.
+        self.is_told: Callable[[], bool] = lambda: False
         self._publish = publish
         self._database = database
         self._registry = registry
@@ -155,7 +165,9 @@ class FleetChanges:
         followed = self._registry.by_id if self.others else self._foreign
         if followed:
             with_dormant = self._clock.monotonic() >= self._dormant_due
-            await self._follow(followed, 0 if with_dormant else now_ms - DORMANT_MS)
+            late_ms = LATE_UNTOLD_MS if self.others and not self.is_told() else 0
+            late = {server_id: state.newest_ms - late_ms for server_id, state in self._registry.by_id.items()}
+            await self._follow(followed, 0 if with_dormant else now_ms - DORMANT_MS, late if late_ms else {})
             if with_dormant:
                 self._dormant_due = self._clock.monotonic() + DORMANT_SECONDS
         self._looked_at = self._clock.monotonic()
@@ -165,49 +177,53 @@ class FleetChanges:
         """Whether this process cannot see at present what other API servers take in."""
         return self.others and self._clock.monotonic() - self._looked_at > BEHIND_SECONDS
 
-    async def hear(self, server_ids: Collection[int] | None) -> None:
-        """Others say that they have committed frames of these servers; None: maybe of all."""
-        if server_ids is None:
+    async def hear(self, ranges: Mapping[int, Range] | None) -> None:
+        """Others say of which servers they have committed frames, of which times; None: maybe of all."""
+        if ranges is None:
             await self.look()
             return
         await self.refresh(with_reported=True)
-        await self._follow(server_ids, 0)
+        await self._follow(ranges.keys(), 0, {server_id: first_ms for server_id, (first_ms, _) in ranges.items()})
 
-    async def _follow(self, server_ids: Collection[int], since_ms: int) -> None:
+    async def _follow(self, server_ids: Collection[int], since_ms: int, late: Mapping[int, int]) -> None:
         """Takes over the frames of some servers that others have taken in. ``since_ms``: layouts without a frame since
-        then are left out."""
+        then are left out; ``late``: from when on frames of a server are looked for that are older than the newest."""
         in_service = [
             state
             for state in (self._registry.by_id.get(server_id) for server_id in list(server_ids))
             if state is not None and not state.retired
         ]
-        after = {
-            (state.record.id, layout.id): state.last_ms(layout.id) or 0
-            for state in in_service
-            for layout in state.layouts_since(since_ms)
-        }
+        after: dict[LayoutKey, int] = {}
+        for state in in_service:
+            before_ms = math.inf
+            if state.record.id in late:
+                before_ms = max(late[state.record.id], state.newest_ms - LATE_MS) - 1
+            for layout in state.layouts_since(since_ms):
+                after[state.record.id, layout.id] = int(min(state.last_ms(layout.id) or 0, before_ms))
         for key in self._moving - after.keys():
-            state = self._registry.by_id.get(key[0])
-            if key[0] in server_ids and state is not None and key[1] in state.layouts:
-                after[key] = state.last_ms(key[1]) or 0
+            moved = self._registry.by_id.get(key[0])
+            if key[0] in server_ids and moved is not None and key[1] in moved.layouts:
+                after[key] = moved.last_ms(key[1]) or 0
         moving: set[LayoutKey] = set()
         taken: dict[int, list[Frame]] = {}
         for server_id, frame in await self._database.read(lambda connection: frames_after(connection, after)):
-            state = self._registry.by_id.get(server_id)
-            if state is None or len(frame.values) != state.sizes.get(frame.layout_id):
+            found = self._registry.by_id.get(server_id)
+            if found is None or len(frame.values) != found.sizes.get(frame.layout_id):
                 continue
-            newest = state.newest.get(frame.layout_id)
+            newest = found.newest.get(frame.layout_id)
             # It may have come here too while the database was read.
             if newest is None or frame.time_ms > newest.frame.time_ms:
-                state.heard_ms = self._clock.now_ms()
-                state.saw(frame)
+                found.heard_ms = self._clock.now_ms()
+                found.saw(frame)
                 moving.add((server_id, frame.layout_id))
+                taken.setdefault(server_id, []).append(frame)
+            elif server_id in late and frame.time_ms >= late[server_id]:
                 taken.setdefault(server_id, []).append(frame)
         self._moving = moving
         for server_id, frames in taken.items():
-            state = self._registry.by_id.get(server_id)
-            if state is not None:
-                self._publish(state, frames)
+            found = self._registry.by_id.get(server_id)
+            if found is not None:
+                self._publish(found, frames)
 
     async def poll(self) -> None:
         """Keeps up with other processes until cancelled."""

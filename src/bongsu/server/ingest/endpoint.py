@@ -54,8 +54,7 @@ FLOOR_SECONDS = 60
 LARGE_LAYOUTS = 1_000
 
 
-# Server, frames, and the first and last time of those that are late.
-Committed = Callable[[ServerState, Sequence[Frame], tuple[int, int] | None], None]
+Committed = Callable[[ServerState, Sequence[Frame]], None]
 
 
 class Counters:
@@ -347,7 +346,6 @@ class Ingest:
                         state.record.agent.name,
                         self._limits.series_per_server,
                     )
-            late = _late(state, batch.frames) if batch.frames else None
             saw = state.saw
             for frame in batch.frames:
                 saw(frame)
@@ -360,7 +358,7 @@ class Ingest:
             counters.frames += count
             counters.duplicates += sent - count
             if count:
-                self._publish(state, batch.frames, late)
+                self._publish(state, batch.frames)
         if self.problem is not None:
             logger.warning("frames can be stored again")
             self.problem = None
@@ -369,19 +367,6 @@ class Ingest:
         if self.problem is None:
             logger.error("frames cannot be stored: %s Agents are asked to wait.", error.message)
             self.problem = (error, self._clock.now_ms())
-
-
-def _late(state: ServerState, frames: Sequence[Frame]) -> tuple[int, int] | None:
-    """First and last time of the frames that are older than the newest of their layout."""
-    first_ms = frames[0].time_ms
-    if first_ms >= state.newest_ms and len(frames) == 1:  # nearly always, and each call counts here
-        return None
-    late = [
-        frame.time_ms
-        for frame in frames
-        if (newest := state.newest.get(frame.layout_id)) is not None and frame.time_ms < newest.frame.time_ms
-    ]
-    return (min(late), max(late)) if late else None
 
 
 def has_large_layouts(push: Push) -> bool:

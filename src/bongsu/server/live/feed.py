@@ -1,20 +1,24 @@
-"""The change feed: API servers tell each other of which servers they have committed frames, in which ranges frames came
-late, and which servers are looked at through them (``live/watched.py``).
+"""The change feed: API servers tell each other of which servers they have committed frames and of which time, and
+which servers are looked at through them (``live/watched.py``).
 
-A notice says only where to look; values are read from the database, which alone decides what is true. So a notice that
-is lost or comes twice does no harm: ``fleet/changes.py`` also looks by itself, once a second. The feed makes the
-difference between a second and a tenth of one.
+A notice says only where to look; values are read from the database, which alone decides what is true. So of frames that
+are newer than all before, a notice that is lost or comes twice does no harm: ``fleet/changes.py`` also looks by itself,
+once a second. Nobody looks for frames that are older than what a process knows. Only it can say which these are: one
+that hung for a while takes what came meanwhile for new. It tells its clients of a gap, and also when it has heard
+nothing for a while.
 """
 
 import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from bongsu.core.units import MINUTE_MS
 from bongsu.server.config import Settings
+from bongsu.server.fleet.changes import LATE_MS, Range
 from bongsu.server.live.hub import Hub
 
 logger = logging.getLogger(__name__)
@@ -28,8 +32,10 @@ FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 1.0, 30.0
 # PostgreSQL refuses notices of 8,000 bytes: https://www.postgresql.org/docs/current/sql-notify.html
 NOTICE_BYTES = 7_000
 CHANNEL = "bongsu"
-# The kinds of other notices: servers that are looked at, and ranges of late frames.
-WATCHED, LATE = "w", "l"
+# The kind of the other notices: servers that are looked at.
+WATCHED = "w"
+# The gap of those who have heard nothing for a while begins so long before: what was late by more, others will have.
+GAP_MS = 10 * MINUTE_MS
 
 
 class OpenBus(Protocol):
@@ -59,7 +65,7 @@ class Feed:
         self,
         bus: Bus,
         own_name: str,
-        heard: Callable[[frozenset[int] | None], Awaitable[None]],
+        heard: Callable[[Mapping[int, Range] | None], Awaitable[None]],
         others: Callable[[], bool],
         hub: Hub,
         monotonic: Callable[[], float] = time.monotonic,
@@ -73,12 +79,13 @@ class Feed:
         self._hub = hub
         hub.watched.on_begin = self._begun
         self._monotonic = monotonic
-        self._committed: set[int] = set()
-        self._late: dict[int, tuple[int, int]] = {}
-        self._noticed: set[int] = set()
+        # By server; kept while the bus is away.
+        self._committed: dict[int, Range] = {}
+        self._noticed: dict[int, Range] = {}
         self._to_tell = asyncio.Event()
         self._to_look = asyncio.Event()
         self._heard_at = 0.0
+        self._was_there = False
         self._watch_begun = False
 
     @property
@@ -91,14 +98,10 @@ class Feed:
         """For how long the bus has been away; 0: it is not."""
         return 0.0 if self.away_since is None else self._monotonic() - self.away_since
 
-    def committed(self, server_id: int, late: tuple[int, int] | None = None) -> None:
-        """Tells the others that this process has committed frames of a server. ``late``: first and last time of those
-        that are older than others before: nobody looks for these."""
-        if self.away_since is None and self._others():
-            self._committed.add(server_id)
-            if late is not None:
-                known = self._late.get(server_id, late)
-                self._late[server_id] = (min(late[0], known[0]), max(late[1], known[1]))
+    def committed(self, server_id: int, first_ms: int, last_ms: int) -> None:
+        """Tells the others that this process has committed frames of a server, and their first and last time."""
+        if self._others():
+            _widen(self._committed, server_id, (first_ms, last_ms))
             self._to_tell.set()
 
     def _begun(self) -> None:
@@ -114,8 +117,8 @@ class Feed:
                 async with self._bus.connect() as bus:
                     if self.away_since is not None and wait > FIRST_RETRY_SECONDS:
                         logger.warning("%s is back", self._bus.name)
-                    self.away_since, wait = None, FIRST_RETRY_SECONDS
-                    self._heard_at = self._monotonic()
+                    self._back()
+                    wait = FIRST_RETRY_SECONDS
                     # What was told while nobody listened.
                     await self._follow(None)
                     await _first_to_end(self._tell(bus), self._listen(bus), self._beat(bus), self._look())
@@ -126,25 +129,35 @@ class Feed:
                         self._bus.name,
                         type(error).__name__,
                     )
-                self._committed.clear()
-                self._late.clear()
-                self.away_since = self.away_since or self._monotonic()
+                if self.away_since is None:
+                    # Not since now: a process that was stopped finds out when it goes on.
+                    self.away_since = self._heard_at
             await asyncio.sleep(wait)
             wait = min(2 * wait, LAST_RETRY_SECONDS)
+
+    def _back(self) -> None:
+        away, self.away_since = self.away_since, None
+        self._heard_at = self._monotonic()
+        if away is not None and self._was_there:
+            self._hub.missed_all(round(1000 * (self._heard_at - away)) + GAP_MS)
+        self._was_there = True
+        if self._committed:
+            self._to_tell.set()
 
     async def _tell(self, bus: OpenBus) -> None:
         while True:
             await self._to_tell.wait()
             await asyncio.sleep(GATHER_SECONDS)
             self._to_tell.clear()
-            committed, self._committed = sorted(self._committed), set()
-            late, self._late = self._late, {}
-            told = notices(self._own_name, map(str, committed))
-            told += notices(
-                f"{self._own_name} {LATE}", (f"{server}:{first}:{last}" for server, (first, last) in late.items())
-            )
-            for notice in told:
-                await bus.tell(notice)
+            committed, self._committed = self._committed, {}
+            entries = (f"{server_id}:{first}:{last}" for server_id, (first, last) in sorted(committed.items()))
+            try:
+                for notice in notices(self._own_name, entries):
+                    await bus.tell(notice)
+            except BaseException:
+                for server_id, range_ in committed.items():
+                    _widen(self._committed, server_id, range_)
+                raise
             if self._watch_begun:
                 self._watch_begun = False
                 await self._tell_watched(bus)
@@ -172,29 +185,35 @@ class Feed:
                     self._take(*listed.rpartition(" ")[::2])
 
     def _take(self, kind: str, listed: str) -> None:
-        if kind == LATE:
-            for server_id, first_ms, last_ms in (map(int, range_.split(":")) for range_ in listed.split(",")):
-                self._hub.missed(server_id, first_ms, last_ms)
-        elif kind in (WATCHED, ""):
-            server_ids = list(map(int, listed.split(",")))
-            if kind:
-                self._hub.watched.heard(server_ids)
-            else:
-                self._noticed.update(server_ids)
-                self._to_look.set()
+        if kind == WATCHED:
+            self._hub.watched.heard(list(map(int, listed.split(","))))
+        elif not kind:
+            for server_id, first_ms, last_ms in (map(int, entry.split(":")) for entry in listed.split(",")):
+                _widen(self._noticed, server_id, (first_ms, last_ms))
+            self._to_look.set()
 
     async def _look(self) -> None:
         while True:
             await self._to_look.wait()
             self._to_look.clear()
-            noticed, self._noticed = frozenset(self._noticed), set()
+            noticed, self._noticed = self._noticed, {}
+            for server_id, (first_ms, last_ms) in noticed.items():
+                # What is later than the look looks for.
+                looked_ms = self._hub.newest_ms(server_id) - LATE_MS
+                if first_ms < looked_ms:
+                    self._hub.missed(server_id, first_ms, min(last_ms, looked_ms))
             await self._follow(noticed)
 
-    async def _follow(self, server_ids: frozenset[int] | None) -> None:
+    async def _follow(self, ranges: Mapping[int, Range] | None) -> None:
         try:
-            await self._heard(server_ids)
+            await self._heard(ranges)
         except Exception:  # the database's, not the bus's: the look once a second follows
             logger.debug("notices were not followed", exc_info=True)
+
+
+def _widen(ranges: dict[int, Range], server_id: int, range_: Range) -> None:
+    known = ranges.get(server_id, range_)
+    ranges[server_id] = (min(range_[0], known[0]), max(range_[1], known[1]))
 
 
 def notices(head: str, entries: Iterable[str]) -> list[str]:

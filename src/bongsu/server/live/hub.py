@@ -190,12 +190,23 @@ class Hub:
                 followed.hand_on(of_layout)
 
     def missed(self, server_id: int, start_ms: int, end_ms: int) -> None:
-        """Tells those who watch a server that frames of this range came late, to another process; ``end_ms`` is
-        inclusive."""
+        """Tells those who watch a server that frames of this range came, to another process, after newer ones;
+        ``end_ms`` is inclusive."""
         server = self._servers.get(server_id)
         subscriptions = server.subscriptions if server is not None else ()
         for client in {subscription.client: None for subscription in subscriptions if subscription.values}:
             client.outbox.missed(server_id, start_ms, end_ms)
+
+    def missed_all(self, length_ms: int) -> None:
+        """Tells all who watch anything that frames of the last ``length_ms`` may have come after newer ones."""
+        now_ms = self._clock.now_ms()
+        for server_id in list(self._servers):
+            self.missed(server_id, now_ms - length_ms, now_ms)
+
+    def newest_ms(self, server_id: int) -> int:
+        """The time of a server's newest frame that this process knows; 0: it knows none."""
+        state = self._registry.by_id.get(server_id)
+        return 0 if state is None else state.newest_ms
 
     async def run(self) -> None:
         """Follows time and changes until cancelled: states, servers that come and go, rights that end."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,36 @@ async def test_transactions_that_wait_for_each_other_end_and_say_so(database_url
     assert len(failed) == 1
     assert isinstance(failed[0], Unavailable)
     assert failed[0].code == "database_busy"
+    await database.close()
+
+
+async def test_a_process_that_hangs_holds_no_lock_for_ever(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not database_url.startswith("postgresql"):
+        return  # the operating system takes its locks away
+    monkeypatch.setitem(module._POSTGRES_SESSION, "idle_in_transaction_session_timeout", "500ms")
+    database = open_database(database_url)
+    await database.write(lambda connection: connection.execute(text("CREATE TABLE counters (n int)")))
+    await database.write(lambda connection: connection.execute(text("INSERT INTO counters VALUES (0)")))
+
+    async def count() -> int:
+        other = open_database(database_url)
+        query = text("UPDATE counters SET n = n + 1 RETURNING n")
+        try:
+            return int(await other.write(lambda connection: connection.scalar(query)) or 0)
+        finally:
+            await other.close()
+
+    def hangs(connection: Connection) -> None:
+        connection.execute(text("UPDATE counters SET n = 100"))
+        # Nothing of this process goes on, as if it had been stopped, until the other has counted.
+        with ThreadPoolExecutor(1) as thread:
+            assert thread.submit(asyncio.run, count()).result(60) == 1
+        connection.execute(text("UPDATE counters SET n = 100"))
+
+    with pytest.raises(Unavailable) as ended:
+        await database.write(hangs)
+    assert ended.value.code in ("database_busy", "database_away")
+    assert await count() == 2
     await database.close()
 
 
