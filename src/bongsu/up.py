@@ -8,7 +8,10 @@ from pathlib import Path
 
 from bongsu.core.errors import BongsuError
 from bongsu.server.config import Settings, load_settings, local_url
-from bongsu.server.supervisor import Child, check_port, free_port, run, server_children
+from bongsu.server.launch import check_port, free_port, run, server_children
+from bongsu.server.main import load_common
+from bongsu.server.main import main as server_main
+from bongsu.server.supervisor import Child
 
 # Often enough to feel live, at a cost that nobody notices.
 AGENT_INTERVAL = "5s"
@@ -79,4 +82,4 @@ def main(argv: Sequence[str]) -> int:
     if not options.no_agent:
         children[0].environment["BONGSU_LOCAL_ENROLMENT_FILE"] = _enrolment_file(settings)
         children.append(_agent_child(settings, options.interval))
-    return run(settings, children)
+    return run(settings, children, server_main, load_common)

@@ -18,7 +18,8 @@ from pathlib import Path
 from bongsu.core.errors import BongsuError
 from bongsu.core.text import visible
 from bongsu.server.config import Settings, load_settings
-from bongsu.server.supervisor import check_port, run, server_children
+from bongsu.server.launch import check_port, run, server_children
+from bongsu.server.supervisor import name_process
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,14 @@ SWITCH_INTERVAL_SECONDS = 0.001
 GC_THRESHOLD = (50_000, 20, 100)
 # What clients say on a WebSocket is short.
 WEBSOCKET_MESSAGE_BYTES = 64 * 1024
+
+
+def load_common() -> None:
+    """Loads what the API server and the worker both need, and starts no thread."""
+    gc.disable()
+    # Else a pool of threads, and memory for each of them, for the matrix products that Bongsu does not compute.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    import bongsu.server.worker  # noqa: F401
 
 
 def tune_interpreter() -> None:
@@ -48,16 +57,19 @@ async def settle(build_routes: Callable[[], None]) -> None:
     await run_in_threadpool(build_routes)
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def serve(settings: Settings) -> None:
     """Runs the API server in this process until SIGTERM or SIGINT."""
+    load_common()
     # Imported only by this role: the worker does not need FastAPI.
     import uvicorn
 
     from bongsu.server.app import Application
     from bongsu.server.edge.addresses import Forwarded
     from bongsu.server.edge.connections import Connections, possible_connections
+    from bongsu.server.edge.program import Server
     from bongsu.server.edge.protocol import protocol_with
     from bongsu.server.edge.tls import Certificate
     from bongsu.server.edge.websocket import WritingProtocol
@@ -98,12 +110,17 @@ def serve(settings: Settings) -> None:
         lifespan="on",
         ssl_context_factory=(lambda _config, _default: certificate.context) if certificate else None,
     )
-    uvicorn.Server(config).run()
+    Server(config).run()
 
 
 def work(settings: Settings) -> None:
     """Runs the worker in this process until SIGTERM or SIGINT."""
+    load_common()
     from bongsu.server.worker import Worker
+
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
     async def run() -> None:
         worker = Worker(settings)
@@ -160,6 +177,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--port", type=int, help="port to listen on (default 8600)")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="directory of the database and keys")
     options = parser.parse_args(list(argv))
+    name_process("bongsu" if options.role == "all" else f"bongsu {options.role}")
     configure_logging()
     try:
         settings = load_settings(options.config, host=options.host, port=options.port, data_dir=options.data_dir)
@@ -172,7 +190,7 @@ def main(argv: Sequence[str]) -> int:
             work(settings)
         else:
             check_port(settings.host, settings.port)
-            return run(settings, server_children(settings))
+            return run(settings, server_children(settings), main, load_common)
     except BongsuError as error:
         print(f"bongsu server: {error.message}", file=sys.stderr)
         return 2

@@ -1,50 +1,79 @@
-"""Keeps the parts of Bongsu running as child processes.
+"""Keeps the parts of Bongsu running as child processes. Imports little: it stays in memory as long as Bongsu runs.
 
 A child that dies is restarted, with growing pauses. When this process ends, in whatever way, the pipe that is the
 standard input of each child closes, and the children end by themselves.
+
+On Linux, ``launch.py`` forks the first children from a process that has loaded what they share, and that process then
+becomes this module: ``python -m bongsu.server.supervisor``.
 """
 
 import contextlib
-import http.client
 import json
 import os
-import secrets
 import signal
-import socket
-import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import Any
 
-from bongsu import __version__
-from bongsu.core.errors import ConfigError
-from bongsu.server.config import Settings, local_url
-
-# A start takes a second or two.
-TELL_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 15
 # A child that has run for this long started well, so its next pause is the shortest again.
 WELL_AFTER_SECONDS = 60
 PAUSES_SECONDS = (1, 2, 5, 10, 30)
-# As in server/auth/setup.py, which this process does not import, since it would load half of the API server.
-SETUP_VARIABLE, SETUP_PREFIX = "BONGSU_SETUP_TOKEN", "bongsu_setup_"
+LOOK_SECONDS = 0.5
+# Where the children are that were started before this process became a supervisor.
+CHILDREN_VARIABLE = "BONGSU_CHILDREN"
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
-@dataclass(slots=True)
+class Forked:
+    """A child that was made by fork. Has what is used here of ``subprocess.Popen``. ``pipe``: its standard input."""
+
+    def __init__(self, pid: int, pipe: int) -> None:
+        self.pid = pid
+        self.pipe = pipe
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Raises subprocess.TimeoutExpired."""
+        deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
+        while (status := self.poll()) is None:
+            if time.monotonic() >= deadline:
+                raise subprocess.TimeoutExpired("bongsu", timeout or 0.0)
+            time.sleep(0.01)
+        return status
+
+    def terminate(self) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        os.close(self.pipe)
+
+
 class Child:
     """One part of Bongsu."""
 
-    name: str
-    arguments: list[str]
-    environment: dict[str, str] = field(default_factory=dict)
-    process: "subprocess.Popen[bytes] | None" = None
-    started: float = 0.0
-    failures: int = 0
-    start_at: float = 0.0
+    def __init__(self, name: str, arguments: list[str], environment: dict[str, str] | None = None) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.environment = environment or {}
+        self.process: subprocess.Popen[bytes] | Forked | None = None
+        self.started = 0.0
+        self.failures = 0
+        self.start_at = 0.0
 
     def start(self) -> None:
         """Starts it in its own process group: Ctrl-C reaches only the parent, which stops the children in order."""
@@ -55,6 +84,47 @@ class Child:
             process_group=0 if os.name == "posix" else None,
         )
         self.started = time.monotonic()
+
+    def fork(self, main: Callable[[Sequence[str]], int], others: "Sequence[Child]") -> None:
+        """Starts it as a copy of this process, which must have no other threads. The copy shares the memory of all that
+        is loaded, and runs ``main`` with its arguments. ``others``: forked before."""
+        reader, writer = os.pipe()
+        os.set_inheritable(writer, True)  # to the supervisor that this process becomes
+        # A signal now would be handled by the copy too.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        pid = os.fork()
+        if pid == 0:
+            # The ends of their pipes must not stay open here when the parent ends.
+            for pipe in (writer, *(other.process.pipe for other in others if isinstance(other.process, Forked))):
+                os.close(pipe)
+            self._run(main, reader, mask)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        os.close(reader)
+        self.process = Forked(pid, writer)
+        self.started = time.monotonic()
+
+    def _run(self, main: Callable[[Sequence[str]], int], reader: int, mask: set[int | signal.Signals]) -> None:
+        """What a copy does. Does not return."""
+        status = 1
+        try:
+            os.setpgid(0, 0)
+            if reader != 0:
+                os.dup2(reader, 0)
+                os.close(reader)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            os.environ |= self.environment | {"BONGSU_SUPERVISED": "1"}
+            status = main(self.arguments[1:])
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(status)
 
     def stop(self) -> None:
         """Terminates it, and kills it if it does not end in time."""
@@ -69,9 +139,17 @@ class Child:
                 print(f"{self.name} did not stop within {STOP_TIMEOUT_SECONDS} s and was killed", file=sys.stderr)
                 process.kill()
                 process.wait()
-        if process.stdin is not None:
+        if isinstance(process, Forked):
+            process.close()
+        elif process.stdin is not None:
             process.stdin.close()
         self.process = None
+
+
+def name_process(name: str) -> None:
+    """What ``ps -e`` and ``top`` show, which otherwise call every part of Bongsu Python. At most 15 bytes; on Linux."""
+    with contextlib.suppress(OSError), open("/proc/self/comm", "w") as file:
+        file.write(name)
 
 
 class Stopped(Exception):
@@ -84,12 +162,10 @@ class Supervisor:
     def __init__(self, children: Sequence[Child]) -> None:
         self._children = children
 
-    def start(self, child: Child) -> None:
-        """Starts one of the children."""
-        child.start()
-
     def watch(self) -> None:
-        """Restarts children that die. Ends only by ``Stopped``."""
+        """Starts children that do not run, and restarts those that die. Ends only by ``Stopped``."""
+        if os.name == "posix":
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)  # blocked while this process became a supervisor
         while True:
             now = time.monotonic()
             for child in self._children:
@@ -97,9 +173,9 @@ class Supervisor:
                 if process is None:
                     if child.start_at <= now:
                         child.start()
-                elif process.poll() is not None:
-                    self._died(child, process.returncode, now)
-            time.sleep(0.25)
+                elif (status := process.poll()) is not None:
+                    self._died(child, status, now)
+            time.sleep(LOOK_SECONDS)
 
     def _died(self, child: Child, status: int, now: float) -> None:
         child.stop()
@@ -125,141 +201,54 @@ def _on_signal(_number: int, _frame: FrameType | None) -> None:
 
 
 @contextlib.contextmanager
-def _stoppable(supervisor: Supervisor) -> Iterator[None]:
-    signal.signal(signal.SIGINT, _on_signal)
-    signal.signal(signal.SIGTERM, _on_signal)
+def stoppable(children: Sequence[Child]) -> Iterator[Supervisor]:
+    """A supervisor that SIGINT and SIGTERM stop, and its children with it."""
+    supervisor = Supervisor(children)
+    for number in STOPPING:
+        signal.signal(number, _on_signal)
     try:
-        yield
+        yield supervisor
     except Stopped:
         pass
     finally:
         supervisor.stop()
 
 
-def check_port(host: str, port: int) -> None:
-    """Raises ConfigError if the port is taken; names the process that listens there, if that can be found out."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        if os.name == "posix":  # a port whose last connections are still closing is free
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except PermissionError:
-            raise ConfigError(f"Port {port} requires root: use one above 1023, for example --port 8600.") from None
-        except OSError as error:
-            if error.errno is not None and "in use" in os.strerror(error.errno):
-                raise ConfigError(
-                    f"Port {port} on {host} is taken{_owner(port)}. Stop it, or choose another: --port {port + 1}"
-                ) from None
-            raise ConfigError(f"Cannot listen on {host}: {error.strerror or error}.") from None
-
-
-def _owner(port: int) -> str:
-    import psutil
-
-    with contextlib.suppress(psutil.Error, OSError):
-        for connection in psutil.net_connections("tcp"):
-            if (
-                connection.status == psutil.CONN_LISTEN
-                and connection.laddr
-                and connection.laddr.port == port
-                and connection.pid
-            ):
-                return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
-    return ""
-
-
-def free_port(host: str) -> int:
-    """A free port."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until_ready(url: str, child: Child) -> bool:
-    """Waits for the API server as long as it runs: an upgrade of a large database takes its time. Returns whether it
-    answered before it ended."""
-    tell_at = time.monotonic() + TELL_SECONDS
-    while child.process is not None and child.process.poll() is None:
-        if ask(url, "/api/health") is not None:
-            return True
-        if time.monotonic() >= tell_at:
-            print("bongsu: the API server is still starting; an upgrade of the database can take minutes", flush=True)
-            tell_at = time.monotonic() + TELL_SECONDS
-        time.sleep(0.05)
-    return False
-
-
-def ask(url: str, path: str) -> "dict[str, Any] | None":
-    """The JSON that our own API server answers; None if it does not answer or reports an error."""
-    scheme, _, authority = url.partition("://")
-    if scheme == "https":
-        # It is our own child on this machine, and its certificate is for the name that others use.
-        unverified = ssl._create_unverified_context()  # noqa: S323
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(authority, timeout=2, context=unverified)
-    else:
-        connection = http.client.HTTPConnection(authority, timeout=2)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        document = json.loads(answer.read()) if answer.status == 200 else None
-        return document if isinstance(document, dict) else None
-    except (OSError, ValueError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
-
-
-def server_children(settings: Settings) -> list[Child]:
-    """The API server and its worker."""
-    environment = {
-        "BONGSU_HOST": settings.host,
-        "BONGSU_PORT": str(settings.port),
-        "BONGSU_DATA_DIR": str(settings.data_dir),
-    }
-    # Valid for this run: the token of the link that makes the first account, printed while there are no users.
-    environment[SETUP_VARIABLE] = os.environ.get(SETUP_VARIABLE) or SETUP_PREFIX + secrets.token_urlsafe(32)
-    return [
-        Child("API server", ["server", "--role", "api"], environment),
-        Child("worker", ["server", "--role", "worker"], environment),
-    ]
-
-
-def run(settings: Settings, children: list[Child]) -> int:
-    """Starts the API server, waits for it, starts the other children, prints the address and keeps them running."""
-    supervisor = Supervisor(children)
-    status = 0
-    with _stoppable(supervisor):
-        supervisor.start(children[0])
-        url = local_url(settings)
-        if not wait_until_ready(url, children[0]):
-            print("bongsu: the API server did not start; see the message above.", file=sys.stderr)
-            status = 1
-            raise Stopped
-        for child in children[1:]:
-            supervisor.start(child)
-        print(_greeting(settings, url, children[0].environment[SETUP_VARIABLE]), flush=True)
+def keep(children: Sequence[Child]) -> int:
+    """Keeps children running until a signal. Returns the exit status."""
+    with stoppable(children) as supervisor:
         supervisor.watch()
-    if status == 0:
-        print("Bongsu stopped.", flush=True)
-    return status
+    print("Bongsu stopped.", flush=True)
+    return 0
 
 
-def _greeting(settings: Settings, url: str, setup_token: str) -> str:
-    shown = settings.public_url or url
-    lines = [
-        f"\nBongsu {__version__} is running.\n",
-        f"  Dashboard   {shown}",
-        f"  API         {shown}/docs",
-        f"  Data        {settings.data_dir.resolve()}",
-    ]
-    if (ask(url, "/api/setup") or {}).get("needed"):
-        lines += ["\n  Nobody can log in yet. Create your account here (the link works once):\n"]
-        # The token is in the fragment, which browsers do not send, so it stays out of logs.
-        lines += [f"  {shown}/setup#{setup_token}"]
-    if not settings.loopback_only and not settings.tls and not settings.trusted_proxies:
-        lines.append(
-            f"\n  It listens on {settings.host} without TLS: passwords can be read in transit. See docs/security.md."
-        )
-    lines.append("\nCtrl-C stops it.\n")
-    return "\n".join(lines)
+def become_supervisor(children: Sequence[Child]) -> None:
+    """Replaces this process by one that has nothing loaded but this module, and keeps the children. Does not return."""
+    os.environ[CHILDREN_VARIABLE] = json.dumps(
+        [
+            [child.name, child.arguments, child.environment]
+            + ([child.process.pid, child.process.pipe] if isinstance(child.process, Forked) else [])
+            for child in children
+        ]
+    )
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    sys.stdout.flush()
+    os.execv(  # noqa: S606
+        sys.executable, [sys.executable, "-m", "bongsu.server.supervisor", *sys.argv[1:]]
+    )
+
+
+def _children() -> list[Child]:
+    """The children of the process that became this one."""
+    children = []
+    for name, arguments, environment, *running in json.loads(os.environ.pop(CHILDREN_VARIABLE)):
+        child = Child(name, arguments, environment)
+        if running:
+            child.process, child.started = Forked(*running), time.monotonic()
+        children.append(child)
+    return children
+
+
+if __name__ == "__main__":
+    name_process("bongsu")
+    sys.exit(keep(_children()))

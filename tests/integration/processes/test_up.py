@@ -78,8 +78,8 @@ def test_the_children_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     port = free_port()
     with bongsu("up", "--port", str(port), "--data-dir", str(tmp_path)) as process:
         read_until(process, "Ctrl-C stops it.")
+        wait_for(lambda: len(children_of(process)) == 3, "API server, worker and agent")
         children = children_of(process)
-        assert len(children) == 3
         process.kill()
         wait_for(lambda: gone(children), "the children to end")
 
@@ -89,7 +89,7 @@ def test_a_child_that_dies_is_started_again(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{port}"
     with bongsu("up", "--port", str(port), "--data-dir", str(tmp_path), "--interval", "1s") as process:
         read_until(process, "Ctrl-C stops it.")
-        server = next(child for child in children_of(process) if "api" in child.cmdline())
+        server = next(child for child in children_of(process) if child.name() == "bongsu api")
         server.kill()
         read_until(process, "API server ended with signal SIGKILL; restarting it in 1 s")
         wait_for(lambda: answers(url), "the API server to be back")

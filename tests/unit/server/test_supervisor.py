@@ -1,35 +1,14 @@
-"""Waiting for the API server."""
+"""The process that stays to watch the others."""
 
-import itertools
 import subprocess
 import sys
 
-import pytest
 
-from bongsu.server import supervisor
-from bongsu.server.supervisor import Child, wait_until_ready
-
-
-def a_child(program: str) -> Child:
-    child = Child("API server", [])
-    child.process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE)
-    return child
-
-
-def test_a_start_may_take_as_long_as_an_upgrade_of_the_database(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    minutes = itertools.count(step=60)
-    answers = iter([None] * 5 + [{"status": "ok"}])
-    monkeypatch.setattr(supervisor.time, "monotonic", lambda: next(minutes))
-    monkeypatch.setattr(supervisor, "ask", lambda url, path: next(answers))
-    child = a_child("input()")
-    assert wait_until_ready("http://127.0.0.1:1", child)
-    assert "still starting" in capsys.readouterr().out
-    child.stop()
-
-
-def test_a_server_that_ended_is_not_waited_for() -> None:
-    child = a_child("raise SystemExit(1)")
-    assert not wait_until_ready("http://127.0.0.1:1", child)
-    child.stop()
+def test_it_loads_nothing_but_the_standard_library() -> None:
+    program = (
+        "import sys; before = set(sys.modules); import bongsu.server.supervisor\n"
+        "names = {name.partition('.')[0] for name in sys.modules.keys() - before}\n"
+        "print(names - set(sys.stdlib_module_names))"
+    )
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "{'bongsu'}"
