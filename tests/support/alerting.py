@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from bongsu.alerts.channels.addresses import Addresses
-from bongsu.alerts.channels.http import guarded_client
+from bongsu.alerts.channels.client import guarded_client
 from bongsu.alerts.cycle import Cycle
 from bongsu.alerts.ports import Changes
 from bongsu.core.samples import Process, ProcessList, Push
@@ -66,7 +66,7 @@ async def watching(app: RunningApp, folder: Path, **settings: Any) -> AsyncItera
     # However slow the machine is, a cycle fills all windows: what takes too long is left to the next one.
     patient = patch.object(source, "FILL_SECONDS", math.inf)
     async with guarded_client(Addresses(worker_settings.alert_allowed_addresses)) as http:
-        delivery = Delivery(worker_settings, database, app.clock, open_vault(folder), http)
+        delivery = Delivery(worker_settings, database, app.clock, open_vault(folder), lambda: http)
         try:
             with patient:
                 yield Watcher(app, database, shares, cycle, delivery, OwnShare(database, app.clock))

@@ -8,7 +8,6 @@ import io
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from bongsu.alerts.fields import zone_of
 from bongsu.arrays import Times, Values
@@ -29,6 +28,8 @@ def draw(
     format_value: Callable[[float], str],
 ) -> bytes | None:
     """The PNG; None if there are too few values to draw."""
+    from PIL import Image, ImageDraw, ImageFont  # 4 MB, for those who get mails
+
     finite = np.isfinite(values)
     times, values = times[finite], values[finite]
     if len(times) < LEAST_POINTS or times[-1] == times[0]:

@@ -10,12 +10,12 @@ import base64
 import binascii
 import os
 from pathlib import Path
-
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from typing import TYPE_CHECKING
 
 from bongsu.core.errors import BongsuError, ConfigError
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 SECRET_BYTES = 32
 FILE_NAME = "secret.key"
@@ -35,6 +35,9 @@ class Vault:
 
     def key(self, purpose: str) -> bytes:
         """The key of a purpose, 32 bytes."""
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
         return HKDF(SHA256(), 32, salt=None, info=f"bongsu {purpose}".encode()).derive(self._secret)
 
     def encrypt(self, plain: bytes, purpose: str) -> bytes:
@@ -47,12 +50,17 @@ class Vault:
         Raises:
             WrongSecret: encrypted with another secret or for another purpose, or changed since.
         """
+        from cryptography.fernet import InvalidToken
+
         try:
             return self._fernet(purpose).decrypt(stored)
         except InvalidToken:
             raise WrongSecret from None
 
-    def _fernet(self, purpose: str) -> Fernet:
+    def _fernet(self, purpose: str) -> "Fernet":
+        # 8 MB, which a worker that sends nothing does not need.
+        from cryptography.fernet import Fernet
+
         return Fernet(base64.urlsafe_b64encode(self.key(purpose)))
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from bongsu.alerts.channels import CHANNELS, Channel, ChannelError
 from bongsu.alerts.channels.addresses import Addresses
-from bongsu.alerts.channels.http import ANSWER_BYTES, guarded_client
+from bongsu.alerts.channels.client import guarded_client
+from bongsu.alerts.channels.http import ANSWER_BYTES
 from tests.support.endpoints import endpoint
 from tests.support.messages import a_message
 from tests.support.smtp import mail_server

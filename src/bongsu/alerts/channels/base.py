@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from bongsu.alerts.message import Message
@@ -12,6 +11,8 @@ from bongsu.alerts.notes import Note
 from bongsu.core.errors import BongsuError
 
 if TYPE_CHECKING:
+    import httpx
+
     from bongsu.alerts.channels.addresses import Addresses
 
 SEND_TIMEOUT_SECONDS = 15.0
@@ -66,7 +67,7 @@ class Channel(ABC):
     pause_seconds: ClassVar[float] = 0.0
     wants_chart: ClassVar[bool] = False
 
-    def __init__(self, config: Any, http: httpx.AsyncClient, addresses: "Addresses") -> None:
+    def __init__(self, config: Any, http: "httpx.AsyncClient", addresses: "Addresses") -> None:
         self._config = config
         self._http = http
         self._addresses = addresses

@@ -7,11 +7,8 @@ import ssl
 from email.message import EmailMessage
 from functools import cache
 from importlib.resources import files
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-import aiosmtplib
-from jinja2 import BaseLoader, StrictUndefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, SecretStr, model_validator
 
 from bongsu.alerts.alert import Event
@@ -19,6 +16,9 @@ from bongsu.alerts.channels.base import SEND_TIMEOUT_SECONDS, Channel, ChannelCo
 from bongsu.alerts.channels.text import clean, one_line
 from bongsu.alerts.message import Message
 from bongsu.alerts.notes import Code, Note, note
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 # RFC 5321, 4.2.1: a 4yz reply is transient, a 5yz reply is permanent.
 _PERMANENT = 500
@@ -57,15 +57,22 @@ class EmailConfig(ChannelConfig):
         return self
 
 
-class _Templates(BaseLoader):
-    def get_source(self, environment: object, template: str) -> tuple[str, str | None, None]:
-        return (files("bongsu.alerts") / "templates" / template).read_text("utf-8"), template, None
+def _template(name: str) -> str:
+    return (files("bongsu.alerts") / "templates" / name).read_text("utf-8")
 
 
 @cache
-def _environment() -> ImmutableSandboxedEnvironment:
+def _environment() -> "Environment":
+    # 2 MB, for those who get mails.
+    from jinja2 import FunctionLoader, StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
     return ImmutableSandboxedEnvironment(
-        loader=_Templates(), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 
@@ -115,6 +122,8 @@ class EmailChannel(Channel):
     Config = EmailConfig
 
     async def send(self, message: Message) -> str:
+        import aiosmtplib
+
         config: EmailConfig = self._config
         mail = compose(message, config)
         waiting = [address for address in map(_bare, config.to) if address not in message.delivered]

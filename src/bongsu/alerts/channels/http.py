@@ -9,77 +9,22 @@ import datetime as dt
 import email.utils
 import json
 import math
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
-
-from bongsu.alerts.channels.addresses import Addresses
 from bongsu.alerts.channels.base import SEND_TIMEOUT_SECONDS, ChannelError
 from bongsu.alerts.notes import Code, note
+
+if TYPE_CHECKING:
+    import httpx
 
 # Timeout, conflict, locked, too early, too many requests. Every 5xx is retryable as well.
 RETRYABLE = frozenset({408, 409, 423, 425, 429})
 LONGEST_WAIT = timedelta(hours=6)
 # Nothing that Bongsu reads from an answer is longer.
 ANSWER_BYTES = 16_384
-
-
-class GuardedTransport(httpx.AsyncBaseTransport):
-    """Connects only to addresses that are allowed. Where the environment names a proxy, the proxy connects, and may
-    resolve names that are unknown here."""
-
-    def __init__(self, addresses: Addresses) -> None:
-        self._addresses = addresses
-        # No connection is used again: connections are kept by address, and another name at the same address would get
-        # one whose certificate was checked for the first name.
-        self._limits = httpx.Limits(max_keepalive_connections=0)
-        self._direct = httpx.AsyncHTTPTransport(limits=self._limits)
-        self._proxies: dict[str, httpx.AsyncHTTPTransport] = {}
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        host = request.url.raw_host.decode("ascii")
-        proxy = self._proxy(request.url.scheme, host)
-        port = request.url.port or (443 if request.url.scheme == "https" else 80)
-        try:
-            addresses = await self._addresses.resolve(host, port)
-        except OSError:
-            if proxy is None:
-                raise httpx.ConnectError("the host is not known", request=request) from None
-            addresses = []
-        if proxy is not None:
-            return await proxy.handle_async_request(request)
-        url, problem = request.url, httpx.ConnectError("the host has no address", request=request)
-        # The name is still what TLS checks, and what the header Host contains.
-        request.extensions = {**request.extensions, "sni_hostname": host}
-        for address in addresses:
-            request.url = url.copy_with(host=address)
-            try:
-                return await self._direct.handle_async_request(request)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                problem = httpx.ConnectError(str(error), request=request)
-        raise problem
-
-    def _proxy(self, scheme: str, host: str) -> httpx.AsyncHTTPTransport | None:
-        proxies = urllib.request.getproxies()
-        url = proxies.get(scheme) or proxies.get("all")
-        if not url or urllib.request.proxy_bypass(host):
-            return None
-        if url not in self._proxies:
-            self._proxies[url] = httpx.AsyncHTTPTransport(proxy=url, limits=self._limits)
-        return self._proxies[url]
-
-    async def aclose(self) -> None:
-        for transport in (self._direct, *self._proxies.values()):
-            await transport.aclose()
-
-
-def guarded_client(addresses: Addresses) -> httpx.AsyncClient:
-    """The HTTP client of channels."""
-    return httpx.AsyncClient(transport=GuardedTransport(addresses))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +35,7 @@ class Answer:
     text: str
 
 
-def retry_after(response: httpx.Response) -> timedelta | None:
+def retry_after(response: "httpx.Response") -> timedelta | None:
     """``Retry-After`` in seconds (Discord sends fractions) or as a date; None if there is none."""
     text = response.headers.get("Retry-After", "")
     try:
@@ -107,7 +52,7 @@ def retry_after(response: httpx.Response) -> timedelta | None:
 
 
 async def post(
-    http: httpx.AsyncClient, url: str, *, vendor: str, explain: Callable[[str], str] = lambda text: "", **request: Any
+    http: "httpx.AsyncClient", url: str, *, vendor: str, explain: Callable[[str], str] = lambda text: "", **request: Any
 ) -> Answer:
     """Sends a POST and returns the answer, which is a 2xx. ``vendor``: the service as notes name it. ``explain``: what
     to show of the text of another answer.
@@ -115,6 +60,8 @@ async def post(
     Raises:
         ChannelError: the POST failed. The message has the status, never the URL, which may be secret.
     """
+    import httpx
+
     headers = {"Accept-Encoding": "identity"} | request.pop("headers", {})
     try:
         # The timeouts of httpx apply to each step; this one to all of them together.
@@ -145,7 +92,7 @@ async def post(
     )
 
 
-async def _beginning(response: httpx.Response) -> str:
+async def _beginning(response: "httpx.Response") -> str:
     """At most ANSWER_BYTES, so that no answer fills the memory; not decompressed, for the same reason."""
     read = bytearray()
     async for chunk in response.aiter_raw(ANSWER_BYTES):

@@ -3,9 +3,8 @@
 import contextlib
 import json
 from collections.abc import Collection, Iterable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bongsu.alerts.channels import CHANNELS, Channel, ChannelConfig
@@ -18,6 +17,9 @@ from bongsu.alerts.texts import Language
 from bongsu.core.errors import InvalidInput
 from bongsu.server.alerts.queries.channels import StoredChannel
 from bongsu.server.vault import Vault, WrongSecret
+
+if TYPE_CHECKING:
+    import httpx
 
 PURPOSE = "channels"
 
@@ -124,7 +126,7 @@ def secrets_of(stored: StoredChannel, vault: Vault) -> dict[str, str]:
     return secrets
 
 
-def open_channel(stored: StoredChannel, vault: Vault, http: httpx.AsyncClient, addresses: Addresses) -> Channel:
+def open_channel(stored: StoredChannel, vault: Vault, http: "httpx.AsyncClient", addresses: Addresses) -> Channel:
     """A channel that is ready to send.
 
     Raises:

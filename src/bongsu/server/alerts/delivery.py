@@ -7,11 +7,11 @@ worker that takes over the channel sends it again, marked as a possible repeat: 
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
-import httpx
 from sqlalchemy import Connection
 
 from bongsu.alerts.alert import Alert, Event, Outcome
@@ -35,6 +35,9 @@ from bongsu.server.database.database import Database
 from bongsu.server.database.leases import claim, release, worker_name
 from bongsu.server.vault import Vault
 
+if TYPE_CHECKING:
+    import httpx
+
 logger = logging.getLogger(__name__)
 
 # 15 s, 30 s, 1 m, ... 30 m, varied at random by up to a fifth. Twelve attempts take some three hours.
@@ -57,8 +60,14 @@ class Delivery:
     """Sends the notifications of the channels whose leases this worker holds."""
 
     def __init__(
-        self, settings: Settings, database: Database, clock: Clock, vault: Vault, http: httpx.AsyncClient
+        self,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        vault: Vault,
+        http: Callable[[], "httpx.AsyncClient"],
     ) -> None:
+        """``http``: called when there is something to send."""
         self._settings = settings
         self._database = database
         self._clock = clock
@@ -118,7 +127,7 @@ class Delivery:
         message: Message | None = None
         try:
             stored = await self._database.read(lambda connection: find_channel(connection, notification.channel_id))
-            channel = open_channel(stored, self._vault, self._http, self._addresses)
+            channel = open_channel(stored, self._vault, self._http(), self._addresses)
             pause = channel.pause_seconds
             async with asyncio.timeout(WHOLE_SECONDS):
                 message = await self._message(notification, stored)

@@ -3,8 +3,6 @@
 import asyncio
 import logging
 
-import httpx
-
 from bongsu.alerts.channels.base import SEND_TIMEOUT_SECONDS
 from bongsu.core.clock import Clock
 from bongsu.core.units import parse_duration_ms
@@ -36,6 +34,8 @@ class Heartbeat:
             await self._task
 
     async def _send(self) -> None:
+        import httpx
+
         try:
             async with asyncio.timeout(SEND_TIMEOUT_SECONDS), httpx.AsyncClient() as http:
                 (await http.get(self._url)).raise_for_status()

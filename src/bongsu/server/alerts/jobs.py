@@ -7,11 +7,9 @@ off is repeated from what is stored. The delivery checks twice a second which no
 import asyncio
 import logging
 from pathlib import Path
-
-import httpx
+from typing import TYPE_CHECKING
 
 from bongsu.alerts.channels.addresses import Addresses
-from bongsu.alerts.channels.http import guarded_client
 from bongsu.alerts.cycle import Cycle
 from bongsu.alerts.rules_file import RETIRED, read_rules
 from bongsu.core.clock import Clock
@@ -30,6 +28,9 @@ from bongsu.server.database.leases import LEASE_MS, Shares
 from bongsu.server.fleet.events import delete_events_before
 from bongsu.server.job import Job
 from bongsu.server.vault import open_vault
+
+if TYPE_CHECKING:
+    import httpx
 
 logger = logging.getLogger(__name__)
 
@@ -109,10 +110,16 @@ class AlertDelivery(Job):
 
     async def run(self, stopping: asyncio.Event) -> None:
         if self._delivery is None:
-            self._http = guarded_client(Addresses(self.settings.alert_allowed_addresses))
             vault = open_vault(self.settings.data_dir, self.settings.secret_key)
-            self._delivery = Delivery(self.settings, self.database, self.clock, vault, self._http)
+            self._delivery = Delivery(self.settings, self.database, self.clock, vault, self._client)
         await self._delivery.start_due()
+
+    def _client(self) -> "httpx.AsyncClient":
+        if self._http is None:
+            from bongsu.alerts.channels.client import guarded_client
+
+            self._http = guarded_client(Addresses(self.settings.alert_allowed_addresses))
+        return self._http
 
     async def close(self) -> None:
         if self._delivery is not None:

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import segno
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
@@ -179,6 +178,8 @@ async def begin_second_factor(services: ServicesDep, user: Person, body: Passwor
         PEOPLE, lambda connection: accounts.update_user(connection, user.id, totp_secret=encrypted)
     )
     address = services.auth.second_factor.address(secret, own.email)
+    import segno
+
     picture = segno.make(address, error="m").svg_inline(scale=4, border=4, dark="#000", light="#fff")
     return NewSecondFactor(secret=secret, address=address, qr_svg=picture)
 

@@ -28,7 +28,7 @@ from bongsu.server.dashboards.queries import (
     load_versions,
     unknown_dashboard,
 )
-from bongsu.server.dashboards.templates import TEMPLATES
+from bongsu.server.dashboards.templates import built_in_templates
 from bongsu.server.services import Services
 
 router = APIRouter(prefix="/api/dashboards", tags=["dashboards"])
@@ -222,7 +222,7 @@ async def templates(services: ServicesDep, user: Viewer) -> DashboardTemplates:
     """Lists what a new dashboard can begin with: the built-in templates, and those that people have saved."""
     built_in = [
         DashboardTemplate(key=f"built-in:{name}", dashboard=dashboard, right="see")
-        for name, dashboard in TEMPLATES.items()
+        for name, dashboard in built_in_templates().items()
     ]
     saved = [
         DashboardTemplate(key=f"dashboard:{stored.id}", dashboard=stored.dashboard, right=right)

@@ -1,13 +1,18 @@
 """/api/auth/oidc: log in with an OpenID provider."""
 
+from typing import TYPE_CHECKING
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from bongsu.core.errors import NotFound
 from bongsu.server.api.browser import COOKIE_PATH, LoginRate, set_cookies
 from bongsu.server.api.dependencies import ServicesDep, address_of
-from bongsu.server.auth.oidc import COOKIE, COOKIE_SECONDS, OidcFailed, OpenId, local_path
+from bongsu.server.auth.oidc import COOKIE, COOKIE_SECONDS, OidcFailed, local_path
 from bongsu.server.services import Services
+
+if TYPE_CHECKING:
+    from bongsu.server.auth.openid import OpenId
 
 router = APIRouter(prefix="/api/auth/oidc", tags=["log in"])
 
@@ -61,7 +66,7 @@ async def finish(services: ServicesDep, request: Request, code: str = "", state:
     return response
 
 
-def _oidc(services: Services) -> OpenId:
+def _oidc(services: Services) -> "OpenId":
     if services.auth.oidc is None:
         raise NotFound("No OpenID provider is configured.", code="no_oidc")
     return services.auth.oidc

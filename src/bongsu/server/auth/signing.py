@@ -9,8 +9,6 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import jwt
-
 from bongsu.core.clock import Clock
 from bongsu.core.errors import Unauthenticated
 
@@ -49,6 +47,8 @@ class AccessTokens:
 
     def sign(self, user_id: int, session_id: str, version: int) -> tuple[str, int]:
         """The token, and when it expires."""
+        import jwt
+
         now_ms = self._clock.now_ms()
         expires_ms = now_ms + self.lifetime_ms
         claims = {
@@ -64,6 +64,8 @@ class AccessTokens:
 
     def verify(self, token: str) -> Claims:
         """Raises Unauthenticated for a token that Bongsu did not sign, that was changed, or that has expired."""
+        import jwt
+
         now_ms = self._clock.now_ms()
         try:
             key_id = jwt.get_unverified_header(token).get("kid")

@@ -25,7 +25,7 @@ from bongsu.server.database.database import Database
 from bongsu.server.vault import Vault
 
 if TYPE_CHECKING:
-    from bongsu.server.auth.oidc import OpenId
+    from bongsu.server.auth.openid import OpenId
 
 # Where `bongsu up` expects the enrolment token of its own agent.
 LOCAL_ENROLMENT_VARIABLE = "BONGSU_LOCAL_ENROLMENT_FILE"
@@ -76,7 +76,7 @@ def make_auth(settings: Settings, database: Database, vault: Vault, clock: Clock
     passwords = Passwords(settings.password_hashing)
     oidc = None
     if settings.oidc.issuer:
-        from bongsu.server.auth.oidc import OpenId  # authlib: only where it is used
+        from bongsu.server.auth.openid import OpenId  # authlib: only where it is used
 
         oidc = OpenId(settings.oidc, vault, directory, clock)
     sessions = Sessions(directory, database, vault, clock, settings.sessions)

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import jwt
 from sqlalchemy import Connection, Row, delete, func, select
 
 from bongsu.core.errors import Conflict, Forbidden, NotFound, TooMany
@@ -75,6 +74,8 @@ def may_share(principal: Principal, dashboard: Listed) -> bool:
 
 def sign_pass(secret: bytes, share: Share, now_ms: int) -> tuple[str, int]:
     """Proves for PASS_MS that somebody knew the password of a share. Returns it, and when it expires (Unix ms)."""
+    import jwt
+
     expires_ms = min(now_ms + PASS_MS, share.expires_ms or now_ms + PASS_MS)
     claims = {"share": share.id, "password": _password_mark(share), "until_ms": expires_ms}
     return jwt.encode(claims, secret, _ALGORITHM), expires_ms
@@ -84,6 +85,8 @@ def check_pass(secret: bytes, share: Share, token: str | None, now_ms: int) -> N
     """Raises Forbidden if a share has a password, and this is no pass for it."""
     if share.password_hash is None:
         return
+    import jwt
+
     try:
         claims = jwt.decode(token or "", secret, [_ALGORITHM])
         valid = claims["share"] == share.id and claims["password"] == _password_mark(share)

@@ -163,7 +163,7 @@ async def main():
     settings = Settings(data_dir=folder)
     database = open_database(settings.effective_database_url)
     async with httpx.AsyncClient() as http:
-        delivery = Delivery(settings, database, FakeClock(int(sys.argv[2])), open_vault(folder), http)
+        delivery = Delivery(settings, database, FakeClock(int(sys.argv[2])), open_vault(folder), lambda: http)
         await delivery.start_due()
         await delivery.settle()
 

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from bongsu.server.dashboards import queries
 from bongsu.server.dashboards.document import MOST_WIDGETS, Dashboard
-from bongsu.server.dashboards.templates import TEMPLATES
+from bongsu.server.dashboards.templates import built_in_templates
 from bongsu.server.database.tables import dashboards
 from tests.support.app import RunningApp, api_token, running_app
 from tests.support.people import add_person, person_token
@@ -258,7 +258,7 @@ async def test_templates_are_offered_and_can_be_saved(tmp_path: Path) -> None:
         await create(app, {"title": "House style"}, template=True, grants=[{"role": "viewer", "right": "see"}])
         viewer = await headers_of(app, "viewer")
         found = (await app.client.get("/api/dashboards/templates", headers=viewer["headers"])).json()["templates"]
-        assert [one["key"] for one in found] == [*(f"built-in:{name}" for name in TEMPLATES), "dashboard:1"]
+        assert [one["key"] for one in found] == [*(f"built-in:{name}" for name in built_in_templates()), "dashboard:1"]
         assert (await app.get("/api/dashboards"))["dashboards"] == []
         for template in found:
             again = Dashboard.model_validate(template["dashboard"])
@@ -280,7 +280,7 @@ async def test_a_document_that_cannot_be_read_costs_only_itself(tmp_path: Path) 
             spoil = update(dashboards).where(dashboards.c.id == broken["id"]).values(document='{"title": 1}')
             await app.services.database.write(lambda connection, spoil=spoil: connection.execute(spoil))
         assert len((await app.get("/api/dashboards"))["dashboards"]) == 2
-        assert len((await app.get("/api/dashboards/templates"))["templates"]) == len(TEMPLATES)
+        assert len((await app.get("/api/dashboards/templates"))["templates"]) == len(built_in_templates())
         answer = await app.client.get(f"/api/dashboards/{first['id']}")
         assert (answer.status_code, error_of(answer)["code"]) == (400, "invalid_dashboard")
         assert "title" in error_of(answer)["message"]

@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 
 from bongsu.alerts.channels import ChannelError
 from bongsu.alerts.channels.addresses import Addresses
-from bongsu.alerts.channels.http import guarded_client
 from bongsu.alerts.message import build_test
 from bongsu.alerts.notes import Code, Note, note
 from bongsu.core.errors import Forbidden
@@ -274,6 +273,8 @@ async def test(services: ServicesDep, user: Admin, id: RowId) -> TestResult:
         settings.name, settings.language, settings.timezone, services.clock.now_ms(), services.settings.public_url
     )
     addresses = Addresses(services.settings.alert_allowed_addresses)
+    from bongsu.alerts.channels.client import guarded_client
+
     async with guarded_client(addresses) as http:
         try:
             answer = await open_channel(stored, services.vault, http, addresses).send(message)
