@@ -18,7 +18,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 run: .stamps/bongsu .stamps/dashboard ## install what is needed, and start Bongsu with an agent for this machine
-	@exec $(BIN)/bongsu up --data-dir data $(ARGS)
+	@BONGSU_DATA_DIR="$${BONGSU_DATA_DIR:-data}" exec $(BIN)/bongsu up $(ARGS)
 
 dev: .stamps/bongsu .stamps/node-modules ## start API server (with reload), worker, agent and the dashboard's development server
 	@$(NODE) $(BIN)/python -m scripts.dev $(ARGS)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bongsu.core.errors import BongsuError
-from bongsu.server.config import Settings, load_settings, local_url
+from bongsu.server.config import Settings, load_settings, local_url, not_writable
 from bongsu.server.launch import check_port, free_port, run, server_children
 from bongsu.server.main import load_common
 from bongsu.server.main import main as server_main
@@ -69,12 +69,12 @@ def main(argv: Sequence[str]) -> int:
         if settings.port == 0:
             settings = settings.model_copy(update={"port": free_port(settings.host)})
         check_port(settings.host, settings.port)
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise not_writable(settings.data_dir, error) from None
     except BongsuError as error:
         print(f"bongsu up: {error.message}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"bongsu up: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     if options.config:
         os.environ["BONGSU_CONFIG"] = str(options.config)

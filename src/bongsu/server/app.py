@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -33,7 +34,7 @@ from bongsu.server.config import Settings, local_url
 from bongsu.server.dashboards.recent import RecentAnswers
 from bongsu.server.database.database import Database, open_database
 from bongsu.server.database.in_use import using_database
-from bongsu.server.database.migrations import upgrade
+from bongsu.server.database.migrations import open_and_upgrade
 from bongsu.server.database.revisions import REPORTED, SERVERS, add_revision
 from bongsu.server.edge.addresses import Forwarded
 from bongsu.server.edge.gate import Gate
@@ -82,7 +83,6 @@ class Application:
             title="Bongsu",
             version=__version__,
             summary="Monitors servers: stores, rolls up, streams and alerts.",
-            lifespan=self._lifespan,
             docs_url=None,
             redoc_url=None,
             openapi_url=None,
@@ -106,6 +106,8 @@ class Application:
             self.api.add_middleware(AllowedHosts, hosts=hosts)
         for router in ROUTERS:
             self.api.include_router(router)
+        # Last: each router that is included wraps the lifespan once more.
+        self.api.router.lifespan_context = self._lifespan
         self.api.router.routes.append(WebSocketRoute(PATH, LiveEndpoint(), name="live"))
         # Not FastAPI's own route, which makes the document on the event loop.
         self.api.get("/api/openapi.json", include_in_schema=False)(self._openapi)
@@ -138,13 +140,22 @@ class Application:
         else:
             await self._gate(scope, receive, send)
 
+    def lifespan(self) -> AbstractAsyncContextManager[None]:
+        """Opens the database and starts all tasks; ends them and closes it.
+
+        Raises:
+            ConfigError: it cannot start with these settings.
+            DatabaseTooNew: the database was made by a newer version of Bongsu.
+        """
+        return self._lifespan(self.api)
+
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         database = open_database(self._settings.effective_database_url)
         in_use = contextlib.ExitStack()
         try:
             in_use.enter_context(using_database(database))
-            before, after = await database.write(upgrade, patient=True)
+            before, after = await open_and_upgrade(database, self._settings.effective_database_url)
             if before != after:
                 logger.info("database upgraded from %s to %s", before or "empty", after)
             for part in (SERVERS, REPORTED):

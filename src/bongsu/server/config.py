@@ -2,12 +2,14 @@
 
 import ipaddress
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
 
 from bongsu.alerts.fields import Duration
 from bongsu.core.errors import ConfigError, InvalidInput
@@ -53,6 +55,15 @@ def _network(text: str) -> str:
 
 
 Network = Annotated[str, AfterValidator(_network)]
+
+
+def _redis_url(text: str) -> str:
+    if text and not text.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must begin with redis://, rediss:// or unix://")
+    return text
+
+
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 
 
 class Limits(BaseModel):
@@ -216,7 +227,7 @@ class Settings(BaseSettings):
         default_factory=list,
         description="Other sites whose pages may use the API with a token, such as https://wall.example.com.",
     )
-    redis_url: str = Field(
+    redis_url: RedisUrl = Field(
         "",
         repr=False,
         description="Shares rate limits between API servers, and tells them what the others take in: redis://host:6379/0",
@@ -320,13 +331,19 @@ def load_settings(file: Path | None = None, **overrides: Any) -> Settings:
         given = {key: value for key, value in overrides.items() if value is not None}
         # Arguments take precedence over the environment, so the environment is laid over the file first.
         return Settings(**_laid_over(_laid_over(values, environment), given))
+    except SettingsError as error:
+        (key,) = re.findall(r'field "(\w+)"', str(error)) or ["BONGSU_*"]
+        raise ConfigError(f'BONGSU_{key.upper()}: must be JSON, such as ["a", "b"].', field=key) from None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"There is no setting {key}.", field=key) from None
+        why = first["msg"].removeprefix("Value error, ")
         if not key:  # several keys contradict each other; printing all settings would not help
-            raise ConfigError(f"{first['msg'].removeprefix('Value error, ')}.") from None
+            raise ConfigError(f"{why}.") from None
         shown = "" if _is_secret(key) else f" (it is {first['input']!r})"
-        raise ConfigError(f"{key}: {first['msg']}{shown}.", field=key) from None
+        raise ConfigError(f"{key}: {why}{shown}.", field=key) from None
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -363,6 +380,14 @@ def _secrets_from_files() -> dict[str, Any]:
 
 def _is_secret(key: str) -> bool:
     return key in SECRETS or any(word in key for word in ("secret", "password", "token"))
+
+
+def not_writable(folder: Path, error: OSError) -> ConfigError:
+    """What to say when the data directory cannot be used."""
+    return ConfigError(
+        f"Cannot write to {folder}: {error.strerror}. Choose another directory: --data-dir or BONGSU_DATA_DIR.",
+        field="data_dir",
+    )
 
 
 def local_url(settings: Settings) -> str:

@@ -25,6 +25,8 @@ from bongsu.server.supervisor import Child, become_supervisor, stoppable
 
 # A start takes a second or two.
 TELL_SECONDS = 30.0
+# The exit status of a process that has told in one line what keeps it from starting.
+TOLD = 2
 FORKS = sys.platform == "linux"
 # As in server/auth/setup.py, which this process does not import, since it would load half of the API server.
 SETUP_VARIABLE, SETUP_PREFIX = "BONGSU_SETUP_TOKEN", "bongsu_setup_"
@@ -137,8 +139,10 @@ def run(
             server.start()
         url = local_url(settings)
         if not wait_until_ready(url, server):
-            print("bongsu: the API server did not start; see the message above.", file=sys.stderr)
-            return 1
+            status = server.process.poll() if server.process else None
+            if status != TOLD:
+                print("bongsu: the API server did not start; see the message above.", file=sys.stderr)
+            return status if status == TOLD else 1
         if FORKS:
             worker.fork(main, [server])
         print(_greeting(settings, url, server.environment[SETUP_VARIABLE]), flush=True)

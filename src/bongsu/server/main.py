@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from bongsu.core.errors import BongsuError
+from bongsu.core.errors import BongsuError, ConfigError
 from bongsu.core.text import visible
 from bongsu.server.config import Settings, load_settings
 from bongsu.server.launch import check_port, run, server_children
@@ -107,10 +107,10 @@ def serve(settings: Settings) -> None:
         # Longer than the usual intervals of agents, so that their connections stay open.
         timeout_keep_alive=120,
         timeout_graceful_shutdown=10,
-        lifespan="on",
+        lifespan="off",
         ssl_context_factory=(lambda _config, _default: certificate.context) if certificate else None,
     )
-    Server(config).run()
+    Server(config, application.lifespan()).run()
 
 
 def work(settings: Settings) -> None:
@@ -141,10 +141,17 @@ class _OneLine(logging.Formatter):
 
 
 def configure_logging() -> None:
-    """Logs one line for each event to standard error; systemd and containers add what they need."""
+    """Logs one line for each event to standard error; systemd and containers add what they need.
+
+    Raises:
+        ConfigError: BONGSU_LOG_LEVEL is not a level.
+    """
+    level = os.environ.get("BONGSU_LOG_LEVEL", "INFO")
+    if level.upper() not in logging.getLevelNamesMapping():
+        raise ConfigError(f"BONGSU_LOG_LEVEL: must be debug, info, warning or error (it is {level!r}).")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    logging.basicConfig(level=os.environ.get("BONGSU_LOG_LEVEL", "INFO").upper(), handlers=[handler])
+    logging.basicConfig(level=level.upper(), handlers=[handler])
     # httpx logs the address of every request, and addresses of webhooks are secrets.
     for name in ("uvicorn.error", "alembic", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -178,13 +185,14 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="directory of the database and keys")
     options = parser.parse_args(list(argv))
     name_process("bongsu" if options.role == "all" else f"bongsu {options.role}")
-    configure_logging()
     try:
+        configure_logging()
         settings = load_settings(options.config, host=options.host, port=options.port, data_dir=options.data_dir)
         end_with_parent()
         if options.config:
             os.environ["BONGSU_CONFIG"] = str(options.config)
         if options.role == "api":
+            check_port(settings.host, settings.port)
             serve(settings)
         elif options.role == "worker":
             work(settings)

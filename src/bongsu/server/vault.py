@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bongsu.core.errors import BongsuError, ConfigError
+from bongsu.server.config import not_writable
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
@@ -68,15 +69,19 @@ def open_vault(data_dir: Path, secret_key: str = "") -> Vault:
     """The vault of an installation. Processes that start together get the same secret.
 
     Raises:
-        ConfigError: ``secret_key`` or the file is not base64 of at least 32 bytes.
+        ConfigError: ``secret_key`` or the file is not base64 of at least 32 bytes; or there can be no such file.
     """
     if secret_key:
         return Vault(_decoded(secret_key, "secret_key"))
     file = data_dir / FILE_NAME
-    if not file.exists():
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _create(file, base64.b64encode(os.urandom(SECRET_BYTES)) + b"\n")
-    return Vault(_decoded(file.read_text(), str(file)))
+    try:
+        if not file.exists():
+            data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _create(file, base64.b64encode(os.urandom(SECRET_BYTES)) + b"\n")
+        text = file.read_text("ascii", errors="replace")
+    except OSError as error:
+        raise not_writable(data_dir, error) from None
+    return Vault(_decoded(text, str(file)))
 
 
 def _create(file: Path, content: bytes) -> None:

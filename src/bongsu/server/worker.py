@@ -14,7 +14,7 @@ from bongsu.server.dashboards.files import DashboardFiles
 from bongsu.server.database.database import Database, open_database
 from bongsu.server.database.in_use import using_database
 from bongsu.server.database.job_runs import TELL_SECONDS, JobRun, store_job_runs
-from bongsu.server.database.migrations import upgrade
+from bongsu.server.database.migrations import open_and_upgrade
 from bongsu.server.deletion import Deletion
 from bongsu.server.job import Job
 from bongsu.server.storage.assembler import Assembler
@@ -83,7 +83,7 @@ class Worker:
             await self._work(database)
 
     async def _work(self, database: Database) -> None:
-        await database.write(upgrade, patient=True)
+        await open_and_upgrade(database, self._settings.effective_database_url)
         jobs = [Running(job(self._settings, database, self._clock)) for job in JOBS]
         telling = asyncio.create_task(self._tell(jobs, database), name="job runs")
         try:

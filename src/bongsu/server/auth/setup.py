@@ -11,7 +11,7 @@ import os
 from sqlalchemy import Connection
 
 from bongsu.core.clock import Clock
-from bongsu.core.errors import Conflict, Forbidden
+from bongsu.core.errors import ConfigError, Conflict, Forbidden, InvalidInput
 from bongsu.server.auth.audit import Actor, record
 from bongsu.server.auth.directory import PEOPLE, Directory
 from bongsu.server.auth.emails import normal_email
@@ -43,7 +43,11 @@ class Setup:
         self._token = given or new_token(Prefix.SETUP)
 
     async def start(self, settings: Settings, url: str) -> None:
-        """Makes the admin that the settings name, or logs how to make one."""
+        """Makes the admin that the settings name, or logs how to make one.
+
+        Raises:
+            ConfigError: the admin's email address or password is not accepted.
+        """
         if self._directory.set_up:
             return
         if settings.admin_email and settings.admin_password:
@@ -51,6 +55,13 @@ class Setup:
                 await self._first(settings.admin_email, "", settings.admin_password, Actor("system", "settings"))
             except AlreadySetUp:
                 return  # by another API server, which started at the same time
+            except InvalidInput as error:
+                variable = f"BONGSU_ADMIN_{error.field}".upper()
+                raise ConfigError(
+                    f"The first account cannot be made: {error.message} Set {variable} to another, or unset it to make "
+                    "the account in the browser.",
+                    field=f"admin_{error.field}",
+                ) from None
             logger.info("made the first admin, %s", settings.admin_email)
         elif not self._from_parent:
             logger.warning("nobody can log in yet; make the first account: %s", setup_link(url, self._token))

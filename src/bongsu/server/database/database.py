@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from bongsu.core.errors import ConfigError, Damaged, Unavailable
+from bongsu.server.config import not_writable
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -95,7 +96,7 @@ def open_database(url: str) -> Database:
     """The database behind a SQLAlchemy URL: ``sqlite:///path``, ``postgresql://...`` or ``citus://...`` alike.
 
     Raises:
-        ConfigError: not a URL, or an engine that is not supported.
+        ConfigError: not a URL, an engine that is not supported, or no directory for the file.
     """
     try:
         parsed = make_url(url)
@@ -238,7 +239,10 @@ class SqliteDatabase:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.damaged = False
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise not_writable(path.parent, error) from None
         self._writer = sqlite_engine(path, writer=True)
         self._reader = sqlite_engine(path, writer=False)
         for engine in (self._writer, self._reader):

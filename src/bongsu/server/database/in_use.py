@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from bongsu.core.errors import BongsuError
+from bongsu.server.config import not_writable
 from bongsu.server.database.database import Database, SqliteDatabase
 
 try:
@@ -35,12 +36,16 @@ def using(database: Path, *, alone: bool = False) -> Iterator[None]:
 
     Raises:
         InUse: others use the database, or another process holds it alone.
+        ConfigError: its directory cannot be written.
     """
     if fcntl is None:
         yield
         return
-    database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(database.with_name(database.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(database.with_name(database.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise not_writable(database.parent, error) from None
     try:
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, make_url, text
 
-from bongsu.core.errors import BongsuError
+from bongsu.core.errors import BongsuError, ConfigError
+from bongsu.server.database.database import Database
 from bongsu.server.database.turns import Turn, take_turn
 
 
@@ -12,6 +13,23 @@ class DatabaseTooNew(BongsuError):
     """A newer version of Bongsu made this database; upgrade Bongsu."""
 
     code = "database_too_new"
+
+
+async def open_and_upgrade(database: Database, url: str) -> tuple[str | None, str]:
+    """``upgrade`` at the start of a process. ``url``: of the database, to name it.
+
+    Raises:
+        ConfigError: the database cannot be opened.
+        DatabaseTooNew: as ``upgrade``.
+    """
+    try:
+        await database.write(lambda connection: None, patient=True)
+    except Exception as error:  # each driver has errors of its own
+        cause = getattr(error, "orig", None) or error
+        why = str(cause).strip().splitlines() or [type(cause).__name__]
+        shown = make_url(url).render_as_string(hide_password=True)
+        raise ConfigError(f"Cannot open the database {shown} (database_url): {why[0]}") from error
+    return await database.write(upgrade, patient=True)
 
 
 def upgrade(connection: Connection) -> tuple[str | None, str]:
