@@ -9,8 +9,7 @@ from pathlib import Path
 from bongsu.core.errors import BongsuError
 from bongsu.server.config import Settings, load_settings, local_url, not_writable
 from bongsu.server.launch import check_port, free_port, run, server_children
-from bongsu.server.main import load_common
-from bongsu.server.main import main as server_main
+from bongsu.server.main import PROGRAMS
 from bongsu.server.supervisor import Child
 
 # Often enough to feel live, at a cost that nobody notices.
@@ -82,4 +81,4 @@ def main(argv: Sequence[str]) -> int:
     if not options.no_agent:
         children[0].environment["BONGSU_LOCAL_ENROLMENT_FILE"] = _enrolment_file(settings)
         children.append(_agent_child(settings, options.interval))
-    return run(settings, children, server_main, load_common)
+    return run(settings, children, PROGRAMS)

@@ -155,9 +155,7 @@ class Application:
         in_use = contextlib.ExitStack()
         try:
             in_use.enter_context(using_database(database))
-            before, after = await open_and_upgrade(database, self._settings.effective_database_url)
-            if before != after:
-                logger.info("database upgraded from %s to %s", before or "empty", after)
+            await open_and_upgrade(database, self._settings.effective_database_url)
             for part in (SERVERS, REPORTED):
                 await database.write(partial(add_revision, part=part))
             registry = await database.read(load_registry)

@@ -16,6 +16,7 @@ import ssl
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bongsu import __version__
@@ -73,11 +74,15 @@ def free_port(host: str) -> int:
 
 
 def wait_until_ready(url: str, child: Child) -> bool:
-    """Waits for the API server as long as it runs: an upgrade of a large database takes its time. Returns whether it
-    answered before it ended."""
+    """Waits for the API server as long as it runs. Returns whether it answered before it ended."""
+    return _wait_until(lambda: ask(url, "/api/health") is not None, child)
+
+
+def _wait_until(done: Callable[[], bool], child: Child) -> bool:
+    """Waits as long as the child runs: an upgrade of a large database takes its time. Returns whether it ended done."""
     tell_at = time.monotonic() + TELL_SECONDS
     while child.process is not None and child.process.poll() is None:
-        if ask(url, "/api/health") is not None:
+        if done():
             return True
         if time.monotonic() >= tell_at:
             print("bongsu: the API server is still starting; an upgrade of the database can take minutes", flush=True)
@@ -121,36 +126,57 @@ def server_children(settings: Settings) -> list[Child]:
     ]
 
 
-def run(
-    settings: Settings, children: Sequence[Child], main: Callable[[Sequence[str]], int], load: Callable[[], None]
-) -> int:
-    """Starts the API server, waits for it, starts the other children, prints the address and keeps them running.
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """What is forked. ``load`` loads what the API server and the worker both need. ``upgrade`` upgrades the database.
+    ``main`` is the API server or the worker, by its arguments without the first one."""
 
-    ``main``: the API server and the worker by their arguments, without the first one. ``load`` loads what both need.
-    """
+    load: Callable[[], None]
+    upgrade: Callable[[Sequence[str]], int]
+    main: Callable[[Sequence[str]], int]
+
+
+def run(settings: Settings, children: Sequence[Child], programs: Programs) -> int:
+    """Starts the API server, waits for it, starts the other children, prints the address and keeps them running."""
     server, worker = children[:2]
-    with stoppable(children) as supervisor:
+    # In a process of its own: what migrations load is 15 MB, which would stay.
+    upgrade = Child("upgrade", ["upgrade"], server.environment)
+    with stoppable([*children, upgrade] if FORKS else children) as supervisor:
         if FORKS:
+            programs.load()
             # Otherwise, the garbage collector would write to the pages that the children share.
-            load()
             gc.freeze()
-            server.fork(main, [])
+            upgrade.fork(programs.upgrade, [])
+            _wait_until(lambda: False, upgrade)
+            if status := _status(upgrade):
+                return _not_started(status)
+            upgrade.stop()
+            server.fork(programs.main, [])
         else:
             server.start()
         url = local_url(settings)
         if not wait_until_ready(url, server):
-            status = server.process.poll() if server.process else None
-            if status != TOLD:
-                print("bongsu: the API server did not start; see the message above.", file=sys.stderr)
-            return status if status == TOLD else 1
+            return _not_started(_status(server))
         if FORKS:
-            worker.fork(main, [server])
+            worker.fork(programs.main, [server])
         print(_greeting(settings, url, server.environment[SETUP_VARIABLE]), flush=True)
         if FORKS:
             become_supervisor(children)
         supervisor.watch()
     print("Bongsu stopped.", flush=True)
     return 0
+
+
+def _status(child: Child) -> int | None:
+    return child.process.poll() if child.process is not None else None
+
+
+def _not_started(status: int | None) -> int:
+    """What to return if a child ended with this status instead of getting ready."""
+    if status == TOLD:
+        return TOLD
+    print("bongsu: the API server did not start; see the message above.", file=sys.stderr)
+    return 1
 
 
 def _greeting(settings: Settings, url: str, setup_token: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from bongsu.core.errors import BongsuError, ConfigError
 from bongsu.core.text import visible
 from bongsu.server.config import Settings, load_settings
-from bongsu.server.launch import check_port, run, server_children
+from bongsu.server.launch import Programs, check_port, run, server_children
 from bongsu.server.supervisor import name_process
 
 logger = logging.getLogger(__name__)
@@ -132,6 +132,27 @@ def work(settings: Settings) -> None:
     asyncio.run(run())
 
 
+def upgrade_database(_argv: Sequence[str]) -> int:
+    """Brings the database of the settings up to date. Returns the exit status."""
+    from bongsu.server.database.database import open_database
+    from bongsu.server.database.in_use import using_database
+    from bongsu.server.database.migrations import open_and_upgrade
+
+    async def run(url: str) -> None:
+        database = open_database(url)
+        with using_database(database):
+            await open_and_upgrade(database, url)
+            await database.close()
+
+    try:
+        configure_logging()
+        asyncio.run(run(load_settings().effective_database_url))
+    except BongsuError as error:
+        print(f"bongsu server: {error.message}", file=sys.stderr)
+        return 2
+    return 0
+
+
 class _OneLine(logging.Formatter):
     """Texts of others within a message make no lines of their own."""
 
@@ -198,8 +219,11 @@ def main(argv: Sequence[str]) -> int:
             work(settings)
         else:
             check_port(settings.host, settings.port)
-            return run(settings, server_children(settings), main, load_common)
+            return run(settings, server_children(settings), PROGRAMS)
     except BongsuError as error:
         print(f"bongsu server: {error.message}", file=sys.stderr)
         return 2
     return 0
+
+
+PROGRAMS = Programs(load_common, upgrade_database, main)

@@ -1,5 +1,6 @@
 """The one migration tree, for SQLite, PostgreSQL and Citus alike."""
 
+import logging
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, make_url, text
@@ -8,6 +9,8 @@ from bongsu.core.errors import BongsuError, ConfigError
 from bongsu.server.database.database import Database
 from bongsu.server.database.turns import Turn, take_turn
 
+logger = logging.getLogger(__name__)
+
 
 class DatabaseTooNew(BongsuError):
     """A newer version of Bongsu made this database; upgrade Bongsu."""
@@ -15,7 +18,7 @@ class DatabaseTooNew(BongsuError):
     code = "database_too_new"
 
 
-async def open_and_upgrade(database: Database, url: str) -> tuple[str | None, str]:
+async def open_and_upgrade(database: Database, url: str) -> None:
     """``upgrade`` at the start of a process. ``url``: of the database, to name it.
 
     Raises:
@@ -23,13 +26,15 @@ async def open_and_upgrade(database: Database, url: str) -> tuple[str | None, st
         DatabaseTooNew: as ``upgrade``.
     """
     try:
-        await database.write(lambda connection: None, patient=True)
+        await database.write(lambda connection: None)
     except Exception as error:  # each driver has errors of its own
         cause = getattr(error, "orig", None) or error
         why = str(cause).strip().splitlines() or [type(cause).__name__]
         shown = make_url(url).render_as_string(hide_password=True)
         raise ConfigError(f"Cannot open the database {shown} (database_url): {why[0]}") from error
-    return await database.write(upgrade, patient=True)
+    before, after = await database.write(upgrade, patient=True)
+    if before != after:
+        logger.info("upgraded from %s to %s", before or "empty", after)
 
 
 def upgrade(connection: Connection) -> tuple[str | None, str]:
