@@ -25,6 +25,16 @@ def test_where_make_run_keeps_its_data(tmp_path: Path, environment: dict[str, st
     program.chmod(0o700)
     variables = {name: value for name, value in os.environ.items() if not name.startswith("BONGSU_")} | environment
     # As if everything were installed.
-    command = ["make", "-s", "-o", ".stamps/bongsu", "-o", ".stamps/dashboard", "run", f"BIN={tmp_path}", "ARGS=--port 1"]
+    command = [
+        "make",
+        "-s",
+        "-o",
+        ".stamps/bongsu",
+        "-o",
+        ".stamps/dashboard",
+        "run",
+        f"BIN={tmp_path}",
+        "ARGS=--port 1",
+    ]
     output = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=True).stdout
     assert output == f"{folder}: up --port 1\n"

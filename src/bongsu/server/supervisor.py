@@ -21,7 +21,7 @@ STOP_TIMEOUT_SECONDS = 15
 # A child that has run for this long started well, so its next pause is the shortest again.
 WELL_AFTER_SECONDS = 60
 PAUSES_SECONDS = (1, 2, 5, 10, 30)
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 # Where the children are that were started before this process became a supervisor.
 CHILDREN_VARIABLE = "BONGSU_CHILDREN"
 STOPPING = (signal.SIGINT, signal.SIGTERM)

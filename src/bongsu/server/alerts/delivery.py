@@ -28,10 +28,16 @@ from bongsu.server.alerts.channels import open_channel, settings_of
 from bongsu.server.alerts.explain import Explainer
 from bongsu.server.alerts.queries.channels import StoredChannel, find_channel
 from bongsu.server.alerts.queries.notifications import StoredNotification, load_notified_alerts
-from bongsu.server.alerts.queries.queue import hold_channel, record_attempt, take_next, waiting_channels
+from bongsu.server.alerts.queries.queue import (
+    anything_queued,
+    hold_channel,
+    record_attempt,
+    take_next,
+    waiting_channels,
+)
 from bongsu.server.alerts.queries.rules import find_rule
 from bongsu.server.config import Settings
-from bongsu.server.database.database import Database
+from bongsu.server.database.database import Database, Glance
 from bongsu.server.database.leases import claim, release, worker_name
 from bongsu.server.vault import Vault
 
@@ -70,6 +76,7 @@ class Delivery:
         """``http``: called when there is something to send."""
         self._settings = settings
         self._database = database
+        self._glance = Glance(database)
         self._clock = clock
         self._vault = vault
         self._http = http
@@ -81,7 +88,13 @@ class Delivery:
     async def start_due(self) -> None:
         """Starts a task for each channel that has notifications to send and no running task."""
         now_ms = self._clock.now_ms()
-        for channel_id in await self._database.read(lambda connection: waiting_channels(connection, now_ms)):
+        channels = await self._glance.read(
+            lambda connection: waiting_channels(connection, now_ms) if anything_queued(connection) else None
+        )
+        if channels is None:
+            return
+        self._glance.forget()  # what is queued becomes due with time
+        for channel_id in channels:
             task = self._tasks.get(channel_id)
             if task is None or task.done():
                 self._tasks[channel_id] = asyncio.create_task(self._guarded(channel_id), name=f"channel-{channel_id}")

@@ -1,7 +1,7 @@
 """The worker's jobs for alerts: evaluation, delivery and retention.
 
 The evaluation runs every ``alert_interval`` on the shards whose leases this worker holds. A cycle that fails or is cut
-off is repeated from what is stored. The delivery checks twice a second which notifications are due.
+off is repeated from what is stored. The delivery checks every second which notifications are due.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DELIVERY_SECONDS = 0.5
+DELIVERY_SECONDS = 1.0
 ROWS_PER_TRANSACTION = 100
 
 

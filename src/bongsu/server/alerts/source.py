@@ -205,6 +205,8 @@ class DatabaseSource:
         return bool(await self._database.read(lambda connection: api_servers(connection, now_ms)))
 
     async def _after(self, cursors: Mapping[LayoutKey, Cursor]) -> list[tuple[int, Frame]]:
+        if not cursors:
+            return []
         after = {key: cursor.after_ms for key, cursor in cursors.items()}
         frames = await self._database.read(lambda connection: frames_after(connection, after))
         return [
@@ -224,6 +226,8 @@ class DatabaseSource:
         looked = set(self._looked_at)
         # In turn, if there are many; the one that was looked at first is the first of the dictionary.
         chosen = [*sorted(late - looked), *self._looked_at][:MOST_LOOKED_AT]
+        if not chosen:
+            return []
         found: dict[LayoutKey, Cursor] = {}
         times = await self._database.read(lambda connection: frame_times(connection, sorted(chosen)))
         for key in times.keys() & self._cursors.keys():

@@ -26,7 +26,7 @@ from bongsu.server.auth.queries.signing_keys import (
     load_signing_keys,
 )
 from bongsu.server.auth.signing import AccessTokens, SigningKey, new_key
-from bongsu.server.database.database import Database
+from bongsu.server.database.database import Database, Glance
 from bongsu.server.database.revisions import bump_revision, load_revisions
 from bongsu.server.vault import Vault, WrongSecret
 
@@ -65,6 +65,7 @@ class Directory:
         self.agents: dict[bytes, Grant] = {}
         self.tokens = tokens
         self._database = database
+        self._glance = Glance(database)
         self._vault = vault
         self._clock = clock
         self._revisions: dict[str, int] = {}
@@ -134,7 +135,9 @@ class Directory:
                     loaded.keys = load_signing_keys(connection)
                 return loaded
 
-            self._take(await self._database.read(load))
+            loaded = await self._glance.read(load)
+            if loaded is not None:
+                self._take(loaded)
             self._refreshed_at = began
 
     async def look_again(self) -> None:

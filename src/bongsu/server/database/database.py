@@ -88,8 +88,34 @@ class Database(Reader, Protocol):
             Damaged: what this change needs cannot be read. Nothing has changed; other changes may be possible.
         """
 
+    def version(self) -> int | None:
+        """Changes with every commit, of whichever process: while it stays the same, reading again is in vain. Takes
+        microseconds, on the event loop. None: this database does not tell."""
+
     async def close(self) -> None:
         """Closes all connections."""
+
+
+class Glance:
+    """Spares pollers a read while nothing was committed: it wakes two threads and takes 0.8 ms in an idle process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._seen: int | None = None
+
+    async def read(self, function: Callable[[Connection], T]) -> T | None:
+        """What ``function`` reads; None if it would read the same as the last time."""
+        version = self._database.version()
+        if version is not None and version == self._seen:
+            return None
+        result = await self._database.read(function)
+        # Only now: what could not be read is read the next time.
+        self._seen = version
+        return result
+
+    def forget(self) -> None:
+        """The next call reads in any case: what it returns depends on the time too."""
+        self._seen = None
 
 
 def open_database(url: str) -> Database:
@@ -133,6 +159,8 @@ def sqlite_engine(path: Path, *, writer: bool) -> Engine:
         poolclass=QueuePool,
         pool_size=1 if writer else READ_THREADS,
         max_overflow=0,
+        # The connection that was used last has the page in its cache; the others are opened only if they are needed.
+        pool_use_lifo=True,
         connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False},
     )
 
@@ -250,6 +278,7 @@ class SqliteDatabase:
             event.listen(engine, "handle_error", self._failed)
         self._write_thread = ThreadPoolExecutor(1, "bongsu-write")
         self._read_threads = ThreadPoolExecutor(READ_THREADS, "bongsu-read")
+        self._glancing: sqlite3.Connection | None = None
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._read_threads, self.read_now, function)
@@ -294,11 +323,22 @@ class SqliteDatabase:
             logger.error("a part of %s is damaged", self.path, exc_info=error)
         self.damaged = True
 
+    def version(self) -> int | None:
+        try:
+            if self._glancing is None:
+                self._glancing = sqlite3.connect(self.path, timeout=0, check_same_thread=False)
+            # Compares a counter in shared memory: 7 us.
+            return int(self._glancing.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error:
+            return None  # the read that follows reports it
+
     async def close(self) -> None:
         self._write_thread.shutdown(wait=True)
         self._read_threads.shutdown(wait=True)
         self._writer.dispose()
         self._reader.dispose()
+        if self._glancing is not None:
+            self._glancing.close()
 
 
 class PostgresDatabase:
@@ -342,6 +382,9 @@ class PostgresDatabase:
         with _unavailable():
             async with asyncio.timeout(limit), self._writer.begin() as connection:
                 return await connection.run_sync(function)
+
+    def version(self) -> int | None:
+        return None
 
     async def close(self) -> None:
         await self._writer.dispose()

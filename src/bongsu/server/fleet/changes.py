@@ -22,7 +22,7 @@ from bongsu.core.clock import Clock
 from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
 from bongsu.core.units import HOUR_MS, MINUTE_MS
-from bongsu.server.database.database import Database
+from bongsu.server.database.database import Database, Glance
 from bongsu.server.database.leases import api_servers
 from bongsu.server.database.revisions import REPORTED, SERVERS, load_revisions
 from bongsu.server.fleet.registry import Registry, ServerState
@@ -68,6 +68,7 @@ class FleetChanges:
         self.is_told: Callable[[], bool] = lambda: False
         self._publish = publish
         self._database = database
+        self._glance = Glance(database)
         self._registry = registry
         self._clock = clock
         # Of what agents report.
@@ -159,8 +160,20 @@ class FleetChanges:
     async def look(self) -> None:
         """Takes over all that has changed: what other API servers have taken in, and the frames that the worker has
         made of foreign samples."""
+        if self.others:
+            self._glance.forget()  # their leases end by themselves
         now_ms = self._clock.now_ms()
-        self.others = len(await self._database.read(lambda connection: api_servers(connection, now_ms))) > 1
+        api = await self._glance.read(lambda connection: api_servers(connection, now_ms))
+        if api is not None:
+            self.others = len(api) > 1
+            try:
+                await self._take_over(now_ms)
+            except BaseException:
+                self._glance.forget()
+                raise
+        self._looked_at = self._clock.monotonic()
+
+    async def _take_over(self, now_ms: int) -> None:
         await self.refresh(with_reported=True)
         followed = self._registry.by_id if self.others else self._foreign
         if followed:
@@ -170,7 +183,6 @@ class FleetChanges:
             await self._follow(followed, 0 if with_dormant else now_ms - DORMANT_MS, late if late_ms else {})
             if with_dormant:
                 self._dormant_due = self._clock.monotonic() + DORMANT_SECONDS
-        self._looked_at = self._clock.monotonic()
 
     @property
     def behind(self) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 
 from bongsu.core.events import Event, EventType
-from bongsu.server.database.database import Database
+from bongsu.server.database.database import Database, Glance
 from bongsu.server.fleet.events import events_after, last_event_id
 from bongsu.server.fleet.registry import Registry
 from bongsu.server.live.client import Client, Subscription
@@ -24,6 +24,7 @@ class NewEvents:
 
     def __init__(self, database: Database, registry: Registry) -> None:
         self._database = database
+        self._glance = Glance(database)
         self._registry = registry
         # Up to here every event was seen; and the ids after it that were seen.
         self._position: int | None = None
@@ -42,7 +43,9 @@ class NewEvents:
         if self._position is None:
             self._position = await self._database.read(last_event_id)
         limit = MOST_EVENTS + len(self._ahead)
-        found = await self._database.read(partial(events_after, event_id=self._position, limit=limit))
+        found = await self._glance.read(partial(events_after, event_id=self._position, limit=limit)) or []
+        if len(found) >= limit:
+            self._glance.forget()  # there are more
         new = [event for event in found if event.id not in self._ahead]
         self._ahead.update(event.id for event in new)
         self._position = self._follow(self._position)

@@ -9,6 +9,7 @@ or the compactor has changed what it builds on, and the next run tries again.
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -29,6 +30,7 @@ from bongsu.server.storage.foreign import (
     delete_parts,
     load_definitions,
     load_places,
+    oldest_part_ms,
     settled_parts,
     waiting_servers,
 )
@@ -59,11 +61,18 @@ class Assembler(Job):
     def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
         super().__init__(settings, database, clock)
         self._places: dict[int, Places] = {}
+        # Until then nothing can have settled, on the clock that never jumps.
+        self._rests_until = -math.inf
         # Server id -> how often in a row something had changed meanwhile.
         self._in_vain: Counter[int] = Counter()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        now_ms = self.clock.now_ms()
+        now, now_ms = self.clock.monotonic(), self.clock.now_ms()
+        if now < self._rests_until:
+            return
+        if await self.database.read(oldest_part_ms) is None:
+            self._rests_until = now + SETTLE_MS / 1000
+            return
         find = partial(waiting_servers, before_ms=now_ms - SETTLE_MS, now_ms=now_ms)
         for server_id in from_anywhere(await self.database.read(find)):
             if self.failures.waits(server_id):

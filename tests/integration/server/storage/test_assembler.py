@@ -270,6 +270,16 @@ async def test_what_always_fails_is_told(tmp_path: Path, monkeypatch: pytest.Mon
         assert len(assembler.failures.oldest_first()) == 1
 
 
+async def test_what_arrives_while_the_assembler_rests_is_not_later_for_it(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        assembler = Assembler(Settings(data_dir=tmp_path), database_of(app), app.clock)
+        await assembler.run(asyncio.Event())  # finds nothing, and rests
+        await send(app, ("a", NOW, 1.0))
+        app.clock.advance(SETTLE_MS / 1000)
+        await assembler.run(asyncio.Event())
+        assert await count(database_of(app), parts) == 0
+
+
 async def test_a_clock_that_was_set_back_holds_nothing_up(tmp_path: Path) -> None:
     async with running_app(tmp_path) as app:
         await send(app, ("a", NOW, 1.0))

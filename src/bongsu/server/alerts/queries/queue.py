@@ -40,6 +40,12 @@ def queue_state(connection: Connection, dead_since_ms: int) -> QueueState:
     return QueueState(waiting[0], waiting[1], dead[0], dead[1])
 
 
+def anything_queued(connection: Connection) -> bool:
+    """Whether there are notifications to send, now or later."""
+    query = select(alert_notifications.c.id).where(alert_notifications.c.state.in_(("queued", "sending"))).limit(1)
+    return connection.scalar(query) is not None
+
+
 def waiting_channels(connection: Connection, now_ms: int) -> set[int]:
     """Ids of channels with notifications that are due, or that were being sent when a worker died."""
     table = alert_notifications.c
