@@ -35,6 +35,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "alerts": (),
     "retention": (),
     "scrape": (),
+    "footprint": (),
     "screen": (),
     "several": (),
     "dashboard": (),
