@@ -319,7 +319,8 @@ class SqliteDatabase:
             self._note_damage(context.original_exception)
 
     def _note_damage(self, error: BaseException) -> None:
-        if not self.damaged:
+        # A file that is no database at all is told by who opens it.
+        if not self.damaged and "file is not a database" not in str(error.__cause__ or error):
             logger.error("a part of %s is damaged", self.path, exc_info=error)
         self.damaged = True
 

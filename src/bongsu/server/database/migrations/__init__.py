@@ -28,7 +28,8 @@ async def open_and_upgrade(database: Database, url: str) -> None:
     try:
         await database.write(lambda connection: None)
     except Exception as error:  # each driver has errors of its own
-        cause = getattr(error, "orig", None) or error
+        cause = error.__cause__ or error
+        cause = getattr(cause, "orig", None) or cause
         why = str(cause).strip().splitlines() or [type(cause).__name__]
         shown = make_url(url).render_as_string(hide_password=True)
         raise ConfigError(f"Cannot open the database {shown} (database_url): {why[0]}") from error
