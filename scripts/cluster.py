@@ -6,7 +6,6 @@ and ``--workers`` workers. Each part can be killed, stopped and started again; t
 
 import argparse
 import contextlib
-import getpass
 import os
 import re
 import shutil
@@ -24,9 +23,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 NGINX_CONFIG = REPOSITORY / "deploy/nginx/bongsu.conf"
 NGINX = """
-{user}
 daemon off;
-worker_processes 1;
+master_process off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 events {{ worker_connections 2048; }}
@@ -189,12 +187,10 @@ class Cluster:
         servers = "".join(f"    server 127.0.0.1:{each} max_fails=1 fail_timeout=2s;\n" for each in ports)
         site = re.sub(r"(    server 127\.0\.0\.1:\d+ .*;\n)+", servers, NGINX_CONFIG.read_text(), count=1)
         site = re.sub(r"    ssl_.*\n", "", site.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};"))
-        # As root, its workers would be somebody else, who cannot write there.
-        user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""
         folder = self.folder / "nginx"
         folder.mkdir()
         config = folder / "nginx.conf"
-        config.write_text(NGINX.format(folder=folder, site=site, user=user))
+        config.write_text(NGINX.format(folder=folder, site=site))
         return Part([program, "-p", str(folder), "-c", str(config)], {}, folder / "out.log")
 
 
