@@ -8,12 +8,21 @@ import threading
 from pathlib import Path
 
 import httpx
-import psutil
 
 from bongsu.core.series import Layout, Series
 from bongsu.wire import protobuf
 from tests.support.load import START_MS, Load
-from tests.support.processes import answers, api_server, bongsu, drained, enrolled, free_port, logged_in, wait_for
+from tests.support.processes import (
+    answers,
+    api_server,
+    bongsu,
+    drained,
+    enrolled,
+    free_port,
+    logged_in,
+    part_of,
+    wait_for,
+)
 from tests.support.pushes import a_frame, a_push, an_agent
 
 AGENTS = 40
@@ -147,7 +156,7 @@ def test_without_memory_a_request_fails_or_the_process_starts_again(tmp_path: Pa
         with load.sending():
             for spare_mib in (1, 16):
                 load.goes_on()
-                api = next(child for child in psutil.Process(process.pid).children() if "api" in child.cmdline())
+                api = part_of(process, "api")
                 limit = api.memory_info().vms + (spare_mib << 20)
                 resource.prlimit(api.pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
                 before = len(failed)

@@ -13,11 +13,21 @@ from itertools import pairwise
 from pathlib import Path
 
 import httpx
-import psutil
 
 from bongsu.wire import protobuf
 from tests.support.endpoints import Endpoint, endpoint
-from tests.support.processes import Part, answers, bongsu, drained, enrolled, free_port, logged_in, running, wait_for
+from tests.support.processes import (
+    Part,
+    answers,
+    bongsu,
+    drained,
+    enrolled,
+    free_port,
+    logged_in,
+    part_of,
+    running,
+    wait_for,
+)
 from tests.support.pushes import a_frame, a_push, an_agent
 
 SERVERS = 6
@@ -132,9 +142,6 @@ def test_up_survives_that_its_parts_are_stopped_and_killed(tmp_path: Path) -> No
     url = f"http://127.0.0.1:{port}"
     arguments = ("up", "--port", str(port), "--data-dir", str(tmp_path), "--interval", "1s")
 
-    def part(process: "subprocess.Popen[str]", word: str) -> psutil.Process:
-        return next(child for child in psutil.Process(process.pid).children() if word in child.cmdline())
-
     def times() -> list[int]:
         with contextlib.suppress(httpx.HTTPError, AssertionError), logged_in(url) as client:
             asked = {"metric": "load_1m", "start": "-1h", "resolution": "raw", "step": "1s", "max_points": 10_000}
@@ -152,17 +159,17 @@ def test_up_survives_that_its_parts_are_stopped_and_killed(tmp_path: Path) -> No
         # While the parent stands still, nothing is started again, but what runs goes on.
         process.send_signal(signal.SIGSTOP)
         goes_on()
-        part(process, "api").kill()
+        part_of(process, "api").kill()
         process.send_signal(signal.SIGCONT)
         goes_on()
         # The API server stands still: the agent keeps its frames.
-        stopped, since_ms = part(process, "api"), time.time_ns() // 1_000_000
+        stopped, since_ms = part_of(process, "api"), time.time_ns() // 1_000_000
         stopped.suspend()
         wait_for(lambda: time.time_ns() // 1_000_000 > since_ms + 3_000, "some ticks of the agent")
         stopped.resume()
         goes_on()
         # Nothing is sampled while the agent stands still; it says so, and goes on.
-        agent = part(process, "agent")
+        agent = part_of(process, "agent")
         agent.suspend()
         with logged_in(url) as client:
 
@@ -172,8 +179,8 @@ def test_up_survives_that_its_parts_are_stopped_and_killed(tmp_path: Path) -> No
             wait_for(lambda: states() != {"up"}, "the server to be late")
         agent.resume()
         goes_on()
-        part(process, "agent").kill()
-        part(process, "worker").kill()
+        part_of(process, "agent").kill()
+        part_of(process, "worker").kill()
         wait_for(lambda: sum("restarting it" in line for line in [*lines]) == 3, "agent and worker to be back")
         goes_on()
         before = times()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx
+import psutil
 
 T = TypeVar("T")
 
@@ -82,6 +83,12 @@ def bongsu(*arguments: str, **environment: str) -> Iterator["subprocess.Popen[st
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def part_of(process: "subprocess.Popen[str]", word: str) -> psutil.Process:
+    """The part of a running Bongsu with this word in its name, or, after a restart, in its arguments."""
+    children = psutil.Process(process.pid).children()
+    return next(child for child in children if word in child.name().split() or word in child.cmdline())
 
 
 def drained(process: "subprocess.Popen[str]") -> list[str]:
