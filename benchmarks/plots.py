@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, LABEL_WIDTH, NUMBER_WIDTH = 720, 220, 110
+WIDTH, LABEL_WIDTH, NUMBER_WIDTH = 760, 280, 90
 ROW, GAP, TOP = 22, 10, 44
 
 _STYLE = """

@@ -72,7 +72,7 @@ CHARTS = (
         "PromQL over 1,000 series and an hour, one core, median",
         "ms",
         [
-            (f"{query}, {targets} targets", who, "promql", f"{who}.{targets}_targets.{figure}_ms")
+            (f"{query}, {targets:,} targets", who, "promql", f"{who}.{targets}_targets.{figure}_ms")
             for query, figure in (("rate", "rate"), ("sum(rate)", "sum_rate"))
             for targets in (10, 1_000)
             for who in ("bongsu", "prometheus", "victoria_metrics")
