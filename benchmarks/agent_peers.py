@@ -54,10 +54,12 @@ def cost(pid: int) -> tuple[float, float, float]:
 
 
 def measured(pid: int, seconds: float) -> dict[str, float]:
-    """Share of a core in percent over this time, and memory at its end."""
+    """Share of a core in percent over this time, and memory at its end. Raises RuntimeError: the process has ended."""
     before, began = cost(pid)[0], time.monotonic()
     time.sleep(seconds)
     cpu, resident, proportional = cost(pid)
+    if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+        raise RuntimeError(f"process {pid} has ended")
     share = (cpu - before) / (time.monotonic() - began) * 100
     return {"cpu_percent": round(share, 4), "rss_mb": round(resident, 2), "pss_mb": round(proportional, 2)}
 

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Route
 
 from benchmarks.access import ENVIRONMENT
+from benchmarks.fleet import wait_for_fleet
 from benchmarks.ingest import SERVER_CORE, running_server
 from benchmarks.report import parser, report
 from benchmarks.screen import EMAIL, PASSWORD, admin, chromium
@@ -238,16 +238,6 @@ def measure(servers: int, seconds: float) -> dict[str, float]:
                 fleet.terminate()
                 fleet.wait(60)
     return {"servers": float(servers)} | results
-
-
-def wait_for_fleet(site: httpx.Client, servers: int) -> None:
-    """Waits until all servers send."""
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        if site.get("/api/health").raise_for_status().json()["servers"] >= servers:
-            return
-        time.sleep(0.5)
-    raise RuntimeError("not all servers have enrolled")
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 from sqlalchemy import Connection, select
@@ -51,6 +51,21 @@ def read_back(folder: Path) -> tuple[int, int]:
     return asyncio.run(run())
 
 
+def wait_for_fleet(site: httpx.Client, servers: int, ended: Callable[[], object] = lambda: None) -> None:
+    """Waits until all servers send. ``ended``: tells by a status that the simulator has ended.
+
+    Raises:
+        RuntimeError: it has ended, or some servers did not come within 300 s.
+    """
+    deadline = time.monotonic() + 300
+    while site.get("/api/health").raise_for_status().json()["servers"] < servers:
+        if ended() is not None:
+            raise RuntimeError("the simulator ended")
+        if time.monotonic() > deadline:
+            raise RuntimeError("not all servers have enrolled")
+        time.sleep(0.5)
+
+
 def resident_mb(pid: int) -> float:
     """Resident memory of a process."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -78,17 +93,13 @@ def measure(servers: int, seconds: float) -> dict[str, float]:
             )
             with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {viewer}"}, timeout=60) as client:
 
-                def health() -> dict[str, Any]:
+                def frames_total() -> int:
                     if fleet.poll() is not None:
                         raise RuntimeError("the simulator ended")
-                    return dict(client.get("/api/health").json())
-
-                def frames_total() -> int:
-                    return int(health()["ingest"]["frames_total"])
+                    return int(client.get("/api/health").raise_for_status().json()["ingest"]["frames_total"])
 
                 began = time.perf_counter()
-                while health()["servers"] < servers:
-                    time.sleep(0.5)
+                wait_for_fleet(client, servers, fleet.poll)
                 enrolled = time.perf_counter() - began
                 pids = process.pid, worker_process.pid, fleet.pid
 

@@ -16,7 +16,7 @@ from statistics import median
 from playwright.sync_api import sync_playwright
 
 from benchmarks.access import ENVIRONMENT
-from benchmarks.dashboard import wait_for_fleet
+from benchmarks.fleet import wait_for_fleet
 from benchmarks.ingest import running_server
 from benchmarks.report import parser, report
 from benchmarks.screen import BROWSERS, EMAIL, PASSWORD, admin

@@ -18,7 +18,8 @@ import psutil
 from playwright.sync_api import Page
 
 from benchmarks.access import ENVIRONMENT
-from benchmarks.dashboard import PATIENCE_MS, context_of, cpu_cores, until, wait_for_fleet
+from benchmarks.dashboard import PATIENCE_MS, context_of, cpu_cores, until
+from benchmarks.fleet import wait_for_fleet
 from benchmarks.ingest import SERVER_CORE, running_server
 from benchmarks.report import parser, report
 from benchmarks.screen import EMAIL, PASSWORD, admin, chromium

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+
+from bongsu.server.launch import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 NGINX_CONFIG = REPOSITORY / "deploy/nginx/bongsu.conf"
@@ -112,10 +113,9 @@ class Redis:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._port = free_port()
+        self._port = free_port("127.0.0.1")
         self._server = None
         self.url = f"redis://127.0.0.1:{self._port}/0"
-        self.start()
 
     def start(self) -> None:
         """Starts it."""
@@ -147,13 +147,14 @@ class Cluster:
             (folder / "redis").mkdir(parents=True)
             self.redis = Redis(folder / "redis")
             self._stack.callback(self.redis.stop)
+            self.redis.start()
             self._environment = {
                 "BONGSU_DATABASE_URL": self.postgresql.url,
                 "BONGSU_REDIS_URL": self.redis.url,
                 "BONGSU_DATA_DIR": str(folder / "data"),
                 "BONGSU_TRUSTED_PROXIES": '["127.0.0.1"]',
             } | environment
-            ports = [free_port() for _ in range(api)]
+            ports = [free_port("127.0.0.1") for _ in range(api)]
             self.urls = [f"http://127.0.0.1:{port}" for port in ports]
             self.api = {
                 f"api {number}": self._part(f"api-{number}", "server", "--role", "api", "--port", str(port))
@@ -163,7 +164,7 @@ class Cluster:
                 f"worker {number}": self._part(f"worker-{number}", "server", "--role", "worker")
                 for number in range(1, workers + 1)
             }
-            port = free_port()
+            port = free_port("127.0.0.1")
             self.url = f"http://127.0.0.1:{port}"
             self.nginx = self._nginx(port, ports)
             for part in (*self.api.values(), *self.workers.values(), self.nginx):
@@ -192,13 +193,6 @@ class Cluster:
         config = folder / "nginx.conf"
         config.write_text(NGINX.format(folder=folder, site=site))
         return Part([program, "-p", str(folder), "-c", str(config)], {}, folder / "out.log")
-
-
-def free_port() -> int:
-    """A free port on loopback."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait(condition: Callable[[], object], what: str) -> None:

@@ -178,9 +178,10 @@ class FleetChanges:
         followed = self._registry.by_id if self.others else self._foreign
         if followed:
             with_dormant = self._clock.monotonic() >= self._dormant_due
-            late_ms = LATE_UNTOLD_MS if self.others and not self.is_told() else 0
-            late = {server_id: state.newest_ms - late_ms for server_id, state in self._registry.by_id.items()}
-            await self._follow(followed, 0 if with_dormant else now_ms - DORMANT_MS, late if late_ms else {})
+            late: dict[int, int] = {}
+            if self.others and not self.is_told():
+                late = {id_: state.newest_ms - LATE_UNTOLD_MS for id_, state in self._registry.by_id.items()}
+            await self._follow(followed, 0 if with_dormant else now_ms - DORMANT_MS, late)
             if with_dormant:
                 self._dormant_due = self._clock.monotonic() + DORMANT_SECONDS
 

@@ -8,7 +8,6 @@ stored. What is known of series is kept in memory for an hour, so that series th
 
 import asyncio
 import contextlib
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,6 @@ from bongsu.core.errors import BongsuError, Forbidden, InvalidInput, TooLarge, U
 from bongsu.core.liveness import LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
 from bongsu.core.samples import AgentIdentity, HostFacts
 from bongsu.core.series import Kind, Series, series_number
-from bongsu.core.text import has_control
 from bongsu.core.units import HOUR_MS
 from bongsu.server.auth.principal import Writer
 from bongsu.server.config import Limits
@@ -33,14 +31,12 @@ from bongsu.server.fleet.changes import FleetChanges
 from bongsu.server.fleet.foreign import ServersByName, agent_id_of, is_foreign, server_name
 from bongsu.server.fleet.registry import Registry, ServerState
 from bongsu.server.fleet.servers import ServerRecord, add_server, update_server
+from bongsu.server.ingest.definitions import Labels, read_definition
 from bongsu.server.ingest.group_commit import GroupCommit
-from bongsu.server.ingest.keys import Keys
+from bongsu.server.ingest.known import Bits, Known
 from bongsu.server.storage.batches import Batch, ServerRetired, UnknownSeries
 from bongsu.server.storage.floors import oldest_accepted
-from bongsu.server.storage.foreign import PartRow, SeriesRow, encode_definition
-
-Labels = tuple[tuple[str, str], ...]
-Bits = npt.NDArray[np.int64]
+from bongsu.server.storage.foreign import PartRow, SeriesRow
 
 FORGET_MS = HOUR_MS
 INTERVAL_SECONDS = 10
@@ -51,22 +47,6 @@ USUAL_PARTS = 16
 INTERVAL_SHARE = 0.25
 # The name under which `server_name` takes what a sender tells apart from the labels.
 _TOLD = "host.name"
-_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,255}")
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]{0,127}")
-# https://prometheus.io/docs/practices/naming/: what the last word of a name says.
-_COUNTER_ENDINGS = ("_total", "_count", "_sum", "_bucket")
-_UNITS = ("seconds", "bytes", "ratio", "celsius", "volts", "amperes", "joules", "watts", "hertz", "meters", "grams")
-
-
-def kind_of(metric: str) -> Kind:
-    """The kind of a metric of which the sender does not say it: by the ending of its name."""
-    return Kind.COUNTER if metric.endswith(_COUNTER_ENDINGS) else Kind.GAUGE
-
-
-def unit_of(metric: str) -> str:
-    """The unit in the name of a metric; empty without one."""
-    words = metric.removesuffix("_total").removesuffix("_sum").rsplit("_", 1)
-    return words[-1] if len(words) > 1 and words[-1] in _UNITS else ""
 
 
 @dataclass(slots=True)
@@ -100,51 +80,6 @@ class Outcome:
         """Counts samples that are not stored."""
         self.refused[error.code] += samples
         self.first = self.first or error
-
-
-class Known:
-    """The series that a writer has written within the last hour: the places of ``keys`` are indexes of the arrays."""
-
-    def __init__(self, now_ms: int) -> None:
-        self.since_ms = now_ms
-        self.keys = Keys()
-        self.servers: Bits = np.empty(1_024, np.int64)
-        self.numbers: Bits = np.empty(1_024, np.int64)
-        # Their series is not known to be stored yet.
-        self.unstored: Flags = np.empty(1_024, bool)
-        self.series: dict[int, Series] = {}
-        self.per_server: Counter[int] = Counter()
-
-    def add(self, key: bytes, server_id: int, number: int, series: Series) -> int:
-        """Takes note of a series, unless it is known already. Returns its index."""
-        known = len(self.keys)
-        index = self.keys.add(key)
-        if index < known:  # another request has brought it while this one added a server
-            return index
-        if index == len(self.servers):
-            self.servers = np.concatenate((self.servers, np.empty_like(self.servers)))
-            self.numbers = np.concatenate((self.numbers, np.empty_like(self.numbers)))
-            self.unstored = np.concatenate((self.unstored, np.empty_like(self.unstored)))
-        self.servers[index], self.numbers[index], self.unstored[index] = server_id, number, True
-        self.series[index] = series
-        self.per_server[server_id] += 1
-        return index
-
-    def definitions(self, indexes: Bits) -> list[SeriesRow]:
-        """The rows of the series among these that are not known to be stored."""
-        new = np.unique(indexes[self.unstored[indexes]]).tolist()
-        return [
-            (int(self.servers[index]), int(self.numbers[index]), encode_definition(self.series[index]))
-            for index in new
-            if index in self.series
-        ]
-
-    def are_stored(self, indexes: Bits) -> None:
-        """Their series are on disk."""
-        new = indexes[self.unstored[indexes]]
-        self.unstored[new] = False
-        for index in new.tolist():
-            self.series.pop(index, None)
 
 
 class ForeignIngest:
@@ -294,7 +229,7 @@ class ForeignIngest:
         found: list[tuple[bytes, Series, str]] = []
         for key in unknown:
             try:
-                series, labels = _series(incoming.labels_of(key), incoming.kinds.get(key), self._limits)
+                series, labels = read_definition(incoming.labels_of(key), incoming.kinds.get(key), self._limits)
                 named = labels if incoming.is_named else {_TOLD: incoming.servers.get(key, "")}
                 found.append((key, series, server_name(named, writer.name)))
             except InvalidInput as error:
@@ -414,44 +349,3 @@ def _too_many_series(whose: str, limit: int) -> TooLarge:
         field="labels",
         limit=limit,
     )
-
-
-def _series(labels: Labels, kind: Kind | None, limits: Limits) -> tuple[Series, dict[str, str]]:
-    """The series of these labels, and the labels by name. Raises InvalidInput."""
-    if len(labels) > limits.foreign_labels_per_series:
-        raise TooLarge(
-            f"A series has {len(labels)} labels; the limit is {limits.foreign_labels_per_series}.",
-            code="too_many_labels",
-            field="labels",
-            limit=limits.foreign_labels_per_series,
-        )
-    by_name = dict(labels)
-    metric = by_name.pop("__name__", "")
-    if not _METRIC.fullmatch(metric):
-        raise InvalidInput(
-            f"{metric[:80]!r} is no name of a metric: up to 256 letters, digits, underscores and colons, and no digit "
-            "first.",
-            code="invalid_metric",
-            field="labels.__name__",
-            limit=256,
-        )
-    if len(by_name) + 1 < len(labels):
-        raise InvalidInput(f"A series of {metric} has a label twice.", code="duplicate_label", field="labels")
-    for name, text in by_name.items():
-        if not _LABEL.fullmatch(name):
-            raise InvalidInput(
-                f"{name[:80]!r} is no name of a label: up to 128 letters, digits, underscores and dots.",
-                code="invalid_label",
-                field="labels",
-                limit=128,
-            )
-        if len(text.encode()) > limits.foreign_label_bytes or has_control(text):
-            raise InvalidInput(
-                f"The label {name} of a series of {metric} must have at most {limits.foreign_label_bytes} bytes, none "
-                "of them control characters.",
-                code="invalid_label",
-                field=f"labels.{name}",
-                limit=limits.foreign_label_bytes,
-            )
-    kept = tuple(sorted((name, text) for name, text in by_name.items() if text))
-    return Series(metric, kept, unit_of(metric), kind or kind_of(metric)), by_name

@@ -15,7 +15,8 @@ from bongsu.core.errors import BongsuError, InvalidInput, UnsupportedEncoding
 from bongsu.server.config import Limits
 from bongsu.server.errors import error_body, retry_after, status_of
 from bongsu.server.ingest.bodies import LARGE_BYTES, ClientGone, read_body
-from bongsu.server.ingest.foreign import ForeignIngest, Incoming, Known, Outcome
+from bongsu.server.ingest.foreign import ForeignIngest, Incoming, Outcome
+from bongsu.server.ingest.known import Known
 from bongsu.server.ingest.writers import Writers
 from bongsu.server.ingest.written import Written, read
 from bongsu.wire import remote_write
