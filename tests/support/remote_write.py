@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import cramjam
 import httpx
 
+from bongsu.core.descriptions import TYPES, Description
 from bongsu.server.auth.principal import Scope
 from bongsu.wire import remote_write_pb2 as pb
 from tests.support.app import RunningApp, api_token
@@ -29,14 +30,20 @@ def series(labels: Mapping[str, str], *samples: tuple[int, float]) -> bytes:
     return message.SerializeToString()
 
 
-def request_1(samples: Iterable[Sample]) -> bytes:
+def request_1(samples: Iterable[Sample], descriptions: Mapping[str, Description] | None = None) -> bytes:
     """The compressed body of a request of version 1.0."""
     encoded = [series(labels, (time_ms, value)) for labels, time_ms, value in samples]
-    return snappy(pb.WriteRequest(timeseries=encoded).SerializeToString())
+    told = [
+        pb.MetricMetadata(type=TYPES.index(type_), metric_family_name=metric, help=text, unit=unit)
+        for metric, (type_, text, unit) in (descriptions or {}).items()
+    ]
+    return snappy(pb.WriteRequest(timeseries=encoded, metadata=told).SerializeToString())
 
 
-def request_2(samples: Iterable[Sample], kind: int = pb.Metadata.METRIC_TYPE_UNSPECIFIED) -> bytes:
-    """The compressed body of a request of version 2.0."""
+def request_2(
+    samples: Iterable[Sample], kind: int = pb.Metadata.METRIC_TYPE_UNSPECIFIED, text: str = "", unit: str = ""
+) -> bytes:
+    """The compressed body of a request of version 2.0. ``text`` and ``unit`` describe each metric."""
     message = pb.Request(symbols=[""])
     places: dict[str, int] = {"": 0}
 
@@ -48,7 +55,8 @@ def request_2(samples: Iterable[Sample], kind: int = pb.Metadata.METRIC_TYPE_UNS
 
     for labels, time_ms, value in samples:
         references = [place(text) for name in sorted(labels) for text in (name, labels[name])]
-        entry = message.timeseries.add(labels_refs=references, metadata=pb.Metadata(type=kind))  # type: ignore[arg-type]
+        told = pb.Metadata(type=kind, help_ref=place(text), unit_ref=place(unit))  # type: ignore[arg-type]
+        entry = message.timeseries.add(labels_refs=references, metadata=told)
         entry.samples.add(timestamp=time_ms, value=value)
     return snappy(message.SerializeToString())
 

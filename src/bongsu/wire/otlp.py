@@ -28,6 +28,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     SummaryDataPoint,
 )
 
+from bongsu.core.descriptions import Description
 from bongsu.core.errors import InvalidInput
 from bongsu.core.series import Kind
 from bongsu.wire.remote_write import Labels, encode_labels
@@ -62,8 +63,8 @@ class Points:
     """The samples of a request: of each, the key of its series (``labels_of`` decodes it), time in ms and value.
 
     ``data_points``: which data point each is of; ``stale``: indexes of samples that say that their series has no value
-    now; ``kinds`` and ``servers``: by key, where the request tells it; ``rejected``: data points that are no samples
-    here, by reason.
+    now; ``kinds`` and ``servers``: by key, where the request tells it; ``descriptions``: by metric; ``rejected``: data
+    points that are no samples here, by reason.
     """
 
     keys: list[bytes] = field(default_factory=list)
@@ -73,6 +74,7 @@ class Points:
     stale: list[int] = field(default_factory=list)
     kinds: dict[bytes, Kind] = field(default_factory=dict)
     servers: dict[bytes, str] = field(default_factory=dict)
+    descriptions: dict[str, Description] = field(default_factory=dict)
     rejected: Counter[str] = field(default_factory=Counter)
     # Data points so far.
     count: int = 0
@@ -177,6 +179,7 @@ class _Target:
     ) -> None:
         """``named``: the kind by which it is named."""
         name = metric_name(metric.name, metric.unit, named or kind)
+        self._describe(metric, name, "unknown" if kind is Kind.DELTA else kind.value)
         for point in points:
             self._points.count += 1
             value = float(point.as_int) if point.WhichOneof("value") == "as_int" else point.as_double
@@ -191,6 +194,7 @@ class _Target:
     ) -> None:
         self._points.count += 1
         name = metric_name(metric.name, metric.unit, None)
+        self._describe(metric, name, "unknown" if kind is Kind.DELTA else "histogram")
         below = 0
         for bound, count in buckets:
             below += count
@@ -203,11 +207,16 @@ class _Target:
     def _summary(self, metric: Metric, point: SummaryDataPoint) -> None:
         self._points.count += 1
         name = metric_name(metric.name, metric.unit, None)
+        self._describe(metric, name, "summary")
         for quantile in point.quantile_values:
             labels = {"quantile": _number(quantile.quantile)}
             self._sample(name, point.attributes, point, quantile.value, Kind.GAUGE, **labels)
         self._sample(f"{name}_count", point.attributes, point, float(point.count), Kind.COUNTER)
         self._sample(f"{name}_sum", point.attributes, point, point.sum, Kind.COUNTER)
+
+    def _describe(self, metric: Metric, name: str, type_: str) -> None:
+        unit = _UNITS.get(metric.unit, metric.unit)
+        self._points.descriptions[name] = Description(type_, metric.description, unit)
 
     def _sample(
         self,

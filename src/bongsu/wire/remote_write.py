@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import cramjam
 from google.protobuf.message import DecodeError
 
+from bongsu.core.descriptions import TYPES, Description, family_of
 from bongsu.core.errors import InvalidInput, TooLarge, UnsupportedEncoding
 from bongsu.core.series import Kind
 from bongsu.wire import remote_write_pb2 as pb
@@ -19,6 +20,7 @@ VERSION_1, VERSION_2 = b"prometheus.WriteRequest", b"io.prometheus.write.v2.Requ
 
 Labels = tuple[tuple[str, str], ...]
 
+_NAME = "__name__"
 # The tag of the value of a sample, and the value.
 _DOUBLE = struct.Struct("<Bd")
 
@@ -27,13 +29,15 @@ _DOUBLE = struct.Struct("<Bd")
 class Decoded:
     """Some samples: of each, the encoded labels of its series (``labels_of`` decodes them), time in ms and value.
 
-    ``kinds``: of keys for which the sender tells it; ``histograms``: how many there are besides, which are left out.
+    ``kinds``: of keys for which the sender tells it; ``descriptions``: of metrics, by name; ``histograms``: how many
+    there are besides, which are left out.
     """
 
     keys: list[bytes] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     kinds: dict[bytes, Kind] = field(default_factory=dict)
+    descriptions: dict[str, Description] = field(default_factory=dict)
     histograms: int = 0
 
     def add(self, key: bytes, series: pb.TimeSeries | pb.TimeSeries2) -> None:
@@ -75,11 +79,20 @@ def decompress(body: bytes, limit: int) -> bytes:
         ) from None
 
 
-def series_of(body: bytes) -> list[bytes]:
-    """The encoded series of a request of version 1.0. Raises InvalidInput if the body is not such a request."""
+def series_of(body: bytes) -> tuple[list[bytes], dict[str, Description]]:
+    """The encoded series of a request of version 1.0, and descriptions of metrics by name.
+
+    Raises:
+        InvalidInput: the body is not such a request.
+    """
     message = pb.WriteRequest()
     _parse(message, body)
-    return list(message.timeseries)
+    described = {each.metric_family_name: _description(each.type, each.help, each.unit) for each in message.metadata}
+    return list(message.timeseries), described
+
+
+def _description(type_: int, text: str, unit: str) -> Description:
+    return Description(TYPES[type_] if type_ < len(TYPES) else TYPES[0], text, unit)
 
 
 def decode_series(series: Sequence[bytes]) -> Decoded:
@@ -132,7 +145,24 @@ def read_2(body: bytes) -> Decoded:
         if kind is not None:
             result.kinds[key] = kind
         result.add(key, series)
+        _describe(result, series, symbols)
     return result
+
+
+def _describe(result: Decoded, series: pb.TimeSeries2, symbols: Sequence[str]) -> None:
+    told = series.metadata
+    if not (told.type or told.help_ref):
+        return
+    if max(told.help_ref, told.unit_ref) >= len(symbols):
+        raise InvalidInput(
+            f"metadata.help_ref and unit_ref must be indexes of the {len(symbols)} symbols.",
+            code="malformed_body",
+            field="timeseries.metadata",
+        )
+    labels = zip(series.labels_refs[::2], series.labels_refs[1::2], strict=True)
+    metric = next((symbols[value] for name, value in labels if symbols[name] == _NAME), "")
+    description = _description(told.type, symbols[told.help_ref], symbols[told.unit_ref])
+    result.descriptions[family_of(metric, description.type)] = description
 
 
 def _parse(message: pb.WriteRequest | pb.TimeSeries | pb.Request, body: bytes) -> None:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12remote_write.proto\x12\x13\x62ongsu.remote_write\":\n\x0cWriteRequest\x12\x12\n\ntimeseries\x18\x01 \x03(\x0c\x12\x10\n\x08metadata\x18\x03 \x03(\x0cJ\x04\x08\x02\x10\x03\"\x8d\x01\n\nTimeSeries\x12*\n\x06labels\x18\x01 \x03(\x0b\x32\x1a.bongsu.remote_write.Label\x12,\n\x07samples\x18\x02 \x03(\x0b\x32\x1b.bongsu.remote_write.Sample\x12\x11\n\texemplars\x18\x03 \x03(\x0c\x12\x12\n\nhistograms\x18\x04 \x03(\x0c\"$\n\x05Label\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"*\n\x06Sample\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x11\n\ttimestamp\x18\x02 \x01(\x03\"V\n\x07Request\x12\x0f\n\x07symbols\x18\x04 \x03(\t\x12\x34\n\ntimeseries\x18\x05 \x03(\x0b\x32 .bongsu.remote_write.TimeSeries2J\x04\x08\x01\x10\x04\"\xa8\x01\n\x0bTimeSeries2\x12\x13\n\x0blabels_refs\x18\x01 \x03(\r\x12,\n\x07samples\x18\x02 \x03(\x0b\x32\x1b.bongsu.remote_write.Sample\x12\x12\n\nhistograms\x18\x03 \x03(\x0c\x12\x11\n\texemplars\x18\x04 \x03(\x0c\x12/\n\x08metadata\x18\x05 \x01(\x0b\x32\x1d.bongsu.remote_write.Metadata\"\xc6\x02\n\x08Metadata\x12\x36\n\x04type\x18\x01 \x01(\x0e\x32(.bongsu.remote_write.Metadata.MetricType\x12\x10\n\x08help_ref\x18\x03 \x01(\r\x12\x10\n\x08unit_ref\x18\x04 \x01(\r\"\xdd\x01\n\nMetricType\x12\x1b\n\x17METRIC_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13METRIC_TYPE_COUNTER\x10\x01\x12\x15\n\x11METRIC_TYPE_GAUGE\x10\x02\x12\x19\n\x15METRIC_TYPE_HISTOGRAM\x10\x03\x12\x1e\n\x1aMETRIC_TYPE_GAUGEHISTOGRAM\x10\x04\x12\x17\n\x13METRIC_TYPE_SUMMARY\x10\x05\x12\x14\n\x10METRIC_TYPE_INFO\x10\x06\x12\x18\n\x14METRIC_TYPE_STATESET\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12remote_write.proto\x12\x13\x62ongsu.remote_write\"_\n\x0cWriteRequest\x12\x12\n\ntimeseries\x18\x01 \x03(\x0c\x12\x35\n\x08metadata\x18\x03 \x03(\x0b\x32#.bongsu.remote_write.MetricMetadataJ\x04\x08\x02\x10\x03\"V\n\x0eMetricMetadata\x12\x0c\n\x04type\x18\x01 \x01(\r\x12\x1a\n\x12metric_family_name\x18\x02 \x01(\t\x12\x0c\n\x04help\x18\x04 \x01(\t\x12\x0c\n\x04unit\x18\x05 \x01(\t\"\x8d\x01\n\nTimeSeries\x12*\n\x06labels\x18\x01 \x03(\x0b\x32\x1a.bongsu.remote_write.Label\x12,\n\x07samples\x18\x02 \x03(\x0b\x32\x1b.bongsu.remote_write.Sample\x12\x11\n\texemplars\x18\x03 \x03(\x0c\x12\x12\n\nhistograms\x18\x04 \x03(\x0c\"$\n\x05Label\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"*\n\x06Sample\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x11\n\ttimestamp\x18\x02 \x01(\x03\"V\n\x07Request\x12\x0f\n\x07symbols\x18\x04 \x03(\t\x12\x34\n\ntimeseries\x18\x05 \x03(\x0b\x32 .bongsu.remote_write.TimeSeries2J\x04\x08\x01\x10\x04\"\xa8\x01\n\x0bTimeSeries2\x12\x13\n\x0blabels_refs\x18\x01 \x03(\r\x12,\n\x07samples\x18\x02 \x03(\x0b\x32\x1b.bongsu.remote_write.Sample\x12\x12\n\nhistograms\x18\x03 \x03(\x0c\x12\x11\n\texemplars\x18\x04 \x03(\x0c\x12/\n\x08metadata\x18\x05 \x01(\x0b\x32\x1d.bongsu.remote_write.Metadata\"\xc6\x02\n\x08Metadata\x12\x36\n\x04type\x18\x01 \x01(\x0e\x32(.bongsu.remote_write.Metadata.MetricType\x12\x10\n\x08help_ref\x18\x03 \x01(\r\x12\x10\n\x08unit_ref\x18\x04 \x01(\r\"\xdd\x01\n\nMetricType\x12\x1b\n\x17METRIC_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13METRIC_TYPE_COUNTER\x10\x01\x12\x15\n\x11METRIC_TYPE_GAUGE\x10\x02\x12\x19\n\x15METRIC_TYPE_HISTOGRAM\x10\x03\x12\x1e\n\x1aMETRIC_TYPE_GAUGEHISTOGRAM\x10\x04\x12\x17\n\x13METRIC_TYPE_SUMMARY\x10\x05\x12\x14\n\x10METRIC_TYPE_INFO\x10\x06\x12\x18\n\x14METRIC_TYPE_STATESET\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,19 +32,21 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'remote_write_pb2', _globals
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WRITEREQUEST']._serialized_start=43
-  _globals['_WRITEREQUEST']._serialized_end=101
-  _globals['_TIMESERIES']._serialized_start=104
-  _globals['_TIMESERIES']._serialized_end=245
-  _globals['_LABEL']._serialized_start=247
-  _globals['_LABEL']._serialized_end=283
-  _globals['_SAMPLE']._serialized_start=285
-  _globals['_SAMPLE']._serialized_end=327
-  _globals['_REQUEST']._serialized_start=329
-  _globals['_REQUEST']._serialized_end=415
-  _globals['_TIMESERIES2']._serialized_start=418
-  _globals['_TIMESERIES2']._serialized_end=586
-  _globals['_METADATA']._serialized_start=589
-  _globals['_METADATA']._serialized_end=915
-  _globals['_METADATA_METRICTYPE']._serialized_start=694
-  _globals['_METADATA_METRICTYPE']._serialized_end=915
+  _globals['_WRITEREQUEST']._serialized_end=138
+  _globals['_METRICMETADATA']._serialized_start=140
+  _globals['_METRICMETADATA']._serialized_end=226
+  _globals['_TIMESERIES']._serialized_start=229
+  _globals['_TIMESERIES']._serialized_end=370
+  _globals['_LABEL']._serialized_start=372
+  _globals['_LABEL']._serialized_end=408
+  _globals['_SAMPLE']._serialized_start=410
+  _globals['_SAMPLE']._serialized_end=452
+  _globals['_REQUEST']._serialized_start=454
+  _globals['_REQUEST']._serialized_end=540
+  _globals['_TIMESERIES2']._serialized_start=543
+  _globals['_TIMESERIES2']._serialized_end=711
+  _globals['_METADATA']._serialized_start=714
+  _globals['_METADATA']._serialized_end=1040
+  _globals['_METADATA_METRICTYPE']._serialized_start=819
+  _globals['_METADATA_METRICTYPE']._serialized_end=1040
 # @@protoc_insertion_point(module_scope)

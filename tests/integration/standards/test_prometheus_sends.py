@@ -24,6 +24,7 @@ def test_every_sample_arrives_and_a_kill_loses_none(tmp_path: Path) -> None:
             "url": f"{url}/api/v1/write",
             "authorization": {"credentials": token},
             "queue_config": {"batch_send_deadline": "1s", "max_backoff": "1s"},
+            "metadata_config": {"send_interval": "1s"},
         }
         with prometheus(tmp_path, {"node": exporter}, remote_write) as sender:
             start_ms = now_ms() + 1_000
@@ -47,6 +48,8 @@ def test_every_sample_arrives_and_a_kill_loses_none(tmp_path: Path) -> None:
                 )
                 (server,) = client.get("/api/servers").json()["servers"]
                 assert server["name"] == "127.0.0.1"
+                (load,) = client.get("/api/v1/metadata", params={"metric": "node_load1"}).json()["data"]["node_load1"]
+                assert load == {"type": "gauge", "help": "1m load average.", "unit": ""}
                 health = client.get("/api/health").json()
                 assert health["ingest"]["samples_refused_total"] == {}
         assert bongsu.process is not None

@@ -29,7 +29,7 @@ class Fixture:
 
 
 def times(request: httpx.Request) -> list[int]:
-    return decode_series(series_of(decompress(request.content, 1_000_000))).times
+    return decode_series(series_of(decompress(request.content, 1_000_000))[0]).times
 
 
 def error(status: int, code: str, written: int | None = None, limit: float | None = None) -> httpx.Response:
@@ -49,7 +49,7 @@ def test_samples_are_sent_as_they_are() -> None:
     fixture = Fixture(answer)
     samples = [*SAMPLES, (KEY, -5, -0.0), (KEY, 0, 0.0)]
     fixture.uplink.write(samples)
-    decoded = decode_series(series_of(decompress(bodies[0], 1_000_000)))
+    decoded = decode_series(series_of(decompress(bodies[0], 1_000_000))[0])
     assert list(zip(decoded.keys, decoded.times, decoded.values, strict=True)) == samples
     assert fixture.totals.stored == 6
 

@@ -707,9 +707,10 @@ export const promqlLabelValues = <ThrowOnError extends boolean = false>(options:
 });
 
 /**
- * List metrics with types and units
+ * List metrics with types, help texts and units
  *
- * The type and unit of each metric. Help texts are not stored.
+ * The type, help text and unit of each metric, as its sender tells them. A histogram or summary is one metric. Of a
+ * metric that nobody describes, the kind and unit that Bongsu knows.
  */
 export const promqlMetadata = <ThrowOnError extends boolean = false>(options?: Options<PromqlMetadataData, ThrowOnError>): RequestResult<PromqlMetadataResponses, PromqlMetadataErrors, ThrowOnError> => (options?.client ?? client).get<PromqlMetadataResponses, PromqlMetadataErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],

@@ -167,6 +167,11 @@ async def _own(services: Services, user: Principal) -> list[Family]:
         counter("bongsu_ingest_duplicates_total", "Frames that were stored before.", ingest.counters.duplicates),
         _total("bongsu_ingest_rejected", "Refused requests that bring samples.", "code", ingest.counters.rejected),
         _total("bongsu_ingest_samples_refused", "Foreign samples refused.", "code", services.foreign.refused),
+        counter(
+            "bongsu_ingest_descriptions_dropped_total",
+            "Descriptions of metrics that were left out, since there are too many.",
+            services.foreign.descriptions.dropped,
+        ),
         gauge("bongsu_ingest_queued_bytes", "Values that wait for the disk.", ingest.queued_bytes),
         _total("bongsu_requests_refused", "Refused before an endpoint.", "code", services.refused),
         services.history.durations.family("bongsu_history_query_seconds", "How long history queries took."),

@@ -19,8 +19,9 @@ from starlette.responses import JSONResponse
 
 from bongsu import __version__
 from bongsu.arrays import Values
+from bongsu.core.descriptions import Description, members_of
 from bongsu.core.errors import BongsuError, Forbidden, InvalidInput, TooMany, Unauthenticated, Unavailable
-from bongsu.core.series import Kind
+from bongsu.core.series import Kind, Series
 from bongsu.core.units import parse_duration_ms
 from bongsu.server.api.access import Viewer
 from bongsu.server.api.answers import dumped, streamed
@@ -30,6 +31,7 @@ from bongsu.server.history.promql.engine import Answer, PromQuery
 from bongsu.server.history.promql.labels import NAME, Labels
 from bongsu.server.history.promql.syntax import Node, parse
 from bongsu.server.history.promql.values import Scalar, String, Vector, Windows
+from bongsu.server.storage.descriptions import load_descriptions
 
 T = TypeVar("T")
 
@@ -260,23 +262,42 @@ async def label_values(
 @router.get(
     "/metadata",
     operation_id="promql_metadata",
-    summary="List metrics with types and units",
+    summary="List metrics with types, help texts and units",
     openapi_extra=_parameters(("metric", "One metric; all if omitted."), _LIMIT)["get"],
     response_class=Response,
 )
 async def metadata(request: Request, services: ServicesDep, user: Viewer) -> Response:
-    """The type and unit of each metric. Help texts are not stored."""
+    """The type, help text and unit of each metric, as its sender tells them. A histogram or summary is one metric. Of a
+    metric that nobody describes, the kind and unit that Bongsu knows."""
     arguments = await _arguments(request)
     wanted, limit = _one(arguments, "metric", ""), _limit(arguments)
-    types = {Kind.GAUGE: "gauge", Kind.COUNTER: "counter", Kind.DELTA: "unknown"}
-    found: dict[str, list[dict[str, str]]] = {}
+    told = await services.database.read(load_descriptions)
+    known: dict[str, Series] = {}
     for state in list(user.view(services.registry).by_id.values()):
         for layout in list(state.layouts.values()):
             for metric, members in layout.by_metric.items():
-                if metric and metric not in found and wanted in ("", metric):
-                    first = members[0]
-                    found[metric] = [{"type": types[first.kind], "help": "", "unit": first.unit}]
+                if metric:
+                    known.setdefault(metric, members[0])
+    listed = await asyncio.to_thread(_described, known, told)
+    found = {metric: [entry] for metric, entry in sorted(listed.items()) if wanted in ("", metric)}
     return _success(dict(list(found.items())[:limit]))
+
+
+def _described(known: Mapping[str, Series], told: Mapping[str, Description]) -> dict[str, dict[str, str]]:
+    """Metric or family -> its entry. ``known``: the first series of each metric."""
+    types = {Kind.GAUGE: "gauge", Kind.COUNTER: "counter", Kind.DELTA: "unknown"}
+    found: dict[str, dict[str, str]] = {}
+    members: set[str] = set()
+    for family, description in told.items():
+        present = [metric for metric in members_of(family, description.type) if metric in known]
+        if present:
+            members.update(present)
+            unit = description.unit or known[present[0]].unit
+            found[family] = {"type": description.type, "help": description.help, "unit": unit}
+    for metric, series in known.items():
+        if metric not in members:
+            found[metric] = {"type": types[series.kind], "help": "", "unit": series.unit}
+    return found
 
 
 @router.get("/status/buildinfo", operation_id="promql_buildinfo", summary="Tell what this is", response_class=Response)

@@ -16,6 +16,11 @@ _COUNTER_ENDINGS = ("_total", "_count", "_sum", "_bucket")
 _UNITS = ("seconds", "bytes", "ratio", "celsius", "volts", "amperes", "joules", "watts", "hertz", "meters", "grams")
 
 
+def is_metric(name: str) -> bool:
+    """Whether a metric may have this name."""
+    return _METRIC.fullmatch(name) is not None
+
+
 def kind_of(metric: str) -> Kind:
     """The kind of a metric of which the sender does not say it: by the ending of its name."""
     return Kind.COUNTER if metric.endswith(_COUNTER_ENDINGS) else Kind.GAUGE
@@ -38,7 +43,7 @@ def read_definition(labels: Labels, kind: Kind | None, limits: Limits) -> tuple[
         )
     by_name = dict(labels)
     metric = by_name.pop("__name__", "")
-    if not _METRIC.fullmatch(metric):
+    if not is_metric(metric):
         raise InvalidInput(
             f"{metric[:80]!r} is no name of a metric: up to 256 letters, digits, underscores and colons, and no digit "
             "first.",

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from bongsu.arrays import ABSENT, NOT_A_NUMBER, Flags, Indices, Times, Values
 from bongsu.core.clock import Clock
+from bongsu.core.descriptions import Description
 from bongsu.core.errors import BongsuError, Forbidden, InvalidInput, TooLarge, Unauthenticated, Unavailable
 from bongsu.core.liveness import LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
 from bongsu.core.samples import AgentIdentity, HostFacts
@@ -32,6 +33,7 @@ from bongsu.server.fleet.foreign import ServersByName, agent_id_of, is_foreign, 
 from bongsu.server.fleet.registry import Registry, ServerState
 from bongsu.server.fleet.servers import ServerRecord, add_server, update_server
 from bongsu.server.ingest.definitions import Labels, read_definition
+from bongsu.server.ingest.descriptions import Descriptions
 from bongsu.server.ingest.group_commit import GroupCommit
 from bongsu.server.ingest.known import Bits, Known
 from bongsu.server.storage.batches import Batch, ServerRetired, UnknownSeries
@@ -54,7 +56,7 @@ class Incoming:
     """The samples of a request. ``keys``: (n,) what identifies the series of each, ``labels_of`` decodes one;
     ``times``: (n,); ``values``: (n,); ``places``: (n,) of the keys, which are not looked at then; None: not all are
     known; ``kinds``: key -> kind, and ``servers``: key -> name of the server, where the sender tells it; ``is_named``:
-    whether the labels name the server of the others, which else is that of the token."""
+    whether the labels name the server of the others, which else is that of the token; ``descriptions``: of metrics."""
 
     keys: Sequence[bytes]
     times: Times
@@ -64,6 +66,7 @@ class Incoming:
     kinds: Mapping[bytes, Kind] = field(default_factory=dict)
     servers: Mapping[bytes, str] = field(default_factory=dict)
     is_named: bool = True
+    descriptions: Mapping[str, Description] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -98,6 +101,7 @@ class ForeignIngest:
         raw_floor_ms: Callable[[], int],
     ) -> None:
         self.refused: Counter[str] = Counter()
+        self.descriptions = Descriptions(database, registry, clock)
         self._database = database
         self._registry = registry
         self._changes = changes
@@ -148,6 +152,8 @@ class ForeignIngest:
         if len(places):
             await self._commit(places, times, bits, known, revision, now_ms, outcome)
         self.refused.update(outcome.refused)
+        if incoming.descriptions:
+            await self.descriptions.learn(incoming.descriptions)
         return outcome
 
     def _may_write(self, servers: Bits, chosen: Flags, writer: Writer, outcome: Outcome) -> Flags:

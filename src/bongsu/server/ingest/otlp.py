@@ -100,6 +100,7 @@ class Otlp:
         values = np.array(points.values, np.float64)
         values.view(np.int64)[points.stale] = STALE
         times = np.array(points.times, np.int64)
-        return Incoming(
-            points.keys, times, values, otlp.labels_of, None, points.kinds, points.servers, is_named=False
-        ), points
+        incoming = Incoming(
+            points.keys, times, values, otlp.labels_of, None, points.kinds, points.servers, False, points.descriptions
+        )
+        return incoming, points

@@ -103,6 +103,7 @@ class RemoteWrite:
             remote_write.labels_of,
             written.places,
             written.kinds,
+            descriptions=written.descriptions,
         )
         return await self._foreign.store(incoming, writer, known), written
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bongsu.arrays import Flags, Indices, Times, Values
+from bongsu.core.descriptions import Description
 from bongsu.core.series import Kind
 from bongsu.server.ingest.keys import Keys
 from bongsu.wire import remote_write
@@ -45,6 +46,7 @@ class Written:
     values: Values
     places: Indices | None = None
     kinds: dict[bytes, Kind] = field(default_factory=dict)
+    descriptions: dict[str, Description] = field(default_factory=dict)
     histograms: int = 0
 
 
@@ -59,7 +61,7 @@ def read(body: bytes, known: Keys, *, version_2: bool) -> Written:
 
 def _written(decoded: Decoded) -> Written:
     times, values = np.array(decoded.times, np.int64), np.array(decoded.values, np.float64)
-    return Written(decoded.keys, times, values, None, decoded.kinds, decoded.histograms)
+    return Written(decoded.keys, times, values, None, decoded.kinds, decoded.descriptions, decoded.histograms)
 
 
 def read_1(body: bytes, known: Keys) -> Written:
@@ -68,8 +70,10 @@ def read_1(body: bytes, known: Keys) -> Written:
     Raises:
         InvalidInput: the body is not such a request.
     """
-    series = remote_write.series_of(body)
-    return _in_runs(body, series, known) or _one_by_one(series, known)
+    series, descriptions = remote_write.series_of(body)
+    written = _in_runs(body, series, known) or _one_by_one(series, known)
+    written.descriptions = descriptions
+    return written
 
 
 def _in_runs(body: bytes, series: list[bytes], known: Keys) -> Written | None:

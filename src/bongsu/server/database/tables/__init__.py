@@ -24,7 +24,7 @@ from bongsu.server.database.tables.base import metadata
 from bongsu.server.database.tables.blocks import blocks, rollups, tiers
 from bongsu.server.database.tables.dashboards import dashboard_shares, dashboard_versions, dashboards
 from bongsu.server.database.tables.events import events
-from bongsu.server.database.tables.foreign import foreign_series, parts
+from bongsu.server.database.tables.foreign import foreign_series, metric_descriptions, parts
 from bongsu.server.database.tables.frames import frames, layouts, quarantined_frames
 from bongsu.server.database.tables.jobs import job_runs
 from bongsu.server.database.tables.leases import leases
@@ -59,6 +59,7 @@ __all__ = [
     "leases",
     "login_failures",
     "metadata",
+    "metric_descriptions",
     "parts",
     "process_lists",
     "quarantined_frames",

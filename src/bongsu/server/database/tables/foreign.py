@@ -1,9 +1,9 @@
 """Samples that others than agents send: their write-ahead log, and the places of their series.
 
-``server_id`` is the first column of every key, since Citus distributes by it.
+``server_id`` is the first column of every key, since Citus distributes by it. Metrics are described for all servers.
 """
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, PrimaryKeyConstraint, Table
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, PrimaryKeyConstraint, String, Table, Text
 
 from bongsu.server.database.tables.base import metadata
 
@@ -34,4 +34,15 @@ foreign_series = Table(
     # In the format of layouts.series; null once it has a place, since its layout tells.
     Column("series", LargeBinary, nullable=True),
     PrimaryKeyConstraint("server_id", "number"),
+)
+
+metric_descriptions = Table(
+    "metric_descriptions",
+    metadata,
+    # Of a histogram or summary: the name without _bucket, _count or _sum.
+    Column("metric", String(256), primary_key=True),
+    # One of core/descriptions.TYPES.
+    Column("type", String(16), nullable=False),
+    Column("help", Text, nullable=False),
+    Column("unit", String(64), nullable=False),
 )
