@@ -19,11 +19,14 @@ class Role(enum.StrEnum):
     @property
     def rank(self) -> int:
         """Its place in the order of the roles."""
-        return list(Role).index(self)
+        return _RANKS[self]
 
     def includes(self, other: "Role") -> bool:
         """Whether this role may do everything that ``other`` may."""
         return self.rank >= other.rank
+
+
+_RANKS = {role: rank for rank, role in enumerate(Role)}
 
 
 class Scope(enum.StrEnum):

@@ -136,17 +136,20 @@ class ForeignIngest:
             Unavailable: the disk or the queue is full; nothing may have been stored.
         """
         times = incoming.times
-        outcome = Outcome(np.zeros(len(times), bool))
+        outcome = Outcome(np.ones(len(times), bool))
         revision, now_ms = self._registry.revision, self._clock.now_ms()
         places = incoming.places
         if places is None:
             await self._learn(incoming, writer, known, outcome)
             places = np.array([known.keys.places.get(key, -1) for key in incoming.keys], np.intp)
-        chosen = (places >= 0) & self._in_time(times, places, now_ms, outcome)
-        chosen &= self._may_write(known.servers[places], chosen, writer, outcome)
-        outcome.accepted = chosen
+            outcome.accepted = places >= 0
+        self._check_times(times, now_ms, outcome)
+        self._check_servers(known.servers[places], writer, outcome)
         bits = incoming.values.view(np.int64)
-        bits = np.where(bits == ABSENT, NOT_A_NUMBER, bits)
+        absent = bits == ABSENT
+        if absent.any():
+            bits = np.where(absent, NOT_A_NUMBER, bits)
+        chosen = outcome.accepted
         if not chosen.all():
             places, times, bits = places[chosen], times[chosen], bits[chosen]
         if len(places):
@@ -156,41 +159,40 @@ class ForeignIngest:
             await self.descriptions.learn(incoming.descriptions)
         return outcome
 
-    def _may_write(self, servers: Bits, chosen: Flags, writer: Writer, outcome: Outcome) -> Flags:
-        """Which of these samples the writer may store; those not ``chosen`` do not count. The tags of a server may have
-        changed, or it was retired, since its series became known."""
-        may = np.ones(len(servers), bool)
+    def _check_servers(self, servers: Bits, writer: Writer, outcome: Outcome) -> None:
+        """Refuses samples that the writer may not store: since their series became known, a server may have got other
+        tags, or be retired."""
         firsts = np.flatnonzero(servers[1:] != servers[:-1]) + 1
         for server_id in {*servers[:1].tolist(), *servers[firsts].tolist()}:
             state = self._registry.by_id.get(server_id)
             problem = None if state is None else _refusal(state, writer)
             if state is not None and problem is None:
                 continue
-            of_server = chosen & (servers == server_id)
+            of_server = outcome.accepted & (servers == server_id)
             if not of_server.any():
                 continue
             if problem is None:
                 raise self._learn_again()
             outcome.refuse(problem, int(of_server.sum()))
-            may &= ~of_server
-        return may
+            outcome.accepted &= ~of_server
 
-    def _in_time(self, times: Times, places: Indices, now_ms: int, outcome: Outcome) -> Flags:
+    def _check_times(self, times: Times, now_ms: int, outcome: Outcome) -> None:
         oldest_ms = oldest_accepted(self._raw_floor_ms(), self._retention_ms, now_ms)
         latest_ms = now_ms + self._limits.ahead_seconds * 1000
+        if not len(times) or (oldest_ms <= times.min() and times.max() <= latest_ms):
+            return
         early, late = times < oldest_ms, times > latest_ms
-        counted = places >= 0
-        if (count := int((early & counted).sum())) > 0:
+        if (count := int((early & outcome.accepted).sum())) > 0:
             message = f"The sample is older than {oldest_ms}: raw samples are kept from then on."
             outcome.refuse(InvalidInput(message, code="too_old", field="timestamp", limit=oldest_ms), count)
-        if (count := int((late & counted).sum())) > 0:
+        if (count := int((late & outcome.accepted).sum())) > 0:
             message = (
                 f"The sample is {(int(times.max()) - now_ms) / 1000:.0f} s in the future; the limit is "
                 f"{self._limits.ahead_seconds} s."
             )
             limit = self._limits.ahead_seconds
             outcome.refuse(InvalidInput(message, code="time_ahead", field="timestamp", limit=limit), count)
-        return ~(early | late)
+        outcome.accepted &= ~(early | late)
 
     async def _commit(
         self, places: Indices, times: Times, bits: Bits, known: Known, revision: int, now_ms: int, outcome: Outcome
@@ -201,28 +203,35 @@ class ForeignIngest:
             order = np.lexsort((times, servers))
             servers, times, numbers, bits = servers[order], times[order], numbers[order], bits[order]
             firsts = _changes(servers, times)
-        batches: dict[int, Batch] = {}
         rows: dict[int, list[PartRow]] = {}
-        for first, last in zip([0, *firsts.tolist()], [*firsts.tolist(), len(times)], strict=True):
-            server_id = int(servers[first])
-            part = _part(server_id, int(times[first]), now_ms, numbers[first:last], bits[first:last])
+        starts = [0, *firsts.tolist()]
+        packed, values = numbers.astype("<i8", copy=False).tobytes(), bits.astype("<i8", copy=False).tobytes()
+        heads = zip(servers[starts].tolist(), times[starts].tolist(), strict=True)
+        for (server_id, time_ms), first, last in zip(heads, starts, [*starts[1:], len(times)], strict=True):
+            part = _part(server_id, time_ms, now_ms, packed[8 * first : 8 * last], values[8 * first : 8 * last])
             rows.setdefault(server_id, []).append(part)
         definitions: dict[int, list[SeriesRow]] = {}
         has_new = bool(known.unstored[places].any())
         for row in known.definitions(places) if has_new else ():
             definitions.setdefault(row[0], []).append(row)
-        for server_id, parts in rows.items():
-            samples = sum(len(part[4]) // 8 for part in parts)
-            batches[server_id] = Batch(
-                server_id, (), revision=revision, values=samples, parts=parts, series=definitions.get(server_id, ())
+        batches = [
+            Batch(
+                server_id,
+                (),
+                revision=revision,
+                values=sum(len(part[4]) // 8 for part in parts),
+                parts=parts,
+                series=definitions.get(server_id, ()),
             )
+            for server_id, parts in rows.items()
+        ]
         try:
-            await self._commits.commit_all([(batch, 2 * 8 * batch.values) for batch in batches.values()])
+            await self._commits.commit_all([(batch, 2 * 8 * batch.values) for batch in batches])
         except (Unauthenticated, UnknownSeries):  # deleted or forgotten after this process looked
             raise self._learn_again() from None
         if has_new:
             known.are_stored(places)
-        outcome.stored = sum(batch.values for batch in batches.values())
+        outcome.stored = len(times)
 
     def _learn_again(self) -> Unavailable:
         """A server or series is gone that was known. The sender sends all again, and it is new then."""
@@ -341,11 +350,10 @@ def _changes(servers: Bits, times: Times) -> npt.NDArray[np.intp]:
     return np.flatnonzero((servers[1:] != servers[:-1]) | (times[1:] != times[:-1])) + 1
 
 
-def _part(server_id: int, time_ms: int, now_ms: int, numbers: Bits, bits: Bits) -> PartRow:
-    packed, values = numbers.astype("<i8").tobytes(), bits.astype("<i8").tobytes()
-    digest = blake2b(packed, digest_size=8)
+def _part(server_id: int, time_ms: int, now_ms: int, numbers: bytes, values: bytes) -> PartRow:
+    digest = blake2b(numbers, digest_size=8)
     digest.update(values)
-    return server_id, time_ms, int.from_bytes(digest.digest(), "little") >> 1, now_ms, packed, values
+    return server_id, time_ms, int.from_bytes(digest.digest(), "little") >> 1, now_ms, numbers, values
 
 
 def _too_many_series(whose: str, limit: int) -> TooLarge:

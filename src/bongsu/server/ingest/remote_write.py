@@ -96,6 +96,8 @@ class RemoteWrite:
             written = await asyncio.to_thread(self._decode, compressed, known, version_2=version_2)
         else:
             written = self._decode(compressed, known, version_2=version_2)
+        if written.came is not None:
+            known.keys.came(*written.came)
         incoming = Incoming(
             written.keys,
             written.times,

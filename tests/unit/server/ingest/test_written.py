@@ -119,6 +119,74 @@ def test_what_else_a_request_holds_changes_nothing(more: bytes) -> None:
         assert rows(written, keys) == rows(read(body, known(keys), version_2=False), keys)
 
 
+NAMES = [f"m{index}" for index in range(40)]
+# Of each request: runs of the names, which series have the value 0, the time, whether it differs, a byte that is wrong.
+requests = st.lists(
+    st.tuples(
+        st.lists(st.tuples(st.integers(0, 39), st.integers(1, 40)), min_size=1, max_size=4),
+        st.sets(st.integers(0, 39), max_size=4),
+        st.integers(NOW, NOW + 10**9),
+        st.booleans(),
+        st.one_of(st.none(), st.tuples(st.integers(0, 10_000), st.integers(0, 255))),
+    ),
+    min_size=2,
+    max_size=6,
+)
+
+
+@given(requests)
+def test_requests_that_resemble_those_before_are_read_as_if_there_were_none_before(sent: list) -> None:
+    keys, order = Keys(), list[bytes]()
+    for runs, zeros, time_ms, differs, wrong in sent:
+        names = [NAMES[place % 40] for first, count in runs for place in range(first, first + count)]
+        samples = [
+            ({"__name__": name}, time_ms + place * differs, float(NAMES.index(name) not in zeros) * (place + 1))
+            for place, name in enumerate(names)
+        ]
+        body = bytearray(remote_write.decompress(request_1(samples), LIMIT))
+        if wrong is not None:
+            body[wrong[0] % len(body)] = wrong[1]
+        try:
+            expected: list | None = rows(read(bytes(body), Keys(), version_2=False))
+        except InvalidInput:
+            expected = None
+        try:
+            written = read(bytes(body), keys, version_2=False)
+        except InvalidInput:
+            assert expected is None
+            continue
+        assert rows(written, order) == expected
+        if written.came is not None:
+            keys.came(*written.came)
+        for key in written.keys:
+            if key not in keys.places:
+                order.append(key)
+            keys.add(key)
+
+
+def test_a_request_that_came_before_is_found_on_the_tape_and_the_tape_stays_small() -> None:
+    keys = Keys()
+
+    def came(names: list[str], value: float) -> bool:
+        samples = [({"__name__": name, "pad": "x" * 100}, NOW, value) for name in names]
+        written = read(remote_write.decompress(request_1(samples), LIMIT), keys, version_2=False)
+        for key in written.keys:
+            keys.add(key)
+        if written.came is not None:
+            keys.came(*written.came)
+        return written.came is None and written.places is not None
+
+    names = [f"m{index}" for index in range(200)]
+    assert [came(names, 1.0), came(names, 2.0), came(names, 3.0), came(names[50:], 4.0)] == [False, False, True, True]
+    # All have another form now, which is on the tape from then on.
+    assert [came(names, 0.0), came(names, 0.0)] == [False, True]
+    for step in range(1, 199):
+        mixed = [names[index * step % 199] for index in range(199)]
+        came(mixed, 1.0)
+        assert came(mixed, 2.0)
+    assert keys.tape.size < 5 * sum(map(len, keys.places)) + (2 << 20)
+
+
 def test_version_2_tells_the_kind() -> None:
     body = request_2([({"__name__": "a"}, NOW, 1.0)], pb.Metadata.METRIC_TYPE_COUNTER)
     written = read(remote_write.decompress(body, LIMIT), Keys(), version_2=True)
