@@ -34,8 +34,10 @@ def dashboard(file: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     with simulated_fleet(tmp_path_factory.mktemp("grafana"), 3) as running:
+        counted = "count(count by (instance) (rate(cpu_time_seconds_total[1m])))"
         wait_for(
-            lambda: bool(ask(running.client, "rate(network_receive_bytes_total[1m])")), "two samples of each series"
+            lambda: any(result["values"][-1][1] == "3" for result in ask(running.client, counted)),
+            "two samples of each series",
         )
         yield running
 
