@@ -1,7 +1,7 @@
 """Answers from rollups: the points of a series from its buckets, which ``storage/rollup.py`` makes."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,11 @@ import numpy.typing as npt
 from bongsu.arrays import Counts, Indices, Times, Values, growth
 from bongsu.server.history.aggregation import GROWTH, Aggregation, Points, Row, is_ascending, present
 from bongsu.server.storage.rollup import FIRST, HIGH, LAST, LOW, RESETS, STATS, TOTAL, bucket_starts, of_frames
+
+# Buckets that are merged into longer ones before they are computed with; fewer are not worth it. The longer ones are
+# kept if they are at most a third as many.
+_WORTH_MERGING = 100
+_KEPT_SHARE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,8 @@ class SeriesRollup:
     last_ms: Times
     count: Counts
     stats: Values
+    # By their step, those that were asked for last.
+    _longer: "dict[int, SeriesRollup]" = field(default_factory=dict, repr=False, compare=False, kw_only=True)
 
     @classmethod
     def of_samples(cls, times: Times, values: Values, step_ms: int, *, counter: bool) -> "SeriesRollup":
@@ -81,6 +88,27 @@ class SeriesRollup:
     def arrays(self) -> tuple[Times, Times, Times, Counts, Values]:
         """All of them."""
         return self.times, self.first_ms, self.last_ms, self.count, self.stats
+
+    def longer(self, step_ms: int) -> "SeriesRollup":
+        """The buckets of a gauge, one or more, as buckets of ``step_ms``, a multiple of their step. Their last values
+        are left out: which is the last depends on those of other parts in the same bucket."""
+        found = self._longer.get(step_ms)
+        if found is None:
+            filled = self.where(self.count > 0)
+            if not len(filled.times):
+                return filled
+            starts, first = bucket_starts(filled.times, step_ms)
+            stats = np.full((STATS, len(starts)), np.nan)
+            stats[TOTAL] = np.add.reduceat(filled.stats[TOTAL], first)
+            stats[LOW] = np.minimum.reduceat(filled.stats[LOW], first)
+            stats[HIGH] = np.maximum.reduceat(filled.stats[HIGH], first)
+            last_ms = filled.last_ms[np.append(first[1:], len(filled.times)) - 1]
+            count = np.add.reduceat(filled.count, first)
+            found = SeriesRollup(starts, filled.first_ms[first], last_ms, count, stats)
+            if len(starts) * _KEPT_SHARE <= len(self.times):
+                self._longer.clear()
+                self._longer[step_ms] = found
+        return found
 
     def where(self, rows: npt.NDArray[np.bool_]) -> "SeriesRollup":
         """A selection of the buckets."""
@@ -157,7 +185,7 @@ def aggregate_rollups(
     series: Sequence[Sequence[SeriesRollup]], how: Aggregation, start_ms: int, end_ms: int, step_ms: int
 ) -> list[Points]:
     """``aggregate_rollup`` of several gauges in parts; not of their growth. They are computed as one."""
-    series = [[part.inside(start_ms, end_ms) for part in each] for each in series]
+    series = [[_cut(part, how, start_ms, end_ms, step_ms) for part in each] for each in series]
     parts = [part for each in series for part in each]
     if not parts:
         return [Points(np.empty(0, np.int64), np.empty(0))] * len(series)
@@ -165,6 +193,13 @@ def aggregate_rollups(
     joined = SeriesRollup.concatenated(parts)
     joined = SeriesRollup(row.shifted(joined.times), *joined.arrays[1:]).sorted()
     return row.cut(aggregate_rollup(joined, how, 0, row.end_ms, step_ms, counter=False))
+
+
+def _cut(part: SeriesRollup, how: Aggregation, start_ms: int, end_ms: int, step_ms: int) -> SeriesRollup:
+    """What of a part is within a range: as it is, or as longer buckets, which it has from the last time."""
+    inside = part.inside(start_ms, end_ms)
+    whole = inside is part and len(part.times) >= _WORTH_MERGING
+    return part.longer(step_ms) if whole and how is not Aggregation.LAST else inside
 
 
 def _rising(values: Values, *, counter: bool) -> Values:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from bongsu.arrays import Times, Values
 from bongsu.core.units import MINUTE_MS
+from bongsu.server.history import rollups
 from bongsu.server.history.aggregation import GROWTH, Aggregation, Points, aggregate, aggregate_all
 from bongsu.server.history.rollups import SeriesRollup, aggregate_rollup, aggregate_rollups
 
@@ -49,14 +50,18 @@ def test_samples(series: list[tuple[list[int], list[float]]], how: Aggregation, 
     series=st.lists(st.lists(samples, max_size=3), min_size=1, max_size=5),
     how=st.sampled_from([how for how in NOT_GROWTH if how.percentile is None]),
     step=st.sampled_from([1, 7]),
+    worth=st.sampled_from([1, 100]),
 )
-def test_rollups(series: list[list[tuple[list[int], list[float]]]], how: Aggregation, step: int) -> None:
+def test_rollups(series: list[list[tuple[list[int], list[float]]]], how: Aggregation, step: int, worth: int) -> None:
     """The parts of a series may overlap: they are of different layouts."""
     parts = [
         [bucket for part in each for bucket in SeriesRollup.of_columns(*columns(part), set(), MINUTE_MS).values()]
         for each in series
     ]
-    found = aggregate_rollups(parts, how, START - START % MINUTE_MS, END, step * MINUTE_MS)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(rollups, "_WORTH_MERGING", worth)
+        for _ in range(2):  # with what the parts keep from the first time
+            found = aggregate_rollups(parts, how, START - START % MINUTE_MS, END, step * MINUTE_MS)
     assert len(found) == len(series)
     for mine, each in zip(found, parts, strict=True):
         if not each:
