@@ -60,7 +60,8 @@ proto: .stamps/bongsu .stamps/node-modules ## generate the wire code from proto/
 	@$(BIN)/python -m bongsu.wire.generate
 	@cd frontend && $(NODE) npm run --silent gen:proto
 
-api: .stamps/bongsu .stamps/node-modules ## generate the dashboard's API client from the OpenAPI document
+api: .stamps/bongsu .stamps/node-modules ## generate the dashboard's API client, and the table of settings in docs/
+	@$(BIN)/python -m scripts.settings docs/configuration.md
 	@$(BIN)/python -m scripts.openapi frontend/openapi.json
 	@cd frontend && $(NODE) npm run --silent gen:api
 

@@ -11,6 +11,7 @@ usage: bongsu COMMAND ...
   agent     monitor this machine and send to an API server
   watch     show a server live in the terminal, from an API server
   db        maintain the database: upgrade, stats, check, backup, restore, copy
+  config    show the settings that count, and check them
   user      manage users: create, list, password, role, disable, enable, delete, reset-second-factor
   auth      manage the keys that sign logins: rotate-keys
   rules     manage alert rules as a file: check, import, export
@@ -55,6 +56,12 @@ def _db(argv: Sequence[str]) -> int:
     return main(argv)
 
 
+def _config(argv: Sequence[str]) -> int:
+    from bongsu.server.commands.config import main
+
+    return main(argv)
+
+
 def _user(argv: Sequence[str]) -> int:
     from bongsu.server.commands.user import main
 
@@ -91,6 +98,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "agent": _agent,
     "watch": _watch,
     "db": _db,
+    "config": _config,
     "user": _user,
     "auth": _auth,
     "rules": _rules,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from bongsu.alerts.fields import Duration
@@ -72,18 +72,18 @@ class Limits(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     body_bytes: int = Field(4 * MIB, ge=1024, description="Body of one request, after decompression.")
-    frames_per_request: int = Field(1_000, ge=1)
-    layouts_per_request: int = Field(16, ge=1)
-    process_lists_per_request: int = Field(250, ge=1)
-    processes_per_list: int = Field(100, ge=1)
+    frames_per_request: int = Field(1_000, ge=1, description="Frames of one push.")
+    layouts_per_request: int = Field(16, ge=1, description="Layouts of one push.")
+    process_lists_per_request: int = Field(250, ge=1, description="Process lists of one push.")
+    processes_per_list: int = Field(100, ge=1, description="Processes in one list.")
     process_name_bytes: int = Field(256, ge=1, description="Names of processes and of their users, in UTF-8.")
-    series_per_layout: int = Field(5_000, ge=1)
+    series_per_layout: int = Field(5_000, ge=1, description="Series of one layout of an agent.")
     series_per_server: int = Field(
         20_000,
         ge=1,
         description="Different series of one server within `retention_raw`; more are stored without a name.",
     )
-    labels_per_series: int = Field(16, ge=0)
+    labels_per_series: int = Field(16, ge=0, description="Labels of a series of an agent.")
     label_bytes: int = Field(256, ge=1, description="A label value in UTF-8.")
     ahead_seconds: int = Field(300, ge=0, description="How far in the future a time stamp may be.")
     queue_bytes: int = Field(
@@ -121,8 +121,8 @@ class PasswordSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    memory_mib: int = Field(64, ge=1, le=4_096)
-    passes: int = Field(4, ge=1, le=100)
+    memory_mib: int = Field(64, ge=1, le=4_096, description="Memory that one hash takes, in MiB.")
+    passes: int = Field(4, ge=1, le=100, description="How often the memory is gone through.")
     shortest: int = Field(10, ge=8, le=128, description="Minimum number of characters.")
 
 
@@ -182,10 +182,10 @@ class Oidc(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     issuer: str = Field("", description="https://id.example.com/realms/ops; empty: off.")
-    client_id: str = ""
-    client_secret: str = Field("", repr=False)
+    client_id: str = Field("", description="As the provider gave it.")
+    client_secret: str = Field("", repr=False, description="As the provider gave it.")
     label: str = Field("OpenID", description="The label of the login button.")
-    scopes: str = "openid email profile"
+    scopes: str = Field("openid email profile", description="What to ask the provider for.")
     create_users: bool = Field(False, description="Whether people without an account get one.")
     link_accounts: bool = Field(
         False,
@@ -195,6 +195,22 @@ class Oidc(BaseModel):
     role: Literal["viewer", "operator", "admin"] = Field(
         "viewer", description="The role of accounts that are created this way."
     )
+
+
+# Each of these can also be read from a file: BONGSU_SECRET_KEY_FILE=/run/secrets/bongsu
+SECRETS = ("secret_key", "admin_password", "database_url", "redis_url", "oidc.client_secret")
+
+
+class _Environment(EnvSettingsSource):
+    """The settings in the environment. The names of files with secrets are none, also not in a group."""
+
+    def __call__(self) -> dict[str, Any]:
+        found = super().__call__()
+        for secret in SECRETS:
+            outer, _, inner = secret.partition(".")
+            if inner and isinstance(group := found.get(outer), dict):
+                group.pop(f"{inner}_file", None)
+        return found
 
 
 class Settings(BaseSettings):
@@ -213,7 +229,7 @@ class Settings(BaseSettings):
         "at the first start.",
     )
     admin_email: str = Field("", description="With admin_password: the first admin, created if there are no users.")
-    admin_password: str = Field("", repr=False)
+    admin_password: str = Field("", repr=False, description="Their password; it counts only while there are no users.")
     public_url: str = Field(
         "", description="Where people and agents reach Bongsu, such as https://monitor.example.com; empty: as they ask."
     )
@@ -280,6 +296,18 @@ class Settings(BaseSettings):
     )
     limits: Limits = Field(default_factory=Limits)
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment."""
+        return init_settings, _Environment(settings_cls)
+
     @model_validator(mode="after")
     def _coarser_is_kept_longer(self) -> Self:
         raw, minutes, hours = map(parse_duration_ms, (self.retention_raw, self.retention_1m, self.retention_1h))
@@ -308,13 +336,18 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_dir / 'bongsu.db'}"
 
 
+def named_file(file: Path | None) -> Path | None:
+    """The configuration file: this one, or that of ``BONGSU_CONFIG``."""
+    return file or (Path(os.environ["BONGSU_CONFIG"]) if os.environ.get("BONGSU_CONFIG") else None)
+
+
 def load_settings(file: Path | None = None, **overrides: Any) -> Settings:
     """Reads the configuration file (``BONGSU_CONFIG`` if none is named) and the environment; ``overrides`` win.
 
     Raises:
         ConfigError: names the file or variable, the key and what is wrong with it.
     """
-    named = file or (Path(os.environ["BONGSU_CONFIG"]) if os.environ.get("BONGSU_CONFIG") else None)
+    named = named_file(file)
     values: dict[str, Any] = {}
     if named is not None:
         try:
@@ -327,7 +360,7 @@ def load_settings(file: Path | None = None, **overrides: Any) -> Settings:
         if unknown:
             raise ConfigError(f"{named}: there is no setting {', '.join(sorted(map(str, unknown)))}.")
     try:
-        environment = _laid_over(_secrets_from_files(), EnvSettingsSource(Settings)())
+        environment = _laid_over(_secrets_from_files(), _Environment(Settings)())
         given = {key: value for key, value in overrides.items() if value is not None}
         # Arguments take precedence over the environment, so the environment is laid over the file first.
         return Settings(**_laid_over(_laid_over(values, environment), given))
@@ -342,7 +375,7 @@ def load_settings(file: Path | None = None, **overrides: Any) -> Settings:
         why = first["msg"].removeprefix("Value error, ")
         if not key:  # several keys contradict each other; printing all settings would not help
             raise ConfigError(f"{why}.") from None
-        shown = "" if _is_secret(key) else f" (it is {first['input']!r})"
+        shown = "" if is_secret(key) else f" (it is {first['input']!r})"
         raise ConfigError(f"{key}: {why}{shown}.", field=key) from None
 
 
@@ -353,10 +386,6 @@ def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
         if isinstance(below[key], dict) and isinstance(above[key], dict):
             merged[key] = below[key] | above[key]
     return merged
-
-
-# Each of these can also be read from a file: BONGSU_SECRET_KEY_FILE=/run/secrets/bongsu
-SECRETS = ("secret_key", "admin_password", "database_url", "redis_url", "oidc.client_secret")
 
 
 def _secrets_from_files() -> dict[str, Any]:
@@ -378,8 +407,9 @@ def _secrets_from_files() -> dict[str, Any]:
     return secrets
 
 
-def _is_secret(key: str) -> bool:
-    return key in SECRETS or any(word in key for word in ("secret", "password", "token"))
+def is_secret(key: str) -> bool:
+    """Whether the value of a setting must not be shown."""
+    return key in SECRETS or any(word in key for word in ("secret", "password", "token", "heartbeat_url"))
 
 
 def not_writable(folder: Path, error: OSError) -> ConfigError:

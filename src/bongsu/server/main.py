@@ -73,8 +73,11 @@ def serve(settings: Settings) -> None:
     from bongsu.server.edge.protocol import protocol_with
     from bongsu.server.edge.tls import Certificate
     from bongsu.server.edge.websocket import WritingProtocol
+    from bongsu.server.variables import unknown_variables
 
     tune_interpreter()
+    for variable in unknown_variables(os.environ):
+        logger.warning("environment: %s", variable)
     application = Application(settings)
     application.background.append(partial(settle, application.build_routes))
     certificate = Certificate(settings.tls_certificate, settings.tls_key) if settings.tls else None

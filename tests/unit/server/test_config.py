@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+from scripts.settings import with_table
 
 from bongsu.core.errors import ConfigError, InvalidInput
 from bongsu.server.api.timerange import parse_range, parse_time_ms
 from bongsu.server.config import Settings, load_settings
 from bongsu.server.database.database import open_database
+from bongsu.server.variables import UnknownVariable, setting_names, unknown_variables
 from tests.support.repository import REPOSITORY
 
 NOW = 1_750_000_000_000
@@ -69,6 +71,41 @@ def test_the_example_holds_every_setting_with_its_default(tmp_path: Path, monkey
         key: set(group.model_fields) if isinstance(group, type) and issubclass(group, BaseModel) else set()
         for key, group in groups.items()
     }
+
+
+def test_the_document_has_every_setting_as_it_is() -> None:
+    text = (REPOSITORY / "docs" / "configuration.md").read_text()
+    assert text == with_table(text), "run: make api"
+    described = [line for line in text.splitlines() if line.startswith("| `")]
+    assert len(described) == len(list(setting_names()))
+    assert not [line for line in described if line.endswith("| None |")]
+
+
+def test_the_examples_are_read_without_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings(REPOSITORY / "config" / "production.yml")
+    assert settings.trusted_proxies == ["127.0.0.1/32", "::1/128"]
+    lines = (REPOSITORY / "config" / ".env.example").read_text().splitlines()
+    variables = dict(line.removeprefix("# ").split("=", 1) for line in lines if re.match(r"(# )?BONGSU_\w+=", line))
+    assert not unknown_variables(variables)
+    for name, text in variables.items():
+        if name.endswith("_FILE"):
+            (tmp_path / name).write_text("")
+        monkeypatch.setenv(name, str(tmp_path / name) if name.endswith("_FILE") else text)
+    assert load_settings().storage_budget == "20GB"
+
+
+@pytest.mark.parametrize(
+    ("name", "resembles"),
+    [
+        ("BONGSU_RETENTON_RAW", "BONGSU_RETENTION_RAW"),
+        ("BONGSU_LIMITS_BODY_BYTES", "BONGSU_LIMITS__BODY_BYTES"),
+        ("BONGSU_NONSENSE", ""),
+    ],
+)
+def test_variables_that_are_no_settings_are_found(name: str, resembles: str) -> None:
+    known = ["BONGSU_PORT", "BONGSU_LIMITS", "BONGSU_LIMITS__BODY_BYTES", "BONGSU_OIDC__CLIENT_SECRET_FILE", "HOME"]
+    others = ["BONGSU_CONFIG", "BONGSU_LOG_LEVEL", "BONGSU_AGENT_SERVER", "BONGSU_TOKEN"]
+    assert unknown_variables([*known, *others, name]) == [UnknownVariable(name, resembles)]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The one migration tree, for SQLite, PostgreSQL and Citus alike."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, make_url, text
@@ -25,17 +26,22 @@ async def open_and_upgrade(database: Database, url: str) -> None:
         ConfigError: the database cannot be opened.
         DatabaseTooNew: as ``upgrade``.
     """
+    await reach(database.write, url)
+    before, after = await database.write(upgrade, patient=True)
+    if before != after:
+        logger.info("upgraded from %s to %s", before or "empty", after)
+
+
+async def reach(access: Callable[[Callable[[Connection], None]], Awaitable[None]], url: str) -> None:
+    """Opens a connection. ``access``: the database's ``read`` or ``write``. Raises ConfigError if it cannot do so."""
     try:
-        await database.write(lambda connection: None)
+        await access(lambda connection: None)
     except Exception as error:  # each driver has errors of its own
         cause = error.__cause__ or error
         cause = getattr(cause, "orig", None) or cause
         why = str(cause).strip().splitlines() or [type(cause).__name__]
         shown = make_url(url).render_as_string(hide_password=True)
         raise ConfigError(f"Cannot open the database {shown} (database_url): {why[0]}") from error
-    before, after = await database.write(upgrade, patient=True)
-    if before != after:
-        logger.info("upgraded from %s to %s", before or "empty", after)
 
 
 def upgrade(connection: Connection) -> tuple[str | None, str]:
