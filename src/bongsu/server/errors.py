@@ -24,6 +24,7 @@ from bongsu.core.errors import (
     UnknownLayouts,
     UnsupportedEncoding,
 )
+from bongsu.server.logs import request_id
 
 logger = logging.getLogger(__name__)
 
@@ -92,9 +93,8 @@ def install(app: FastAPI) -> None:
 
     async def bug(request: Request, error: Exception) -> JSONResponse:
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return JSONResponse(
-            error_body("internal_error", "This is a bug in the API server; its log has the details."), 500
-        )
+        message = f"This is a bug in the API server; its log has the details of request {request_id.get()}."
+        return JSONResponse(error_body("internal_error", message), 500)
 
     app.add_exception_handler(BongsuError, domain)
     app.add_exception_handler(HTTPException, http)

@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from bongsu.core.errors import BongsuError, ConfigError
-from bongsu.core.text import visible
+from bongsu.core.errors import BongsuError
 from bongsu.server.config import Settings, load_settings
 from bongsu.server.launch import Programs, check_port, run, server_children
+from bongsu.server.logs import configure_logging
 from bongsu.server.supervisor import name_process
 
 logger = logging.getLogger(__name__)
@@ -154,31 +154,6 @@ def upgrade_database(_argv: Sequence[str]) -> int:
         print(f"bongsu server: {error.message}", file=sys.stderr)
         return 2
     return 0
-
-
-class _OneLine(logging.Formatter):
-    """Texts of others within a message make no lines of their own."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        record.message = visible(record.message)
-        return super().formatMessage(record)
-
-
-def configure_logging() -> None:
-    """Logs one line for each event to standard error; systemd and containers add what they need.
-
-    Raises:
-        ConfigError: BONGSU_LOG_LEVEL is not a level.
-    """
-    level = os.environ.get("BONGSU_LOG_LEVEL", "INFO")
-    if level.upper() not in logging.getLevelNamesMapping():
-        raise ConfigError(f"BONGSU_LOG_LEVEL: must be debug, info, warning or error (it is {level!r}).")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    logging.basicConfig(level=level.upper(), handlers=[handler])
-    # httpx logs the address of every request, and addresses of webhooks are secrets.
-    for name in ("uvicorn.error", "alembic", "httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def end_with_parent() -> None:

@@ -11,8 +11,8 @@ from bongsu.server.config import SECRETS, Settings
 PREFIX = "BONGSU_"
 # Variables that are no settings of the API server: of its processes, of other commands, of the project's own tools.
 _OTHERS = (
-    "CHILDREN", "CONFIG", "IMPORT_TOKEN", "LOCAL_ENROLMENT_FILE", "LOG_LEVEL", "PASSWORD", "SETUP_TOKEN", "SUPERVISED",
-    "TOKEN", "URL",
+    "CHILDREN", "CONFIG", "IMPORT_TOKEN", "LOCAL_ENROLMENT_FILE", "LOG_FORMAT", "LOG_LEVEL", "PASSWORD", "SETUP_TOKEN",
+    "SUPERVISED", "TOKEN", "URL",
 )  # fmt: skip
 _OTHER_PREFIXES = ("AGENT_", "BENCH_", "SIMULATE_", "TEST_")
 

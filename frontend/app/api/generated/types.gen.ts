@@ -2448,6 +2448,18 @@ export type JsonValue = unknown;
 export type Kind = 'gauge' | 'counter' | 'delta';
 
 /**
+ * Live
+ *
+ * The API server runs.
+ */
+export type Live = {
+    /**
+     * Status
+     */
+    status?: 'ok';
+};
+
+/**
  * LiveHealth
  *
  * The live stream of this API server.
@@ -4811,6 +4823,64 @@ export type BongsuAlertsRulesScope = {
  * What an API token may do: all that a role may, or (writer) only write samples of servers, and read nothing.
  */
 export type BongsuServerAuthPrincipalScope = 'writer' | 'viewer' | 'operator' | 'admin';
+
+export type GetHealthLiveData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/health/live';
+};
+
+export type GetHealthLiveErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetHealthLiveError = GetHealthLiveErrors[keyof GetHealthLiveErrors];
+
+export type GetHealthLiveResponses = {
+    /**
+     * Successful Response
+     */
+    200: Live;
+};
+
+export type GetHealthLiveResponse = GetHealthLiveResponses[keyof GetHealthLiveResponses];
+
+export type GetHealthReadyData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/health/ready';
+};
+
+export type GetHealthReadyErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type GetHealthReadyError = GetHealthReadyErrors[keyof GetHealthReadyErrors];
+
+export type GetHealthReadyResponses = {
+    /**
+     * Successful Response
+     */
+    200: Live;
+};
+
+export type GetHealthReadyResponse = GetHealthReadyResponses[keyof GetHealthReadyResponses];
 
 export type GetHealthData = {
     body?: never;

@@ -1,5 +1,6 @@
-"""GET /api/health."""
+"""GET /api/health, /api/health/live and /api/health/ready."""
 
+import asyncio
 import contextlib
 import logging
 import shutil
@@ -9,9 +10,11 @@ from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
+from sqlalchemy import select
 
 from bongsu import __version__
 from bongsu.alerts.notes import Code, note
+from bongsu.core.errors import Unavailable
 from bongsu.core.units import parse_duration_ms
 from bongsu.server.api.access import Anyone
 from bongsu.server.api.alerts.health import AlertsHealthInfo, alert_problems, alerts_info
@@ -28,6 +31,8 @@ logger = logging.getLogger(__name__)
 LEAST_FREE_RATIO, LEAST_FREE_BYTES = 0.05, 5 * 1024**3
 # A restart of Redis is no problem.
 FEED_AWAY_SECONDS = 30.0
+# What asks whether it is ready usually gives up after a few seconds.
+READY_SECONDS = 2.0
 
 router = APIRouter(prefix="/api", tags=["health"])
 
@@ -136,6 +141,32 @@ def _worker_problems(services: Services, runs: Sequence[JobRun], now_ms: int) ->
 async def _alert_problems(services: Services, now_ms: int) -> list[Problem]:
     interval_ms = parse_duration_ms(services.settings.alert_interval)
     return alert_problems(await services.alerts.state(), now_ms, interval_ms)
+
+
+class Live(BaseModel):
+    """The API server runs."""
+
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/health/live", operation_id="get_health_live", summary="Tell whether the API server runs")
+async def live(user: Anyone) -> Live:
+    """Answers 200 as long as the API server answers at all: for what restarts it if it does not."""
+    return Live()
+
+
+@router.get("/health/ready", operation_id="get_health_ready", summary="Tell whether the API server can answer")
+async def ready(services: ServicesDep, user: Anyone) -> Live:
+    """Answers 200 if the database can be read, otherwise 503: for what sends requests elsewhere meanwhile. A problem
+    that all API servers have alike, such as a full disk, does not count."""
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            await services.database.read(lambda connection: connection.scalar(select(1)))
+    except Exception as failure:
+        logger.debug("not ready", exc_info=True)
+        why = type(failure).__name__
+        raise Unavailable(f"The database cannot be read ({why}).", code="not_ready") from None
+    return Live()
 
 
 @router.get("/health", operation_id="get_health", summary="Get the state of the API server")

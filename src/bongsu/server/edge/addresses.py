@@ -30,11 +30,11 @@ class Forwarded:
     def __init__(self, trusted: Iterable[str]) -> None:
         self._networks = parse_networks(trusted)
 
-    def apply(self, scope: Scope) -> None:
-        """Changes ``client`` and ``scheme`` if the peer is a trusted proxy."""
+    def apply(self, scope: Scope) -> bool:
+        """Changes ``client`` and ``scheme`` if the peer is a trusted proxy. Returns whether it is."""
         client = scope.get("client")
         if not self._networks or not client or not self.trusts(client[0]):
-            return
+            return False
         hops: list[str] = []
         scheme = ""
         for name, value in scope["headers"]:
@@ -53,6 +53,7 @@ class Forwarded:
         if scheme in ("http", "https"):
             secure = {"http": "https", "ws": "wss", "https": "https", "wss": "wss"}
             scope["scheme"] = secure[scope["scheme"]] if scheme == "https" else scope["scheme"]
+        return True
 
     def trusts(self, address: str) -> bool:
         """Whether this is the address of a trusted proxy."""

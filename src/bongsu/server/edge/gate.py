@@ -1,5 +1,5 @@
-"""The entrance for everything except pushes: addresses, headers, rates and the size of bodies. Before setup, only the
-setup page passes."""
+"""The entrance for everything except pushes: addresses, ids of requests, headers, rates and the size of bodies. Before
+setup, only the setup page passes."""
 
 import re
 from collections import Counter
@@ -14,10 +14,16 @@ from bongsu.server.edge.bodies import read_body
 from bongsu.server.edge.headers import with_headers
 from bongsu.server.edge.rates import RateLimiter
 from bongsu.server.errors import response_of
+from bongsu.server.logs import new_request_id, request_id
 
 # What is answered before there is a user.
-_BEFORE_SETUP = ("/api/setup", "/api/health", "/api/agents/enrol", "/api/agents/rotate")
+_BEFORE_SETUP = (
+    "/api/setup", "/api/health", "/api/health/live", "/api/health/ready", "/api/agents/enrol", "/api/agents/rotate",
+)  # fmt: skip
 _NOT_THE_DASHBOARD = re.compile(r"/(api|docs|redoc|_docs|agent)(/|$)")
+
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class Gate:
@@ -38,8 +44,10 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        self._forwarded.apply(scope)
-        send = with_headers(scope, send)
+        trusted = self._forwarded.apply(scope)
+        known = (trusted and _sent_id(scope)) or new_request_id()
+        request_id.set(known)
+        send = with_headers(scope, send, known)
         try:
             await self._check(scope)
             if scope["type"] == "http":
@@ -68,3 +76,9 @@ class Gate:
         if path.startswith("/api/"):
             client = scope.get("client")
             await rates.address(rate_key(client[0] if client else ""))
+
+
+def _sent_id(scope: Scope) -> str:
+    """The id that a proxy has given to the request; empty without one."""
+    sent: bytes = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    return sent.decode() if _REQUEST_ID.fullmatch(sent) else ""

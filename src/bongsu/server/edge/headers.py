@@ -33,7 +33,7 @@ def policy(**changed: str) -> bytes:
 _DEFAULT_POLICY = policy()
 
 
-def with_headers(scope: Scope, send: Send) -> Send:
+def with_headers(scope: Scope, send: Send, request_id: str) -> Send:
     """Adds the headers to an answer; an answer with its own policy keeps it."""
     secure = scope["scheme"] in ("https", "wss")
     api = scope["path"].startswith("/api/")
@@ -44,6 +44,7 @@ def with_headers(scope: Scope, send: Send) -> Send:
             own = {name.lower(): value for name, value in headers}
             names = set(own)
             headers += [header for header in _ALWAYS if header[0] not in names]
+            headers.append((b"x-request-id", request_id.encode()))
             if b"content-security-policy" not in names:
                 headers.append((b"content-security-policy", _DEFAULT_POLICY))
             elif b"frame-ancestors 'none'" not in own[b"content-security-policy"]:
