@@ -25,7 +25,7 @@ ENGLISH_ONLY = {
     # ... only agents, API tokens, the command line or pages of other sites meet them.
     *("unknown_layout", "invalid_server_name"),
     *("invalid_enrolment_token", "used_enrolment_token", "already_enrolled", "writer_only", "person_needed"),
-    *("invalid_token", "expired_token", "cross_site", "invalid_config", "channel_error"),
+    *("not_ready", "invalid_token", "expired_token", "cross_site", "invalid_config", "channel_error"),
     # ... pages react to them and do not show them.
     *("unauthenticated", "second_factor_required", "second_factor_exists", "no_second_factor", "password_needed"),
     *("unknown_widget", "not_shared", "no_oidc", "oidc_failed", "oidc_second_factor"),

@@ -20,6 +20,8 @@ ANYONE, AGENT, WRITER, VIEWER, OPERATOR, ADMIN = "anyone", "agent", "writer", "v
 # The last word: whether an API token of that role is let in as well.
 EXPECTED: dict[str, tuple[str, bool]] = {
     "GET /api/health": (ANYONE, True),
+    "GET /api/health/live": (ANYONE, True),
+    "GET /api/health/ready": (ANYONE, True),
     "GET /api/setup": (ANYONE, True),
     "POST /api/setup": (ANYONE, True),
     "POST /api/auth/login": (ANYONE, True),
