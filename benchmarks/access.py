@@ -2,6 +2,7 @@
 agents is slow."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -88,7 +89,7 @@ def make_enrolment_token(data_dir: Path) -> str:
 
 def _write(data_dir: Path, change: Callable[[Connection], object]) -> None:
     async def run() -> None:
-        database = open_database(f"sqlite:///{data_dir / 'bongsu.db'}")
+        database = open_database(os.environ.get("BONGSU_DATABASE_URL") or f"sqlite:///{data_dir / 'bongsu.db'}")
         await database.write(change)
         await database.close()
 

@@ -1,4 +1,4 @@
-"""Every test here runs on SQLite and on a real PostgreSQL."""
+"""Every test here runs on SQLite and on a real PostgreSQL; and on a real Citus, where there is one."""
 
 import asyncio
 import shutil
@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from bongsu.server.alerts.own_watch import OwnWatch
+from tests.support.citus import citus, citus_templates, citus_url, new_citus_database
 from tests.support.postgres import make_tables, new_postgres_database
 
-__all__ = ["new_postgres_database"]
+__all__ = ["citus", "citus_templates", "new_citus_database", "new_postgres_database"]
+
+ENGINES = ["sqlite", "postgresql", *(["citus"] if citus_url() else [])]
 
 
 @pytest.fixture(autouse=True)
@@ -41,13 +44,15 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", "postgresql"], autouse=True)
+@pytest.fixture(params=ENGINES, autouse=True)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The database of the test; settings find it in the environment, as they would in a deployment. It has all tables, but
     is empty for a test that is marked ``empty_database``."""
     empty = request.node.get_closest_marker("empty_database") is not None
-    if request.param == "postgresql":
-        url: str = request.getfixturevalue("new_postgres_database")(empty=empty)
+    if request.param != "sqlite":
+        url: str = request.getfixturevalue(f"new_{'postgres' if request.param == 'postgresql' else 'citus'}_database")(
+            empty=empty
+        )
     else:
         file = tmp_path / "bongsu.db"
         url = f"sqlite:///{file}"

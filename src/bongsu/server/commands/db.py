@@ -9,12 +9,15 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
+from bongsu.core.clock import SystemClock
 from bongsu.core.errors import BongsuError
 from bongsu.core.units import format_bytes
+from bongsu.server.commands.distribute import distribute
 from bongsu.server.config import Settings, load_settings
 from bongsu.server.database.backup import backup, restore
 from bongsu.server.database.copy import Progress, copy_database
 from bongsu.server.database.database import Database, open_database
+from bongsu.server.database.distribution import MOST_SHARDS, SHARDS
 from bongsu.server.database.in_use import using_database
 from bongsu.server.database.migrations import upgrade
 from bongsu.server.database.space import file_bytes
@@ -64,7 +67,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--to", dest="target", metavar="URL", required=True, help="for example postgresql://user@host/bongsu"
     )
+    command = add("distribute", _distribute, "distribute the tables of metrics over the nodes of Citus")
+    command.add_argument("--shards", type=_shards, metavar="N", help=f"how many parts to make (default: {SHARDS})")
     return parser
+
+
+def _shards(argument: str) -> int:
+    if not argument.isdecimal() or not 1 <= int(argument) <= MOST_SHARDS:
+        raise argparse.ArgumentTypeError(f"a number from 1 to {MOST_SHARDS}")
+    return int(argument)
 
 
 @contextlib.asynccontextmanager
@@ -143,6 +154,13 @@ async def _copy(settings: Settings, options: argparse.Namespace) -> int:
         with using_database(source, alone=True), using_database(target, alone=True), _progress() as progress:
             copied = await copy_database(source, target, progress)
     print(f"{copied:,} rows copied; the target is complete. Set BONGSU_DATABASE_URL to use it.")
+    return 0
+
+
+async def _distribute(settings: Settings, options: argparse.Namespace) -> int:
+    async with _opened(settings.effective_database_url) as database:
+        async for line in distribute(database, SystemClock(), options.shards):
+            print(line, flush=True)
     return 0
 
 

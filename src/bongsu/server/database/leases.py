@@ -77,6 +77,11 @@ def held(connection: Connection, prefix: str, now_ms: int) -> dict[str, str]:
     return {row.name: row.owner for row in connection.execute(query)}
 
 
+def holders(connection: Connection, now_ms: int) -> list[str]:
+    """The API servers and workers that run on this database now."""
+    return sorted({owner.rpartition(":")[0] for owner in held(connection, "", now_ms).values()})
+
+
 def check(connection: Connection, names: Collection[str], owner: str) -> None:
     """Raises LeaseLost unless the owner holds all leases. Belongs in the transaction that depends on them."""
     query = select(func.count()).select_from(leases).where(leases.c.name.in_(names), leases.c.owner == owner)

@@ -5,6 +5,7 @@ from operator import add
 
 from sqlalchemy import Connection, LargeBinary, func, select, text
 
+from bongsu.server.database.dialect import is_distributed
 from bongsu.server.database.tables import metadata
 
 # What a row takes on PostgreSQL beside its values: tuple header, key and index entry.
@@ -28,10 +29,13 @@ def used_bytes(connection: Connection) -> int:
 
 
 def file_bytes(connection: Connection) -> int:
-    """Bytes on disk: the SQLite file without its log, or all relations of PostgreSQL."""
+    """Bytes on disk: the SQLite file without its log, or all relations of PostgreSQL, on all nodes of Citus."""
     if connection.dialect.name == "sqlite":
         return _pragma(connection, "page_count") * _page_size(connection)
-    return int(connection.scalar(text("SELECT pg_database_size(current_database())")) or 0)
+    size = "pg_database_size(current_database())"
+    if is_distributed(connection):
+        size += " + (SELECT sum(citus_total_relation_size(logicalrelid)) FROM pg_dist_partition)"
+    return int(connection.scalar(text(f"SELECT {size}")) or 0)
 
 
 def free_bytes(connection: Connection) -> int:

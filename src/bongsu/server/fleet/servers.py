@@ -15,9 +15,9 @@ from bongsu.core.liveness import LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
 from bongsu.core.samples import AgentIdentity, HostFacts
 from bongsu.server.database.dialect import insert_or_ignore
 from bongsu.server.database.revisions import REPORTED, SERVERS, bump_revision
-from bongsu.server.database.tables import deleted_servers, intervals, layouts, servers
+from bongsu.server.database.tables import deleted_servers, intervals, servers
 from bongsu.server.fleet.events import store_agent_events, store_events
-from bongsu.server.storage.layouts import LayoutKey
+from bongsu.server.storage.layouts import LayoutKey, layout_keys
 
 # A boot time is the clock minus the uptime, so it moves when the clock is set.
 REBOOT_MS = 10_000
@@ -87,9 +87,9 @@ def find_server(connection: Connection, server_id: int) -> ServerRecord:
 
 def layouts_in_service(connection: Connection) -> list[LayoutKey]:
     """The layouts of every server that is not retired. Reads indexes only: 1,000 in 2 ms."""
-    of_server = servers.c.id == layouts.c.server_id
-    query = select(layouts.c.server_id, layouts.c.layout_id).join(servers, of_server).where(servers.c.retired_ms == 0)
-    return [(server_id, layout_id) for server_id, layout_id in connection.execute(query)]
+    # Not a join: on Citus the servers are in one place, and their layouts in many.
+    in_service = set(connection.scalars(select(servers.c.id).where(servers.c.retired_ms == 0)))
+    return [key for key in layout_keys(connection) if key[0] in in_service]
 
 
 def set_tags(connection: Connection, server_id: int, tags: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ from bongsu.server.storage.assembly import Bits, Rows, merged
 from bongsu.server.storage.blocks import CorruptBlock, encode_block
 from bongsu.server.storage.compactor import SpanChanged, replace_blocks
 from bongsu.server.storage.foreign import Part, delete_parts, store_places
-from bongsu.server.storage.frames import FrameRow, frames_between, insert_frames, replace_frame
+from bongsu.server.storage.frames import FrameRow, frames_between, insert_new_frames, replace_frame
 from bongsu.server.storage.layouts import LayoutKey, has_layouts, replace_layout
 from bongsu.server.storage.places import Given
 
@@ -135,7 +135,7 @@ def store_assembled(
         except SpanChanged:
             raise Changed from None
     rows = [row for joined in pending.values() for row in joined.frames]
-    if insert_frames(connection, rows) != len(rows):
+    if not insert_new_frames(connection, rows):
         raise Changed
     if given.changed:
         bump_revision(connection, REPORTED)

@@ -17,7 +17,7 @@ from bongsu.core.series import Layout
 from bongsu.server.database.revisions import REPORTED, SERVERS, bump_revision, hold_revision
 from bongsu.server.database.tables import layouts, servers
 from bongsu.server.storage.foreign import PartRow, SeriesRow, has_series, insert_parts, insert_series
-from bongsu.server.storage.frames import FrameRow, insert_frames
+from bongsu.server.storage.frames import FrameRow, insert_frames, insert_new_frames
 from bongsu.server.storage.layouts import store_layout
 from bongsu.server.storage.processes import StoredList, store_process_lists
 
@@ -66,14 +66,15 @@ def store(connection: Connection, batches: Sequence[Batch], *, each: bool = Fals
         _check_again(connection, doubtful)
     # In the order of the keys, so that two API servers never wait for each other.
     ordered = sorted(batches, key=attrgetter("server_id"))
-    with_more = [batch for batch in ordered if batch.layouts or batch.process_lists]
-    for batch in with_more:
+    with_layouts = [batch for batch in ordered if batch.layouts]
+    for batch in with_layouts:
         for layout in batch.layouts:
             store_layout(connection, batch.server_id, layout)
-        if batch.process_lists:
-            store_process_lists(connection, batch.server_id, batch.process_lists)
-    if any(batch.layouts for batch in with_more):
+    if with_layouts:
         bump_revision(connection, REPORTED)
+    lists = [(batch.server_id, process_list) for batch in ordered for process_list in batch.process_lists]
+    if lists:
+        store_process_lists(connection, lists)
     with_parts = [batch for batch in ordered if batch.parts]
     if with_parts:
         insert_series(connection, [row for batch in with_parts for row in batch.series])
@@ -81,8 +82,7 @@ def store(connection: Connection, batches: Sequence[Batch], *, each: bool = Fals
     if each:
         new = {id(batch): insert_frames(connection, _rows([batch])) for batch in ordered}
         return [new[id(batch)] for batch in batches]
-    rows = _rows(batches)
-    if insert_frames(connection, rows) != len(rows):
+    if not insert_new_frames(connection, _rows(batches)):
         raise SomeStoredAlready
     return [len(batch.frames) for batch in batches]
 

@@ -83,6 +83,7 @@ def replace_blocks(
 
 def _replace_rollup(connection: Connection, row: StoredRollup, old_checksum: int | None) -> None:
     values = {name: getattr(row, name) for name in StoredRollup.__slots__}
+    key = {column.name for column in rollups.primary_key}
     if old_checksum is None:
         result = connection.execute(insert_or_ignore(connection, rollups).values(values))
     else:
@@ -95,7 +96,8 @@ def _replace_rollup(connection: Connection, row: StoredRollup, old_checksum: int
                 rollups.c.start_ms == row.start_ms,
                 rollups.c.checksum == old_checksum,
             )
-            .values(values)
+            # Citus changes no column that it distributes by, not even to the same value.
+            .values({name: value for name, value in values.items() if name not in key})
         )
     if result.rowcount != 1:
         raise SpanChanged

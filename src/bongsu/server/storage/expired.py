@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Select, Table, func, select, tuple_
+from sqlalchemy import Connection, Select, Table, func, select
 
-from bongsu.server.database.dialect import delete_by_key
+from bongsu.server.database.dialect import delete_by_key, distinct
 from bongsu.server.database.tables import blocks, rollups
 from bongsu.server.storage.archive import RAW, SPAN_MS
 from bongsu.server.storage.frames import has_frames
@@ -15,15 +15,12 @@ RowKey = tuple[int, int, int]
 
 
 def stored_layouts(connection: Connection) -> list[LayoutKey]:
-    """Every layout that has blocks or rollups. A skip scan: one look into the index for each."""
-    keys: set[LayoutKey] = set()
-    for table in (blocks, rollups):
-        last: LayoutKey = (-1, -1)
-        pair = tuple_(table.c.server_id, table.c.layout_id)
-        query = select(table.c.server_id, table.c.layout_id).order_by(table.c.server_id, table.c.layout_id).limit(1)
-        while (row := connection.execute(query.where(pair > last)).first()) is not None:
-            last = (row[0], row[1])
-            keys.add(last)
+    """Every layout that has blocks or rollups."""
+    keys = {
+        (server_id, layout_id)
+        for table in (blocks, rollups)
+        for server_id, layout_id in distinct(connection, table.c.server_id, table.c.layout_id)
+    }
     return sorted(keys)
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, or_, select, update
 
 from bongsu.core.series import Kind, Series
-from bongsu.server.database.dialect import delete_by_key
+from bongsu.server.database.dialect import delete_by_key, distinct, insert_many, is_distributed
 from bongsu.server.database.tables import foreign_series, parts
 
 # Server id, time in ms, digest, received when, numbers (int64), values (doubles); both packed, little-endian.
@@ -21,39 +21,44 @@ PartRow = tuple[int, int, int, int, bytes, bytes]
 PartKey = tuple[int, int, int]  # server id, time in ms, digest
 SeriesRow = tuple[int, int, bytes]  # server id, number, encoded series
 
-_COLUMNS = 'server_id, time_ms, digest, received_ms, numbers, "values"'
-_INSERT_PARTS_SQLITE = f"INSERT OR IGNORE INTO parts ({_COLUMNS}) VALUES (?,?,?,?,?,?)"  # noqa: S608
-_INSERT_PARTS_POSTGRES = (
-    f"INSERT INTO parts ({_COLUMNS}) SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::bigint[], "  # noqa: S608
-    "$5::bytea[], $6::bytea[]) ON CONFLICT DO NOTHING"
-)
-_INSERT_SERIES_SQLITE = "INSERT OR IGNORE INTO foreign_series (server_id, number, series) VALUES (?,?,?)"
-_INSERT_SERIES_POSTGRES = (
-    "INSERT INTO foreign_series (server_id, number, series) "
-    "SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bytea[]) ON CONFLICT DO NOTHING"
-)
+# Table -> its columns in the order of the rows, and their types on PostgreSQL.
+_COLUMNS: dict[Table, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    parts: (
+        ("server_id", "time_ms", "digest", "received_ms", "numbers", "values"),
+        ("integer", "bigint", "bigint", "bigint", "bytea", "bytea"),
+    ),
+    foreign_series: (("server_id", "number", "series"), ("integer", "bigint", "bytea")),
+}
 
 
 def insert_parts(connection: Connection, rows: Sequence[PartRow]) -> None:
     """Inserts the parts that are not stored yet."""
-    _insert(connection, rows, _INSERT_PARTS_SQLITE, _INSERT_PARTS_POSTGRES)
+    _insert(connection, parts, rows)
 
 
 def insert_series(connection: Connection, rows: Sequence[SeriesRow]) -> None:
     """Inserts the series that are not stored yet."""
-    _insert(connection, rows, _INSERT_SERIES_SQLITE, _INSERT_SERIES_POSTGRES)
+    _insert(connection, foreign_series, rows)
 
 
-def _insert(connection: Connection, rows: Sequence[tuple[Any, ...]], sqlite: str, postgres: str) -> None:
+def _insert(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
     if not rows:
         return
+    columns, types = _COLUMNS[table]
+    names = ", ".join(f'"{name}"' for name in columns)
     if connection.dialect.name == "postgresql":
         # In the order of the key, so that two API servers never wait for each other.
-        columns = tuple(list(column) for column in zip(*sorted(rows, key=itemgetter(0, 1, 2)), strict=True))
-        connection.exec_driver_sql(postgres, columns)
+        rows = sorted(rows, key=itemgetter(0, 1, 2))
+        if is_distributed(connection):
+            insert_many(connection, table, columns, rows)
+            return
+        arrays = ", ".join(f"${place}::{type_}[]" for place, type_ in enumerate(types, 1))
+        statement = f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"  # noqa: S608
+        connection.exec_driver_sql(statement, tuple(list(column) for column in zip(*rows, strict=True)))
         return
     cursor = connection.connection.cursor()
-    cursor.executemany(sqlite, rows)
+    values = ",".join("?" * len(columns))
+    cursor.executemany(f"INSERT OR IGNORE INTO {table.name} ({names}) VALUES ({values})", rows)  # noqa: S608
     cursor.close()
 
 
@@ -124,14 +129,7 @@ def oldest_part_ms(connection: Connection) -> int | None:
 
 def foreign_servers(connection: Connection) -> set[int]:
     """The servers that have foreign series."""
-    found: set[int] = set()
-    last = -1
-    query = select(foreign_series.c.server_id).order_by(foreign_series.c.server_id).limit(1)
-    # A skip scan: one look into the index for each.
-    while (server_id := connection.scalar(query.where(foreign_series.c.server_id > last))) is not None:
-        found.add(server_id)
-        last = server_id
-    return found
+    return {server_id for (server_id,) in distinct(connection, foreign_series.c.server_id)}
 
 
 def load_places(connection: Connection, server_id: int) -> list[tuple[int, int, int]]:

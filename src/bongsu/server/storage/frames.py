@@ -12,7 +12,13 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, up
 
 from bongsu.arrays import Times, Values
 from bongsu.core.samples import Frame
-from bongsu.server.database.dialect import KeyedQuery
+from bongsu.server.database.dialect import (
+    ROWS_PER_STATEMENT,
+    KeyedQuery,
+    copy_rows,
+    insert_many,
+    is_distributed,
+)
 from bongsu.server.database.tables import frames, layouts
 from bongsu.server.storage.layouts import LayoutKey
 
@@ -29,12 +35,12 @@ def _between(key: LayoutKey, start_ms: int, end_ms: int) -> ColumnElement[bool]:
     return and_(_of_layout(key), frames.c.time_ms >= start_ms, frames.c.time_ms < end_ms)
 
 
-# Rows in one INSERT on SQLite, which releases the interpreter lock once a statement; row by row, each insert would wait
-# behind the event loop to get it back. Few sizes, so that the driver's statement cache (128) holds them all.
-_ROWS_PER_STATEMENT = (256, 64, 16, 4, 1)
+_COLUMNS = ("server_id", "layout_id", "time_ms", "values")
+# SQLite releases the interpreter lock once a statement; row by row, each insert would wait behind the event loop to get
+# it back.
 _INSERT_SQLITE = {
     rows: f'INSERT OR IGNORE INTO frames (server_id, layout_id, time_ms, "values") VALUES {",".join(["(?,?,?,?)"] * rows)}'  # noqa: S608, E501
-    for rows in _ROWS_PER_STATEMENT
+    for rows in ROWS_PER_STATEMENT
 }
 _INSERT_POSTGRES = (
     'INSERT INTO frames (server_id, layout_id, time_ms, "values") '
@@ -48,12 +54,15 @@ def insert_frames(connection: Connection, rows: Sequence[FrameRow]) -> int:
         return 0
     if connection.dialect.name == "postgresql":
         # In the order of the key, so that two API servers never wait for each other.
-        columns = tuple(list(column) for column in zip(*sorted(rows, key=itemgetter(0, 1, 2)), strict=True))
+        rows = sorted(rows, key=itemgetter(0, 1, 2))
+        if is_distributed(connection):
+            return insert_many(connection, frames, _COLUMNS, rows)
+        columns = tuple(list(column) for column in zip(*rows, strict=True))
         return connection.exec_driver_sql(_INSERT_POSTGRES, columns).rowcount
     # The driver's own cursor: SQLAlchemy's result handling costs more than the insert itself here.
     cursor = connection.connection.cursor()
     new = start = 0
-    for size in _ROWS_PER_STATEMENT:
+    for size in ROWS_PER_STATEMENT:
         while len(rows) - start >= size:
             values: list[Any] = [value for row in rows[start : start + size] for value in row]
             cursor.execute(_INSERT_SQLITE[size], values)
@@ -61,6 +70,14 @@ def insert_frames(connection: Connection, rows: Sequence[FrameRow]) -> int:
             start += size
     cursor.close()
     return new
+
+
+def insert_new_frames(connection: Connection, rows: Sequence[FrameRow]) -> bool:
+    """Inserts frames, in a transaction that has begun with another statement. Returns False if some of them are stored
+    already: the transaction must be rolled back."""
+    if rows and is_distributed(connection):
+        return copy_rows(connection, frames, _COLUMNS, sorted(rows, key=itemgetter(0, 1, 2)))
+    return insert_frames(connection, rows) == len(rows)
 
 
 def delete_frames(connection: Connection, key: LayoutKey, first_ms: int, last_ms: int) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from bongsu.server.database.dialect import KeyedQuery
 from bongsu.server.storage.layouts import LayoutKey
 
 # A further read costs as much as reading some 8 KB more in one go.
@@ -72,36 +73,29 @@ def _read_sqlite(connection: Connection, requests: Sequence[PartRequest]) -> lis
     return parts
 
 
-_POSTGRES = """
-SELECT substring(t.data FROM w.first FOR w.length)
-FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::integer[], $5::integer[], $6::integer[])
-     WITH ORDINALITY AS w(server_id, layout_id, start_ms, first, length, step_ms, place)
-LEFT JOIN {table} t ON t.server_id = w.server_id AND t.layout_id = w.layout_id AND t.start_ms = w.start_ms {step}
-ORDER BY w.place
-"""
+_COLUMN = "substring(t.data FROM CAST({first} AS integer) FOR CAST({length} AS integer))"
+_KEY = ("server_id", "layout_id", "start", "first", "length")
+_OF_BLOCKS = KeyedQuery(_COLUMN, "blocks", "t.start_ms = {start}", "t.start_ms", key=_KEY, parameters=())
+_OF_ROLLUPS = KeyedQuery(
+    _COLUMN,
+    "rollups",
+    "t.start_ms = {start} AND t.step_ms = {step}",
+    "t.start_ms",
+    key=(*_KEY, "step"),
+    parameters=(),
+)
 
 
 def _read_postgres(connection: Connection, requests: Sequence[PartRequest]) -> list[bytes]:
     parts: list[bytes] = [b""] * len(requests)
-    for rollup in (False, True):
-        places = [place for place, part in enumerate(requests) if (part.step_ms is not None) is rollup]
-        if not places:
-            continue
-        query = _POSTGRES.format(
-            table="rollups" if rollup else "blocks", step="AND t.step_ms = w.step_ms" if rollup else ""
-        )
-        rows = [requests[place] for place in places]
-        columns = (
-            [row.key[0] for row in rows],
-            [row.key[1] for row in rows],
-            [row.start_ms for row in rows],
-            [row.offset + 1 for row in rows],
-            [row.length for row in rows],
-            [row.step_ms or 0 for row in rows],
-        )
-        data = connection.exec_driver_sql(query, columns).scalars()
-        for place, content in zip(places, data, strict=True):
-            parts[place] = bytes(content or b"")
+    for query, rollups in ((_OF_BLOCKS, False), (_OF_ROLLUPS, True)):
+        places = [place for place, part in enumerate(requests) if (part.step_ms is not None) is rollups]
+        keys = []
+        for part in (requests[place] for place in places):
+            step = () if part.step_ms is None else (part.step_ms,)
+            keys.append((*part.key, part.start_ms, part.offset + 1, part.length, *step))
+        for place, rows in query.rows(connection, keys):
+            parts[places[place]] = bytes(rows[0][0])
     return parts
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, select
 
 from bongsu.core.samples import Process, ProcessList
-from bongsu.server.database.dialect import insert_or_ignore
+from bongsu.server.database.dialect import distinct, insert_many
 from bongsu.server.database.tables import process_lists
 
 StoredList = tuple[int, bytes]  # time in ms, data
@@ -43,12 +43,10 @@ def encode_lists(lists: Sequence[ProcessList]) -> list[StoredList]:
     return [(process_list.time_ms, encode_processes(process_list.processes)) for process_list in lists]
 
 
-def store_process_lists(connection: Connection, server_id: int, lists: Sequence[StoredList]) -> None:
-    """Stores the lists. Of two lists with the same time, the first stays."""
-    connection.execute(
-        insert_or_ignore(connection, process_lists),
-        [{"server_id": server_id, "time_ms": time_ms, "data": data} for time_ms, data in lists],
-    )
+def store_process_lists(connection: Connection, lists: Sequence[tuple[int, StoredList]]) -> None:
+    """Stores the lists, each with the id of its server. Of two lists with the same time, the first stays."""
+    rows = [(server_id, time_ms, data) for server_id, (time_ms, data) in lists]
+    insert_many(connection, process_lists, ("server_id", "time_ms", "data"), rows)
 
 
 def processes_at(connection: Connection, server_id: int, at_ms: int) -> ListAt:
@@ -66,14 +64,8 @@ def processes_at(connection: Connection, server_id: int, at_ms: int) -> ListAt:
 
 
 def list_owners(connection: Connection) -> list[int]:
-    """The servers that have lists. A skip scan: one look into the index for each."""
-    owners: list[int] = []
-    query = select(process_lists.c.server_id).order_by(process_lists.c.server_id).limit(1)
-    last = -1
-    while (found := connection.scalar(query.where(process_lists.c.server_id > last))) is not None:
-        last = found
-        owners.append(found)
-    return owners
+    """The servers that have lists."""
+    return [server_id for (server_id,) in distinct(connection, process_lists.c.server_id)]
 
 
 def list_times_before(connection: Connection, server_id: int, before_ms: int, limit: int) -> list[int]:

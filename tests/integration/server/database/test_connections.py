@@ -82,8 +82,8 @@ async def test_connections_that_nobody_answers_are_given_up(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half-open: the database server, or a firewall on the way, has forgotten them, and tells nobody."""
-    if not database_url.startswith("postgresql"):
-        return  # a file
+    if "?host=" not in database_url:
+        return  # a file; and Citus, to which the connections are the same
     name, folder = database_url.removeprefix("postgresql://postgres@/").split("?host=")
     proxy = FaultyProxy(unix_socket=f"{folder}/.s.PGSQL.5432")
     monkeypatch.setenv("BONGSU_DATABASE_URL", f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}")

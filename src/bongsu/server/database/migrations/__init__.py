@@ -8,6 +8,7 @@ from sqlalchemy import Connection, inspect, make_url, text
 
 from bongsu.core.errors import BongsuError, ConfigError
 from bongsu.server.database.database import Database
+from bongsu.server.database.distribution import distribute_new
 from bongsu.server.database.turns import Turn, take_turn
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ def upgrade(connection: Connection) -> tuple[str | None, str]:
         config.set_main_option("path_separator", "os")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        for name in distribute_new(connection):
+            logger.info("%s: distributed as the other tables of metrics", name)
     return before, known[-1]
 
 
