@@ -7,11 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Table, func, select, text, tuple_
+from sqlalchemy import Connection, Integer, Table, func, select, text
 
 from bongsu.core.errors import BongsuError
 from bongsu.server.database.database import Database, Reader
-from bongsu.server.database.dialect import insert_or_ignore
+from bongsu.server.database.dialect import insert_or_ignore, page
 from bongsu.server.database.migrations import current_revision, revisions, upgrade
 from bongsu.server.database.tables import metadata
 
@@ -73,11 +73,8 @@ def _last(connection: Connection, table: Table) -> tuple[Any, ...] | None:
 
 
 def _page(connection: Connection, table: Table, last: tuple[Any, ...] | None) -> list[dict[str, Any]]:
-    key = list(table.primary_key)
-    query = select(table).order_by(*key).limit(_ROWS.get(table.name, _OTHER_ROWS))
-    if last is not None:
-        query = query.where(tuple_(*key) > last)
-    return [dict(row._mapping) for row in connection.execute(query)]
+    rows = page(connection, table, list(table.columns), last, _ROWS.get(table.name, _OTHER_ROWS))
+    return [dict(row._mapping) for row in rows]
 
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:

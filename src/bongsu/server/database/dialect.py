@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Insert, Select, Table, bindparam, delete, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Insert, Row, Select, Table, bindparam, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only
@@ -125,6 +125,21 @@ def distinct(connection: Connection, *columns: Column[Any]) -> list[tuple[Any, .
         last = tuple(row)
         found.append(last)
     return found
+
+
+def page(
+    connection: Connection, table: Table, columns: Sequence[Column[Any]], after: tuple[Any, ...] | None, limit: int
+) -> Sequence[Row[Any]]:
+    """The next ``limit`` rows in the order of the primary key, after a key; None: the first."""
+    key = list(table.primary_key)
+    where = [] if after is None else [tuple_(*key) > after]
+    if is_distributed(connection):
+        # Each shard would send so many rows, of 170 KB each; of keys that does not matter.
+        keys = connection.execute(select(*key).where(*where).order_by(*key).limit(limit)).all()
+        if not keys:
+            return []
+        where.append(tuple_(*key) <= tuple(keys[-1]))
+    return connection.execute(select(*columns).where(*where).order_by(*key).limit(limit)).all()
 
 
 def fetch_rows(connection: Connection, query: Select[Any], parameters: Mapping[str, int]) -> Sequence[Sequence[Any]]:

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, tuple_
+from sqlalchemy import Connection, Table, select
 
 from bongsu.server.database.database import Database
+from bongsu.server.database.dialect import page
 from bongsu.server.database.tables import blocks, layouts, rollups
 from bongsu.server.storage.blocks import CorruptBlock, Head
 from bongsu.server.storage.frames import frame_lengths
@@ -72,11 +73,8 @@ def _frames(connection: Connection, widths: dict[tuple[int, int], int]) -> list[
 
 
 def _page(connection: Connection, table: Table, last: Row | None) -> Sequence[Row]:
-    key = list(table.primary_key)
-    query = select(*key, table.c.checksum, table.c.head, table.c.data).order_by(*key).limit(PAGE)
-    if last is not None:
-        query = query.where(tuple_(*key) > last)
-    return [tuple(row) for row in connection.execute(query)]
+    columns = [*table.primary_key, table.c.checksum, table.c.head, table.c.data]
+    return [tuple(row) for row in page(connection, table, columns, last, PAGE)]
 
 
 def _damaged(table: Table, what: str, rows: Sequence[Row], widths: dict[tuple[int, int], int]) -> Iterator[str]:
