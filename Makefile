@@ -12,7 +12,7 @@ export PYTHONWARNINGS :=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test unit contract integration e2e lint format proto api dashboard bench lock setup clean
+.PHONY: help run dev test unit contract integration e2e lint format proto api dashboard wheel sbom bench lock setup clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,7 +35,7 @@ contract: .stamps/bongsu .stamps/node-modules ## whether two sides agree: OpenAP
 	@echo "== contract tests"
 	@$(BIN)/pytest tests/contract $(ARGS)
 
-integration: .stamps/bongsu ## tests with real databases, servers, processes and faults, three at a time
+integration: .stamps/bongsu .stamps/dashboard ## tests with real databases, servers, processes and faults, three at a time
 	@echo "== integration tests"
 	@$(BIN)/pytest -n 3 tests/faults tests/integration $(ARGS)
 
@@ -67,17 +67,24 @@ api: .stamps/bongsu .stamps/node-modules ## generate the dashboard's API client,
 
 dashboard: .stamps/dashboard ## build the dashboard into the package
 
+wheel: .stamps/bongsu .stamps/dashboard ## build the packages bongsu and bongsu-agent into dist/
+	@$(BIN)/python -m scripts.packages dist
+
 bench: .stamps/bongsu .stamps/dashboard ## run every benchmark and write benchmarks/report.md (takes half an hour)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --custom-compile-command "make lock"
+
 lock: .stamps/venv ## lock the Python packages after a change of pyproject.toml
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras --group dev --python-version 3.11 --no-annotate \
-	  --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	@$(COMPILE) --group dev pyproject.toml -o requirements.lock
+	@$(COMPILE) --constraint requirements.lock pyproject.toml -o deploy/server.lock
+	@PYTHONPATH=src $(BIN)/python -c 'from bongsu.server.agent_package import *; print(*REQUIREMENTS, sep="\n")' | \
+	  $(COMPILE) --constraint requirements.lock - -o deploy/agent.lock
 
 setup: .stamps/bongsu .stamps/dashboard ## install and build without starting
 
 clean: ## remove what make made, except data/
-	rm -rf .venv .node .stamps $(STATIC) frontend/node_modules frontend/.nuxt frontend/.output
+	rm -rf .venv .node .stamps dist $(STATIC) frontend/node_modules frontend/.nuxt frontend/.output
 
 # --- what the targets above need; made again only when something they depend on has changed
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 USAGE = """\
 usage: bongsu COMMAND ...
@@ -124,11 +125,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         return command(words[1:])
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "bongsu":
+    except ModuleNotFoundError:
+        if find_spec("bongsu.server") is not None:
             raise
-        extra = words[0] if words[0] in ("watch", "import") else "server"
-        print(f"bongsu {words[0]} needs {error.name}: pip install 'bongsu[{extra}]'", file=sys.stderr)
+        print(
+            f"bongsu {words[0]} is not part of the package bongsu-agent; install the package bongsu instead",
+            file=sys.stderr,
+        )
         return 1
 
 

@@ -5,7 +5,7 @@ export type Platform = 'linux' | 'pip' | 'docker'
  * never appears among a program's arguments, which other users of that machine can read.
  */
 export function installCommand(platform: Platform, apiUrl: string, token: string, version: string): string {
-  const wheelUrl = `${apiUrl}/agent/bongsu-${version}-py3-none-any.whl`
+  const wheelUrl = `${apiUrl}/agent/bongsu_agent-${version}-py3-none-any.whl`
   switch (platform) {
     case 'linux': return `{ echo "bongsu_token=${token}"; curl -fsSL ${apiUrl}/agent/install.sh; } | sudo sh`
     case 'pip': return `python3 -m venv bongsu-agent && bongsu-agent/bin/pip install ${wheelUrl} && BONGSU_AGENT_ENROLMENT_TOKEN=${token} bongsu-agent/bin/bongsu agent run --server ${apiUrl}`

@@ -23,7 +23,7 @@ def top(file: str, flags: Mapping[str, str]) -> int:
 
         from bongsu.terminal.display import as_text
     except ImportError:
-        raise ConfigError("top needs the package rich: pip install 'bongsu[cli]'.") from None
+        raise ConfigError("top needs the package rich: pip install rich.") from None
     if not sys.stdout.isatty():
         raise ConfigError("top needs a terminal. 'bongsu agent once' needs none.")
     config = load(file=file, flags=flags)

@@ -4,27 +4,19 @@ Public, since it contains no secrets: the code of the agent, and a script that i
 the script reads but does not contain, decides who may send.
 """
 
-import base64
 import hashlib
-import io
 import re
 import shlex
-import zipfile
-from functools import cache
-from importlib.metadata import metadata
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
 import bongsu
-from bongsu import __version__
+from bongsu.server.agent_package import WHEEL, agent_wheel
 from bongsu.server.api.dependencies import services_of
 
 router = APIRouter(prefix="/agent", include_in_schema=False)
 
-WHEEL = f"bongsu-{__version__}-py3-none-any.whl"
-# What `bongsu agent` needs, without the server.
-PARTS = ("__init__.py", "cli.py", "core", "wire", "agent")
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 
 
@@ -60,37 +52,3 @@ def _address(request: Request) -> str:
     if not _HOST.fullmatch(host):
         raise HTTPException(400, "The Host header is not a host name.")
     return f"{request.url.scheme}://{host}"
-
-
-@cache
-def agent_wheel() -> bytes:
-    """A wheel of the agent only; it requires psutil and PyYAML."""
-    package = Path(bongsu.__file__).parent
-    files: dict[str, bytes] = {}
-    for part in PARTS:
-        path = package / part
-        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
-            files[f"bongsu/{file.relative_to(package).as_posix()}"] = file.read_bytes()
-    info = f"bongsu-{__version__}.dist-info"
-    needs = [
-        line
-        for line in metadata("bongsu").get_all("Requires-Dist") or []
-        if line.lower().startswith(("psutil", "pyyaml"))
-    ]
-    requires = "".join(f"Requires-Dist: {line}\n" for line in needs if "extra" not in line)
-    files[f"{info}/METADATA"] = (
-        f"Metadata-Version: 2.1\nName: bongsu\nVersion: {__version__}\nRequires-Python: >=3.11\n{requires}"
-    ).encode()
-    files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: bongsu\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    files[f"{info}/entry_points.txt"] = b"[console_scripts]\nbongsu = bongsu.cli:main\n"
-    lines = [f"{name},sha256={_digest(content)},{len(content)}" for name, content in files.items()]
-    files[f"{info}/RECORD"] = "\n".join([*lines, f"{info}/RECORD,,", ""]).encode()
-    wheel = io.BytesIO()
-    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
-    return wheel.getvalue()
-
-
-def _digest(content: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("=")

@@ -61,6 +61,8 @@ main() {
   # pip refuses a file with another checksum.
   "$folder/bin/pip" install --quiet --disable-pip-version-check --upgrade \
     "$server/agent/@WHEEL@#sha256=@SHA256@" || fail "the agent cannot be installed"
+  # Earlier versions of the package had another name.
+  rm -rf "$folder"/lib/python3*/site-packages/bongsu-[0-9]*.dist-info
   make_user
   run_as_user "exec '$folder/bin/python' -c ''" 2>/dev/null ||
     fail "the user $user cannot run $python, perhaps because it is in root's home; install Python for all users"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bongsu.server.api.install import WHEEL
+from bongsu.server.agent_package import WHEEL
 from tests.support.app import running_app
 from tests.support.repository import REPOSITORY
 
@@ -142,7 +142,7 @@ async def test_no_host_name_gets_a_command_into_the_script(tmp_path: Path, host:
 
 async def test_the_agent_runs_from_the_package_alone(tmp_path: Path) -> None:
     async with running_app(tmp_path) as app:
-        assert (await app.client.get("/agent/bongsu-9.9-py3-none-any.whl")).status_code == 404
+        assert (await app.client.get("/agent/bongsu_agent-9.9-py3-none-any.whl")).status_code == 404
         content = (await app.client.get(f"/agent/{WHEEL}")).content
     folder = tmp_path / "installed"
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
