@@ -78,6 +78,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-v
 lock: .stamps/venv ## lock the Python packages after a change of pyproject.toml
 	@$(COMPILE) --group dev pyproject.toml -o requirements.lock
 	@$(COMPILE) --constraint requirements.lock pyproject.toml -o deploy/server.lock
+	@echo hatchling | $(COMPILE) --constraint requirements.lock - -o deploy/docker/build.lock
 	@PYTHONPATH=src $(BIN)/python -c 'from bongsu.server.agent_package import *; print(*REQUIREMENTS, sep="\n")' | \
 	  $(COMPILE) --constraint requirements.lock - -o deploy/agent.lock
 

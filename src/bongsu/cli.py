@@ -16,6 +16,7 @@ usage: bongsu COMMAND ...
   user      manage users: create, list, password, role, disable, enable, delete, reset-second-factor
   auth      manage the keys that sign logins: rotate-keys
   rules     manage alert rules as a file: check, import, export
+  health    ask an API server whether it runs, for health checks of containers
   import    bring history from Prometheus, OpenMetrics dumps or InfluxDB files into an API server
   simulate  run a simulated fleet against an API server, for demos and load tests
 
@@ -69,6 +70,12 @@ def _user(argv: Sequence[str]) -> int:
     return main(argv)
 
 
+def _health(argv: Sequence[str]) -> int:
+    from bongsu.server.commands.health import main
+
+    return main(argv)
+
+
 def _rules(argv: Sequence[str]) -> int:
     from bongsu.server.commands.rules import main
 
@@ -103,6 +110,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "user": _user,
     "auth": _auth,
     "rules": _rules,
+    "health": _health,
     "import": _import,
     "simulate": _simulate,
 }

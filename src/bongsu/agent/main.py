@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
         if options.command == "status":
             from bongsu.agent.commands.status import status
 
-            return status(options.config, flags, format=options.format)
+            return status(options.config, flags, format=options.format, running=options.running)
         if options.command in ("enrol", "rotate-token"):
             from bongsu.agent.commands.enrol import enrol, rotate
 
@@ -71,4 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("rotate-token", parents=[common], help="replace this machine's token")
     status = commands.add_parser("status", parents=[common], help="show what the running agent does and costs")
     status.add_argument("--format", choices=("table", "json"), default="table")
+    status.add_argument(
+        "--running", action="store_true", help="succeed if the agent runs, even if its server does not answer"
+    )
     return parser

@@ -7,21 +7,18 @@ started anew. Elsewhere, all children are started anew: no other system's librar
 
 import contextlib
 import gc
-import http.client
-import json
 import os
 import secrets
 import socket
-import ssl
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bongsu import __version__
 from bongsu.core.errors import ConfigError
 from bongsu.server.config import Settings, local_url
+from bongsu.server.probe import ask
 from bongsu.server.supervisor import Child, become_supervisor, stoppable
 
 # A start takes a second or two.
@@ -89,26 +86,6 @@ def _wait_until(done: Callable[[], bool], child: Child) -> bool:
             tell_at = time.monotonic() + TELL_SECONDS
         time.sleep(0.05)
     return False
-
-
-def ask(url: str, path: str) -> "dict[str, Any] | None":
-    """The JSON that our own API server answers; None if it does not answer or reports an error."""
-    scheme, _, authority = url.partition("://")
-    if scheme == "https":
-        # It is our own child on this machine, and its certificate is for the name that others use.
-        unverified = ssl._create_unverified_context()  # noqa: S323
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(authority, timeout=2, context=unverified)
-    else:
-        connection = http.client.HTTPConnection(authority, timeout=2)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        document = json.loads(answer.read()) if answer.status == 200 else None
-        return document if isinstance(document, dict) else None
-    except (OSError, ValueError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
 
 
 def server_children(settings: Settings) -> list[Child]:

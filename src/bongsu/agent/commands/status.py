@@ -13,8 +13,8 @@ from bongsu.core.units import format_bytes, format_duration
 STALE_SECONDS = 2.5 * WRITE_INTERVAL_MS / 1000
 
 
-def status(file: str, flags: Mapping[str, str], *, format: str) -> int:
-    """0 if the agent runs and reaches its server, else 1."""
+def status(file: str, flags: Mapping[str, str], *, format: str, running: bool = False) -> int:
+    """0 if the agent runs and, unless ``running``, reaches its server; else 1."""
     config = load(file=file, flags=flags)
     content = read_status(config.data_dir)
     age_seconds = max(0.0, time.time() - content["time"])
@@ -23,7 +23,7 @@ def status(file: str, flags: Mapping[str, str], *, format: str) -> int:
         print(json.dumps({**content, "age_seconds": round(age_seconds, 1), "running": not is_stale}, indent=2))
     else:
         print("\n".join(status_lines(content, age_seconds, is_stale)))
-    return 1 if is_stale or not content["server_up"] else 0
+    return 1 if is_stale or not (running or content["server_up"]) else 0
 
 
 def status_lines(content: Mapping[str, Any], age_seconds: float, is_stale: bool) -> list[str]:

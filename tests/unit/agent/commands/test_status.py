@@ -24,6 +24,7 @@ def test_status_of_a_running_agent(tmp_path: Path, capsys: pytest.CaptureFixture
     config = Config(data_dir=str(tmp_path))
     write_status(config, stats, [RunningCollector(FastCollector(), runs=5, cpu_seconds=0.01)])
     assert status("", {"data_dir": str(tmp_path)}, format="table") == 1  # the server does not answer
+    assert status("", {"data_dir": str(tmp_path)}, format="table", running=True) == 0
     shown = capsys.readouterr().out
     assert "3 frames, 4.88 KiB, the oldest 1m 30s old" in shown
     assert "no response in time" in shown
@@ -65,4 +66,5 @@ def test_status_of_a_stopped_agent(tmp_path: Path, capsys: pytest.CaptureFixture
     content = json.loads((tmp_path / "status.json").read_text())
     (tmp_path / "status.json").write_text(json.dumps({**content, "time": time.time() - 3600}))
     assert status("", {"data_dir": str(tmp_path)}, format="table") == 1
+    assert status("", {"data_dir": str(tmp_path)}, format="table", running=True) == 1
     assert "stopped?" in capsys.readouterr().out
