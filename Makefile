@@ -70,6 +70,9 @@ dashboard: .stamps/dashboard ## build the dashboard into the package
 wheel: .stamps/bongsu .stamps/dashboard ## build the packages bongsu and bongsu-agent into dist/
 	@$(BIN)/python -m scripts.packages dist
 
+sbom: wheel ## write into dist/ what the packages consist of (CycloneDX)
+	@$(BIN)/python -m scripts.sbom dist
+
 bench: .stamps/bongsu .stamps/dashboard ## run every benchmark and write benchmarks/report.md (takes half an hour)
 	@$(BIN)/python -m benchmarks $(ARGS)
 

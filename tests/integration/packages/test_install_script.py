@@ -14,7 +14,12 @@ from tests.support.repository import REPOSITORY
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a script of POSIX systems")
 
 SCRIPT = REPOSITORY / "deploy" / "install.sh"
-SCRIPTS = (SCRIPT, REPOSITORY / "src/bongsu/server/api/install.sh")
+SCRIPTS = (
+    SCRIPT,
+    REPOSITORY / "src/bongsu/server/api/install.sh",
+    REPOSITORY / "deploy/docker/frontend.sh",
+    REPOSITORY / "scripts/images",
+)
 
 
 def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
