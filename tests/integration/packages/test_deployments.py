@@ -84,6 +84,7 @@ def test_what_the_chart_makes(values: list[str], kinds: list[str]) -> None:
     objects = rendered(*values)
     assert sorted(each["kind"] for each in objects) == kinds
     pods = [each["spec"]["template"]["spec"] for each in objects if "template" in each.get("spec", {})]
+    assert all(pod["enableServiceLinks"] is False for pod in pods), "a service named bongsu would set BONGSU_PORT"
     for container in [container for pod in pods for container in pod["containers"]]:
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}

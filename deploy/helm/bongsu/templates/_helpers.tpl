@@ -94,6 +94,8 @@ metadata:
     checksum/secret: {{ include (print .Template.BasePath "/secret.yaml") . | sha256sum }}
 spec:
   automountServiceAccountToken: false
+  # Kubernetes would set BONGSU_PORT to the address of the service "bongsu".
+  enableServiceLinks: false
   {{- with include "bongsu.pullSecrets" . | trim }}
   {{- . | nindent 2 }}
   {{- end }}
