@@ -17,7 +17,8 @@ class BongsuError(Exception):
         field: str | None = None,
         limit: float | None = None,
     ) -> None:
-        self.message = message or (self.__doc__ or "").strip().splitlines()[0]
+        # Agents run without docstrings (PYTHONOPTIMIZE=2), which would take a megabyte.
+        self.message = message or (self.__doc__ or type(self).__name__).strip().splitlines()[0]
         if code is not None:
             self.code = code
         self.field = field

@@ -205,3 +205,9 @@ def test_a_python_without_the_small_hash_gives_the_same_ids(monkeypatch: pytest.
     other = runpy.run_path(bongsu.core.series.__file__, run_name="without_blake2")
     assert other["blake2b"] is hashlib.blake2b
     assert other["layout_id"]((Series("a"),)) == here
+
+
+def test_errors_can_be_raised_without_docstrings() -> None:
+    code = "from bongsu.core.errors import Unavailable; print(Unavailable(), Unavailable('Full.'))"
+    done = subprocess.run([sys.executable, "-OO", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "Unavailable Full.\n"
