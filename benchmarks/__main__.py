@@ -21,13 +21,14 @@ from benchmarks.report import machine
 from benchmarks.summary import CHARTS, report
 from bongsu import __version__
 
-# Benchmark -> its arguments. The first four also measure others.
+# Benchmark -> its arguments. Those of ``summary.py`` with peers also measure others.
 RUNS: dict[str, tuple[str, ...]] = {
     "standards": (),
     "reading": (),
     "promql": ("--times", "5"),
     "agent": (),
     "ingest": (),
+    "everything": (),
     "fleet": ("--seconds", "60"),
     "storage": ("--servers", "100"),
     "stalls": (),

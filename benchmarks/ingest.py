@@ -176,12 +176,17 @@ async def drive(
 
 
 def measure(
-    agents: int, frames: int, seconds: float, every_seconds: float = 0.0, form: ModuleType = protobuf
+    agents: int,
+    frames: int,
+    seconds: float,
+    every_seconds: float = 0.0,
+    form: ModuleType = protobuf,
+    role: str = "api",
 ) -> dict[str, float]:
     """One run on an empty database."""
     with tempfile.TemporaryDirectory(prefix="bongsu-bench-", dir=os.environ.get("BONGSU_BENCH_DIR")) as folder:
         _, tokens = make_tokens(Path(folder), map(agent_id, range(agents)))
-        with running_server(Path(folder)) as (port, process):
+        with running_server(Path(folder), role=role) as (port, process):
             before = cpu_seconds(process.pid)
             began = time.perf_counter()
             client = time.process_time()
@@ -198,7 +203,8 @@ def measure(
             )
         acknowledged = sum(connection.acknowledged for connection in connections)
         with sqlite3.connect(Path(folder) / "bongsu.db") as database:
-            stored = database.execute("SELECT count(*) FROM frames").fetchone()[0]
+            sealed = "(SELECT coalesce(sum(frames), 0) FROM blocks)"
+            stored = database.execute(f"SELECT count(*) + {sealed} FROM frames").fetchone()[0]
     if stored != acknowledged:
         raise RuntimeError(f"{acknowledged} frames acknowledged, {stored} stored")
     latencies = np.concatenate([connection.latencies for connection in connections]) * 1000

@@ -172,9 +172,10 @@ def _cpu_seconds(pid: int) -> float:
     return sum(cpu_seconds(each.pid) for each in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)])
 
 
-def _measured(
+def measured(
     port: int, pid: int, token: str, options: "Options", kind: type[Requests] | type[Lines] = Requests
 ) -> dict[str, float]:
+    """What senders reach at a receiver on this port, which is the process ``pid`` and its children."""
     before, began = _cpu_seconds(pid), time.perf_counter()
     client = time.process_time()
     sent = uvloop.run(_drive(port, token, options, kind))
@@ -202,25 +203,25 @@ def bongsu(options: Options, *, role: str) -> dict[str, float]:
         token = make_writer_token(folder)
         os.environ.update(ENVIRONMENT)
         with running_server(folder, role=role) as (port, process):
-            return _measured(port, process.pid, token, options)
+            return measured(port, process.pid, token, options)
 
 
 def victoria_metrics(options: Options) -> dict[str, float]:
     """One run of VictoriaMetrics."""
     with running_victoria_metrics() as (port, pid):
-        return _measured(port, pid, "", options)
+        return measured(port, pid, "", options)
 
 
 def prometheus(options: Options) -> dict[str, float]:
     """One run of Prometheus as a receiver."""
     with running_prometheus() as (port, pid):
-        return _measured(port, pid, "", options)
+        return measured(port, pid, "", options)
 
 
 def influxdb(options: Options) -> dict[str, float]:
     """One run of InfluxDB."""
     with running_influxdb() as (port, pid):
-        return _measured(port, pid, "", options, Lines)
+        return measured(port, pid, "", options, Lines)
 
 
 def main() -> None:
