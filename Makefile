@@ -5,6 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 NODE := PATH="$(CURDIR)/.node/bin:$$PATH"
 STATIC := src/bongsu/server/static
+HELP := src/bongsu/server/help
 # The output of the dashboard's tools is shown only if they fail.
 LOG := $(CURDIR)/.stamps/log
 export PYTHONWARNINGS :=
@@ -12,12 +13,12 @@ export PYTHONWARNINGS :=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test unit contract integration e2e lint format proto api dashboard wheel sbom bench lock setup clean
+.PHONY: help run dev test unit contract integration e2e lint format proto api dashboard docs wheel sbom bench lock setup clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-run: .stamps/bongsu .stamps/dashboard ## install what is needed, and start Bongsu with an agent for this machine
+run: .stamps/bongsu .stamps/dashboard .stamps/docs ## install what is needed, and start Bongsu with an agent for this machine
 	@BONGSU_DATA_DIR="$${BONGSU_DATA_DIR:-data}" exec $(BIN)/bongsu up $(ARGS)
 
 dev: .stamps/bongsu .stamps/node-modules ## start API server (with reload), worker, agent and the dashboard's development server
@@ -35,7 +36,7 @@ contract: .stamps/bongsu .stamps/node-modules ## whether two sides agree: OpenAP
 	@echo "== contract tests"
 	@$(BIN)/pytest tests/contract $(ARGS)
 
-integration: .stamps/bongsu .stamps/dashboard ## tests with real databases, servers, processes and faults, three at a time
+integration: .stamps/bongsu .stamps/dashboard .stamps/docs ## tests with real databases, servers, processes and faults, three at a time
 	@echo "== integration tests"
 	@$(BIN)/pytest -n 3 tests/faults tests/integration $(ARGS)
 
@@ -67,7 +68,9 @@ api: .stamps/bongsu .stamps/node-modules ## generate the dashboard's API client,
 
 dashboard: .stamps/dashboard ## build the dashboard into the package
 
-wheel: .stamps/bongsu .stamps/dashboard ## build the packages bongsu and bongsu-agent into dist/
+docs: .stamps/docs ## build the help pages, in English and Korean, into the package
+
+wheel: .stamps/bongsu .stamps/dashboard .stamps/docs ## build the packages bongsu and bongsu-agent into dist/
 	@$(BIN)/python -m scripts.packages dist
 
 sbom: wheel ## write into dist/ what the packages consist of (CycloneDX)
@@ -81,14 +84,14 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-v
 lock: .stamps/venv ## lock the Python packages after a change of pyproject.toml
 	@$(COMPILE) --group dev pyproject.toml -o requirements.lock
 	@$(COMPILE) --constraint requirements.lock pyproject.toml -o deploy/server.lock
-	@echo hatchling | $(COMPILE) --constraint requirements.lock - -o deploy/docker/build.lock
+	@printf '%s\n' hatchling sphinx myst-parser furo | $(COMPILE) --constraint requirements.lock - -o deploy/docker/build.lock
 	@PYTHONPATH=src $(BIN)/python -c 'from bongsu.server.agent_package import *; print(*REQUIREMENTS, sep="\n")' | \
 	  $(COMPILE) --constraint requirements.lock - -o deploy/agent.lock
 
-setup: .stamps/bongsu .stamps/dashboard ## install and build without starting
+setup: .stamps/bongsu .stamps/dashboard .stamps/docs ## install and build without starting
 
 clean: ## remove what make made, except data/
-	rm -rf .venv .node .stamps dist $(STATIC) frontend/node_modules frontend/.nuxt frontend/.output
+	rm -rf .venv .node .stamps dist $(STATIC) $(HELP) frontend/node_modules frontend/.nuxt frontend/.output
 
 # --- what the targets above need; made again only when something they depend on has changed
 
@@ -127,4 +130,11 @@ DASHBOARD_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*'
 	@echo "== dashboard: build (about half a minute)"
 	@cd frontend && $(NODE) npm run --silent generate >$(LOG) 2>&1 || { cat $(LOG); exit 1; }
 	@$(BIN)/python -m scripts.static frontend/.output/public $(STATIC)
+	@touch $@
+
+DOCUMENTS := $(shell find docs scripts/help *.md -type f -not -name '*.pyc' 2>/dev/null)
+
+.stamps/docs: .stamps/bongsu $(DOCUMENTS)
+	@echo "== help pages"
+	@$(BIN)/python -m scripts.help $(HELP)
 	@touch $@

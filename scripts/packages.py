@@ -1,4 +1,4 @@
-"""Builds the packages: ``python -m scripts.packages INTO``. ``make wheel`` builds the dashboard first, as is needed."""
+"""Builds the packages: ``python -m scripts.packages INTO``. ``make wheel`` builds dashboard and help first."""
 
 import hashlib
 import subprocess
@@ -12,8 +12,9 @@ ROOT = Path(__file__).parent.parent
 
 def build(into: Path) -> None:
     """Writes both wheels, and SHA256SUMS as ``sha256sum -c`` reads it."""
-    if not (ROOT / "src/bongsu/server/static/index.html").is_file():
-        sys.exit("The dashboard is not built: run 'make wheel'.")
+    for folder in ("static", "help"):
+        if not (ROOT / "src/bongsu/server" / folder / "index.html").is_file():
+            sys.exit("The dashboard or the help is not built: run 'make wheel'.")
     into.mkdir(parents=True, exist_ok=True)
     for old in into.glob("bongsu*.whl"):
         old.unlink()

@@ -15,11 +15,18 @@ WORKDIR /build
 COPY deploy/docker/build.lock deploy/docker/
 RUN python3 -m venv /opt/build && \
     /opt/build/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r deploy/docker/build.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml LICENSE *.md ./
+COPY benchmarks/report.md benchmarks/
+COPY config config
+COPY deploy deploy
+COPY docs docs
+COPY frontend/public/favicon.svg frontend/public/
+COPY proto proto
 COPY scripts scripts
 COPY src src
 COPY --from=dashboard /build/frontend/.output/public public
 RUN /opt/build/bin/python -m scripts.static public src/bongsu/server/static && \
+    PYTHONPATH=src /opt/build/bin/python -m scripts.help src/bongsu/server/help && \
     PYTHONPATH=src /opt/build/bin/python -m scripts.packages /dist
 
 FROM $PYTHON AS build

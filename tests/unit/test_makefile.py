@@ -32,6 +32,8 @@ def test_where_make_run_keeps_its_data(tmp_path: Path, environment: dict[str, st
         ".stamps/bongsu",
         "-o",
         ".stamps/dashboard",
+        "-o",
+        ".stamps/docs",
         "run",
         f"BIN={tmp_path}",
         "ARGS=--port 1",

@@ -49,6 +49,7 @@ def test_the_whole_package_holds_every_file_and_no_other(wheels: tuple[Path, Pat
     assert inside == {name for name in files if "__pycache__" not in name}
     expected = {
         "bongsu/server/static/index.html.gz",
+        "bongsu/server/help/ko/troubleshooting.html.gz",
         "bongsu/server/database/migrations/versions/0001_servers_layouts_frames.py",
         "bongsu/server/dashboards/built_in/linux-host.yml",
         "bongsu/server/api/install.sh",

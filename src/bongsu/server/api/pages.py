@@ -1,4 +1,4 @@
-"""The pages: the dashboard and the documentation of the API, served from the package, with nothing from elsewhere."""
+"""The pages: dashboard, help and documentation of the API, served from the package, with nothing from elsewhere."""
 
 import base64
 import contextlib
@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from bongsu.core.errors import NotFound
 from bongsu.server.api.dependencies import services_of
@@ -22,6 +22,7 @@ from bongsu.server.api.shared import find_working_share
 from bongsu.server.edge.headers import policy
 
 FOLDER = Path(__file__).parent.parent / "static"
+HELP = FOLDER.with_name("help")
 _DOCUMENTATION = ("swagger-ui-bundle.js", "swagger-ui.css", "redoc.standalone.js")
 
 SHARED_PAGES = ("shared", "status")
@@ -35,10 +36,12 @@ _NOT_BUILT = """<!doctype html><meta charset="utf-8"><title>Bongsu</title>
 <body><h1>The dashboard is not built</h1>
 <p>The API server runs: see <a href="/api/health">/api/health</a>. <code>make dashboard</code> builds the
 dashboard.</p>"""
+_NO_HELP = """<!doctype html><meta charset="utf-8"><title>Bongsu</title>
+<body><h1>The help is not built</h1><p><code>make docs</code> builds it.</p>"""
 
 
-def install(app: FastAPI, folder: Path = FOLDER) -> None:
-    """Adds /docs, /redoc and, for every other path, the dashboard."""
+def install(app: FastAPI, folder: Path = FOLDER, help_folder: Path = HELP) -> None:
+    """Adds /docs, /redoc, /help and, for every other path, the dashboard."""
 
     @app.get("/docs", include_in_schema=False)
     async def swagger_ui() -> HTMLResponse:
@@ -71,6 +74,21 @@ def install(app: FastAPI, folder: Path = FOLDER) -> None:
         if request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
         return Response(content, headers=headers, media_type=_media_type(Path(name)))
+
+    @app.get("/help", include_in_schema=False)
+    @app.get("/help/{path:path}", include_in_schema=False)
+    async def help_pages(request: Request, path: str = "") -> Response:
+        file = _inside(help_folder, path)
+        if file is not None and file.is_dir():
+            # The links of a page are relative.
+            if not request.url.path.endswith("/"):
+                return RedirectResponse(f"{request.url.path}/", 308)
+            file /= "index.html"
+        if not (help_folder / "index.html").is_file():
+            return HTMLResponse(_NO_HELP, 503)
+        if file is None or not file.is_file():
+            raise HTTPException(404, f"There is no /help/{path}.")
+        return _file(request, file)
 
     # HEAD, with which monitors ask whether a status page answers.
     @app.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)

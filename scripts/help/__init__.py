@@ -1,0 +1,1 @@
+"""Builds the help pages of Bongsu from docs/: ``python -m scripts.help INTO``."""
