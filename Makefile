@@ -40,7 +40,7 @@ integration: .stamps/bongsu .stamps/dashboard .stamps/docs ## tests with real da
 	@echo "== integration tests"
 	@$(BIN)/pytest -n 3 tests/faults tests/integration $(ARGS)
 
-e2e: .stamps/bongsu .stamps/dashboard ## tests in a real Chromium
+e2e: .stamps/bongsu .stamps/dashboard .stamps/docs ## tests in a real Chromium
 	@scripts/chromium
 	@echo "== browser tests"
 	@$(BIN)/pytest tests/e2e $(ARGS)

@@ -8,24 +8,36 @@ _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 _ATTRIBUTE = re.compile(r'(<[a-z][^<>]*?) style="([^"]*)"')
 _HANDLER = re.compile(r"<[a-z][^<>]* on[a-z]+=", re.IGNORECASE)
+# It makes the rule for plurals from text with `new Function`, which the policy forbids. Korean has a single form.
+_BY_EVAL = "Documentation.addTranslations("
+_WITHOUT_EVAL = """((catalog) => {
+  Object.assign(Documentation.TRANSLATIONS, catalog.messages);
+  Documentation.PLURAL_EXPR = () => 0;
+  Documentation.LOCALE = catalog.locale;
+})("""
 
 
-class InlineHandler(Exception):
-    """A page has an event handler in an attribute, which no file can replace."""
+class Blocked(Exception):
+    """A page has what the policy blocks, and this module cannot replace."""
 
 
 def without_inline(site: Path) -> None:
     """Changes all pages below ``site``; what was in them is in ``_inline`` afterwards.
 
     Raises:
-        InlineHandler: see there.
+        Blocked: see there.
     """
     files: dict[str, str] = {}
     for page in sorted(site.rglob("*.html")):
         html = _changed(page.read_text(encoding="utf-8"), "../" * (len(page.relative_to(site).parts) - 1), files)
         if handler := _HANDLER.search(html):
-            raise InlineHandler(f"{page.relative_to(site)}: {handler[0]}")
+            raise Blocked(f"{page.relative_to(site)}: {handler[0]}")
         page.write_text(html, encoding="utf-8")
+    for catalog in site.rglob("translations.js"):
+        text = catalog.read_text(encoding="utf-8")
+        if _BY_EVAL not in text:
+            raise Blocked(f"{catalog.relative_to(site)} does not call {_BY_EVAL}")
+        catalog.write_text(text.replace(_BY_EVAL, _WITHOUT_EVAL), encoding="utf-8")
     for name, content in files.items():
         file = site / name
         file.parent.mkdir(exist_ok=True)

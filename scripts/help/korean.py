@@ -11,7 +11,7 @@ class SearchKorean(SearchEnglish):
     """Each pair of syllables is a word, so that 서버 finds 서버가 and 서버에서. Other words are as in English."""
 
     lang = "ko"
-    language_name = "Korean"
+    language_name = "English"  # names the stemmer in the browser
     # For the browser. Of each word of a question only the first pair: the others are often those of an ending that the
     # page does not have. A word may be of both languages, as "API서버가".
     js_splitter_code = r"""
