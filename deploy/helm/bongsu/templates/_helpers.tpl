@@ -114,15 +114,15 @@ spec:
         - {name: http, containerPort: 8600}
       # An upgrade of a large database takes minutes.
       startupProbe:
-        httpGet: {path: /api/health, port: http}
+        httpGet: {path: /api/health/live, port: http}
         periodSeconds: 2
         failureThreshold: 300
       readinessProbe:
-        httpGet: {path: /api/health, port: http}
+        httpGet: {path: /api/health/ready, port: http}
         periodSeconds: 5
         timeoutSeconds: 5
       livenessProbe:
-        httpGet: {path: /api/health, port: http}
+        httpGet: {path: /api/health/live, port: http}
         periodSeconds: 20
         timeoutSeconds: 10
         failureThreshold: 6
