@@ -164,6 +164,20 @@ def test_the_settings_of_the_administrator_guide_exist(file: str) -> None:
         assert set(yaml.safe_load(block)) <= set(Settings.model_fields)
 
 
+@cache
+def _sources() -> str:
+    files = [file for file in REPOSITORY.glob("src/bongsu/**/*.py") if "_pb2" not in file.name]
+    return "\n".join(file.read_text(encoding="utf-8") for file in [*files, REPOSITORY / "config" / "agent.yml"])
+
+
+@pytest.mark.parametrize("file", ["docs/troubleshooting.md", "docs/ko/troubleshooting.md"])
+def test_the_codes_and_settings_of_troubleshooting_exist(file: str) -> None:
+    names = set(re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+)+)`", _prose(REPOSITORY / file)))
+    names.discard("client_max_body_size")  # of nginx
+    assert len(names) > 15
+    assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", _sources(), re.I)] == []
+
+
 def test_korean_documents_have_the_sections_of_the_english_ones() -> None:
     for korean in REPOSITORY.glob("docs/ko/*.md"):
         english = REPOSITORY / "docs" / korean.name
