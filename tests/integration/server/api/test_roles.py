@@ -164,6 +164,8 @@ def test_every_route_is_in_the_document() -> None:
         "",
         "/api/openapi.json",
         "/docs",
+        "/help",
+        "/help/{path:path}",
         "/redoc",
         "/_docs/{name}",
         "/agent/install.sh",
