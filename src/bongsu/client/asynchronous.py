@@ -40,7 +40,7 @@ class AsyncClient:
 
     async def request(self, method: str, path: str, *, json: Any = None, **parameters: Any) -> Any:
         """Any other request of the API (see /docs of your API server): the JSON of its answer, None without one."""
-        return await self._ask(Call(method, path, lambda body: body, calls.given(**parameters), json, method == "GET"))
+        return await self._ask(Call(method, path, lambda body: body, calls.given(**parameters), json))
 
     async def servers(self, *, name: str | None = None, retired: bool | None = None) -> list[dict[str, Any]]:
         """All servers, with their state, tags and facts. ``name``: a pattern, such as ``web-*``."""

@@ -25,14 +25,13 @@ LONGEST_WAIT_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """``parse`` makes the answer of the JSON that comes. ``repeatable``: asking twice does no harm."""
+    """``parse`` makes the answer of the JSON that comes."""
 
     method: str
     path: str
     parse: Callable[[Any], T]
     parameters: Parameters = field(default_factory=dict)
     json: Any = None
-    repeatable: bool = True
 
 
 def moment(value: Moment) -> str:

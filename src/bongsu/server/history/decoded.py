@@ -18,6 +18,7 @@ from bongsu.server.storage.blocks import Head
 from bongsu.server.storage.rollup_blocks import decode_series, decode_shared
 
 # A day of minutes of one series of 500 servers, or a week of raw samples of one series of 40.
+# Buckets that ``SeriesRollup.longer`` keeps come on top: at most a third of those that they are made of.
 LIMIT_BYTES = 24 * 1024 * 1024
 
 # Server, layout, step (0: a block), start, end, checksum.

@@ -29,6 +29,8 @@ class Descriptions:
         self._registry = registry
         self._clock = clock
         self._stored: dict[str, Description] | None = None
+        # Of what is stored as it was told: a hash of that. Senders tell the same each minute, or with each sample.
+        self._as_told: dict[str, int] = {}
         self._changed_ms: dict[str, int] = {}
         self._writing = asyncio.Lock()
 
@@ -38,20 +40,23 @@ class Descriptions:
         Raises:
             Unavailable: the database cannot be written now.
         """
+        told = {metric: each for metric, each in told.items() if self._as_told.get(metric) != hash(each)}
         if not told:
             return
         async with self._writing:
             if self._stored is None:
                 self._stored = await self._database.read(load_descriptions)
             now_ms = self._clock.now_ms()
-            new: dict[str, Description] = {}
-            for metric, description in told.items():
-                kept = _cut(description)
-                changed_ms = self._changed_ms.get(metric, 0)
-                if self._stored.get(metric) == kept or not is_metric(metric) or 0 <= now_ms - changed_ms < REPLACE_MS:
-                    continue
-                new[metric] = kept
+            kept = {metric: _cut(each) for metric, each in told.items() if is_metric(metric)}
+            new = {
+                metric: each
+                for metric, each in kept.items()
+                if self._stored.get(metric) != each and not 0 <= now_ms - self._changed_ms.get(metric, 0) < REPLACE_MS
+            }
             await self._store(new, self._stored, now_ms)
+            for metric, each in kept.items():
+                if self._stored.get(metric) == each:
+                    self._as_told[metric] = hash(told[metric])
 
     async def _store(self, new: dict[str, Description], stored: dict[str, Description], now_ms: int) -> None:
         if len(stored.keys() | new.keys()) > MOST:
@@ -78,6 +83,7 @@ class Descriptions:
             await self._database.write(lambda connection: forget_descriptions(connection, unused))
         for metric in unused:
             del stored[metric]
+            self._as_told.pop(metric, None)
             self._changed_ms.pop(metric, None)
 
 

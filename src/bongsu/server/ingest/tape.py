@@ -139,7 +139,10 @@ class Tape:
 
 
 def key_in(body: bytes, first: int, last: int) -> tuple[bytes, bool] | None:
-    """The key of an entry with these bytes, and whether its value is 0; None if it has no sample of a usual form."""
+    """The key of an entry with these bytes, and whether its value is 0; None if it has no sample of a usual form, or is
+    shorter than one that has a name."""
+    if last - first < SAMPLE_BYTES:
+        return None
     if body[last - ZERO_BYTES : last - TIME_BYTES] == ZERO_HEAD:
         return body[first : last - ZERO_BYTES], True
     sample = last - SAMPLE_BYTES
@@ -162,7 +165,7 @@ def _alone(body: bytes, at: int, places: Mapping[bytes, int]) -> tuple[int, bool
     else:
         return None
     end = first + 1 + length
-    if end > len(body) or length < SAMPLE_BYTES:
+    if end > len(body):
         return None
     found = key_in(body, first + 1, end)
     place = None if found is None else places.get(found[0])

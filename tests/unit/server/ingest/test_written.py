@@ -223,3 +223,12 @@ def test_references_beyond_the_symbols_are_refused() -> None:
     message.timeseries.add(labels_refs=[0, 9])
     with pytest.raises(InvalidInput, match="1 symbols"):
         read(message.SerializeToString(), Keys(), version_2=True)
+
+
+@pytest.mark.parametrize(
+    "entry", [b"\x0a\x00\x12\x10\x09abcde", b"\x12\x07\x10abcdef", b"\x0a\x00\x12\x10\x09\x10" + b"x" * 11]
+)
+def test_an_entry_that_is_cut_off_is_refused(entry: bytes) -> None:
+    body = pb.WriteRequest(timeseries=[series({"__name__": "whole"}, (NOW, 1.0)), entry]).SerializeToString()
+    with pytest.raises(InvalidInput):
+        read(body, Keys(), version_2=False)
