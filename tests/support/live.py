@@ -6,11 +6,15 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from bongsu.core.events import Event
 from bongsu.core.samples import PushError
 from bongsu.core.series import Series
+from bongsu.server.live import post
 from bongsu.wire import live
 from tests.support.app import RunningApp
+from tests.support.pushes import a_frame, a_push
 
 PATIENCE_SECONDS = 60
 
@@ -149,3 +153,27 @@ async def connected(app: RunningApp, token: str | None = None, **headers: str) -
         yield client
     finally:
         await client.leave()
+
+
+EVERYTHING = live.Subscribe(1, values=True, states=True)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that push frames one after the other: nothing is gained by gathering them. Import it."""
+    monkeypatch.setattr(post, "GATHER_SECONDS", 0.001)
+
+
+async def push(app: RunningApp, *values: float, name: str = "web-1", after_ms: int = 0) -> int:
+    """Pushes a frame of LAYOUT and returns its time."""
+    time_ms = app.clock.now_ms() + after_ms
+    frame = a_frame(time_ms, values or (0.5, 1024.0, 100.0))
+    answer = await app.push(a_push([frame], name=name))
+    assert answer.status_code == 200, answer.text
+    return time_ms
+
+
+async def server_id(app: RunningApp, name: str = "web-1") -> int:
+    """The id of a server, also of one that is retired."""
+    servers = (await app.get("/api/servers", retired=True))["servers"]
+    return next(int(server["id"]) for server in servers if server["name"] == name)

@@ -88,3 +88,9 @@ def table_of(page: Page) -> list[str]:
     rows = page.locator(".history-table tbody:not(.summary) tr td:first-of-type")
     expect(rows.first).to_be_visible(timeout=SLOW_MS)
     return [text.strip() for text in rows.all_inner_texts()]
+
+
+def loaded(page: Page) -> None:
+    """Waits until a page has its heading and all of its content."""
+    expect(page.locator("h1").first).to_be_visible(timeout=SLOW_MS)
+    expect(page.locator(".skeleton")).to_have_count(0, timeout=SLOW_MS)

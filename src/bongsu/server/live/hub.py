@@ -4,55 +4,40 @@ For frames, nothing here reads the database. A frame costs nothing while nobody 
 """
 
 import asyncio
-import itertools
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from weakref import WeakValueDictionary
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 
 from bongsu.core.clock import Clock
 from bongsu.core.errors import BongsuError, TooLarge, Unavailable
 from bongsu.core.events import Event
 from bongsu.core.samples import Frame
-from bongsu.core.series import Series
 from bongsu.server.auth.authenticator import Authenticator
 from bongsu.server.auth.principal import Principal
 from bongsu.server.fleet.registry import Registry, ServerState
 from bongsu.server.fleet.selection import Selection
+from bongsu.server.live.audiences import Audience, Audiences
 from bongsu.server.live.client import Client, Subscription
 from bongsu.server.live.events import concerned
-from bongsu.server.live.followed import Followed
 from bongsu.server.live.post import Post
 from bongsu.server.live.states import States
-from bongsu.server.live.streams import RECENT_MS, SeriesList, Stream
 from bongsu.server.live.watched import Watched
 from bongsu.wire import live
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
-# A stream that nobody watches stays so long, for a client that comes back.
-LINGER_SECONDS = RECENT_MS / 1000
 STREAMS_PER_CLIENT = 10_000
-# Of all clients together, and of those that nobody watches any more: some 5 KB each.
-STREAMS, IDLE_STREAMS = 100_000, 20_000
+# Of all clients together: some 5 KB each.
+STREAMS = 100_000
 SELECTIONS = 1_000
 # As many as the event loop looks at in some 3 ms.
 SERVERS_AT_A_TIME = 100
 CLIENTS_AT_A_TIME = 50
 
 UNAUTHENTICATED = 4401
-
-
-@dataclass(slots=True)
-class _Server:
-    """A server that somebody watches."""
-
-    subscriptions: dict[Subscription, None] = field(default_factory=dict)
-    # Layout id -> its streams; an empty list where nobody wants anything of it.
-    streams: dict[int, list[Followed]] = field(default_factory=dict)
 
 
 class Hub:
@@ -82,11 +67,7 @@ class Hub:
         self._authenticator = authenticator
         self._people_revision = people_revision
         self._monotonic = monotonic
-        self._servers: dict[int, _Server] = {}
-        self._followed: dict[int, Followed] = {}
-        self._numbers = itertools.count(1)
-        # Equal lists of series have one number, as long as a stream has them.
-        self._lists: WeakValueDictionary[tuple[Series, ...], SeriesList] = WeakValueDictionary()
+        self._audiences = Audiences(registry, monotonic)
         self._states = States(registry, clock, self._watching_states)
         # Servers whose frames could not be handed on, so that each is logged once.
         self._failed: set[int] = set()
@@ -103,7 +84,7 @@ class Hub:
     @property
     def streams(self) -> int:
         """The number of streams."""
-        return len(self._followed)
+        return len(self._audiences.followed)
 
     def connections_of(self, principal: Principal) -> int:
         """How many connections a person or API token has open."""
@@ -138,7 +119,7 @@ class Hub:
                 await self._extend(wanted, self._select(wanted, all_must_exist=True))
                 old = client.subscriptions.get(wanted.id)
                 others = sum(len(other.streams) for other in client.subscriptions.values() if other is not old)
-                if len(self._followed) > STREAMS:
+                if len(self._audiences.followed) > STREAMS:
                     raise Unavailable("The live stream has too many streams.", code="too_many_streams")
                 if others + len(wanted.streams) > STREAMS_PER_CLIENT:
                     raise TooLarge(
@@ -167,40 +148,40 @@ class Hub:
 
     def publish(self, state: ServerState, frames: Sequence[Frame]) -> None:
         """Takes committed frames of a server, in the order of their commits."""
-        server = self._servers.get(state.record.id)
-        if server is None:
+        audience = self._audiences.by_server.get(state.record.id)
+        if audience is None:
             return
         try:
-            self._publish(server, state, frames)
+            self._publish(audience, state, frames)
         except Exception:  # the frames are stored, and those of other servers must be counted and handed on
             if state.record.id not in self._failed:
                 self._failed.add(state.record.id)
                 logger.exception("frames of server %d were not handed on to those who watch it", state.record.id)
 
-    def _publish(self, server: _Server, state: ServerState, frames: Sequence[Frame]) -> None:
+    def _publish(self, audience: Audience, state: ServerState, frames: Sequence[Frame]) -> None:
         self._states.sends(state)
         by_layout: dict[int, list[Frame]] = {}
         for frame in frames:
             by_layout.setdefault(frame.layout_id, []).append(frame)
         for layout_id, of_layout in by_layout.items():
-            streams = server.streams.get(layout_id)
+            streams = audience.streams.get(layout_id)
             if streams is None:
-                streams = self._new_layout(server, state, layout_id)
+                streams, clients = self._audiences.new_layout(audience, state, layout_id)
+                for client in clients:
+                    self._settle(client)
             for followed in streams:
                 followed.hand_on(of_layout)
 
     def missed(self, server_id: int, start_ms: int, end_ms: int) -> None:
         """Tells those who watch a server that frames of this range came, to another process, after newer ones;
         ``end_ms`` is inclusive."""
-        server = self._servers.get(server_id)
-        subscriptions = server.subscriptions if server is not None else ()
-        for client in {subscription.client: None for subscription in subscriptions if subscription.values}:
+        for client in {each.client: None for each in self._audiences.subscriptions(server_id) if each.values}:
             client.outbox.missed(server_id, start_ms, end_ms)
 
     def missed_all(self, length_ms: int) -> None:
         """Tells all who watch anything that frames of the last ``length_ms`` may have come after newer ones."""
         now_ms = self._clock.now_ms()
-        for server_id in list(self._servers):
+        for server_id in list(self._audiences.by_server):
             self.missed(server_id, now_ms - length_ms, now_ms)
 
     def newest_ms(self, server_id: int) -> int:
@@ -226,7 +207,7 @@ class Hub:
             for client in self.clients:
                 client.outbox.put(live.behind(behind))
         events = await self._events()
-        if not self.clients and not self._followed:
+        if not self.clients and not self._audiences.followed:
             self._states.forget()
             return
         # Also those that select the server no more, and after that those that select it now.
@@ -237,7 +218,7 @@ class Hub:
             for client in list(self.clients):
                 client.outbox.put(live.SERVERS_CHANGED)
                 await self._fill_again(client)
-        self._end_streams()
+        self._audiences.end_streams()
         if any(subscription.states for client in self.clients for subscription in client.subscriptions.values()):
             self._states.look_at_all()
         else:
@@ -299,7 +280,7 @@ class Hub:
         subscription.server_ids |= server_ids
         for server_id in server_ids:
             # First, so that layouts which arrive from now on are not missed.
-            self._servers.setdefault(server_id, _Server()).subscriptions[subscription] = None
+            self._audiences.of(server_id).subscriptions[subscription] = None
             if subscription.watch:
                 self.watched.begin(server_id)
         if not subscription.values:
@@ -307,7 +288,7 @@ class Hub:
         for index, server_id in enumerate(sorted(server_ids)):
             state = self._registry.by_id.get(server_id)
             if state is not None:
-                for stream in self._streams_of(state, subscription.selection):
+                for stream in self._audiences.streams_of(state, subscription.selection):
                     subscription.streams[stream.id] = stream
             if index % SERVERS_AT_A_TIME == SERVERS_AT_A_TIME - 1:
                 await asyncio.sleep(0)
@@ -316,9 +297,9 @@ class Hub:
         """Removes servers from a subscription."""
         subscription.server_ids -= server_ids
         for server_id in server_ids:
-            server = self._servers.get(server_id)
-            if server is not None:
-                server.subscriptions.pop(subscription, None)
+            audience = self._audiences.by_server.get(server_id)
+            if audience is not None:
+                audience.subscriptions.pop(subscription, None)
             if subscription.watch:
                 self.watched.end(server_id)
         for stream in list(subscription.streams.values()):
@@ -344,71 +325,17 @@ class Hub:
             found = self._selected[key] = frozenset(state.record.id for state in selection.servers(view))
         return found
 
-    def _streams_of(self, state: ServerState, selection: Selection) -> Iterator[Stream]:
-        """The streams of what a server sends at present, made as needed."""
-        watched = self._servers[state.record.id].streams
-        for layout_id in list(state.newest):
-            layout = state.layouts.get(layout_id)
-            if layout is None or not (layout_id in watched or state.is_current(layout_id)):
-                continue
-            positions = selection.positions(layout)
-            if positions:
-                yield self._stream(state, layout_id, positions).stream
-
-    def _stream(self, state: ServerState, layout_id: int, positions: tuple[int, ...]) -> Followed:
-        server = self._servers.setdefault(state.record.id, _Server())
-        streams = server.streams.setdefault(layout_id, [])
-        for followed in streams:
-            if followed.stream.positions == positions:
-                return followed
-        layout = state.layouts[layout_id]
-        series_list = self._list(tuple(layout.series[position] for position in positions))
-        interval_ms = state.interval_of(layout_id)
-        stream = Stream(next(self._numbers), series_list, state.record.id, layout, positions, interval_ms)
-        newest = state.newest.get(layout_id)
-        if newest is not None:
-            for frame in (newest.before, newest.frame):
-                if frame is not None:
-                    stream.take(frame)
-        followed = self._followed[stream.id] = Followed(stream, idle_since=self._monotonic())
-        streams.append(followed)
-        return followed
-
-    def _list(self, series: tuple[Series, ...]) -> SeriesList:
-        found = self._lists.get(series)
-        if found is None:
-            found = self._lists[series] = SeriesList(next(self._numbers), series)
-        return found
-
-    def _new_layout(self, server: _Server, state: ServerState, layout_id: int) -> list[Followed]:
-        """A server sends a layout that nobody has watched yet."""
-        streams = server.streams.setdefault(layout_id, [])
-        layout = state.layouts.get(layout_id)
-        if layout is None:
-            return streams
-        clients: dict[Client, None] = {}
-        for subscription in server.subscriptions:
-            positions = subscription.selection.positions(layout) if subscription.values else ()
-            if positions:
-                stream = self._stream(state, layout_id, positions).stream
-                subscription.streams[stream.id] = stream
-                subscription.client.changed(subscription)
-                clients[subscription.client] = None
-        for client in clients:
-            self._settle(client)
-        return streams
-
     def _settle(self, client: Client, since_ms: int = 0) -> None:
         """Connects a client with the streams of its subscriptions, and sends the first frames of new ones."""
         begun, ended = client.settle()
         for stream_id in ended:
-            followed = self._followed.get(stream_id)
+            followed = self._audiences.followed.get(stream_id)
             if followed is not None:
                 followed.clients.pop(client, None)
                 if not followed.clients:
                     followed.idle_since = self._monotonic()
         for stream_id in sorted(begun):
-            followed = self._followed[stream_id]
+            followed = self._audiences.followed[stream_id]
             followed.clients[client] = None
             followed.idle_since = None
             stream = followed.stream
@@ -428,39 +355,11 @@ class Hub:
             del client.subscriptions[subscription.id]
         self._settle(client)
 
-    def _end_streams(self) -> None:
-        """Ends streams of layouts that are not sent any more, and those that nobody has watched for a while."""
-        idle = sum(followed.idle_since is not None for followed in self._followed.values())
-        due = self._monotonic() - (LINGER_SECONDS if idle <= IDLE_STREAMS else 0.0)
-        for server_id, server in list(self._servers.items()):
-            state = self._registry.by_id.get(server_id)
-            for layout_id, streams in list(server.streams.items()):
-                gone = state is None or not state.is_current(layout_id)
-                for followed in list(streams):
-                    if gone or (followed.idle_since is not None and followed.idle_since < due):
-                        streams.remove(followed)
-                        del self._followed[followed.stream.id]
-                        self._forget_stream(server, followed)
-                if not streams and (gone or not server.subscriptions):
-                    del server.streams[layout_id]
-            if not server.streams and not server.subscriptions:
-                del self._servers[server_id]
-
-    def _forget_stream(self, server: _Server, followed: Followed) -> None:
-        for subscription in server.subscriptions:
-            if subscription.streams.pop(followed.stream.id, None) is not None:
-                subscription.client.changed(subscription)
-        for client in followed.clients:
-            client.settle(keep_waiting=True)
-
     def _watching_states(self, server_id: int) -> Iterable[Client]:
-        server = self._servers.get(server_id)
-        subscriptions = server.subscriptions if server is not None else ()
-        return {subscription.client: None for subscription in subscriptions if subscription.states}
+        return {each.client: None for each in self._audiences.subscriptions(server_id) if each.states}
 
     def _concerned(self, event: Event) -> dict[Client, None]:
-        server = self._servers.get(event.server_id)
-        return concerned(event, self._registry, self.clients, server.subscriptions if server is not None else ())
+        return concerned(event, self._registry, self.clients, self._audiences.subscriptions(event.server_id))
 
 
 async def _no_events() -> Sequence[Event]:
