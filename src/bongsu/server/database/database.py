@@ -220,12 +220,12 @@ def _as_unavailable(error: DBAPIError | sqlite3.Error) -> Unavailable | None:
         return Unavailable("The database is busy.", code="database_busy", retry_after_seconds=2)
     if sqlstate == "25P03":
         return Unavailable("The transaction stood still for too long.", code="database_busy", retry_after_seconds=1)
-    if sqlstate is not None and sqlstate.startswith("08"):  # a node of Citus
-        return Unavailable("A node of the database cannot be reached.", code="database_away", retry_after_seconds=5)
     if sqlstate == "57014":
         return Unavailable("The query takes too long.", code="query_timeout", retry_after_seconds=30)
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return Unavailable("The database cannot be reached.", code="database_away", retry_after_seconds=5)
+    if sqlstate is not None and sqlstate.startswith("08"):  # told by the coordinator of Citus, which can be reached
+        return Unavailable("A node of the database cannot be reached.", code="database_away", retry_after_seconds=5)
     return None
 
 

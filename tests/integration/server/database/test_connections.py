@@ -116,6 +116,30 @@ async def test_connections_that_nobody_answers_are_given_up(
     proxy.close()
 
 
+async def test_a_connection_that_breaks_is_told_as_such(database_url: str) -> None:
+    """And not as a node of Citus that is away, of which the driver tells by codes of the same class."""
+    if "?host=" not in database_url:
+        return  # a file; and Citus, to which the connections are the same
+    name, folder = database_url.removeprefix("postgresql://postgres@/").split("?host=")
+    proxy = FaultyProxy(unix_socket=f"{folder}/.s.PGSQL.5432")
+    database = open_database(f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}")
+    watcher = open_database(database_url)
+    query = asyncio.create_task(database.read(sleep))
+    sleeping = (
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND datname = current_database()"
+    )
+    async with asyncio.timeout(60):
+        while not await watcher.read(lambda connection: connection.scalar(text(sleeping))):
+            await asyncio.sleep(0.02)
+    proxy.reset()
+    with pytest.raises(Unavailable, match=r"^The database cannot be reached\.$") as error:
+        await query
+    assert error.value.code == "database_away"
+    await database.close()
+    await watcher.close()
+    proxy.close()
+
+
 async def test_transactions_that_wait_for_each_other_end_and_say_so(database_url: str) -> None:
     if not database_url.startswith("postgresql"):
         return  # SQLite has one writer
