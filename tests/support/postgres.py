@@ -4,8 +4,10 @@ import asyncio
 import itertools
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -34,7 +36,7 @@ def make_tables(url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def new_postgres_database() -> Iterator[Callable[..., str]]:
+def new_postgres_database(request: pytest.FixtureRequest) -> Iterator[Callable[..., str]]:
     """Starts PostgreSQL for the session; each call makes a database, with all tables if not ``empty``, and returns its URL."""
     # /run/user/... need not exist in a container.
     patch = pytest.MonkeyPatch()
@@ -64,6 +66,10 @@ def new_postgres_database() -> Iterator[Callable[..., str]]:
         return create(f"bongsu_{next(_numbers)}", "template1" if empty else TEMPLATE)
 
     yield new
+    if request.session.testsfailed:
+        # Why a connection ended is known only here.
+        lines = [line for line in (Path(folder) / "log").read_text(errors="replace").splitlines() if "FATAL" in line]
+        warnings.warn(f"PostgreSQL's log: {lines}", stacklevel=1)
     server.cleanup()
     patch.undo()
     shutil.rmtree(folder, ignore_errors=True)

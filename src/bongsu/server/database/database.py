@@ -70,7 +70,8 @@ class Reader(Protocol):
     """Runs storage functions that only read."""
 
     async def read(self, function: Callable[[Connection], T]) -> T:
-        """Runs ``function`` on a connection that sees one consistent state of the database."""
+        """Runs ``function`` on a connection that sees one consistent state of the database. If the connection breaks,
+        it is run again, once."""
 
 
 class Database(Reader, Protocol):
@@ -372,8 +373,19 @@ class PostgresDatabase:
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         with _unavailable():
-            async with asyncio.timeout(POSTGRES_SILENT_READ_SECONDS), self._reader.connect() as connection:
-                return await (await self._read_only(connection)).run_sync(function)
+            async with asyncio.timeout(POSTGRES_SILENT_READ_SECONDS):
+                try:
+                    return await self._read_once(function)
+                except DBAPIError as error:
+                    # A restart or fail-over of the database server ends transactions, as does standing still for long.
+                    if not error.connection_invalidated:
+                        raise
+                    logger.warning("a connection to the database broke, so this is read again: %s", error.orig)
+                    return await self._read_once(function)
+
+    async def _read_once(self, function: Callable[[Connection], T]) -> T:
+        async with self._reader.connect() as connection:
+            return await (await self._read_only(connection)).run_sync(function)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Reader]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -116,28 +117,63 @@ async def test_connections_that_nobody_answers_are_given_up(
     proxy.close()
 
 
-async def test_a_connection_that_breaks_is_told_as_such(database_url: str) -> None:
-    """And not as a node of Citus that is away, of which the driver tells by codes of the same class."""
+class Proxied:
+    """A database behind a proxy, and one query that sleeps there."""
+
+    def __init__(self, database_url: str, proxy: FaultyProxy, name: str) -> None:
+        self.proxy = proxy
+        self.database = open_database(f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}")
+        self._watcher = open_database(database_url)
+        self.runs = 0
+
+    def sleep(self, connection: Connection) -> int:
+        """Sleeps the first time."""
+        self.runs += 1
+        if self.runs == 1:
+            sleep(connection)
+        return int(connection.scalar(text("SELECT 42")) or 0)
+
+    async def break_connection(self) -> None:
+        """Once a query sleeps."""
+        sleeping = (
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND datname = current_database()"
+        )
+        async with asyncio.timeout(60):
+            while not await self._watcher.read(lambda connection: connection.scalar(text(sleeping))):
+                await asyncio.sleep(0.02)
+        self.proxy.reset()
+
+    async def close(self) -> None:
+        await self.database.close()
+        await self._watcher.close()
+        self.proxy.close()
+
+
+@pytest.fixture
+async def proxied(database_url: str) -> AsyncIterator[Proxied]:
     if "?host=" not in database_url:
-        return  # a file; and Citus, to which the connections are the same
+        pytest.skip("a file; and Citus, to which the connections are the same")
     name, folder = database_url.removeprefix("postgresql://postgres@/").split("?host=")
-    proxy = FaultyProxy(unix_socket=f"{folder}/.s.PGSQL.5432")
-    database = open_database(f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}")
-    watcher = open_database(database_url)
-    query = asyncio.create_task(database.read(sleep))
-    sleeping = (
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND datname = current_database()"
-    )
-    async with asyncio.timeout(60):
-        while not await watcher.read(lambda connection: connection.scalar(text(sleeping))):
-            await asyncio.sleep(0.02)
-    proxy.reset()
+    behind = Proxied(database_url, FaultyProxy(unix_socket=f"{folder}/.s.PGSQL.5432"), name)
+    yield behind
+    await behind.close()
+
+
+async def test_a_read_whose_connection_breaks_is_run_again(proxied: Proxied) -> None:
+    query = asyncio.create_task(proxied.database.read(proxied.sleep))
+    await proxied.break_connection()
+    assert await query == 42
+    assert proxied.runs == 2
+
+
+async def test_a_write_whose_connection_breaks_is_told_as_such(proxied: Proxied) -> None:
+    """And not as a node of Citus that is away, of which the driver tells by codes of the same class."""
+    query = asyncio.create_task(proxied.database.write(proxied.sleep))
+    await proxied.break_connection()
     with pytest.raises(Unavailable, match=r"^The database cannot be reached\.$") as error:
         await query
     assert error.value.code == "database_away"
-    await database.close()
-    await watcher.close()
-    proxy.close()
+    assert proxied.runs == 1, "whoever asked decides whether to write again"
 
 
 async def test_transactions_that_wait_for_each_other_end_and_say_so(database_url: str) -> None:
