@@ -13,7 +13,7 @@ export PYTHONWARNINGS :=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test unit contract integration e2e lint format proto api dashboard docs wheel sbom bench lock setup clean
+.PHONY: help run dev test unit contract integration e2e lint format proto api dashboard docs wheel client sbom bench lock setup clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ docs: .stamps/docs ## build the help pages, in English and Korean, into the pack
 
 wheel: .stamps/bongsu .stamps/dashboard .stamps/docs ## build the packages bongsu and bongsu-agent into dist/
 	@$(BIN)/python -m scripts.packages dist
+
+client: .stamps/bongsu .stamps/node-modules ## build the TypeScript client, a package of npm, into dist/
+	@$(BIN)/python -m scripts.typescript_client dist
 
 sbom: wheel ## write into dist/ what the packages consist of (CycloneDX)
 	@$(BIN)/python -m scripts.sbom dist
