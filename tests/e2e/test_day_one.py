@@ -196,8 +196,10 @@ def makes_a_rule_on_the_page_of_the_server(person: Person) -> None:
     choose(person.field("rules.operator"), ">=")
     for key, text in (("window", "1m"), ("value", "0"), ("for", "0s")):
         person.field(f"rules.{key}").fill(text)
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text(person.says("layout.loading"))).to_have_count(0, timeout=SLOW_MS)
     person.shows("rule")
-    person.clicks("form.save", page.get_by_role("dialog"))
+    person.clicks("form.save", dialog)
     page.get_by_role("searchbox", name=person.says("rules.search")).fill(RULE[person.language])
     expect(page.get_by_role("main").get_by_text(RULE[person.language])).to_be_visible(timeout=SLOW_MS)
 
@@ -214,6 +216,7 @@ def takes_charge_of_the_alert(person: Person, mailbox: Mailbox) -> None:
     assert SECOND in mail["Subject"]
     person.clicks("alerts.acknowledge", alert)
     person.field("alerts.comment").fill("OK")
+    expect(page.get_by_role("dialog")).to_have_css("text-align", "start")
     person.shows("acknowledge")
     person.clicks("alerts.acknowledge", page.get_by_role("dialog"))
     expect(alert).to_contain_text(person.says("alerts.acknowledgedBy", name=EMAIL), timeout=SLOW_MS)
