@@ -1,6 +1,5 @@
 // One class with a method for each endpoint, which answers the data or throws.
 export default {
-  parser: { patch: { operations: patchCursor } },
   output: { path: `${import.meta.dirname}/src/generated`, module: { extension: '.js' } },
   plugins: [
     { name: '@hey-api/client-fetch', throwOnError: true },
@@ -12,11 +11,4 @@ export default {
       operations: { strategy: 'single', containerName: 'Bongsu' },
     },
   ],
-}
-
-/** A cursor is taken as an answer gives it: as text. */
-function patchCursor(_method, _path, operation) {
-  for (const parameter of operation.parameters ?? []) {
-    if (parameter.name === 'cursor') parameter.schema = { type: ['string', 'null'] }
-  }
 }

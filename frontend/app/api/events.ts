@@ -10,4 +10,4 @@ const BEGINNING = '-50y'
 
 /** A page of what happened on a server, newest first. `cursor`: `next` of the page before. */
 export const listEvents = (serverId: number, limit: number, cursor: string | null, signal?: AbortSignal): Promise<EventPage> =>
-  unwrap(api.listEvents({ query: { server: [serverId], start: BEGINNING, limit, ...(cursor === null ? {} : { cursor: Number(cursor) }) }, signal, throwOnError: true }))
+  unwrap(api.listEvents({ query: { server: [serverId], start: BEGINNING, limit, ...(cursor === null ? {} : { cursor }) }, signal, throwOnError: true }))

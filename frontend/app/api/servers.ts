@@ -11,12 +11,12 @@ export const DEFAULT_INTERVAL_MS = 10_000
 /** Fetches every page of the list, with retired servers. */
 export async function listServers(): Promise<Server[]> {
   const servers: Server[] = []
-  let cursor: number | undefined
+  let cursor: string | null = null
   do {
-    const page = await unwrap(api.listServers({ query: { cursor, retired: true }, throwOnError: true }))
+    const page: ServerPage = await unwrap(api.listServers({ query: { ...(cursor === null ? {} : { cursor }), retired: true }, throwOnError: true }))
     servers.push(...page.servers.map(withInterval))
-    cursor = page.next === null ? undefined : Number(page.next)
-  } while (cursor !== undefined)
+    cursor = page.next
+  } while (cursor !== null)
   return servers
 }
 

@@ -1,14 +1,14 @@
 import { ref, shallowRef } from 'vue'
 
 /** A list that is fetched page by page: `items` is `null` until the first page is there. A failed reload keeps the old items. */
-export function usePages<T>(fetch: (cursor: number | null) => Promise<{ items: readonly T[], next: string | null }>) {
+export function usePages<T>(fetch: (cursor: string | null) => Promise<{ items: readonly T[], next: string | null }>) {
   const errorText = useErrorText()
   const items = shallowRef<readonly T[] | null>(null)
   const next = ref<string | null>(null)
   const error = ref('')
   let latest = 0
 
-  async function fetchPage(before: readonly T[], cursor: number | null): Promise<void> {
+  async function fetchPage(before: readonly T[], cursor: string | null): Promise<void> {
     const mine = ++latest
     try {
       const page = await fetch(cursor)
@@ -23,7 +23,7 @@ export function usePages<T>(fetch: (cursor: number | null) => Promise<{ items: r
   }
 
   const load = () => fetchPage([], null)
-  const loadMore = () => fetchPage(items.value ?? [], next.value === null ? null : Number(next.value))
+  const loadMore = () => fetchPage(items.value ?? [], next.value)
   void load()
   return { items, next, error, load, loadMore }
 }

@@ -32,7 +32,7 @@ export interface AlertFilter {
   range: HistoryRange
 }
 
-export function historyQuery({ servers, severity, rule, range }: AlertFilter, limit: number, cursor: number | null): AlertHistoryQuery {
+export function historyQuery({ servers, severity, rule, range }: AlertFilter, limit: number, cursor: string | null): AlertHistoryQuery {
   return {
     start: STARTS[range], state: ['resolved'], limit, server: [...servers],
     ...(severity ? { severity: [severity] } : {}), ...(rule ? { rule } : {}), ...(cursor === null ? {} : { cursor }),

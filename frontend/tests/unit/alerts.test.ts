@@ -22,6 +22,6 @@ describe('the chart of an alert', () => {
 
 it('asks for the past alerts that the filter lets through', () => {
   expect(historyQuery({ servers: [], severity: '', rule: '', range: 'all' }, 50, null)).toEqual({ start: '-50y', state: ['resolved'], limit: 50, server: [] })
-  expect(historyQuery({ servers: [2], severity: 'critical', rule: 'Disk', range: '7d' }, 50, 8))
-    .toEqual({ start: '-7d', state: ['resolved'], limit: 50, server: [2], severity: ['critical'], rule: 'Disk', cursor: 8 })
+  expect(historyQuery({ servers: [2], severity: 'critical', rule: 'Disk', range: '7d' }, 50, '8'))
+    .toEqual({ start: '-7d', state: ['resolved'], limit: 50, server: [2], severity: ['critical'], rule: 'Disk', cursor: '8' })
 })

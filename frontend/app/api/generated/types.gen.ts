@@ -5900,7 +5900,7 @@ export type ListAuditEntriesData = {
          *
          * `next` of the previous page.
          */
-        cursor?: number;
+        cursor?: string | null;
     };
     url: '/api/audit';
 };
@@ -5981,7 +5981,7 @@ export type ListServersData = {
          *
          * `next` of the previous page.
          */
-        cursor?: number;
+        cursor?: string | null;
     };
     url: '/api/servers';
 };
@@ -7267,7 +7267,7 @@ export type GetCompletenessData = {
          *
          * `next` of the previous page.
          */
-        cursor?: number;
+        cursor?: string | null;
     };
     url: '/api/metrics/completeness';
 };
@@ -7331,7 +7331,7 @@ export type ListEventsData = {
          *
          * `next` of the previous page.
          */
-        cursor?: number | null;
+        cursor?: string | null;
     };
     url: '/api/events';
 };
@@ -8597,7 +8597,7 @@ export type ListAlertNotificationsData = {
          *
          * `next` of the previous page.
          */
-        cursor?: number | null;
+        cursor?: string | null;
     };
     url: '/api/alerts/notifications';
 };
@@ -8821,7 +8821,7 @@ export type ListAlertHistoryData = {
          *
          * `next` of the previous page.
          */
-        cursor?: number | null;
+        cursor?: string | null;
     };
     url: '/api/alerts/history';
 };

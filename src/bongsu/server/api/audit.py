@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from bongsu.server.api.access import Admin
-from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.api.dependencies import PageCursor, ServicesDep
 from bongsu.server.api.timerange import parse_range
 from bongsu.server.auth.audit import load_entries
 
@@ -46,7 +46,7 @@ async def audit(
     start: Annotated[str, Query(description="Unix ms, ISO 8601, or relative: -7d.")] = "-365d",
     end: Annotated[str, Query(description="As `start`; not included in the range.")] = "now",
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
-    cursor: Annotated[int, Query(ge=0, le=2**31 - 1, description="`next` of the previous page.")] = 0,
+    cursor: PageCursor = None,
 ) -> AuditLog:
     """Who changed what, and when. It never contains secrets."""
     start_ms, end_ms = parse_range(start, end, services.clock.now_ms())
@@ -59,7 +59,7 @@ async def audit(
             start_ms=start_ms,
             # "now" should include what has just been done.
             end_ms=end_ms + 1,
-            before_id=cursor,
+            before_id=cursor or 0,
             limit=limit + 1,
         )
     )

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from bongsu.core.units import HOUR_MS
 from bongsu.server.api.access import Viewer
-from bongsu.server.api.dependencies import Retired, ServicesDep
+from bongsu.server.api.dependencies import PageCursor, Retired, ServicesDep
 from bongsu.server.api.timerange import parse_range
 from bongsu.server.fleet.registry import ServerState
 from bongsu.server.fleet.selection import Selection
@@ -57,7 +57,7 @@ async def completeness(
     start: Annotated[str, Query(description="Unix ms, ISO 8601, or relative: -15m, -6h, -7d.")] = "-24h",
     end: Annotated[str, Query(description="As `start`; not included in the range.")] = "now",
     limit: Annotated[int, Query(ge=1, le=200, description="Servers on a page.")] = 50,
-    cursor: Annotated[int, Query(ge=0, description="`next` of the previous page.")] = 0,
+    cursor: PageCursor = None,
 ) -> CompletenessAnswer:
     """Proves what was not lost. The frames of a machine that was off count as missing, since nobody can tell."""
     now_ms = services.clock.now_ms()
@@ -65,7 +65,7 @@ async def completeness(
     states = [
         state
         for state in Selection(tuple(server), retired=retired).servers(user.view(services.registry))
-        if state.record.id > cursor
+        if state.record.id > (cursor or 0)
     ]
     page = states[:limit]
     servers = [(state.record.id, streams(list(state.layouts_since(start_ms)))) for state in page]

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from bongsu.server.fleet.selection import Selection, parse_filters
 from bongsu.server.services import Services
@@ -30,7 +30,12 @@ ServicesDep = Annotated[Services, Depends(_services)]
 # The width of the columns.
 ServerId = Annotated[int, Field(ge=1, le=2**31 - 1)]
 RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]
-PageCursor = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="`next` of the previous page.")]
+# Answers give it as text; what is in it is not for clients.
+PageCursor = Annotated[
+    int | None,
+    Query(ge=0, le=2**31 - 1, description="`next` of the previous page."),
+    WithJsonSchema({"type": ["string", "null"]}),
+]
 
 
 Retired = Annotated[bool, Query(description="Also retired servers; those named by their id are included anyway.")]

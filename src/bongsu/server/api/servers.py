@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from bongsu.core.errors import NotFound
 from bongsu.server.api.access import Admin, Operator, Viewer
 from bongsu.server.api.answers import dumped, streamed
-from bongsu.server.api.dependencies import RowId, ServicesDep
+from bongsu.server.api.dependencies import PageCursor, RowId, ServicesDep
 from bongsu.server.auth import retirement
 from bongsu.server.auth.principal import Principal
 from bongsu.server.fleet.registry import CLOCK_JUMP_MS, ServerState, State
@@ -96,7 +96,7 @@ async def servers(
     name: Annotated[str | None, Query(description="Part of the name; case does not matter.")] = None,
     retired: Annotated[bool, Query(description="Also retired servers.")] = False,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
-    cursor: Annotated[int, Query(ge=0, description="`next` of the previous page.")] = 0,
+    cursor: PageCursor = None,
 ) -> Response:
     """Lists servers in the order in which they first reported."""
     now_ms = services.clock.now_ms()
@@ -104,7 +104,9 @@ async def servers(
     matches = [
         state
         for server_id, state in sorted(user.view(services.registry).by_id.items())
-        if server_id > cursor and (retired or not state.retired) and wanted_name in state.record.agent.name.casefold()
+        if server_id > (cursor or 0)
+        and (retired or not state.retired)
+        and wanted_name in state.record.agent.name.casefold()
     ]
     return streamed(_page(matches[:limit], now_ms, more=len(matches) > limit))
 
