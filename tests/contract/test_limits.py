@@ -17,3 +17,5 @@ def test_agent_and_simulator_know_the_limits_of_the_server() -> None:
     assert server.process_lists_per_request == limits.MAX_PROCESS_LISTS
     assert server.processes_per_list == limits.MAX_PROCESSES
     assert server.process_name_bytes == limits.MAX_PROCESS_NAME_CHARS * UTF8_BYTES_PER_CHAR
+    assert server.container_lists_per_request == limits.MAX_CONTAINER_LISTS
+    assert server.containers_per_list == limits.MAX_CONTAINERS == limits.MAX_CONTAINER_EVENTS

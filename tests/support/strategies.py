@@ -4,7 +4,20 @@ import math
 
 from hypothesis import strategies as st
 
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, Push, PushError, PushResult, pack
+from bongsu.core.samples import (
+    AgentIdentity,
+    Container,
+    ContainerEvent,
+    ContainerList,
+    Frame,
+    HostFacts,
+    Process,
+    ProcessList,
+    Push,
+    PushError,
+    PushResult,
+    pack,
+)
 from bongsu.core.series import Kind, Layout, Series
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -24,6 +37,21 @@ series = st.builds(
 processes = st.builds(
     Process, uint32, text, text, st.floats(allow_nan=False, allow_infinity=False), uint64, uint32, int64
 )
+ratios = st.floats(allow_nan=False, allow_infinity=False)
+containers = st.builds(
+    Container,
+    *[text] * 7,
+    *[uint32] * 3,
+    ports=text,
+    cpu_ratio=ratios,
+    memory_bytes=uint64,
+    memory_limit_bytes=uint64,
+    processes=uint32,
+    created_ms=int64,
+    started_ms=int64,
+    finished_ms=int64,
+)
+container_events = st.builds(ContainerEvent, int64, *[text] * 4, exit_code=uint32)
 pushes = st.builds(
     Push,
     agent=st.builds(AgentIdentity, text, text, text, uint32, st.dictionaries(text, text, max_size=3)),
@@ -35,6 +63,16 @@ pushes = st.builds(
         max_size=4,
     ),
     process_lists=st.lists(st.builds(ProcessList, int64, st.lists(processes, max_size=3)), max_size=3),
+    container_lists=st.lists(
+        st.builds(
+            ContainerList,
+            int64,
+            st.lists(containers, max_size=3),
+            st.lists(container_events, max_size=2),
+            uint32,
+        ),
+        max_size=2,
+    ),
 )
 results = st.builds(
     PushResult,

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file metrics.proto.
  */
 export const file_metrics: GenFile = /*@__PURE__*/
-  fileDesc("Cg1tZXRyaWNzLnByb3RvEglib25nc3UudjEi4AEKC1B1c2hSZXF1ZXN0EicKBWFnZW50GAEgASgLMhguYm9uZ3N1LnYxLkFnZW50SWRlbnRpdHkSIgoEaG9zdBgCIAEoCzIULmJvbmdzdS52MS5Ib3N0RmFjdHMSIgoHbGF5b3V0cxgDIAMoCzIRLmJvbmdzdS52MS5MYXlvdXQSIAoGZnJhbWVzGAQgAygLMhAuYm9uZ3N1LnYxLkZyYW1lEi0KDXByb2Nlc3NfbGlzdHMYBSADKAsyFi5ib25nc3UudjEuUHJvY2Vzc0xpc3QSDwoHc2VudF9tcxgGIAEoAyK0AQoNQWdlbnRJZGVudGl0eRIQCghhZ2VudF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSEwoLaW50ZXJ2YWxfbXMYBCABKA0SMAoEdGFncxgFIAMoCzIiLmJvbmdzdS52MS5BZ2VudElkZW50aXR5LlRhZ3NFbnRyeRorCglUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKnAQoJSG9zdEZhY3RzEhAKCGhvc3RuYW1lGAEgASgJEgoKAm9zGAIgASgJEg4KBmtlcm5lbBgDIAEoCRIUCgxhcmNoaXRlY3R1cmUYBCABKAkSEQoJY3B1X21vZGVsGAUgASgJEhEKCWNwdV9jb3VudBgGIAEoDRIaChJtZW1vcnlfdG90YWxfYnl0ZXMYByABKAQSFAoMYm9vdF90aW1lX21zGAggASgDIrcBChBTZXJpZXNEZXNjcmlwdG9yEg4KBm1ldHJpYxgBIAEoCRI3CgZsYWJlbHMYAiADKAsyJy5ib25nc3UudjEuU2VyaWVzRGVzY3JpcHRvci5MYWJlbHNFbnRyeRIMCgR1bml0GAMgASgJEh0KBGtpbmQYBCABKA4yDy5ib25nc3UudjEuS2luZBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkEKBkxheW91dBIKCgJpZBgBIAEoBhIrCgZzZXJpZXMYAiADKAsyGy5ib25nc3UudjEuU2VyaWVzRGVzY3JpcHRvciI7CgVGcmFtZRIRCglsYXlvdXRfaWQYASABKAYSDwoHdGltZV9tcxgCIAEoAxIOCgZ2YWx1ZXMYAyADKAEiRQoLUHJvY2Vzc0xpc3QSDwoHdGltZV9tcxgBIAEoAxIlCglwcm9jZXNzZXMYAiADKAsyEi5ib25nc3UudjEuUHJvY2VzcyKAAQoHUHJvY2VzcxILCgNwaWQYASABKA0SDAoEbmFtZRgCIAEoCRIMCgR1c2VyGAMgASgJEhEKCWNwdV9yYXRpbxgEIAEoARIUCgxtZW1vcnlfYnl0ZXMYBSABKAQSDwoHdGhyZWFkcxgGIAEoDRISCgpzdGFydGVkX21zGAcgASgDIqcBCgxQdXNoUmVzcG9uc2USEAoIYWNjZXB0ZWQYASABKA0SEgoKZHVwbGljYXRlcxgCIAEoDRIXCg91bmtub3duX2xheW91dHMYAyADKAYSFgoOc2VydmVyX3RpbWVfbXMYBCABKAMSHwoFaGludHMYBSABKAsyEC5ib25nc3UudjEuSGludHMSHwoFZXJyb3IYBiABKAsyEC5ib25nc3UudjEuRXJyb3IiHAoFSGludHMSEwoLaW50ZXJ2YWxfbXMYASABKA0iUwoFRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg0KBWZpZWxkGAMgASgJEhIKBWxpbWl0GAQgASgBSACIAQFCCAoGX2xpbWl0IuwBChFQYWNrZWRQdXNoUmVxdWVzdBInCgVhZ2VudBgBIAEoCzIYLmJvbmdzdS52MS5BZ2VudElkZW50aXR5EiIKBGhvc3QYAiABKAsyFC5ib25nc3UudjEuSG9zdEZhY3RzEiIKB2xheW91dHMYAyADKAsyES5ib25nc3UudjEuTGF5b3V0EiYKBmZyYW1lcxgEIAMoCzIWLmJvbmdzdS52MS5QYWNrZWRGcmFtZRItCg1wcm9jZXNzX2xpc3RzGAUgAygLMhYuYm9uZ3N1LnYxLlByb2Nlc3NMaXN0Eg8KB3NlbnRfbXMYBiABKAMiQQoLUGFja2VkRnJhbWUSEQoJbGF5b3V0X2lkGAEgASgGEg8KB3RpbWVfbXMYAiABKAMSDgoGdmFsdWVzGAMgASgMKk4KBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg4KCktJTkRfR0FVR0UQARIQCgxLSU5EX0NPVU5URVIQAhIOCgpLSU5EX0RFTFRBEANiBnByb3RvMw");
+  fileDesc("Cg1tZXRyaWNzLnByb3RvEglib25nc3UudjEikwIKC1B1c2hSZXF1ZXN0EicKBWFnZW50GAEgASgLMhguYm9uZ3N1LnYxLkFnZW50SWRlbnRpdHkSIgoEaG9zdBgCIAEoCzIULmJvbmdzdS52MS5Ib3N0RmFjdHMSIgoHbGF5b3V0cxgDIAMoCzIRLmJvbmdzdS52MS5MYXlvdXQSIAoGZnJhbWVzGAQgAygLMhAuYm9uZ3N1LnYxLkZyYW1lEi0KDXByb2Nlc3NfbGlzdHMYBSADKAsyFi5ib25nc3UudjEuUHJvY2Vzc0xpc3QSDwoHc2VudF9tcxgGIAEoAxIxCg9jb250YWluZXJfbGlzdHMYByADKAsyGC5ib25nc3UudjEuQ29udGFpbmVyTGlzdCK0AQoNQWdlbnRJZGVudGl0eRIQCghhZ2VudF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSEwoLaW50ZXJ2YWxfbXMYBCABKA0SMAoEdGFncxgFIAMoCzIiLmJvbmdzdS52MS5BZ2VudElkZW50aXR5LlRhZ3NFbnRyeRorCglUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKnAQoJSG9zdEZhY3RzEhAKCGhvc3RuYW1lGAEgASgJEgoKAm9zGAIgASgJEg4KBmtlcm5lbBgDIAEoCRIUCgxhcmNoaXRlY3R1cmUYBCABKAkSEQoJY3B1X21vZGVsGAUgASgJEhEKCWNwdV9jb3VudBgGIAEoDRIaChJtZW1vcnlfdG90YWxfYnl0ZXMYByABKAQSFAoMYm9vdF90aW1lX21zGAggASgDIrcBChBTZXJpZXNEZXNjcmlwdG9yEg4KBm1ldHJpYxgBIAEoCRI3CgZsYWJlbHMYAiADKAsyJy5ib25nc3UudjEuU2VyaWVzRGVzY3JpcHRvci5MYWJlbHNFbnRyeRIMCgR1bml0GAMgASgJEh0KBGtpbmQYBCABKA4yDy5ib25nc3UudjEuS2luZBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkEKBkxheW91dBIKCgJpZBgBIAEoBhIrCgZzZXJpZXMYAiADKAsyGy5ib25nc3UudjEuU2VyaWVzRGVzY3JpcHRvciI7CgVGcmFtZRIRCglsYXlvdXRfaWQYASABKAYSDwoHdGltZV9tcxgCIAEoAxIOCgZ2YWx1ZXMYAyADKAEiRQoLUHJvY2Vzc0xpc3QSDwoHdGltZV9tcxgBIAEoAxIlCglwcm9jZXNzZXMYAiADKAsyEi5ib25nc3UudjEuUHJvY2VzcyKAAQoHUHJvY2VzcxILCgNwaWQYASABKA0SDAoEbmFtZRgCIAEoCRIMCgR1c2VyGAMgASgJEhEKCWNwdV9yYXRpbxgEIAEoARIUCgxtZW1vcnlfYnl0ZXMYBSABKAQSDwoHdGhyZWFkcxgGIAEoDRISCgpzdGFydGVkX21zGAcgASgDIo0BCg1Db250YWluZXJMaXN0Eg8KB3RpbWVfbXMYASABKAMSKAoKY29udGFpbmVycxgCIAMoCzIULmJvbmdzdS52MS5Db250YWluZXISKQoGZXZlbnRzGAMgAygLMhkuYm9uZ3N1LnYxLkNvbnRhaW5lckV2ZW50EhYKDmV2ZW50c19kcm9wcGVkGAQgASgNItICCglDb250YWluZXISCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgVpbWFnZRgDIAEoCRIQCgh3b3JrbG9hZBgEIAEoCRIPCgdydW50aW1lGAUgASgJEg0KBXN0YXRlGAYgASgJEg4KBmhlYWx0aBgHIAEoCRIRCglleGl0X2NvZGUYCCABKA0SEAoIcmVzdGFydHMYCSABKA0SEQoJb29tX2tpbGxzGAogASgNEg0KBXBvcnRzGAsgASgJEhEKCWNwdV9yYXRpbxgMIAEoARIUCgxtZW1vcnlfYnl0ZXMYDSABKAQSGgoSbWVtb3J5X2xpbWl0X2J5dGVzGA4gASgEEhEKCXByb2Nlc3NlcxgPIAEoDRISCgpjcmVhdGVkX21zGBAgASgDEhIKCnN0YXJ0ZWRfbXMYESABKAMSEwoLZmluaXNoZWRfbXMYEiABKAMieAoOQ29udGFpbmVyRXZlbnQSDwoHdGltZV9tcxgBIAEoAxIMCgR0eXBlGAIgASgJEhQKDGNvbnRhaW5lcl9pZBgDIAEoCRIMCgRuYW1lGAQgASgJEhAKCHdvcmtsb2FkGAUgASgJEhEKCWV4aXRfY29kZRgGIAEoDSKnAQoMUHVzaFJlc3BvbnNlEhAKCGFjY2VwdGVkGAEgASgNEhIKCmR1cGxpY2F0ZXMYAiABKA0SFwoPdW5rbm93bl9sYXlvdXRzGAMgAygGEhYKDnNlcnZlcl90aW1lX21zGAQgASgDEh8KBWhpbnRzGAUgASgLMhAuYm9uZ3N1LnYxLkhpbnRzEh8KBWVycm9yGAYgASgLMhAuYm9uZ3N1LnYxLkVycm9yIhwKBUhpbnRzEhMKC2ludGVydmFsX21zGAEgASgNIlMKBUVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRINCgVmaWVsZBgDIAEoCRISCgVsaW1pdBgEIAEoAUgAiAEBQggKBl9saW1pdCKfAgoRUGFja2VkUHVzaFJlcXVlc3QSJwoFYWdlbnQYASABKAsyGC5ib25nc3UudjEuQWdlbnRJZGVudGl0eRIiCgRob3N0GAIgASgLMhQuYm9uZ3N1LnYxLkhvc3RGYWN0cxIiCgdsYXlvdXRzGAMgAygLMhEuYm9uZ3N1LnYxLkxheW91dBImCgZmcmFtZXMYBCADKAsyFi5ib25nc3UudjEuUGFja2VkRnJhbWUSLQoNcHJvY2Vzc19saXN0cxgFIAMoCzIWLmJvbmdzdS52MS5Qcm9jZXNzTGlzdBIPCgdzZW50X21zGAYgASgDEjEKD2NvbnRhaW5lcl9saXN0cxgHIAMoCzIYLmJvbmdzdS52MS5Db250YWluZXJMaXN0IkEKC1BhY2tlZEZyYW1lEhEKCWxheW91dF9pZBgBIAEoBhIPCgd0aW1lX21zGAIgASgDEg4KBnZhbHVlcxgDIAEoDCpOCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIOCgpLSU5EX0dBVUdFEAESEAoMS0lORF9DT1VOVEVSEAISDgoKS0lORF9ERUxUQRADYgZwcm90bzM");
 
 /**
  * The body of POST /api/metrics. The API server stores all of it or nothing.
@@ -58,6 +58,11 @@ export type PushRequest = Message<"bongsu.v1.PushRequest"> & {
    * @generated from field: int64 sent_ms = 6;
    */
   sentMs: bigint;
+
+  /**
+   * @generated from field: repeated bongsu.v1.ContainerList container_lists = 7;
+   */
+  containerLists: ContainerList[];
 };
 
 /**
@@ -333,6 +338,219 @@ export const ProcessSchema: GenMessage<Process> = /*@__PURE__*/
   messageDesc(file_metrics, 7);
 
 /**
+ * The containers of a server at one time, with those that ended since the list before, and what happened to them in between. They are
+ * not series, because containers come and go.
+ *
+ * @generated from message bongsu.v1.ContainerList
+ */
+export type ContainerList = Message<"bongsu.v1.ContainerList"> & {
+  /**
+   * @generated from field: int64 time_ms = 1;
+   */
+  timeMs: bigint;
+
+  /**
+   * @generated from field: repeated bongsu.v1.Container containers = 2;
+   */
+  containers: Container[];
+
+  /**
+   * In the order of time.
+   *
+   * @generated from field: repeated bongsu.v1.ContainerEvent events = 3;
+   */
+  events: ContainerEvent[];
+
+  /**
+   * Events that were too many to be sent.
+   *
+   * @generated from field: uint32 events_dropped = 4;
+   */
+  eventsDropped: number;
+};
+
+/**
+ * Describes the message bongsu.v1.ContainerList.
+ * Use `create(ContainerListSchema)` to create a new message.
+ */
+export const ContainerListSchema: GenMessage<ContainerList> = /*@__PURE__*/
+  messageDesc(file_metrics, 8);
+
+/**
+ * @generated from message bongsu.v1.Container
+ */
+export type Container = Message<"bongsu.v1.Container"> & {
+  /**
+   * The first 12 characters of the runtime's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string image = 3;
+   */
+  image: string;
+
+  /**
+   * What it is one of, and keeps its name when containers are replaced: project/service of Compose, a deployment, or the image.
+   *
+   * @generated from field: string workload = 4;
+   */
+  workload: string;
+
+  /**
+   * docker, podman, lxc, nspawn, kubernetes; or what the name of its control group tells.
+   *
+   * @generated from field: string runtime = 5;
+   */
+  runtime: string;
+
+  /**
+   * created, running, paused, restarting, removing, exited or dead; empty if only its control group is known.
+   *
+   * @generated from field: string state = 6;
+   */
+  state: string;
+
+  /**
+   * starting, healthy or unhealthy; empty without a health check.
+   *
+   * @generated from field: string health = 7;
+   */
+  health: string;
+
+  /**
+   * Of the last run, if it has ended.
+   *
+   * @generated from field: uint32 exit_code = 8;
+   */
+  exitCode: number;
+
+  /**
+   * By its restart policy.
+   *
+   * @generated from field: uint32 restarts = 9;
+   */
+  restarts: number;
+
+  /**
+   * Times that the kernel killed a process of it for want of memory.
+   *
+   * @generated from field: uint32 oom_kills = 10;
+   */
+  oomKills: number;
+
+  /**
+   * Such as 0.0.0.0:8080->80/tcp, with commas.
+   *
+   * @generated from field: string ports = 11;
+   */
+  ports: string;
+
+  /**
+   * Share of one core since the previous list; may exceed 1 on several cores.
+   *
+   * @generated from field: double cpu_ratio = 12;
+   */
+  cpuRatio: number;
+
+  /**
+   * The working set: without files that have not been used lately.
+   *
+   * @generated from field: uint64 memory_bytes = 13;
+   */
+  memoryBytes: bigint;
+
+  /**
+   * 0: no limit.
+   *
+   * @generated from field: uint64 memory_limit_bytes = 14;
+   */
+  memoryLimitBytes: bigint;
+
+  /**
+   * @generated from field: uint32 processes = 15;
+   */
+  processes: number;
+
+  /**
+   * @generated from field: int64 created_ms = 16;
+   */
+  createdMs: bigint;
+
+  /**
+   * @generated from field: int64 started_ms = 17;
+   */
+  startedMs: bigint;
+
+  /**
+   * 0: it runs.
+   *
+   * @generated from field: int64 finished_ms = 18;
+   */
+  finishedMs: bigint;
+};
+
+/**
+ * Describes the message bongsu.v1.Container.
+ * Use `create(ContainerSchema)` to create a new message.
+ */
+export const ContainerSchema: GenMessage<Container> = /*@__PURE__*/
+  messageDesc(file_metrics, 9);
+
+/**
+ * @generated from message bongsu.v1.ContainerEvent
+ */
+export type ContainerEvent = Message<"bongsu.v1.ContainerEvent"> & {
+  /**
+   * @generated from field: int64 time_ms = 1;
+   */
+  timeMs: bigint;
+
+  /**
+   * started, exited, oom_killed, restarted, healthy, unhealthy or removed.
+   *
+   * @generated from field: string type = 2;
+   */
+  type: string;
+
+  /**
+   * @generated from field: string container_id = 3;
+   */
+  containerId: string;
+
+  /**
+   * @generated from field: string name = 4;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string workload = 5;
+   */
+  workload: string;
+
+  /**
+   * Of exited and restarted.
+   *
+   * @generated from field: uint32 exit_code = 6;
+   */
+  exitCode: number;
+};
+
+/**
+ * Describes the message bongsu.v1.ContainerEvent.
+ * Use `create(ContainerEventSchema)` to create a new message.
+ */
+export const ContainerEventSchema: GenMessage<ContainerEvent> = /*@__PURE__*/
+  messageDesc(file_metrics, 10);
+
+/**
  * @generated from message bongsu.v1.PushResponse
  */
 export type PushResponse = Message<"bongsu.v1.PushResponse"> & {
@@ -378,7 +596,7 @@ export type PushResponse = Message<"bongsu.v1.PushResponse"> & {
  * Use `create(PushResponseSchema)` to create a new message.
  */
 export const PushResponseSchema: GenMessage<PushResponse> = /*@__PURE__*/
-  messageDesc(file_metrics, 8);
+  messageDesc(file_metrics, 11);
 
 /**
  * What the API server asks the agent to change. Zero: nothing.
@@ -397,7 +615,7 @@ export type Hints = Message<"bongsu.v1.Hints"> & {
  * Use `create(HintsSchema)` to create a new message.
  */
 export const HintsSchema: GenMessage<Hints> = /*@__PURE__*/
-  messageDesc(file_metrics, 9);
+  messageDesc(file_metrics, 12);
 
 /**
  * @generated from message bongsu.v1.Error
@@ -437,7 +655,7 @@ export type Error = Message<"bongsu.v1.Error"> & {
  * Use `create(ErrorSchema)` to create a new message.
  */
 export const ErrorSchema: GenMessage<Error> = /*@__PURE__*/
-  messageDesc(file_metrics, 10);
+  messageDesc(file_metrics, 13);
 
 /**
  * PushRequest for a receiver that stores the values as they arrive. Packed doubles and bytes have the same wire type, so `values`
@@ -475,6 +693,11 @@ export type PackedPushRequest = Message<"bongsu.v1.PackedPushRequest"> & {
    * @generated from field: int64 sent_ms = 6;
    */
   sentMs: bigint;
+
+  /**
+   * @generated from field: repeated bongsu.v1.ContainerList container_lists = 7;
+   */
+  containerLists: ContainerList[];
 };
 
 /**
@@ -482,7 +705,7 @@ export type PackedPushRequest = Message<"bongsu.v1.PackedPushRequest"> & {
  * Use `create(PackedPushRequestSchema)` to create a new message.
  */
 export const PackedPushRequestSchema: GenMessage<PackedPushRequest> = /*@__PURE__*/
-  messageDesc(file_metrics, 11);
+  messageDesc(file_metrics, 14);
 
 /**
  * @generated from message bongsu.v1.PackedFrame
@@ -509,7 +732,7 @@ export type PackedFrame = Message<"bongsu.v1.PackedFrame"> & {
  * Use `create(PackedFrameSchema)` to create a new message.
  */
 export const PackedFrameSchema: GenMessage<PackedFrame> = /*@__PURE__*/
-  messageDesc(file_metrics, 12);
+  messageDesc(file_metrics, 15);
 
 /**
  * @generated from enum bongsu.v1.Kind

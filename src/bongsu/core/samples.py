@@ -1,4 +1,4 @@
-"""Frames, process lists, and the pushes that carry them."""
+"""Frames, lists of processes and containers, and the pushes that carry them."""
 
 import sys
 from array import array
@@ -71,6 +71,55 @@ class ProcessList:
     processes: list[Process] = field(default_factory=list)
 
 
+class Container(NamedTuple):
+    """One container at one moment; one that has ended, as it was then. The fields are those of ``proto/metrics.proto``.
+
+    ``id``: 12 characters; ``cpu_ratio``: share of one core, may exceed 1; ``memory_bytes``: working set;
+    ``memory_limit_bytes``: 0 without a limit; ``finished_ms``: 0 while it runs.
+    """
+
+    id: str
+    name: str
+    image: str = ""
+    workload: str = ""
+    runtime: str = ""
+    state: str = ""
+    health: str = ""
+    exit_code: int = 0
+    restarts: int = 0
+    oom_kills: int = 0
+    ports: str = ""
+    cpu_ratio: float = 0.0
+    memory_bytes: int = 0
+    memory_limit_bytes: int = 0
+    processes: int = 0
+    created_ms: int = 0
+    started_ms: int = 0
+    finished_ms: int = 0
+
+
+class ContainerEvent(NamedTuple):
+    """What happened to a container. ``type``: started, exited, oom_killed, restarted, healthy, unhealthy or removed."""
+
+    time_ms: int
+    type: str
+    container_id: str
+    name: str
+    workload: str = ""
+    exit_code: int = 0
+
+
+@dataclass(slots=True)
+class ContainerList:
+    """The containers of one server at one time, with those that ended since the list before, and what happened in
+    between. ``events_dropped``: events that were too many."""
+
+    time_ms: int
+    containers: list[Container] = field(default_factory=list)
+    events: list[ContainerEvent] = field(default_factory=list)
+    events_dropped: int = 0
+
+
 @dataclass(slots=True)
 class AgentIdentity:
     """Identifies an agent. ``agent_id``: a UUID generated once per installation; ``name``: what people see."""
@@ -106,6 +155,7 @@ class Push:
     frames: list[Frame] = field(default_factory=list)
     process_lists: list[ProcessList] = field(default_factory=list)
     sent_ms: int = 0
+    container_lists: list[ContainerList] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -76,6 +76,8 @@ class Limits(BaseModel):
     layouts_per_request: int = Field(16, ge=1, description="Layouts of one push.")
     process_lists_per_request: int = Field(250, ge=1, description="Process lists of one push.")
     processes_per_list: int = Field(100, ge=1, description="Processes in one list.")
+    container_lists_per_request: int = Field(250, ge=1, description="Container lists of one push.")
+    containers_per_list: int = Field(1_000, ge=1, description="Containers in one list, and as many events.")
     process_name_bytes: int = Field(256, ge=1, description="Names of processes and of their users, in UTF-8.")
     series_per_layout: int = Field(5_000, ge=1, description="Series of one layout of an agent.")
     series_per_server: int = Field(
@@ -271,7 +273,7 @@ class Settings(BaseSettings):
     retention_raw: Duration = Field("7d", description="How long raw samples are kept.")
     retention_1m: Duration = Field("30d", description="How long 1-minute rollups are kept.")
     retention_1h: Duration = Field("1y", description="How long 1-hour rollups are kept.")
-    retention_processes: Duration = Field("7d", description="How long process lists are kept.")
+    retention_processes: Duration = Field("7d", description="How long lists of processes and containers are kept.")
     storage_budget: Size = Field(
         "",
         description="Maximum size of the database, such as 20GB; beyond it the oldest data is deleted. Empty: none.",

@@ -9,7 +9,18 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from bongsu.core.errors import InvalidInput
-from bongsu.core.samples import Frame, HostFacts, Process, ProcessList, Push, PushError, PushResult
+from bongsu.core.samples import (
+    Container,
+    ContainerEvent,
+    ContainerList,
+    Frame,
+    HostFacts,
+    Process,
+    ProcessList,
+    Push,
+    PushError,
+    PushResult,
+)
 from bongsu.core.series import Kind, Layout, Series
 
 METRICS_PATH = "/api/metrics"
@@ -36,6 +47,7 @@ def encode_push(push: Push) -> bytes:
     parts.extend(_field(4, _frame(frame)) for frame in push.frames)
     parts.extend(_field(5, _process_list(processes)) for processes in push.process_lists)
     parts.append(_number(6, _signed(push.sent_ms), _UINT64_MAX))
+    parts.extend(_field(7, _container_list(containers)) for containers in push.container_lists)
     return b"".join(parts)
 
 
@@ -72,6 +84,33 @@ def _process(process: Process) -> bytes:
         + _number(6, process.threads, _UINT32_MAX)
         + _number(7, _signed(process.started_ms), _UINT64_MAX)
     )
+
+
+def _container_list(containers: ContainerList) -> bytes:
+    return b"".join(
+        (
+            _number(1, _signed(containers.time_ms), _UINT64_MAX),
+            *(_field(2, _row(container)) for container in containers.containers),
+            *(_field(3, _row(event)) for event in containers.events),
+            _number(4, containers.events_dropped, _UINT32_MAX),
+        )
+    )
+
+
+def _row(row: Container | ContainerEvent) -> bytes:
+    """A message whose fields are those of the row, in the order of their numbers."""
+    parts = []
+    values: tuple[str | int | float, ...] = row
+    for number, (name, value) in enumerate(zip(row._fields, values, strict=True), start=1):
+        if isinstance(value, str):
+            parts.append(_text(number, value))
+        elif isinstance(value, float):
+            parts.append(_double(number, value))
+        elif name.endswith("_ms"):
+            parts.append(_number(number, _signed(value), _UINT64_MAX))
+        else:
+            parts.append(_number(number, value, _UINT64_MAX if name.endswith("_bytes") else _UINT32_MAX))
+    return b"".join(parts)
 
 
 def _host(host: HostFacts) -> bytes:

@@ -16,6 +16,9 @@ import orjson
 from bongsu.core.errors import InvalidInput
 from bongsu.core.samples import (
     AgentIdentity,
+    Container,
+    ContainerEvent,
+    ContainerList,
     Frame,
     HostFacts,
     Process,
@@ -127,6 +130,7 @@ def decode_push(body: bytes) -> Push:
         [_frame(frame) for frame in document.objects("frames")],
         [_process_list(processes) for processes in document.objects("process_lists")],
         document.integer("sent_ms", _INT64),
+        [_container_list(containers) for containers in document.objects("container_lists")],
     )
 
 
@@ -178,6 +182,26 @@ def _process(process: _Object) -> Process:
     )
 
 
+def _container_list(containers: _Object) -> ContainerList:
+    return ContainerList(
+        containers.integer("time_ms", _INT64),
+        [Container(*_row(container, Container)) for container in containers.objects("containers")],
+        [ContainerEvent(*_row(event, ContainerEvent)) for event in containers.objects("events")],
+        containers.integer("events_dropped", _UINT32),
+    )
+
+
+def _row(row: _Object, of: type[Container] | type[ContainerEvent]) -> Iterator[Any]:
+    """The fields of a row, in their order."""
+    for name, kind in of.__annotations__.items():
+        if kind is str:
+            yield row.text(name)
+        elif kind is float:
+            yield row.number(name)
+        else:
+            yield row.integer(name, _INT64 if name.endswith("_ms") else _UINT64 if name.endswith("_bytes") else _UINT32)
+
+
 def _frame(frame: _Object) -> Frame:
     values = []
     for index, value in enumerate(frame.items("values")):
@@ -223,6 +247,16 @@ def encode_push(push: Push) -> bytes:
                 "processes": [process._asdict() for process in process_list.processes],
             }
             for process_list in push.process_lists
+        ]
+    if push.container_lists:
+        document["container_lists"] = [
+            {
+                "time_ms": container_list.time_ms,
+                "containers": [container._asdict() for container in container_list.containers],
+                "events": [event._asdict() for event in container_list.events],
+                "events_dropped": container_list.events_dropped,
+            }
+            for container_list in push.container_lists
         ]
     return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
 

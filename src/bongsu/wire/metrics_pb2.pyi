@@ -19,20 +19,22 @@ KIND_COUNTER: Kind
 KIND_DELTA: Kind
 
 class PushRequest(_message.Message):
-    __slots__ = ("agent", "host", "layouts", "frames", "process_lists", "sent_ms")
+    __slots__ = ("agent", "host", "layouts", "frames", "process_lists", "sent_ms", "container_lists")
     AGENT_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     LAYOUTS_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     PROCESS_LISTS_FIELD_NUMBER: _ClassVar[int]
     SENT_MS_FIELD_NUMBER: _ClassVar[int]
+    CONTAINER_LISTS_FIELD_NUMBER: _ClassVar[int]
     agent: AgentIdentity
     host: HostFacts
     layouts: _containers.RepeatedCompositeFieldContainer[Layout]
     frames: _containers.RepeatedCompositeFieldContainer[Frame]
     process_lists: _containers.RepeatedCompositeFieldContainer[ProcessList]
     sent_ms: int
-    def __init__(self, agent: _Optional[_Union[AgentIdentity, _Mapping]] = ..., host: _Optional[_Union[HostFacts, _Mapping]] = ..., layouts: _Optional[_Iterable[_Union[Layout, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., process_lists: _Optional[_Iterable[_Union[ProcessList, _Mapping]]] = ..., sent_ms: _Optional[int] = ...) -> None: ...
+    container_lists: _containers.RepeatedCompositeFieldContainer[ContainerList]
+    def __init__(self, agent: _Optional[_Union[AgentIdentity, _Mapping]] = ..., host: _Optional[_Union[HostFacts, _Mapping]] = ..., layouts: _Optional[_Iterable[_Union[Layout, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., process_lists: _Optional[_Iterable[_Union[ProcessList, _Mapping]]] = ..., sent_ms: _Optional[int] = ..., container_lists: _Optional[_Iterable[_Union[ContainerList, _Mapping]]] = ...) -> None: ...
 
 class AgentIdentity(_message.Message):
     __slots__ = ("agent_id", "name", "version", "interval_ms", "tags")
@@ -138,6 +140,74 @@ class Process(_message.Message):
     started_ms: int
     def __init__(self, pid: _Optional[int] = ..., name: _Optional[str] = ..., user: _Optional[str] = ..., cpu_ratio: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., threads: _Optional[int] = ..., started_ms: _Optional[int] = ...) -> None: ...
 
+class ContainerList(_message.Message):
+    __slots__ = ("time_ms", "containers", "events", "events_dropped")
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_DROPPED_FIELD_NUMBER: _ClassVar[int]
+    time_ms: int
+    containers: _containers.RepeatedCompositeFieldContainer[Container]
+    events: _containers.RepeatedCompositeFieldContainer[ContainerEvent]
+    events_dropped: int
+    def __init__(self, time_ms: _Optional[int] = ..., containers: _Optional[_Iterable[_Union[Container, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[ContainerEvent, _Mapping]]] = ..., events_dropped: _Optional[int] = ...) -> None: ...
+
+class Container(_message.Message):
+    __slots__ = ("id", "name", "image", "workload", "runtime", "state", "health", "exit_code", "restarts", "oom_kills", "ports", "cpu_ratio", "memory_bytes", "memory_limit_bytes", "processes", "created_ms", "started_ms", "finished_ms")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    WORKLOAD_FIELD_NUMBER: _ClassVar[int]
+    RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    OOM_KILLS_FIELD_NUMBER: _ClassVar[int]
+    PORTS_FIELD_NUMBER: _ClassVar[int]
+    CPU_RATIO_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_LIMIT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    CREATED_MS_FIELD_NUMBER: _ClassVar[int]
+    STARTED_MS_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_MS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    image: str
+    workload: str
+    runtime: str
+    state: str
+    health: str
+    exit_code: int
+    restarts: int
+    oom_kills: int
+    ports: str
+    cpu_ratio: float
+    memory_bytes: int
+    memory_limit_bytes: int
+    processes: int
+    created_ms: int
+    started_ms: int
+    finished_ms: int
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., image: _Optional[str] = ..., workload: _Optional[str] = ..., runtime: _Optional[str] = ..., state: _Optional[str] = ..., health: _Optional[str] = ..., exit_code: _Optional[int] = ..., restarts: _Optional[int] = ..., oom_kills: _Optional[int] = ..., ports: _Optional[str] = ..., cpu_ratio: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., memory_limit_bytes: _Optional[int] = ..., processes: _Optional[int] = ..., created_ms: _Optional[int] = ..., started_ms: _Optional[int] = ..., finished_ms: _Optional[int] = ...) -> None: ...
+
+class ContainerEvent(_message.Message):
+    __slots__ = ("time_ms", "type", "container_id", "name", "workload", "exit_code")
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WORKLOAD_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    time_ms: int
+    type: str
+    container_id: str
+    name: str
+    workload: str
+    exit_code: int
+    def __init__(self, time_ms: _Optional[int] = ..., type: _Optional[str] = ..., container_id: _Optional[str] = ..., name: _Optional[str] = ..., workload: _Optional[str] = ..., exit_code: _Optional[int] = ...) -> None: ...
+
 class PushResponse(_message.Message):
     __slots__ = ("accepted", "duplicates", "unknown_layouts", "server_time_ms", "hints", "error")
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
@@ -173,20 +243,22 @@ class Error(_message.Message):
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., field: _Optional[str] = ..., limit: _Optional[float] = ...) -> None: ...
 
 class PackedPushRequest(_message.Message):
-    __slots__ = ("agent", "host", "layouts", "frames", "process_lists", "sent_ms")
+    __slots__ = ("agent", "host", "layouts", "frames", "process_lists", "sent_ms", "container_lists")
     AGENT_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
     LAYOUTS_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     PROCESS_LISTS_FIELD_NUMBER: _ClassVar[int]
     SENT_MS_FIELD_NUMBER: _ClassVar[int]
+    CONTAINER_LISTS_FIELD_NUMBER: _ClassVar[int]
     agent: AgentIdentity
     host: HostFacts
     layouts: _containers.RepeatedCompositeFieldContainer[Layout]
     frames: _containers.RepeatedCompositeFieldContainer[PackedFrame]
     process_lists: _containers.RepeatedCompositeFieldContainer[ProcessList]
     sent_ms: int
-    def __init__(self, agent: _Optional[_Union[AgentIdentity, _Mapping]] = ..., host: _Optional[_Union[HostFacts, _Mapping]] = ..., layouts: _Optional[_Iterable[_Union[Layout, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[PackedFrame, _Mapping]]] = ..., process_lists: _Optional[_Iterable[_Union[ProcessList, _Mapping]]] = ..., sent_ms: _Optional[int] = ...) -> None: ...
+    container_lists: _containers.RepeatedCompositeFieldContainer[ContainerList]
+    def __init__(self, agent: _Optional[_Union[AgentIdentity, _Mapping]] = ..., host: _Optional[_Union[HostFacts, _Mapping]] = ..., layouts: _Optional[_Iterable[_Union[Layout, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[PackedFrame, _Mapping]]] = ..., process_lists: _Optional[_Iterable[_Union[ProcessList, _Mapping]]] = ..., sent_ms: _Optional[int] = ..., container_lists: _Optional[_Iterable[_Union[ContainerList, _Mapping]]] = ...) -> None: ...
 
 class PackedFrame(_message.Message):
     __slots__ = ("layout_id", "time_ms", "values")

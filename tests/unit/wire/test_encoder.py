@@ -5,7 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bongsu.core.errors import InvalidInput
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, Push, PushError, PushResult
+from bongsu.core.samples import (
+    AgentIdentity,
+    Container,
+    ContainerList,
+    Frame,
+    HostFacts,
+    Process,
+    ProcessList,
+    Push,
+    PushError,
+    PushResult,
+)
 from bongsu.wire import encoder, protobuf
 from tests.support.strategies import errors, pushes, results
 
@@ -58,6 +69,10 @@ def test_a_truncated_response_is_never_taken_for_another_one(result: PushResult,
         pytest.param(
             Push(AgentIdentity("a", "b"), process_lists=[ProcessList(1, [Process(2**32, "x")])]),
             id="a process id too large",
+        ),
+        pytest.param(
+            Push(AgentIdentity("a", "b"), container_lists=[ContainerList(1, [Container("c", "x", exit_code=2**32)])]),
+            id="an exit code too large",
         ),
         pytest.param(Push(AgentIdentity("a", "b"), HostFacts(memory_total_bytes=2**64)), id="uint64 too large"),
     ],

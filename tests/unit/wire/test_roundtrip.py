@@ -130,6 +130,16 @@ def test_garbage_is_not_protobuf(decode: Callable[[bytes], object]) -> None:
             id="share too big for a double",
         ),
         pytest.param(
+            b'{"container_lists": [{"containers": [{"exit_code": -1}]}]}',
+            "container_lists[0].containers[0].exit_code",
+            id="exit code negative",
+        ),
+        pytest.param(
+            b'{"container_lists": [{"events": [{"type": 1}]}]}',
+            "container_lists[0].events[0].type",
+            id="type of an event a number",
+        ),
+        pytest.param(
             b'{"layouts": [{"id": 1, "series": [{"kind": "x"}]}]}', "layouts[0].series[0].kind", id="unknown kind"
         ),
         pytest.param(b'{"layouts": [{"id": "99999999999999999999"}]}', "layouts[0].id", id="id over 64 bits"),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from bongsu.agent.stats import Stats
-from bongsu.core.samples import Process
+from bongsu.core.samples import ContainerList, Process
 from bongsu.core.series import Kind
 from bongsu.core.units import unit_of_metric
 
@@ -160,6 +160,8 @@ class Collector(ABC):
         self.discovered: dict[str, Metric] = {}
         # Processes listed by the latest ``collect``. They are sent as a list, not as series.
         self.processes: list[Process] = []
+        # The same of containers, if the latest ``collect`` listed them. The scheduler sets the time.
+        self.containers: ContainerList | None = None
 
     @abstractmethod
     def collect(self) -> Iterable[Reading]:

@@ -1,19 +1,21 @@
-"""What the agent sends and buffers: frames and process lists."""
+"""What the agent sends and buffers: frames, and lists of processes and containers."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from bongsu.core.samples import Frame, ProcessList
+from bongsu.core.samples import ContainerList, Frame, ProcessList
 from bongsu.core.series import Layout
 from bongsu.wire.limits import MAX_LAYOUTS
 
-Payload = Frame | ProcessList
+Payload = Frame | ProcessList | ContainerList
 # Memory that a process of a list takes, roughly. On the wire it takes 40 bytes.
 _PROCESS_BYTES = 300
+_CONTAINER_BYTES = 1_000
+_EVENT_BYTES = 400
 
 
 class QueuedPayload(NamedTuple):
-    """A payload that waits to be sent. A frame comes with its layout; a process list has none."""
+    """A payload that waits to be sent. A frame comes with its layout; a list has none."""
 
     payload: Payload
     layout: Layout | None
@@ -62,4 +64,8 @@ class BatchLimit:
 
 def size_of(payload: Payload) -> int:
     """Approximate size in bytes, for limits."""
-    return len(payload.values) if isinstance(payload, Frame) else _PROCESS_BYTES * len(payload.processes)
+    if isinstance(payload, Frame):
+        return len(payload.values)
+    if isinstance(payload, ProcessList):
+        return _PROCESS_BYTES * len(payload.processes)
+    return _CONTAINER_BYTES * len(payload.containers) + _EVENT_BYTES * len(payload.events)

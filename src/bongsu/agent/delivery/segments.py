@@ -9,6 +9,7 @@ can be read or deleted on its own::
     layout   "L"  JSON  [id, [[metric, [[label, value], ...], unit, kind], ...]]
     frame    "F"  u64 layout id, i64 Unix ms, doubles
     processes "P" i64 Unix ms, JSON  [[pid, name, user, share of a core, bytes, threads, Unix ms of the start], ...]
+    containers "C" i64 Unix ms, JSON  [[container, ...], [event, ...], events dropped], each a list of its fields
 
 A record that a crash cut short, or that the disk corrupted, does not match its CRC. The reader ignores it and the rest
 of its segment.
@@ -17,11 +18,11 @@ of its segment.
 import json
 import struct
 import zlib
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from bongsu.agent.delivery.payloads import Payload
-from bongsu.core.samples import Frame, Process, ProcessList
+from bongsu.core.samples import Container, ContainerEvent, ContainerList, Frame, Process, ProcessList
 from bongsu.core.series import Kind, Layout, Series
 
 HEADER = struct.Struct("<II")
@@ -39,7 +40,13 @@ def layout_record(layout: Layout) -> bytes:
 def payload_record(payload: Payload) -> bytes:
     if isinstance(payload, Frame):
         return _record(b"F" + _FRAME.pack(payload.layout_id, payload.time_ms) + payload.values)
-    return _record(b"P" + _TIME.pack(payload.time_ms) + json.dumps(payload.processes, separators=(",", ":")).encode())
+    if isinstance(payload, ProcessList):
+        return _list_record(b"P", payload.time_ms, payload.processes)
+    return _list_record(b"C", payload.time_ms, [payload.containers, payload.events, payload.events_dropped])
+
+
+def _list_record(kind: bytes, time_ms: int, content: Sequence[Any]) -> bytes:
+    return _record(kind + _TIME.pack(time_ms) + json.dumps(content, separators=(",", ":")).encode())
 
 
 def _record(content: bytes) -> bytes:
@@ -81,14 +88,22 @@ def read_payload(content: bytes) -> Payload | None:
     if content[:1] == b"P":
         rows = json.loads(content[1 + _TIME.size :])
         return ProcessList(_TIME.unpack_from(content, 1)[0], [Process(*row) for row in rows])
+    if content[:1] == b"C":
+        containers, events, dropped = json.loads(content[1 + _TIME.size :])
+        return ContainerList(
+            _TIME.unpack_from(content, 1)[0],
+            [Container(*row) for row in containers],
+            [ContainerEvent(*row) for row in events],
+            dropped,
+        )
     return None
 
 
 def payload_time(content: bytes) -> int | None:
-    """The time stamp of a frame or process list; None if the record is of another type."""
+    """The time stamp of a frame or list; None if the record is of another type."""
     if content[:1] == b"F":
         return int(_FRAME.unpack_from(content, 1)[1])
-    return int(_TIME.unpack_from(content, 1)[0]) if content[:1] == b"P" else None
+    return int(_TIME.unpack_from(content, 1)[0]) if content[:1] in (b"P", b"C") else None
 
 
 class SegmentSummary(NamedTuple):

@@ -23,7 +23,7 @@ from bongsu.agent.log import EventLog
 from bongsu.agent.pace import Pace
 from bongsu.agent.stats import Stats
 from bongsu.core.pacing import SEND_DELAY_SHARE, retry_seconds
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts, ProcessList, Push
+from bongsu.core.samples import AgentIdentity, ContainerList, Frame, HostFacts, ProcessList, Push
 from bongsu.core.series import Layout
 from bongsu.wire.limits import MAX_BODY_BYTES, MAX_FRAMES
 from bongsu.wire.outcome import MAX_CLOCK_SKEW_MS, Outcome, Verdict
@@ -251,6 +251,7 @@ class Sender:
         frames = [queued.payload for queued in payloads if isinstance(queued.payload, Frame)]
         process_lists = [queued.payload for queued in payloads if isinstance(queued.payload, ProcessList)]
         push = Push(self._identity, self._facts(), list(layouts.values()), frames, process_lists)
+        push.container_lists = [queued.payload for queued in payloads if isinstance(queued.payload, ContainerList)]
         self._stats.requests += 1
         outcome = self._transport.send(push)
         self._stats.sent_bytes += outcome.sent_bytes

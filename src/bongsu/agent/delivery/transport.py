@@ -159,6 +159,7 @@ class Transport:
             push.frames,
             push.process_lists,
             SystemClock().now_ms(),
+            push.container_lists,
         )
         body = encode_push(reduced)
         headers = self._headers

@@ -24,7 +24,7 @@ from bongsu.agent.sampling.assembly import Assembler
 from bongsu.agent.sampling.runner import TIMEOUT_SECONDS, CollectorRunner, RunningCollector
 from bongsu.agent.stats import Stats
 from bongsu.core.clock import Clock
-from bongsu.core.samples import Frame, ProcessList
+from bongsu.core.samples import ContainerList, Frame, ProcessList
 from bongsu.core.series import Layout
 
 # When NTP slews the clock, it moves by less than this within an interval.
@@ -43,8 +43,8 @@ class Wakeup(Protocol):
         ...
 
 
-# A process list comes without a layout.
-Sink = Callable[[Frame | ProcessList, Layout | None], None]
+# A list comes without a layout.
+Sink = Callable[[Frame | ProcessList | ContainerList, Layout | None], None]
 
 
 @dataclass(slots=True)
@@ -193,6 +193,10 @@ class Scheduler:
                 processes = result.running.collector.processes
                 if processes:
                     self._sink(ProcessList(stamp_ms, processes), None)
+                containers = result.running.collector.containers
+                if containers is not None:
+                    containers.time_ms = stamp_ms
+                    self._sink(containers, None)
         self._after_tick(self.collectors)
 
     def _stamp(self, time_ms: int) -> int:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bongsu.agent.delivery.disk_buffer import DiskBuffer
 from bongsu.agent.delivery.memory_buffer import MemoryBuffer
-from bongsu.core.samples import Frame, pack
+from bongsu.core.samples import Container, ContainerEvent, ContainerList, Frame, pack
 from tests.support.agent_fakes import a_frame, a_layout, a_process_list
 from tests.support.buffers import LAYOUT, drain, fill, open_buffer
 from tests.support.clock import FakeClock
@@ -218,6 +218,17 @@ def test_process_lists_are_buffered_in_order_with_frames(tmp_path: Path, clock: 
     assert len(buffer) == 2
     assert buffer.oldest(10, 1_000_000).payloads == [(sent[1], a_layout()), (sent[2], None)]
     assert drain(buffer) == [0, 0]
+
+
+def test_container_lists_are_buffered(tmp_path: Path, clock: FakeClock) -> None:
+    sent = ContainerList(
+        clock.now_ms(),
+        [Container("0123456789ab", "웹", "nginx:1", cpu_ratio=0.25, finished_ms=clock.now_ms())],
+        [ContainerEvent(clock.now_ms(), "exited", "0123456789ab", "웹", exit_code=137)],
+        3,
+    )
+    open_buffer(tmp_path, clock).append(sent, None)
+    assert open_buffer(tmp_path, clock).oldest(10, 1_000_000).payloads == [(sent, None)]
 
 
 def test_process_lists_are_subject_to_the_limits_of_age_and_size(tmp_path: Path, clock: FakeClock) -> None:
