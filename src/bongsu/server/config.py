@@ -78,7 +78,9 @@ class Limits(BaseModel):
     processes_per_list: int = Field(100, ge=1, description="Processes in one list.")
     container_lists_per_request: int = Field(250, ge=1, description="Container lists of one push.")
     containers_per_list: int = Field(1_000, ge=1, description="Containers in one list, and as many events.")
-    process_name_bytes: int = Field(256, ge=1, description="Names of processes and of their users, in UTF-8.")
+    process_name_bytes: int = Field(
+        256, ge=1, description="Names of processes and of their users, and texts of containers, in UTF-8."
+    )
     series_per_layout: int = Field(5_000, ge=1, description="Series of one layout of an agent.")
     series_per_server: int = Field(
         20_000,

@@ -1022,6 +1022,220 @@ export type CompletenessAnswer = {
 };
 
 /**
+ * ContainerEventInfo
+ *
+ * What happened to a container.
+ */
+export type ContainerEventInfo = {
+    /**
+     * Time Ms
+     */
+    time_ms: number;
+    /**
+     * Type
+     *
+     * started, exited, oom_killed, restarted, healthy, unhealthy or removed.
+     */
+    type: string;
+    /**
+     * Container Id
+     */
+    container_id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Workload
+     */
+    workload: string;
+    /**
+     * Exit Code
+     *
+     * Of exited and restarted.
+     */
+    exit_code: number;
+};
+
+/**
+ * ContainerEvents
+ *
+ * What happened to the containers of a server, newest first.
+ */
+export type ContainerEvents = {
+    /**
+     * Events
+     */
+    events: Array<ContainerEventInfo>;
+    /**
+     * More
+     *
+     * Whether there are older ones within the range.
+     */
+    more: boolean;
+};
+
+/**
+ * ContainerInfo
+ *
+ * A container at the time of the list; one that has ended since the list before, as it was then.
+ */
+export type ContainerInfo = {
+    /**
+     * Id
+     *
+     * The first 12 characters of the runtime's id.
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Image
+     */
+    image: string;
+    /**
+     * Workload
+     *
+     * What it is one of: `project/service` of Compose, a deployment, or its image without the tag.
+     */
+    workload: string;
+    /**
+     * Runtime
+     *
+     * docker, podman, lxc, nspawn, kubernetes, or what its control group tells.
+     */
+    runtime: string;
+    /**
+     * State
+     *
+     * created, running, paused, restarting, removing, exited or dead; empty if only its control group is known.
+     */
+    state: string;
+    /**
+     * Health
+     *
+     * starting, healthy or unhealthy; empty without a health check.
+     */
+    health: string;
+    /**
+     * Exit Code
+     *
+     * Of its last run, if that has ended.
+     */
+    exit_code: number;
+    /**
+     * Restarts
+     *
+     * By its restart policy.
+     */
+    restarts: number;
+    /**
+     * Oom Kills
+     *
+     * Times that the kernel killed a process of it for want of memory.
+     */
+    oom_kills: number;
+    /**
+     * Ports
+     *
+     * Such as `0.0.0.0:8080->80/tcp`, with commas.
+     */
+    ports: string;
+    /**
+     * Cpu Ratio
+     *
+     * Share of one core since the previous list; may exceed 1 on several cores.
+     */
+    cpu_ratio: number;
+    /**
+     * Memory Bytes
+     *
+     * Working set: without files that have not been used lately.
+     */
+    memory_bytes: number;
+    /**
+     * Memory Limit Bytes
+     *
+     * 0: no limit.
+     */
+    memory_limit_bytes: number;
+    /**
+     * Processes
+     */
+    processes: number;
+    /**
+     * Created Ms
+     */
+    created_ms: number;
+    /**
+     * Started Ms
+     */
+    started_ms: number;
+    /**
+     * Finished Ms
+     *
+     * 0: it runs.
+     */
+    finished_ms: number;
+};
+
+/**
+ * Containers
+ *
+ * The containers of a server at one moment.
+ */
+export type Containers = {
+    /**
+     * Server Id
+     */
+    server_id: number;
+    /**
+     * Time Ms
+     *
+     * When the list was taken; null if there is none.
+     */
+    time_ms: number | null;
+    /**
+     * Before Ms
+     *
+     * Time of the previous list, for `at`; null for the oldest list.
+     */
+    before_ms: number | null;
+    /**
+     * After Ms
+     *
+     * Time of the next list, for `at`; null for the newest list.
+     */
+    after_ms: number | null;
+    /**
+     * Containers
+     */
+    containers: Array<ContainerInfo>;
+};
+
+/**
+ * ContainersOfServer
+ *
+ * The newest list of a server.
+ */
+export type ContainersOfServer = {
+    /**
+     * Server Id
+     */
+    server_id: number;
+    /**
+     * Time Ms
+     */
+    time_ms: number;
+    /**
+     * Containers
+     */
+    containers: Array<ContainerInfo>;
+};
+
+/**
  * CreatedApiToken
  *
  * An API token with the token itself, which is shown only once.
@@ -1842,6 +2056,20 @@ export type FirstAccount = {
      * Password
      */
     password: string;
+};
+
+/**
+ * FleetContainers
+ *
+ * The containers of all servers.
+ */
+export type FleetContainers = {
+    /**
+     * Servers
+     *
+     * Those that have sent a list within five minutes.
+     */
+    servers: Array<ContainersOfServer>;
 };
 
 /**
@@ -4394,7 +4622,7 @@ export type Tier = {
     /**
      * Name
      *
-     * raw, 1m, 1h or processes; frames: raw samples that are not sealed yet.
+     * raw, 1m, 1h, processes or containers; frames: raw samples that are not sealed yet.
      */
     name: string;
     /**
@@ -6160,6 +6388,176 @@ export type GetProcessesResponses = {
 };
 
 export type GetProcessesResponse = GetProcessesResponses[keyof GetProcessesResponses];
+
+export type ListFleetContainersData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Server
+         *
+         * Server ids; all servers if omitted.
+         */
+        server?: Array<number>;
+        /**
+         * Name
+         *
+         * Server names; `*` stands for anything.
+         */
+        name?: Array<string>;
+        /**
+         * Retired
+         *
+         * Also retired servers; those named by their id are included anyway.
+         */
+        retired?: boolean;
+        /**
+         * Tag
+         *
+         * Server tags: `role=web`, `role!=web`, `site=seoul-*`, `role=web|db`; all must match.
+         */
+        tag?: Array<string>;
+        /**
+         * Metric
+         *
+         * Metric names, such as `cpu_usage_ratio`.
+         */
+        metric?: Array<string>;
+        /**
+         * Type
+         *
+         * Families: cpu, memory, disk, network, ...
+         */
+        type?: Array<string>;
+        /**
+         * Labels
+         *
+         * `device=eth0`, `device!=lo`, `mountpoint=/srv*`, `device=sda|sdb`; all must match.
+         */
+        labels?: Array<string>;
+    };
+    url: '/api/containers';
+};
+
+export type ListFleetContainersErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListFleetContainersError = ListFleetContainersErrors[keyof ListFleetContainersErrors];
+
+export type ListFleetContainersResponses = {
+    /**
+     * Successful Response
+     */
+    200: FleetContainers;
+};
+
+export type ListFleetContainersResponse = ListFleetContainersResponses[keyof ListFleetContainersResponses];
+
+export type ListContainersData = {
+    body?: never;
+    path: {
+        /**
+         * Server Id
+         */
+        server_id: number;
+    };
+    query?: {
+        /**
+         * At
+         *
+         * Unix milliseconds, ISO 8601, now, or -15m, -6h, -7d.
+         */
+        at?: string;
+    };
+    url: '/api/servers/{server_id}/containers';
+};
+
+export type ListContainersErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListContainersError = ListContainersErrors[keyof ListContainersErrors];
+
+export type ListContainersResponses = {
+    /**
+     * Successful Response
+     */
+    200: Containers;
+};
+
+export type ListContainersResponse = ListContainersResponses[keyof ListContainersResponses];
+
+export type ListContainerEventsData = {
+    body?: never;
+    path: {
+        /**
+         * Server Id
+         */
+        server_id: number;
+    };
+    query?: {
+        /**
+         * Start
+         *
+         * Unix ms, ISO 8601, or relative: -15m, -6h, -7d.
+         */
+        start?: string;
+        /**
+         * End
+         *
+         * As `start`; not included in the range.
+         */
+        end?: string;
+        /**
+         * Container
+         *
+         * Name of a container; all if empty.
+         */
+        container?: string;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/servers/{server_id}/containers/events';
+};
+
+export type ListContainerEventsErrors = {
+    /**
+     * The request was refused; the error says why.
+     */
+    '4XX': ErrorBody;
+    /**
+     * Not possible now (503, see Retry-After), or a bug (500).
+     */
+    '5XX': ErrorBody;
+};
+
+export type ListContainerEventsError = ListContainerEventsErrors[keyof ListContainerEventsErrors];
+
+export type ListContainerEventsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ContainerEvents;
+};
+
+export type ListContainerEventsResponse = ListContainerEventsResponses[keyof ListContainerEventsResponses];
 
 export type GetCurrentMetricsData = {
     body?: never;
@@ -8976,6 +9374,44 @@ export type PushMetricsData = {
                 threads?: number;
                 started_ms?: number;
             }>;
+        }>;
+        container_lists?: Array<{
+            time_ms: number;
+            /**
+             * Those of now, and those that ended since the list before.
+             */
+            containers?: Array<{
+                id: string;
+                name: string;
+                image?: string;
+                workload?: string;
+                runtime?: string;
+                state?: string;
+                health?: string;
+                ports?: string;
+                exit_code?: number;
+                restarts?: number;
+                oom_kills?: number;
+                processes?: number;
+                /**
+                 * Share of one core; may exceed 1.
+                 */
+                cpu_ratio?: number;
+                memory_bytes?: number;
+                memory_limit_bytes?: number;
+                created_ms?: number;
+                started_ms?: number;
+                finished_ms?: number;
+            }>;
+            events?: Array<{
+                time_ms: number;
+                type: string;
+                container_id: string;
+                name: string;
+                workload?: string;
+                exit_code?: number;
+            }>;
+            events_dropped?: number;
         }>;
     };
     path?: never;

@@ -21,7 +21,7 @@ router = APIRouter(prefix="/api/storage", tags=["storage"])
 class Tier(BaseModel):
     """What is stored in one resolution, of all servers. Bytes are the values alone, without keys and indexes."""
 
-    name: str = Field(description="raw, 1m, 1h or processes; frames: raw samples that are not sealed yet.")
+    name: str = Field(description="raw, 1m, 1h, processes or containers; frames: raw samples that are not sealed yet.")
     retention: str | None = Field(description="null: until the worker seals them.", examples=["7d"])
     retention_ms: int | None
     rows: int
@@ -73,6 +73,7 @@ def _retentions(settings: Settings) -> dict[str, str]:
         "1m": settings.retention_1m,
         "1h": settings.retention_1h,
         "processes": settings.retention_processes,
+        "containers": settings.retention_processes,
     }
 
 

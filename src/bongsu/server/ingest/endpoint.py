@@ -39,12 +39,17 @@ from bongsu.server.fleet.registry import ClockStep, Registry, ServerState, diffe
 from bongsu.server.fleet.servers import ServerRecord, add_server, set_clock, update_server
 from bongsu.server.ingest.bodies import LARGE_BYTES, ClientGone, gunzip, read_body
 from bongsu.server.ingest.group_commit import GroupCommit
-from bongsu.server.ingest.validation import check_agent, check_frames, check_layouts, check_process_lists, check_sizes
+from bongsu.server.ingest.lists import NO_LISTS, stored_lists
+from bongsu.server.ingest.validation import (
+    check_agent,
+    check_frames,
+    check_layouts,
+    check_sizes,
+)
 from bongsu.server.storage.archive import RAW
 from bongsu.server.storage.batches import Batch, ServerRetired
 from bongsu.server.storage.floors import floors, oldest_accepted
 from bongsu.server.storage.layouts import intern_layout
-from bongsu.server.storage.processes import StoredList, encode_lists
 from bongsu.wire import json_form, protobuf
 
 logger = logging.getLogger(__name__)
@@ -245,12 +250,10 @@ class Ingest:
             sizes = sizes | {layout.id: 8 * len(layout.series) for layout in layouts}
         size_bytes = check_frames(push.frames, sizes, self._limits, now_ms, oldest_ms)
         values = size_bytes >> 3
-        processes: list[StoredList] = []
-        if push.process_lists:
-            check_process_lists(push.process_lists, self._limits, now_ms, oldest_ms)
-            # 90 us each: too long for the event loop when an agent replays the lists of a long outage
-            processes = await asyncio.to_thread(encode_lists, push.process_lists)
-            size_bytes += sum(len(data) for _, data in processes)
+        lists = NO_LISTS
+        if push.process_lists or push.container_lists:
+            lists = await stored_lists(push, self._limits, now_ms, oldest_ms)
+            size_bytes += lists.size_bytes
         if state is None or differs(state.record, push.agent, push.host):
             check_agent(push.agent, push.host)
             state = await self._record(push, tags, now_ms)
@@ -260,11 +263,18 @@ class Ingest:
         if step is not None:
             await self._clock_moved(state.record, step, now_ms)
         accepted = 0
-        if push.frames or layouts or processes:
+        if push.frames or layouts or lists is not NO_LISTS:
+            batch = Batch(
+                state.record.id,
+                push.frames,
+                layouts,
+                lists.processes,
+                revision,
+                values,
+                container_lists=lists.containers,
+            )
             try:
-                accepted = await self.commits.commit(
-                    Batch(state.record.id, push.frames, layouts, processes, revision, values), size_bytes
-                )
+                accepted = await self.commits.commit(batch, size_bytes)
             except UnknownLayouts as error:
                 # They were forgotten a moment ago: the agent sends them again, and they must be new then.
                 for layout_id in error.layout_ids:

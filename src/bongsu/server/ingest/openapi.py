@@ -62,6 +62,46 @@ _PROCESS_LIST = {
         },
     },
 }
+_CONTAINER_LIST = {
+    "type": "object",
+    "required": ["time_ms"],
+    "properties": {
+        "time_ms": {"type": "integer", "format": "int64"},
+        "containers": {
+            "type": "array",
+            "description": "Those of now, and those that ended since the list before.",
+            "items": {
+                "type": "object",
+                "required": ["id", "name"],
+                "properties": {
+                    **{
+                        name: {"type": "string"}
+                        for name in ("id", "name", "image", "workload", "runtime", "state", "health", "ports")
+                    },
+                    **{name: {"type": "integer"} for name in ("exit_code", "restarts", "oom_kills", "processes")},
+                    "cpu_ratio": {"type": "number", "description": "Share of one core; may exceed 1."},
+                    **{
+                        name: {"type": "integer", "format": "int64"}
+                        for name in ("memory_bytes", "memory_limit_bytes", "created_ms", "started_ms", "finished_ms")
+                    },
+                },
+            },
+        },
+        "events": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["time_ms", "type", "container_id", "name"],
+                "properties": {
+                    "time_ms": {"type": "integer", "format": "int64"},
+                    **{name: {"type": "string"} for name in ("type", "container_id", "name", "workload")},
+                    "exit_code": {"type": "integer"},
+                },
+            },
+        },
+        "events_dropped": {"type": "integer"},
+    },
+}
 _PUSH = {
     "type": "object",
     "required": ["agent"],
@@ -83,6 +123,7 @@ _PUSH = {
         "layouts": {"type": "array", "items": _LAYOUT},
         "frames": {"type": "array", "items": _FRAME},
         "process_lists": {"type": "array", "items": _PROCESS_LIST},
+        "container_lists": {"type": "array", "items": _CONTAINER_LIST},
     },
 }
 _RESULT = {

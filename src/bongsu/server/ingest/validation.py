@@ -1,11 +1,10 @@
 """Validates pushes. Every error names the field and the limit."""
 
-import math
 import re
 
 from bongsu.core.errors import Conflict, InvalidInput, TooLarge, UnknownLayouts
 from bongsu.core.liveness import LONGEST_INTERVAL_MS, SHORTEST_INTERVAL_MS
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, Push
+from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Push
 from bongsu.core.series import UNNAMED, Layout, Series
 from bongsu.core.text import has_control
 from bongsu.core.units import DAY_MS
@@ -70,6 +69,8 @@ def check_sizes(push: Push, limits: Limits) -> None:
         raise _too_many("layouts", len(push.layouts), limits.layouts_per_request)
     if len(push.process_lists) > limits.process_lists_per_request:
         raise _too_many("process_lists", len(push.process_lists), limits.process_lists_per_request)
+    if len(push.container_lists) > limits.container_lists_per_request:
+        raise _too_many("container_lists", len(push.container_lists), limits.container_lists_per_request)
 
 
 def _too_many(field: str, count: int, limit: int) -> TooLarge:
@@ -191,7 +192,7 @@ def check_frames(frames: list[Frame], sizes: dict[int, int], limits: Limits, now
         if size != len(frame.values):
             raise _wrong_frame(index, frame, size, frames, sizes)
         if not oldest_ms <= frame.time_ms <= latest:
-            raise _wrong_time(f"frames[{index}].time_ms", frame.time_ms, limits, now_ms, oldest_ms)
+            raise wrong_time(f"frames[{index}].time_ms", frame.time_ms, limits, now_ms, oldest_ms)
         total += size
     return total
 
@@ -212,36 +213,7 @@ def _wrong_frame(
     )
 
 
-def check_process_lists(lists: list[ProcessList], limits: Limits, now_ms: int, oldest_ms: int) -> None:
-    """Raises TooLarge or InvalidInput for a process list that cannot be stored."""
-    latest = now_ms + limits.ahead_seconds * 1000
-    for index, process_list in enumerate(lists):
-        field = f"process_lists[{index}]"
-        if not oldest_ms <= process_list.time_ms <= latest:
-            raise _wrong_time(f"{field}.time_ms", process_list.time_ms, limits, now_ms, oldest_ms)
-        if len(process_list.processes) > limits.processes_per_list:
-            raise TooLarge(
-                f"{field} has {len(process_list.processes)} processes; the limit is {limits.processes_per_list}.",
-                field=f"{field}.processes",
-                limit=limits.processes_per_list,
-            )
-        for position, process in enumerate(process_list.processes):
-            _check_process(process, f"{field}.processes[{position}]", limits)
-
-
-def _check_process(process: Process, place: str, limits: Limits) -> None:
-    for name, text in (("name", process.name), ("user", process.user)):
-        if len(text.encode()) > limits.process_name_bytes:
-            raise InvalidInput(
-                f"{place}.{name} is longer than {limits.process_name_bytes} bytes.",
-                field=f"{place}.{name}",
-                limit=limits.process_name_bytes,
-            )
-    if not (math.isfinite(process.cpu_ratio) and process.cpu_ratio >= 0):
-        raise InvalidInput(f"{place}.cpu_ratio must be a finite number of at least 0.", field=f"{place}.cpu_ratio")
-
-
-def _wrong_time(field: str, time_ms: int, limits: Limits, now_ms: int, oldest_ms: int) -> InvalidInput:
+def wrong_time(field: str, time_ms: int, limits: Limits, now_ms: int, oldest_ms: int) -> InvalidInput:
     if time_ms <= 0:
         return InvalidInput(f"{field} must be Unix milliseconds, not {time_ms}.", code="invalid_time", field=field)
     if time_ms < oldest_ms:

@@ -1,4 +1,4 @@
-"""Stores pushes: the layouts, frames and process lists of many requests in one transaction.
+"""Stores pushes: the layouts, frames and lists of many requests in one transaction.
 
 Nothing is stored for a server that was deleted or retired, or for a layout that was forgotten, after the request was
 checked: if the revision of the servers has risen since then, the transaction checks the request again. No such change
@@ -16,6 +16,7 @@ from bongsu.core.samples import Frame
 from bongsu.core.series import Layout
 from bongsu.server.database.revisions import REPORTED, SERVERS, bump_revision, hold_revision
 from bongsu.server.database.tables import layouts, servers
+from bongsu.server.storage.containers import StoredContainers, store_container_lists
 from bongsu.server.storage.foreign import PartRow, SeriesRow, has_series, insert_parts, insert_series
 from bongsu.server.storage.frames import FrameRow, insert_frames, insert_new_frames
 from bongsu.server.storage.layouts import store_layout
@@ -35,6 +36,7 @@ class Batch:
     values: int = 0
     parts: Sequence[PartRow] = ()
     series: Sequence[SeriesRow] = ()
+    container_lists: Sequence[StoredContainers] = ()
 
 
 class ServerRetired(Forbidden):
@@ -75,6 +77,9 @@ def store(connection: Connection, batches: Sequence[Batch], *, each: bool = Fals
     lists = [(batch.server_id, process_list) for batch in ordered for process_list in batch.process_lists]
     if lists:
         store_process_lists(connection, lists)
+    containers = [(batch.server_id, one) for batch in ordered for one in batch.container_lists]
+    if containers:
+        store_container_lists(connection, containers)
     with_parts = [batch for batch in ordered if batch.parts]
     if with_parts:
         insert_series(connection, [row for batch in with_parts for row in batch.series])

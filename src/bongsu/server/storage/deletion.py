@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Table, select
 from bongsu.server.database.dialect import delete_by_key
 from bongsu.server.database.tables import (
     blocks,
+    container_lists,
     deleted_servers,
     events,
     foreign_series,
@@ -35,6 +36,7 @@ ROWS: dict[Table, int] = {
     blocks: 6,
     rollups: 6,
     process_lists: 100,
+    container_lists: 100,
     layouts: 100,
     intervals: 100,
     events: 100,

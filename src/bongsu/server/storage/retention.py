@@ -11,14 +11,17 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 
+from sqlalchemy import Table
+
 from bongsu.core.units import HOUR_MS, MINUTE_MS, format_bytes, parse_duration_ms, parse_size_bytes
 from bongsu.server.database.space import free_bytes, give_back, used_bytes
+from bongsu.server.database.tables import container_lists, process_lists
 from bongsu.server.job import Job
 from bongsu.server.storage.archive import RAW
 from bongsu.server.storage.expired import delete_rows, oldest_row_ms, rows_below, stored_layouts
 from bongsu.server.storage.floors import floor_at, raise_floor, span_of
 from bongsu.server.storage.layouts import LayoutKey
-from bongsu.server.storage.processes import delete_lists, list_owners, list_times_before
+from bongsu.server.storage.lists import delete_lists, list_owners, list_times_before
 from bongsu.server.storage.quarantine import delete_quarantined_before
 
 logger = logging.getLogger(__name__)
@@ -27,7 +30,7 @@ logger = logging.getLogger(__name__)
 KEYS_PER_READ = 200
 # Of one layout: 7 days of spans that a worker left behind which did not run.
 ROWS_PER_READ = 100
-PROCESS_LISTS_PER_TRANSACTION = 200
+LISTS_PER_TRANSACTION = 200
 # The block of a span and a rollup row have 170 KB each: some 2 MB in a transaction.
 ROWS_PER_TRANSACTION = 12
 PAUSE_SECONDS = 0.01
@@ -54,11 +57,13 @@ class Retention(Job):
         for tier, duration in retentions.items():
             floor_ms = floor_at(tier, parse_duration_ms(duration), now_ms)
             deleted += await self._delete_below(tier, floor_ms, keys, stopping)
-        lists = await self._delete_process_lists(now_ms - parse_duration_ms(settings.retention_processes), stopping)
+        lists_ms = now_ms - parse_duration_ms(settings.retention_processes)
+        lists = [await self._delete_lists(table, lists_ms, stopping) for table in (process_lists, container_lists)]
         raw_ms = now_ms - parse_duration_ms(settings.retention_raw)
         await self.database.write(lambda connection: delete_quarantined_before(connection, raw_ms))
-        if deleted or lists:
-            logger.info("retention: %d blocks and rollups and %d process lists deleted", deleted, lists)
+        if deleted or any(lists):
+            message = "retention: %d blocks and rollups, %d process lists and %d container lists deleted"
+            logger.info(message, deleted, *lists)
         if settings.storage_budget:
             await self._keep_budget(parse_size_bytes(settings.storage_budget), now_ms, keys, stopping)
         await self._give_back(stopping)
@@ -88,14 +93,19 @@ class Retention(Job):
             deleted += gone
         return deleted
 
-    async def _delete_process_lists(self, before_ms: int, stopping: asyncio.Event) -> int:
+    async def _delete_lists(self, table: Table, before_ms: int, stopping: asyncio.Event) -> int:
         deleted = 0
-        for server_id in await self.database.read(list_owners):
+        for server_id in await self.database.read(partial(list_owners, table=table)):
             find = partial(
-                list_times_before, server_id=server_id, before_ms=before_ms, limit=PROCESS_LISTS_PER_TRANSACTION
+                list_times_before,
+                table=table,
+                server_id=server_id,
+                before_ms=before_ms,
+                limit=LISTS_PER_TRANSACTION,
             )
             while not stopping.is_set() and (times := await self.database.read(find)):
-                deleted += await self.database.write(partial(delete_lists, server_id=server_id, last_ms=times[-1]))
+                delete = partial(delete_lists, table=table, server_id=server_id, last_ms=times[-1])
+                deleted += await self.database.write(delete)
                 await asyncio.sleep(PAUSE_SECONDS)
         return deleted
 

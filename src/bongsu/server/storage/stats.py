@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from bongsu.core.units import DAY_MS, HOUR_MS, MINUTE_MS
-from bongsu.server.database.tables import blocks, process_lists, rollups
+from bongsu.server.database.tables import blocks, container_lists, process_lists, rollups
 from bongsu.server.storage.frames import frame_totals
 from bongsu.server.storage.layouts import load_layouts
 
@@ -58,13 +58,13 @@ def began_ms(tiers: Sequence[TierStats], raw_retention_ms: int, now_ms: int) -> 
 
 
 def tier_stats(connection: Connection) -> list[TierStats]:
-    """Frames, raw blocks, minutes, hours and process lists. Bytes are the values alone, without keys and indexes."""
+    """Frames, raw blocks, minutes, hours and lists. Bytes are the values alone, without keys and indexes."""
     widths = {
         (server_id, layout.id): len(layout.series)
         for server_id, layouts in load_layouts(connection).items()
         for layout in layouts
     }
-    tiers = {name: TierStats(name) for name in ("frames", "raw", "1m", "1h", "processes")}
+    tiers = {name: TierStats(name) for name in ("frames", "raw", "1m", "1h", "processes", "containers")}
     for server_id, layout_id, rows, taken, oldest_ms, newest_ms in frame_totals(connection):
         tiers["frames"].add(rows, rows * widths.get((server_id, layout_id), 0), taken, oldest_ms, newest_ms)
     key = (blocks.c.server_id, blocks.c.layout_id)
@@ -86,10 +86,10 @@ def tier_stats(connection: Connection) -> list[TierStats]:
             server_id, layout_id, rows, count, taken, oldest_ms, newest_ms = row
             samples = int(count) * widths.get((server_id, layout_id), 0)
             tiers[name].add(rows, samples, int(taken), oldest_ms, newest_ms)
-    lists = process_lists.c
-    rows, taken, oldest_ms, newest_ms = connection.execute(
-        select(func.count(), func.sum(func.length(lists.data)), func.min(lists.time_ms), func.max(lists.time_ms))
-    ).one()
-    if rows:
-        tiers["processes"].add(rows, 0, int(taken), oldest_ms, newest_ms)
+    for name, table in (("processes", process_lists), ("containers", container_lists)):
+        size = func.sum(func.length(table.c.data))
+        bounds = (func.min(table.c.time_ms), func.max(table.c.time_ms))
+        rows, taken, oldest_ms, newest_ms = connection.execute(select(func.count(table.c.time_ms), size, *bounds)).one()
+        if rows:
+            tiers[name].add(rows, 0, int(taken), oldest_ms, newest_ms)
     return list(tiers.values())

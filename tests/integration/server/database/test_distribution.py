@@ -55,7 +55,17 @@ def upgrade() -> None:
 def test_what_has_many_rows_for_each_server_is_distributed() -> None:
     assert [table.name for table in metric_tables()] == [
         "layouts",
-        *("blocks", "foreign_series", "frames", "intervals", "parts", "process_lists", "quarantined_frames", "rollups"),
+        *(
+            "blocks",
+            "container_lists",
+            "foreign_series",
+            "frames",
+            "intervals",
+            "parts",
+            "process_lists",
+            "quarantined_frames",
+            "rollups",
+        ),
     ]
 
 

@@ -18,7 +18,7 @@ from tests.support.pushes import a_push, a_ramp
 START = 1_750_000_000_000 // SPAN_MS * SPAN_MS
 # Those with a row for each frame, block, list, event or notification.
 LARGE = (
-    *("frames", "blocks", "rollups", "parts", "foreign_series", "process_lists", "intervals"),
+    *("frames", "blocks", "rollups", "parts", "foreign_series", "process_lists", "container_lists", "intervals"),
     *("events", "alerts", "alert_decisions", "alert_notifications", "alert_notification_alerts", "audit_log"),
 )
 # Indexes of a few rows: of the alerts that are open.

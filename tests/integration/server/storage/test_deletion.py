@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from bongsu.core.samples import AgentIdentity, HostFacts, Process, ProcessList
+from bongsu.core.samples import AgentIdentity, ContainerList, HostFacts, Process, ProcessList
 from bongsu.core.units import DAY_MS, HOUR_MS, MINUTE_MS
 from bongsu.server.auth import retirement
 from bongsu.server.auth.audit import Actor
@@ -28,6 +28,7 @@ from bongsu.server.deletion import SETTLED_MS, Deletion
 from bongsu.server.fleet.servers import add_server
 from bongsu.server.storage.batches import Batch, store
 from bongsu.server.storage.compactor import Compactor
+from bongsu.server.storage.containers import encode_container_lists
 from bongsu.server.storage.deletion import ROWS
 from bongsu.server.storage.processes import encode_lists
 from bongsu.server.storage.sealer import Sealer
@@ -58,7 +59,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
         )
         lists = encode_lists([ProcessList(START + index, [Process(1, "a", "b", 0.5, 1)]) for index in range(300)])
         frames = [a_frame(START + index * MINUTE_MS) for index in range(720)]
-        batch = Batch(number, frames, [LAYOUT], lists)
+        containers = encode_container_lists([ContainerList(START + index) for index in range(300)])
+        batch = Batch(number, frames, [LAYOUT], lists, container_lists=containers)
         await opened.write(lambda connection, batch=batch: store(connection, [batch], each=True))
         lost = {"server_id": number, "layout_id": LAYOUT.id, "time_ms": 5, "values": b"x", "found_ms": NOW}
         await opened.write(lambda connection, lost=lost: connection.execute(insert(quarantined_frames).values(lost)))

@@ -10,19 +10,20 @@ import pytest
 from sqlalchemy import select
 
 from bongsu.core.errors import ConfigError
-from bongsu.core.samples import AgentIdentity, Frame, HostFacts, Process, ProcessList, pack
+from bongsu.core.samples import AgentIdentity, ContainerList, Frame, HostFacts, Process, ProcessList, pack
 from bongsu.core.units import HOUR_MS, MINUTE_MS
 from bongsu.server.config import load_settings
 from bongsu.server.database.database import Database, open_database
 from bongsu.server.database.migrations import upgrade
 from bongsu.server.database.space import file_bytes, used_bytes
-from bongsu.server.database.tables import blocks, frames, process_lists, rollups
+from bongsu.server.database.tables import blocks, container_lists, frames, process_lists, rollups
 from bongsu.server.fleet.servers import add_server
 from bongsu.server.history.aggregation import increases
 from bongsu.server.storage.archive import RAW, SPAN_MS, StoredRollup
 from bongsu.server.storage.batches import Batch, store
 from bongsu.server.storage.blocks import Head
 from bongsu.server.storage.compactor import Compactor
+from bongsu.server.storage.containers import encode_container_lists
 from bongsu.server.storage.floors import floors
 from bongsu.server.storage.processes import encode_lists
 from bongsu.server.storage.retention import Retention
@@ -166,13 +167,14 @@ async def test_what_is_not_rolled_up_yet_is_never_deleted(database: Database, tm
     assert (await rollup_of(database, HOUR_MS)).frames.sum() == 46
 
 
-async def test_process_lists_have_a_retention_of_their_own(database: Database, tmp_path: Path) -> None:
-
+async def test_lists_have_a_retention_of_their_own(database: Database, tmp_path: Path) -> None:
     clock = FakeClock(START + 10 * DAY_MS)
-    lists = encode_lists([ProcessList(START + day * DAY_MS) for day in range(10)])
-    await database.write(lambda connection: store(connection, [Batch(1, [], process_lists=lists)]))
+    processes = encode_lists([ProcessList(START + day * DAY_MS) for day in range(10)])
+    containers = encode_container_lists([ContainerList(START + day * DAY_MS) for day in range(10)])
+    batch = Batch(1, [], process_lists=processes, container_lists=containers)
+    await database.write(lambda connection: store(connection, [batch]))
     await run_jobs(clock, tmp_path, Retention, database=database, retention_processes="3d")
-    assert await count(database, process_lists) == 3
+    assert await count(database, process_lists) == await count(database, container_lists) == 3
 
 
 async def test_space_is_given_back(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from bongsu.server.database.tables.foreign import foreign_series, metric_descrip
 from bongsu.server.database.tables.frames import frames, layouts, quarantined_frames
 from bongsu.server.database.tables.jobs import job_runs
 from bongsu.server.database.tables.leases import leases
-from bongsu.server.database.tables.processes import process_lists
+from bongsu.server.database.tables.lists import container_lists, process_lists
 from bongsu.server.database.tables.servers import deleted_servers, intervals, servers
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "audit_log",
     "auth_revisions",
     "blocks",
+    "container_lists",
     "dashboard_shares",
     "dashboard_versions",
     "dashboards",
