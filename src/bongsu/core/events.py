@@ -18,6 +18,11 @@ class EventType(enum.StrEnum):
     REBOOTED = "rebooted"
     # The agent's clock minus the API server's, in ms.
     CLOCK_JUMPED = "clock_jumped"
+    # Before: the name of the container. After: its exit code, where it has one.
+    CONTAINER_FAILED = "container_failed"
+    CONTAINER_OOM_KILLED = "container_oom_killed"
+    CONTAINER_RESTARTED = "container_restarted"
+    CONTAINER_UNHEALTHY = "container_unhealthy"
     ALERT_FIRED = "alert_fired"
     ALERT_RESOLVED = "alert_resolved"
     # After: by whom.

@@ -17,6 +17,14 @@ def sentence(event: Event) -> str | None:
             text = f"rebooted at {_local(event.after)}"
         case EventType.CLOCK_JUMPED:
             text = f"clock jumped {_jump(event.before, event.after)}"
+        case EventType.CONTAINER_FAILED:
+            text = f"container {event.before} failed with exit code {event.after}"
+        case EventType.CONTAINER_OOM_KILLED:
+            text = f"container {event.before}: a process was killed for want of memory"
+        case EventType.CONTAINER_RESTARTED:
+            text = f"container {event.before} was restarted after exit code {event.after}"
+        case EventType.CONTAINER_UNHEALTHY:
+            text = f"container {event.before} is unhealthy"
         case EventType.ALERT_FIRED:
             text = f"alert ({event.severity}): {rule}"
         case EventType.ALERT_RESOLVED:

@@ -24,6 +24,10 @@ ALERT = {
         pytest.param(Event(EventType.ALERT_FIRED, 1, 1, "web-1", **ALERT), 'alert (critical): Disk full filesystem_usage_ratio{mountpoint="/"}', id="alert"),
         pytest.param(Event(EventType.ALERT_RESOLVED, 1, 1, "web-1", rule_name="CPU", series="cpu_usage_ratio"), "resolved: CPU", id="resolved"),
         pytest.param(Event(EventType.ALERT_ACKNOWLEDGED, 1, 1, "web-1", rule_name="CPU", after="a@b.test"), "a@b.test acknowledged: CPU", id="acknowledged"),
+        pytest.param(Event(EventType.CONTAINER_FAILED, 1, 1, "web-1", before="job", after="2"), "container job failed with exit code 2", id="failed"),
+        pytest.param(Event(EventType.CONTAINER_OOM_KILLED, 1, 1, "web-1", before="job"), "container job: a process was killed for want of memory", id="oom"),
+        pytest.param(Event(EventType.CONTAINER_RESTARTED, 1, 1, "web-1", before="a\nb", after="1"), "container a\\nb was restarted after exit code 1", id="restarted"),
+        pytest.param(Event(EventType.CONTAINER_UNHEALTHY, 1, 1, "web-1", before="db"), "container db is unhealthy", id="unhealthy"),
         pytest.param(Event(EventType.SERVER_DOWN, 1, 1, "web-1"), None, id="a state"),
     ],
 )  # fmt: skip

@@ -892,8 +892,8 @@ export const getCompleteness = <ThrowOnError extends boolean = false>(options?: 
  * List what has happened
  *
  * Lists what has happened to servers, newest first: new, down and up again, retired and restored, agents updated,
- * hosts rebooted, clocks that jumped, and alerts that fired, were acknowledged and resolved. Kept as long as alerts.
- * The live stream (`/api/ws`) tells them as they happen.
+ * hosts rebooted, clocks that jumped, containers that failed or are unhealthy, and alerts that fired, were
+ * acknowledged and resolved. Kept as long as alerts. The live stream (`/api/ws`) tells them as they happen.
  */
 export const listEvents = <ThrowOnError extends boolean = false>(options?: Options<ListEventsData, ThrowOnError>): RequestResult<ListEventsResponses, ListEventsErrors, ThrowOnError> => (options?.client ?? client).get<ListEventsResponses, ListEventsErrors, ThrowOnError>({
     responseType: 'json',

@@ -1912,7 +1912,7 @@ export type EventInfo = {
      */
     time_ms: number;
     /**
-     * `server_down`, `server_up`: no frame for three intervals, at least a minute, and the first one after that. `rebooted`: the boot time that the agent reports is a later one. `clock_jumped`: by over 5 s.
+     * `server_down`, `server_up`: no frame for three intervals, at least a minute, and the first one after that. `rebooted`: the boot time that the agent reports is a later one. `clock_jumped`: by over 5 s. `container_failed`: an exit code other than 0 that nobody asked for. Of a container, each type is told once in ten minutes; `/api/servers/{server_id}/containers/events` has all.
      */
     type: EventType;
     /**
@@ -1947,13 +1947,13 @@ export type EventInfo = {
     /**
      * Before
      *
-     * What changed. `agent_updated`: the version; `rebooted`: when the host booted, in Unix ms; `clock_jumped`: the agent's clock minus the API server's, in ms. Empty for other types.
+     * What changed. `agent_updated`: the version; `rebooted`: when the host booted, in Unix ms; `clock_jumped`: the agent's clock minus the API server's, in ms; of a container: its name. Empty for other types.
      */
     before: string;
     /**
      * After
      *
-     * As `before`; `alert_acknowledged`: by whom.
+     * As `before`; `alert_acknowledged`: by whom; of a container: its exit code.
      */
     after: string;
 };
@@ -1963,7 +1963,7 @@ export type EventInfo = {
  *
  * What has happened. ``before`` and ``after`` of the event, where it has them, are named here.
  */
-export type EventType = 'server_added' | 'server_up' | 'server_down' | 'server_retired' | 'server_restored' | 'agent_updated' | 'rebooted' | 'clock_jumped' | 'alert_fired' | 'alert_resolved' | 'alert_acknowledged';
+export type EventType = 'server_added' | 'server_up' | 'server_down' | 'server_retired' | 'server_restored' | 'agent_updated' | 'rebooted' | 'clock_jumped' | 'container_failed' | 'container_oom_killed' | 'container_restarted' | 'container_unhealthy' | 'alert_fired' | 'alert_resolved' | 'alert_acknowledged';
 
 /**
  * Events

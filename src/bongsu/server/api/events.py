@@ -22,7 +22,9 @@ class EventInfo(BaseModel):
     time_ms: int = Field(description="When it became known, by the API server's clock.")
     type: EventType = Field(
         description="`server_down`, `server_up`: no frame for three intervals, at least a minute, and the first one "
-        "after that. `rebooted`: the boot time that the agent reports is a later one. `clock_jumped`: by over 5 s."
+        "after that. `rebooted`: the boot time that the agent reports is a later one. `clock_jumped`: by over 5 s. "
+        "`container_failed`: an exit code other than 0 that nobody asked for. Of a container, each type is told once "
+        "in ten minutes; `/api/servers/{server_id}/containers/events` has all."
     )
     server_id: int = Field(description="0: Bongsu itself.")
     server_name: str = Field(description="The name at that time.")
@@ -32,9 +34,10 @@ class EventInfo(BaseModel):
     series: str = Field(description="Empty for the server as a whole.")
     before: str = Field(
         description="What changed. `agent_updated`: the version; `rebooted`: when the host booted, in Unix ms; "
-        "`clock_jumped`: the agent's clock minus the API server's, in ms. Empty for other types."
+        "`clock_jumped`: the agent's clock minus the API server's, in ms; of a container: its name. Empty for other "
+        "types."
     )
-    after: str = Field(description="As `before`; `alert_acknowledged`: by whom.")
+    after: str = Field(description="As `before`; `alert_acknowledged`: by whom; of a container: its exit code.")
 
 
 class Events(BaseModel):
@@ -75,8 +78,8 @@ async def events(
     cursor: PageCursor = None,
 ) -> Events:
     """Lists what has happened to servers, newest first: new, down and up again, retired and restored, agents updated,
-    hosts rebooted, clocks that jumped, and alerts that fired, were acknowledged and resolved. Kept as long as alerts.
-    The live stream (`/api/ws`) tells them as they happen."""
+    hosts rebooted, clocks that jumped, containers that failed or are unhealthy, and alerts that fired, were
+    acknowledged and resolved. Kept as long as alerts. The live stream (`/api/ws`) tells them as they happen."""
     start_ms, end_ms = parse_range(start, end, services.clock.now_ms())
     server_ids: list[int] | None = server or None
     if user.restricted:

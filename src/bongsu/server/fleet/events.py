@@ -16,6 +16,7 @@ TEXT_LENGTH = 255
 _OF_SERVERS = or_(events.c.server_id == 0, events.c.server_id.in_(select(servers.c.id)))
 # What an agent may cause: two agents that share an identity report another version with every push.
 AGENT_EVENTS_PER_HOUR = 60
+SAME_CONTAINER_EVENT_MS = 600_000
 
 
 def _event(row: Row[tuple[object, ...]]) -> Event:
@@ -43,6 +44,24 @@ def store_agent_events(connection: Connection, happened: Sequence[Event]) -> Non
     recent = select(func.count()).where(events.c.server_id == happened[0].server_id, events.c.time_ms > since_ms)
     room = AGENT_EVENTS_PER_HOUR - (connection.scalar(recent) or 0)
     store_events(connection, happened[: max(room, 0)])
+
+
+def store_container_events(connection: Connection, happened: Sequence[Event]) -> None:
+    """Stores events of containers of one server, without those that were stored in the ten minutes before: a list may
+    be sent again, and a container that is restarted each second is one event."""
+    if not happened:
+        return
+    server_id, since_ms = happened[0].server_id, min(event.time_ms for event in happened) - SAME_CONTAINER_EVENT_MS
+    columns = (events.c.type, events.c.before, events.c.time_ms)
+    query = select(*columns).where(events.c.server_id == server_id, events.c.time_ms >= since_ms)
+    told = {(kind, name): time_ms for kind, name, time_ms in connection.execute(query.order_by(events.c.time_ms))}
+    new = []
+    for event in happened:
+        key = (event.type.value, event.before[:TEXT_LENGTH])
+        if abs(event.time_ms - told.get(key, -SAME_CONTAINER_EVENT_MS)) >= SAME_CONTAINER_EVENT_MS:
+            told[key] = event.time_ms
+            new.append(event)
+    store_agent_events(connection, new)
 
 
 def load_events(

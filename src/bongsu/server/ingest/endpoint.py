@@ -10,6 +10,7 @@ import gc
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from hashlib import sha256
 
 from sqlalchemy import Connection
@@ -33,13 +34,13 @@ from bongsu.server.config import Limits
 from bongsu.server.database.database import Database
 from bongsu.server.errors import retry_after, status_of
 from bongsu.server.fleet.changes import FleetChanges
-from bongsu.server.fleet.events import store_agent_events
+from bongsu.server.fleet.events import store_agent_events, store_container_events
 from bongsu.server.fleet.names import check_agent_id
 from bongsu.server.fleet.registry import ClockStep, Registry, ServerState, differs
 from bongsu.server.fleet.servers import ServerRecord, add_server, set_clock, update_server
 from bongsu.server.ingest.bodies import LARGE_BYTES, ClientGone, gunzip, read_body
 from bongsu.server.ingest.group_commit import GroupCommit
-from bongsu.server.ingest.lists import NO_LISTS, stored_lists
+from bongsu.server.ingest.lists import NO_LISTS, notable_events, stored_lists
 from bongsu.server.ingest.validation import (
     check_agent,
     check_frames,
@@ -280,6 +281,10 @@ class Ingest:
                 for layout_id in error.layout_ids:
                     state.forget_layout(layout_id)
                 raise
+            if happened := notable_events(push.container_lists, state.record, now_ms):
+                # Without this, the push is stored all the same.
+                with contextlib.suppress(Unavailable):
+                    await self._database.write(partial(store_container_events, happened=happened))
         interval_ms = self._asked_interval_ms(state.record.id)
         return PushResult(accepted, len(push.frames) - accepted, server_time_ms=now_ms, interval_ms=interval_ms)
 

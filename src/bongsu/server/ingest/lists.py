@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bongsu.core.errors import InvalidInput, TooLarge
+from bongsu.core.events import Event, EventType
 from bongsu.core.samples import Container, ContainerEvent, ContainerList, Process, ProcessList, Push
 from bongsu.server.config import Limits
+from bongsu.server.fleet.servers import ServerRecord
 from bongsu.server.ingest.validation import wrong_time
 from bongsu.server.storage.containers import StoredContainers, encode_container_lists
 from bongsu.server.storage.processes import StoredList, encode_lists
@@ -25,6 +27,13 @@ class StoredLists(NamedTuple):
 
 
 NO_LISTS = StoredLists()
+_NOTABLE = {
+    "oom_killed": EventType.CONTAINER_OOM_KILLED,
+    "restarted": EventType.CONTAINER_RESTARTED,
+    "unhealthy": EventType.CONTAINER_UNHEALTHY,
+}
+# Somebody has stopped it: SIGTERM or SIGKILL (128 + the signal), or it ended by itself as it should.
+_ENDED_AS_ASKED = (0, 137, 143)
 
 
 async def stored_lists(push: Push, limits: Limits, now_ms: int, oldest_ms: int) -> StoredLists:
@@ -37,6 +46,21 @@ async def stored_lists(push: Push, limits: Limits, now_ms: int, oldest_ms: int) 
 
 def _encoded(push: Push) -> StoredLists:
     return StoredLists(encode_lists(push.process_lists), encode_container_lists(push.container_lists))
+
+
+def notable_events(lists: Sequence[ContainerList], server: ServerRecord, now_ms: int) -> list[Event]:
+    """What people should see on the time axis of the server: not each start, nor an end that was asked for."""
+    found = []
+    for one in lists:
+        for event in one.events:
+            kind = _NOTABLE.get(event.type)
+            if event.type == "exited" and event.exit_code not in _ENDED_AS_ASKED:
+                kind = EventType.CONTAINER_FAILED
+            if kind is not None:
+                after = str(event.exit_code) if event.type in ("exited", "restarted") else ""
+                time_ms = min(event.time_ms, now_ms)
+                found.append(Event(kind, time_ms, server.id, server.agent.name, before=event.name, after=after))
+    return found
 
 
 def check_process_lists(lists: list[ProcessList], limits: Limits, now_ms: int, oldest_ms: int) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from bongsu.core.samples import Container, ContainerEvent, ContainerList, Push
 from bongsu.server.config import Limits
+from bongsu.server.fleet.events import AGENT_EVENTS_PER_HOUR
 from bongsu.wire import json_form, protobuf
 from tests.support.app import RunningApp, api_token, running_app
 from tests.support.people import add_person
@@ -108,6 +109,51 @@ async def test_what_happened(tmp_path: Path) -> None:
         first = await app.get(path, limit=1)
         assert [one["type"] for one in first["events"]] == ["started"]
         assert first["more"]
+
+
+async def events_of(app: RunningApp) -> list[tuple[str, str, str, int]]:
+    found = (await app.get("/api/events", start=NOW - 3_600_000))["events"]
+    return [
+        (one["type"], one["before"], one["after"], one["time_ms"]) for one in found if one["type"] != "server_added"
+    ]
+
+
+async def test_what_should_be_seen_is_an_event_of_the_server(tmp_path: Path) -> None:
+    def of_job(type_: str, time_ms: int, exit_code: int = 0) -> ContainerEvent:
+        return ContainerEvent(time_ms, type_, JOB.id, JOB.name, JOB.workload, exit_code)
+
+    async with running_app(tmp_path) as app:
+        first = [
+            of_job("started", NOW - 50_000),
+            of_job("exited", NOW - 40_000),
+            of_job("exited", NOW - 39_000, 143),
+            of_job("exited", NOW - 38_000, 2),
+            of_job("restarted", NOW - 37_000, 2),
+            of_job("restarted", NOW - 36_000, 2),
+            killed(NOW + 1_000),
+            of_job("unhealthy", NOW - 30_000),
+        ]
+        expected = [
+            ("container_unhealthy", JOB.name, "", NOW - 30_000),
+            ("container_oom_killed", JOB.name, "", NOW),
+            ("container_restarted", JOB.name, "2", NOW - 37_000),
+            ("container_failed", JOB.name, "2", NOW - 38_000),
+        ]
+        push = listed(ContainerList(NOW, [], first))
+        for _ in range(2):
+            await app.push(push)
+            assert await events_of(app) == expected, "each once, also if the list is sent again"
+        app.clock.advance(601)
+        await app.push(listed(ContainerList(NOW + 601_000, [], [of_job("restarted", NOW + 601_000, 3)])))
+        assert (await events_of(app))[0] == ("container_restarted", JOB.name, "3", NOW + 601_000)
+
+
+async def test_events_of_an_agent_that_has_thousands_are_bounded(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        many = [ContainerEvent(NOW, "exited", f"{number:012}", f"job-{number}", "job", 1) for number in range(1_000)]
+        await app.push(listed(ContainerList(NOW, [], many)))
+        assert len(await events_of(app)) <= AGENT_EVENTS_PER_HOUR
+        assert len((await app.get("/api/servers/1/containers/events", end=NOW + 1, limit=2_000))["events"]) == 1_000
 
 
 async def test_a_person_sees_the_containers_of_own_servers_only(tmp_path: Path) -> None:
