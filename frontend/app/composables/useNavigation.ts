@@ -1,6 +1,7 @@
 import { computed } from 'vue'
 
-export interface NavigationEntry { to: string, icon: string, label: string }
+/** `wide`: only where there is room; small screens have another way there. */
+export interface NavigationEntry { to: string, icon: string, label: string, wide?: boolean }
 
 /** Where people can go; some of the settings are for admins only. */
 export function useNavigation() {
@@ -10,6 +11,7 @@ export function useNavigation() {
 
   const main = computed<NavigationEntry[]>(() => [
     { to: '/', icon: 'i-lucide-server', label: t('nav.servers') },
+    { to: '/containers', icon: 'i-lucide-box', label: t('nav.containers'), wide: true },
     { to: '/dashboards', icon: 'i-lucide-layout-dashboard', label: t('nav.dashboards') },
     { to: '/metrics', icon: 'i-lucide-chart-line', label: t('nav.metrics') },
     { to: '/alerts', icon: 'i-lucide-bell', label: t('nav.alerts') },

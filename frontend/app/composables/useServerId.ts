@@ -1,10 +1,12 @@
 import { computed } from 'vue'
 
-/** The server id in the URL (`/servers/1`); `null` if there is none. */
+const PAGES = ['servers-id', 'containers-id-name']
+
+/** The server id in the URL (`/servers/1`, `/containers/1/web`); `null` if there is none. */
 export function useServerId() {
   const route = useRoute()
   return computed(() => {
-    const id = Number(route.name === 'servers-id' && 'id' in route.params ? route.params.id : NaN)
+    const id = Number(PAGES.includes(String(route.name)) && 'id' in route.params ? route.params.id : NaN)
     return Number.isInteger(id) && id > 0 ? id : null
   })
 }

@@ -10,7 +10,11 @@ const TONE_ORDER: readonly Tone[] = ['critical', 'warning', 'info', 'ok', 'unkno
 
 export function toneOf({ type, severity }: Pick<ServerEvent, 'type' | 'severity'>): Tone {
   switch (type) {
-    case 'server_down': return 'critical'
+    case 'server_down':
+    case 'container_oom_killed': return 'critical'
+    case 'container_failed':
+    case 'container_restarted':
+    case 'container_unhealthy': return 'warning'
     case 'server_up':
     case 'alert_resolved': return 'ok'
     case 'alert_fired': return severity ?? 'warning'
