@@ -1,6 +1,7 @@
 """A notification's message, with every part that a message can have."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image
@@ -9,7 +10,7 @@ from bongsu.alerts.alert import Alert, Event
 from bongsu.alerts.message import Explanation, Message, build
 from bongsu.alerts.rules import Severity
 from bongsu.alerts.rules_file import parse_rule
-from bongsu.core.samples import Process
+from bongsu.core.samples import Container, Process
 
 NOW = 1_785_430_324_000
 EVIL = "<b onload=x>{{7*7}}{% raw %}${7*7}\"'&<!channel>@everyone [x](http://evil)"
@@ -42,6 +43,11 @@ def a_message(
         for alert_id in range(1, count + 1)
     ]  # fmt: skip
     explanation = Explanation("ratio", 0.05, [Process(1, name, "root", 1.75, 300 << 20)], NOW, a_png())
+    explanation = replace(
+        explanation,
+        containers=[Container("0123456789ab", name, state="exited", exit_code=137, oom_kills=2, memory_bytes=1 << 20)],
+        containers_ms=NOW,
+    )
     options: dict[str, Any] = {
         "notification_id": 7,
         "event": event,

@@ -43,6 +43,8 @@ function api(url: URL, method: string, body?: unknown): object | 'unreachable' {
     case 'GET /api/alerts/1': return {
       alert, summary: 'The filesystem /srv of storage-12 is 95 % full.', value_text: '95 %', trend_per_hour: null, processes_ms: NOW_MS,
       processes: [{ name: 'rsync', user: 'backup', cpu_ratio: 0.9, memory_bytes: 1_048_576 }],
+      containers_ms: NOW_MS,
+      containers: [{ name: 'shop-db-1', state: 'exited', exit_code: 137, oom_kills: 1, restarts: 0, cpu_ratio: 0, memory_bytes: 1_048_576 }],
       decisions: [
         { time_ms: NOW_MS - 4 * MINUTE_MS, event: 'fired', stage: 'silence', outcome: 'held back', detail: 'maintenance 1234 until 2026-07-31T12:00:00Z', notes: [{ code: 'silenced', parameters: { kind: 'maintenance', silence_id: 1234, until_ms: NOW_MS }, text: 'maintenance 1234 until 2026-07-31T12:00:00Z' }] },
         { time_ms: NOW_MS - 3 * MINUTE_MS, event: 'fired', stage: 'send', outcome: 'something new', detail: 'of an earlier version', notes: [] },

@@ -22,11 +22,12 @@ from bongsu.alerts.rules import Rule, Severity
 from bongsu.alerts.texts import TEXTS, Language
 from bongsu.alerts.texts.numbers import localised
 from bongsu.alerts.watched import BONGSU
-from bongsu.core.samples import Process
+from bongsu.core.samples import Container, Process
 from bongsu.core.text import visible
 from bongsu.core.units import format_bytes, format_duration, unit_of_metric
 
 MOST_PROCESSES = 5
+MOST_CONTAINERS = 5
 # Alerts after the first that a message lists.
 MOST_OTHERS = 10
 
@@ -40,6 +41,8 @@ class Explanation:
     processes: Sequence[Process] = ()
     processes_ms: int | None = None
     chart: bytes | None = None
+    containers: Sequence[Container] = ()
+    containers_ms: int | None = None
 
 
 @dataclass(slots=True)
@@ -70,6 +73,8 @@ class Message:
     labels: dict[str, str] = field(default_factory=dict)
     sent_ms: int = 0
     delivered: list[str] = field(default_factory=list)
+    containers: list[tuple[str, str, str]] = field(default_factory=list)
+    containers_title: str = ""
 
     def text(self, key: str) -> str:
         """A fixed text in the message's language."""
@@ -82,15 +87,20 @@ class Message:
         return [(name, url) for name, url in links if url]
 
     @property
+    def culprits(self) -> list[tuple[str, list[tuple[str, str, str]]]]:
+        """Title and rows (name, CPU, memory) of each list of what may be the cause."""
+        lists = [(self.containers_title, self.containers), (self.processes_title, self.processes)]
+        return [(title, rows) for title, rows in lists if rows]
+
+    @property
     def plain(self) -> str:
         """The whole message as plain text."""
         lines = [self.title, "", self.summary]
         if self.repeated:
             lines.append(self.text("repeated"))
         lines += ["", *(f"{label}: {value}" for label, value in self.facts)]
-        if self.processes:
-            lines += ["", self.processes_title]
-            lines += [f"  {name}  CPU {cpu}  {memory}" for name, cpu, memory in self.processes]
+        for title, rows in self.culprits:
+            lines += ["", title, *(f"  {name}  CPU {cpu}  {memory}" for name, cpu, memory in rows)]
         if self.others:
             lines += ["", self.text("others"), *(f"  {other}" for other in self.others)]
         if self.description:
@@ -264,14 +274,13 @@ def build(
         facts.append((texts["flapping"], texts["flapping_means"]))
     if event is Event.ESCALATED:
         facts.append((texts["escalation"], texts["escalation_step"].format(step=first.escalated)))
-    processes = [
-        (
-            visible(process.name),
-            f"{process.cpu_ratio * 100:.0f} %",
-            localised(format_bytes(process.memory_bytes), language),
-        )
-        for process in list(explanation.processes)[:MOST_PROCESSES]
-    ]
+
+    def row(name: str, culprit: Process | Container) -> tuple[str, str, str]:
+        memory = localised(format_bytes(culprit.memory_bytes), language)
+        return visible(name), f"{culprit.cpu_ratio * 100:.0f} %", memory
+
+    processes = [row(process.name, process) for process in list(explanation.processes)[:MOST_PROCESSES]]
+    containers = [row(_with_state(one), one) for one in list(explanation.containers)[:MOST_CONTAINERS]]
     others = [_other(alert, first, rule, unit, language) for alert in alerts[1 : MOST_OTHERS + 1]]
     if more > MOST_OTHERS:
         others.append(texts["more"].format(count=more - MOST_OTHERS))
@@ -297,7 +306,26 @@ def build(
         repeated,
         {"rule": first.rule_name, "server": first.server_name, "series": first.series},
         now_ms if sent_ms is None else sent_ms,
+        containers=containers,
+        containers_title=(
+            texts["containers"].format(time=format_time(explanation.containers_ms, zone))
+            if explanation.containers_ms
+            else ""
+        ),
     )
+
+
+def _with_state(container: Container) -> str:
+    """The name, and what is not as it should be, in the words of Docker, which are the same in every language."""
+    state = f"{container.state} ({container.exit_code})" if container.state == "exited" else container.state
+    words = [
+        state if state != "running" else "",
+        container.health if container.health != "healthy" else "",
+        f"OOM x{container.oom_kills}" if container.oom_kills else "",
+        f"restarts x{container.restarts}" if container.restarts else "",
+    ]
+    told = ", ".join(filter(None, words))
+    return f"{container.name} [{told}]" if told else container.name
 
 
 def build_test(channel: str, language: Language, zone: str, now_ms: int, public_url: str) -> Message:

@@ -101,3 +101,11 @@ def test_each_problem_of_bongsu_itself_has_a_text() -> None:
     assert len(codes) > 10
     for texts in TEXTS.values():
         assert [code for code in codes if f"problem_{code}" not in texts] == []
+
+
+def test_containers_are_named_with_what_is_not_as_it_should_be() -> None:
+    message = a_message("job")
+    assert message.containers == [("job [exited (137), OOM x2]", "0 %", "1.00 MiB")]
+    assert "Containers at " in message.plain
+    assert message.plain.index("job [exited") < message.plain.index("Top processes at")
+    assert [title.split(" at ")[0] for title, _ in message.culprits] == ["Containers", "Top processes"]

@@ -1456,7 +1456,8 @@ export const listAlertHistory = <ThrowOnError extends boolean = false>(options?:
 /**
  * Get an alert
  *
- * Returns the alert with its cause, the top processes at that moment, and all notifications and decisions.
+ * Returns the alert with its cause, the top containers and processes at that moment, and all notifications and
+ * decisions.
  */
 export const getAlert = <ThrowOnError extends boolean = false>(options: Options<GetAlertData, ThrowOnError>): RequestResult<GetAlertResponses, GetAlertErrors, ThrowOnError> => (options.client ?? client).get<GetAlertResponses, GetAlertErrors, ThrowOnError>({
     responseType: 'json',

@@ -228,6 +228,14 @@ export type AlertRecord = {
      */
     processes: Array<TopProcess>;
     /**
+     * Containers Ms
+     */
+    containers_ms: number | null;
+    /**
+     * Containers
+     */
+    containers: Array<TopContainer>;
+    /**
      * Decisions
      *
      * The decisions of all stages, oldest first.
@@ -4696,6 +4704,42 @@ export type TopConfig = {
      * Thresholds
      */
     thresholds?: Array<WidgetThreshold>;
+};
+
+/**
+ * TopContainer
+ *
+ * A container that the alert is about, or that used much at that moment.
+ */
+export type TopContainer = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * State
+     */
+    state: string;
+    /**
+     * Exit Code
+     */
+    exit_code: number;
+    /**
+     * Oom Kills
+     */
+    oom_kills: number;
+    /**
+     * Restarts
+     */
+    restarts: number;
+    /**
+     * Cpu Ratio
+     */
+    cpu_ratio: number;
+    /**
+     * Memory Bytes
+     */
+    memory_bytes: number;
 };
 
 /**

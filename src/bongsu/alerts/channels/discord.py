@@ -54,9 +54,9 @@ def payload(message: Message, username: str) -> dict[str, object]:
     description = cut("\n".join(lines), DESCRIPTION_CHARACTERS - len(links) - 1) + (f"\n{links}" if links else "")
     title = cut(message.title, TITLE_CHARACTERS)
     rows = [(label, escape(value), True) for label, value in message.facts]
-    if message.processes:
-        processes = "\n".join(f"{escape(name)}  CPU {cpu}  {memory}" for name, cpu, memory in message.processes)
-        rows.append((message.processes_title, processes, False))
+    for label, culprits in message.culprits:
+        text = "\n".join(f"{escape(name)}  CPU {cpu}  {memory}" for name, cpu, memory in culprits)
+        rows.append((label, text, False))
     if message.others:
         rows.append((message.text("others"), "\n".join(map(escape, message.others)), False))
     fields: list[dict[str, object]] = []

@@ -73,9 +73,9 @@ def payload(message: Message) -> dict[str, object]:
             ],
         },
     ]
-    if message.processes:
-        rows = [f"{escape(name)}  CPU {cpu}  {memory}" for name, cpu, memory in message.processes]
-        blocks.append(_section(f"*{message.processes_title}*\n" + "\n".join(rows)))
+    for title, culprits in message.culprits:
+        rows = [f"{escape(name)}  CPU {cpu}  {memory}" for name, cpu, memory in culprits]
+        blocks.append(_section(f"*{title}*\n" + "\n".join(rows)))
     if message.others:
         blocks.append(_section(f"*{message.text('others')}*\n" + "\n".join(map(escape, message.others))))
     if message.description:

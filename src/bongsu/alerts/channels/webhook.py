@@ -43,6 +43,7 @@ def payload(message: Message) -> dict[str, object]:
         "labels": message.labels,
         "facts": [{"label": label, "value": value} for label, value in message.facts],
         "processes": [{"name": name, "cpu": cpu, "memory": memory} for name, cpu, memory in message.processes],
+        "containers": [{"name": name, "cpu": cpu, "memory": memory} for name, cpu, memory in message.containers],
         "others": message.others,
         "url": message.url,
         "acknowledge_url": message.acknowledge_url,

@@ -26,6 +26,7 @@ TEXTS = {
     "escalation": "Eskalation",
     "escalation_step": "Stufe {step}: Noch niemand hat den Alarm bestätigt",
     "processes": "Prozesse mit der höchsten Last um {time}",
+    "containers": "Container um {time}",
     "process": "Prozess",
     "memory": "Speicher",
     "others": "Außerdem",

@@ -26,6 +26,7 @@ TEXTS = {
     "escalation": "Escalation",
     "escalation_step": "step {step}: nobody has acknowledged the alert yet",
     "processes": "Top processes at {time}",
+    "containers": "Containers at {time}",
     "process": "Process",
     "memory": "Memory",
     "others": "Also",

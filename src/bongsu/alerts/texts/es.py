@@ -26,6 +26,7 @@ TEXTS = {
     "escalation": "Escalado",
     "escalation_step": "paso {step}: nadie ha confirmado aún la alerta",
     "processes": "Procesos principales a las {time}",
+    "containers": "Contenedores a las {time}",
     "process": "Proceso",
     "memory": "Memoria",
     "others": "También",

@@ -26,6 +26,7 @@ TEXTS = {
     "escalation": "Escalade",
     "escalation_step": "étape {step}\u00a0: personne n'a encore acquitté l'alerte",
     "processes": "Principaux processus à {time}",
+    "containers": "Conteneurs à {time}",
     "process": "Processus",
     "memory": "Mémoire",
     "others": "Aussi",

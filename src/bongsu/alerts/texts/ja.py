@@ -26,6 +26,7 @@ TEXTS = {
     "escalation": "エスカレーション",
     "escalation_step": "ステップ {step}: まだ誰も確認していません",
     "processes": "上位プロセス({time})",
+    "containers": "コンテナ({time})",
     "process": "プロセス",
     "memory": "メモリ",
     "others": "同時に発生",

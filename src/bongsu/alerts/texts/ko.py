@@ -26,6 +26,7 @@ TEXTS = {
     "escalation": "에스컬레이션",
     "escalation_step": "{step}단계: 아직 확인한 사람이 없습니다",
     "processes": "상위 프로세스 ({time})",
+    "containers": "컨테이너 ({time})",
     "process": "프로세스",
     "memory": "메모리",
     "others": "함께 발생",

@@ -26,6 +26,7 @@ TEXTS = {
     "escalation": "Escalonamento",
     "escalation_step": "etapa {step}: ninguém reconheceu o alerta ainda",
     "processes": "Principais processos em {time}",
+    "containers": "Contêineres em {time}",
     "process": "Processo",
     "memory": "Memória",
     "others": "Também",

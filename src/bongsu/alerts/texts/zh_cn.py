@@ -26,6 +26,7 @@ TEXTS = {
     "escalation": "升级",
     "escalation_step": "第 {step} 级：还没有人确认此告警",
     "processes": "占用最高的进程（{time}）",
+    "containers": "容器（{time}）",
     "process": "进程",
     "memory": "内存",
     "others": "同时触发",

@@ -1,6 +1,7 @@
-"""Reads what helps to understand an alert, for messages and the API: trend, processes, chart."""
+"""Reads what helps to understand an alert, for messages and the API: trend, containers, processes, chart."""
 
 import asyncio
+from functools import partial
 
 import numpy as np
 from sqlalchemy import Connection
@@ -10,12 +11,13 @@ from bongsu.alerts.chart import draw
 from bongsu.alerts.conditions import Change, Forecast, PromQLCondition, ServerDown, Threshold
 from bongsu.alerts.fields import ms
 from bongsu.alerts.forecast import fit
-from bongsu.alerts.message import MOST_PROCESSES, Explanation, format_value
+from bongsu.alerts.message import Explanation, format_value
 from bongsu.alerts.rules import Rule
 from bongsu.alerts.watched import BONGSU
 from bongsu.core.errors import BongsuError
 from bongsu.core.series import Kind
 from bongsu.core.units import HOUR_MS
+from bongsu.server.alerts.culprits import containers_of, processes_of
 from bongsu.server.config import Limits
 from bongsu.server.database.database import Database
 from bongsu.server.fleet.registry import Registry
@@ -25,11 +27,8 @@ from bongsu.server.history import HistoryQuery, HistoryReader, SeriesHistory
 from bongsu.server.history.aggregation import Aggregation
 from bongsu.server.history.decoded import DecodedRows
 from bongsu.server.storage.layouts import load_layouts
-from bongsu.server.storage.processes import processes_at
 
 CHART_POINTS = 240
-# Agents send a process list once a minute; one that is older than this says nothing about the alert.
-LIST_AGE_MS = 300_000
 
 
 class Explainer:
@@ -42,16 +41,8 @@ class Explainer:
     async def explain(self, alert: Alert, rule: Rule, zone: str, now_ms: int, *, chart: bool = True) -> Explanation:
         """Explains an alert as of the time it fired, or as of its end once it is resolved. ``zone``: for the chart."""
         at_ms = alert.resolved_ms or alert.fired_ms or alert.since_ms
-        snapshot = await self._database.read(lambda connection: processes_at(connection, alert.server_id, at_ms))
-        process_list = snapshot.processes
-        if process_list is not None and at_ms - process_list.time_ms > LIST_AGE_MS:
-            process_list = None
-        by_memory = "memory" in alert.series
-        processes = sorted(
-            process_list.processes if process_list else (),
-            key=lambda process: process.memory_bytes if by_memory else process.cpu_ratio,
-            reverse=True,
-        )[:MOST_PROCESSES]
+        processes, processes_ms = await self._database.read(partial(processes_of, alert=alert, at_ms=at_ms))
+        containers, containers_ms = await self._database.read(partial(containers_of, alert=alert, at_ms=at_ms))
         history = await self._history(alert, rule, now_ms)
         trend, picture = None, None
         if history is not None:
@@ -70,8 +61,10 @@ class Explainer:
             history.series.unit if history else "",
             trend,
             processes,
-            process_list.time_ms if process_list else None,
+            processes_ms,
             picture,
+            containers,
+            containers_ms,
         )
 
     async def _history(self, alert: Alert, rule: Rule, now_ms: int) -> SeriesHistory | None:

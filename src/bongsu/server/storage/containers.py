@@ -63,6 +63,17 @@ def containers_at(connection: Connection, server_id: int, at_ms: int) -> Contain
     return ContainersAt(listed, found.before_ms, found.after_ms)
 
 
+def lists_between(connection: Connection, server_id: int, start_ms: int, end_ms: int) -> list[ContainerList]:
+    """The lists of a server in ``[start_ms, end_ms)``, oldest first."""
+    lists = container_lists.c
+    query = (
+        select(lists.time_ms, lists.data)
+        .where(lists.server_id == server_id, lists.time_ms >= start_ms, lists.time_ms < end_ms)
+        .order_by(lists.time_ms)
+    )
+    return [decode_container_list(*row) for row in connection.execute(query)]
+
+
 def newest_lists(
     connection: Connection, server_ids: Sequence[int], start_ms: int, end_ms: int
 ) -> dict[int, ContainerList]:

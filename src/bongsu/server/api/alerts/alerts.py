@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from bongsu.alerts.alert import Alert, Event, Outcome, Stage
-from bongsu.alerts.message import MOST_PROCESSES, build, format_value
+from bongsu.alerts.message import Explanation, build, format_value
 from bongsu.alerts.notes import Note
 from bongsu.alerts.rules import Rule, Severity
 from bongsu.alerts.silences import NO_NUL
@@ -89,6 +89,18 @@ class TopProcess(BaseModel):
     memory_bytes: int
 
 
+class TopContainer(BaseModel):
+    """A container that the alert is about, or that used much at that moment."""
+
+    name: str
+    state: str
+    exit_code: int
+    oom_kills: int
+    restarts: int
+    cpu_ratio: float
+    memory_bytes: int
+
+
 class AlertRecord(BaseModel):
     """An alert with everything that is known about it."""
 
@@ -98,6 +110,8 @@ class AlertRecord(BaseModel):
     trend_per_hour: float | None = Field(description="Change of the metric per hour; null: unknown.")
     processes_ms: int | None
     processes: list[TopProcess]
+    containers_ms: int | None
+    containers: list[TopContainer]
     decisions: list[DecisionInfo] = Field(description="The decisions of all stages, oldest first.")
     notifications: list[NotificationInfo]
 
@@ -186,7 +200,8 @@ async def get(
     id: RowId,
     language: Annotated[Language, Query(description="The language of `summary`.")] = "en",
 ) -> AlertRecord:
-    """Returns the alert with its cause, the top processes at that moment, and all notifications and decisions."""
+    """Returns the alert with its cause, the top containers and processes at that moment, and all notifications and
+    decisions."""
 
     def read(connection: Connection) -> tuple[Alert, Rule | None, list[StoredDecision], list[StoredNotification]]:
         alert = _visible(find_alert(connection, id), user, services)
@@ -199,7 +214,7 @@ async def get(
 
     alert, rule, decisions, notifications = await services.database.read(read)
     now_ms = services.clock.now_ms()
-    summary, value_text, trend, processes_ms, processes = "", format_value(alert.value, ""), None, None, []
+    summary, value_text, explanation = "", format_value(alert.value, ""), Explanation()
     if rule is not None:
         explainer = Explainer(services.database, services.settings.limits)
         explanation = await explainer.explain(alert, rule, "UTC", now_ms, chart=False)
@@ -216,18 +231,15 @@ async def get(
             public_url="",
         )
         summary, value_text = message.summary, dict(message.facts).get(message.text("value"), "")
-        trend, processes_ms = explanation.trend, explanation.processes_ms
-        processes = [
-            TopProcess.model_validate(process, from_attributes=True)
-            for process in list(explanation.processes)[:MOST_PROCESSES]
-        ]
     return AlertRecord(
         alert=_info(alert),
         summary=summary,
         value_text=value_text,
-        trend_per_hour=trend,
-        processes_ms=processes_ms,
-        processes=processes,
+        trend_per_hour=explanation.trend,
+        processes_ms=explanation.processes_ms,
+        processes=[TopProcess.model_validate(one, from_attributes=True) for one in explanation.processes],
+        containers_ms=explanation.containers_ms,
+        containers=[TopContainer.model_validate(one, from_attributes=True) for one in explanation.containers],
         decisions=[DecisionInfo(**decision._asdict()) for decision in decisions],
         notifications=[notification_info(notification) for notification in notifications],
     )
