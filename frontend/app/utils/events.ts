@@ -12,13 +12,10 @@ export function toneOf({ type, severity }: Pick<ServerEvent, 'type' | 'severity'
   switch (type) {
     case 'server_down':
     case 'container_oom_killed': return 'critical'
-    case 'container_failed':
-    case 'container_restarted':
-    case 'container_unhealthy': return 'warning'
     case 'server_up':
     case 'alert_resolved': return 'ok'
     case 'alert_fired': return severity ?? 'warning'
-    default: return 'unknown'
+    default: return type.startsWith('container_') ? 'warning' : 'unknown'
   }
 }
 
