@@ -29,6 +29,7 @@ PAGES = {
     "home-tiles": "/?view=tiles&group=role",
     "home-groups": "/?group=role",
     "server": "/servers/1",
+    "containers": "/containers",
     "dashboards": "/dashboards",
     "dashboard-host": "/dashboards/1",
     "dashboard-fleet": "/dashboards/2",
