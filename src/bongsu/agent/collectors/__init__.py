@@ -2,6 +2,7 @@
 
 from bongsu.agent.collectors.agent import AgentCollector
 from bongsu.agent.collectors.base import Collector
+from bongsu.agent.collectors.containers.collector import ContainersCollector
 from bongsu.agent.collectors.cpu import CpuCollector
 from bongsu.agent.collectors.custom import CustomCollector
 from bongsu.agent.collectors.disk import DiskCollector
@@ -26,6 +27,7 @@ COLLECTORS: tuple[type[Collector], ...] = (
     SensorsCollector,
     SystemdCollector,
     GpuCollector,
+    ContainersCollector,
     CustomCollector,
     AgentCollector,
 )

@@ -115,12 +115,14 @@ def _ignore(topic: str, problem: str) -> None:
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a collector is given besides psutil. ``may_listen`` is False in a command that runs beside the agent, which
-    already holds the ports. ``stats``, ``tags`` and ``version`` are the agent's own."""
+    already holds the ports. ``root``: where the host's root is mounted, if the agent runs in a container; else empty.
+    ``stats``, ``tags`` and ``version`` are the agent's own."""
 
     filters: dict[str, Filter] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     proc: str = "/proc"
     sys: str = "/sys"
+    root: str = ""
     report_problem: ProblemReporter = _ignore
     may_listen: bool = True
     stats: Stats = field(default_factory=Stats)
@@ -162,6 +164,8 @@ class Collector(ABC):
         self.processes: list[Process] = []
         # The same of containers, if the latest ``collect`` listed them. The scheduler sets the time.
         self.containers: ContainerList | None = None
+        # What ``bongsu agent check`` says besides the number of readings.
+        self.note = ""
 
     @abstractmethod
     def collect(self) -> Iterable[Reading]:

@@ -92,7 +92,8 @@ def _check_collectors(config: Config, report: Report) -> None:
         if result.error:
             report(False, f"collector {result.running.name}: {result.error}")
         else:
-            report(True, f"collector {result.running.name}: {len(result.readings)} values")
+            note = result.running.collector.note
+            report(True, f"collector {result.running.name}: {len(result.readings)} values{note and f'; {note}'}")
     runner.stop()
     for problem in problems:
         report(False, f"{problem}. If this is expected, exclude it in the configuration.")

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from bongsu.agent.collectors.base import Collector, Metric, Reading, SeriesKey
-from bongsu.core.samples import Process
+from bongsu.core.samples import Container, Process
 from bongsu.core.series import Kind, family_of
 from bongsu.core.units import format_bytes, format_rate, format_value
 
@@ -24,8 +24,10 @@ class RatedReadings:
         self._elapsed = elapsed
         self.metrics: dict[str, Metric] = {}
         self.processes: list[Process] = []
+        self.containers: list[Container] = []
         for collector in collectors:
             self.processes += collector.processes
+            self.containers += collector.containers.containers if collector.containers is not None else ()
             self.metrics |= {metric.name: metric for metric in collector.metrics} | collector.discovered
 
     def rate(self, reading: Reading) -> float | None:
@@ -38,7 +40,7 @@ class RatedReadings:
 
 
 def as_json(rated: RatedReadings) -> str:
-    """One object for each series and each process. NaN and infinity become null."""
+    """One object for each series, process and container. NaN and infinity become null."""
     series = [
         {
             "metric": reading.metric,
@@ -52,7 +54,9 @@ def as_json(rated: RatedReadings) -> str:
         for reading in rated.readings
     ]
     processes = [process._asdict() for process in rated.processes]
-    return json.dumps({"series": series, "processes": processes}, indent=2, ensure_ascii=False)
+    containers = [container._asdict() for container in rated.containers]
+    document = {"series": series, "processes": processes, "containers": containers}
+    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def as_prometheus(rated: RatedReadings) -> str:
@@ -76,7 +80,7 @@ def _escaped(text: str) -> str:
 
 
 def as_table(rated: RatedReadings) -> str:
-    """One section for each family of metrics, with one row for each series, then the processes."""
+    """One section for each family of metrics, with one row for each series, then the processes and containers."""
     families: dict[str, list[tuple[str, str, str, str]]] = {}
     for reading in rated.readings:
         metric = rated.metrics[reading.metric]
@@ -100,7 +104,7 @@ def as_table(rated: RatedReadings) -> str:
             previous_name = name
             line = f"  {shown_name:{widths[0]}}  {labels:{widths[1]}}  {value:>{widths[2]}}  {rate_text:>{widths[3]}}"
             lines.append(line.rstrip())
-    return "\n".join([*lines, *_process_rows(rated.processes)]).lstrip("\n")
+    return "\n".join([*lines, *_process_rows(rated.processes), *_container_rows(rated.containers)]).lstrip("\n")
 
 
 def _process_rows(processes: Sequence[Process]) -> list[str]:
@@ -112,3 +116,20 @@ def _process_rows(processes: Sequence[Process]) -> list[str]:
         share, size = f"{process.cpu_ratio * 100:.1f} %", format_bytes(process.memory_bytes)
         rows.append(f"  {process.pid:>7}  {process.user:{width}}  {share:>8}  {size:>10}  {process.name}")
     return rows
+
+
+def _container_rows(containers: Sequence[Container]) -> list[str]:
+    if not containers:
+        return []
+    names = max(len(container.name) for container in containers)
+    states = max(len(_state(container)) for container in containers)
+    rows = ["", "CONTAINERS"]
+    for container in containers:
+        share, size = f"{container.cpu_ratio * 100:.1f} %", format_bytes(container.memory_bytes)
+        row = f"  {container.id:12}  {container.name:{names}}  {_state(container):{states}}  {share:>8}  {size:>10}"
+        rows.append(f"{row}  {container.workload}".rstrip())
+    return rows
+
+
+def _state(container: Container) -> str:
+    return " ".join(filter(None, (container.state, container.health)))

@@ -1,0 +1,1 @@
+"""Containers: numbers from the files of their control groups, names and states from Docker and Podman."""

@@ -1,0 +1,251 @@
+"""The collector of containers: series of workloads and of long-lived containers, and a list of all once a minute."""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+from bongsu.agent.collectors.base import Collector, Counter, Filter, Gauge, Labels, Options, Ps, Reading
+from bongsu.agent.collectors.containers.admission import MAX_CONTAINERS_WITH_SERIES, Admission
+from bongsu.agent.collectors.containers.daemon import Daemon, Happened, News
+from bongsu.agent.collectors.containers.record import Record
+from bongsu.agent.collectors.containers.sockets import PATTERNS, find_sockets
+from bongsu.agent.collectors.containers.tracked import Tracked
+from bongsu.agent.collectors.containers.usage import GroupFiles
+from bongsu.agent.collectors.containers.workloads import MAX_WORKLOADS, Workloads
+from bongsu.agent.collectors.containers.workloads import METRICS as WORKLOAD_METRICS
+from bongsu.core.errors import ConfigError
+from bongsu.wire.limits import MAX_CONTAINERS
+
+# How often new groups and sockets are looked for; groups also when a daemon has started a container.
+LOOK_SECONDS = 30.0
+LIST_SECONDS = 60
+# A walk through a large tree comes less often, so that it takes 0.1 % of a core at most.
+_WALK_SHARE = 0.001
+# How long the first reading waits for names, and how long a new group goes without one.
+FIRST_ANSWER_SECONDS = 1.0
+NAME_SECONDS = 15.0
+
+
+def parse_sockets(text: str) -> tuple[str, ...]:
+    """Paths with commas between them; ``none``: no daemon is asked."""
+    paths = tuple(path.strip() for path in text.split(",") if path.strip())
+    if text.strip() == "none":
+        return ()
+    if not paths or not all(path.startswith("/") for path in paths):
+        raise ConfigError(f"{text!r} is not a list of paths of sockets, such as {PATTERNS[0]}")
+    return paths
+
+
+class ContainersCollector(Collector):
+    """Containers of Docker, Podman, Kubernetes, LXC and systemd-nspawn.
+
+    Source: the files of their control groups, versions 1 and 2, and ``/proc/<pid>/net/dev``. Names, states and events
+    come from Docker and Podman over their sockets, in threads of their own; without them, containers are named by their
+    ids. Filter: ``names``. Setting: ``sockets``.
+    """
+
+    name = "containers"
+    own_layout = True
+    filters = ("names",)
+    settings: ClassVar = {"sockets": parse_sockets}
+    metrics = (
+        *WORKLOAD_METRICS,
+        Gauge("container_cpu_usage_ratio", "Share of one core that the container uses; may exceed 1."),
+        Gauge(
+            "container_cpu_throttled_ratio", "Share of the periods in which it had to wait because of its CPU limit."
+        ),
+        Gauge("container_memory_working_set_bytes", "Memory of the container without files not used lately."),
+        Gauge("container_memory_limit_bytes", "Its memory limit."),
+        Gauge("container_memory_limit_used_ratio", "Used share of its memory limit."),
+        Counter("container_disk_read_bytes_total", "Bytes that it read from block devices."),
+        Counter("container_disk_written_bytes_total", "Bytes that it wrote to block devices."),
+        Counter("container_network_receive_bytes_total", "Bytes that it received, if it has a network of its own."),
+        Counter("container_network_transmit_bytes_total", "Bytes that it sent, if it has a network of its own."),
+        Gauge("container_processes", "Its processes and threads."),
+    )
+
+    def __init__(
+        self,
+        ps: Ps,
+        options: Options | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(ps, options)
+        self._is_selected = self._options.filter("names", Filter())
+        self._sockets: tuple[str, ...] | None = self._options.settings.get("sockets")
+        self._monotonic = monotonic
+        self._wall = wall
+        self._files = GroupFiles(self._options.proc, self._options.sys)
+        self._daemons: dict[str, Daemon] = {}
+        self._asked: set[str] = set()
+        self._tracked: dict[str, Tracked] = {}
+        self._workloads = Workloads()
+        self._admission = Admission()
+        self._record = Record()
+        self._runs = 0
+        self._listed_minute = -1
+        self._look_at = self._walk_at = -math.inf
+        self._has_found = False
+
+    def collect(self) -> Iterable[Reading]:
+        now, wall = self._monotonic(), self._wall()
+        self.containers = None
+        self._runs += 1
+        looks = now >= self._look_at
+        if not looks and not self._has_found:
+            return
+        if looks:
+            self._look_at = now + LOOK_SECONDS
+            self._start_daemons()
+        happened = self._take_news(now)
+        if looks or any(event.type in ("started", "restarted") for event in happened):
+            self._find_groups(now)
+        self._read(now)
+        self._count(happened, int(wall * 1000))
+        self._drop_ended()
+        self._has_found = self._has_found or bool(self._tracked or self._daemons)
+        if not self._has_found:
+            self._report()
+            return
+        shown = [tracked for tracked in self._tracked.values() if self._is_shown(tracked, now)]
+        is_batch = self._admission.is_batch(wall)
+        yield from self._workloads.collect(shown, now, wall, is_batch=is_batch)
+        for label, tracked in self._admission.select(shown, now, wall, is_batch=is_batch):
+            yield from self._container_readings((("container", label),), tracked)
+        # The first reading has no usage to show, and the scheduler does not send its list.
+        if wall // LIST_SECONDS != self._listed_minute or self._runs <= 2:
+            self._listed_minute = int(wall // LIST_SECONDS)
+            self.containers = self._record.make_list(shown)
+        self._report()
+
+    def close(self) -> None:
+        for daemon in self._daemons.values():
+            daemon.close()
+
+    def _start_daemons(self) -> None:
+        new = [path for path in find_sockets(self._sockets, self._options.root) if path not in self._daemons]
+        for path in new:
+            self._daemons[path] = Daemon(path)
+            self._daemons[path].start()
+        ends_at = time.monotonic() + FIRST_ANSWER_SECONDS
+        for path in new if self._runs == 1 else ():
+            self._daemons[path].answered.wait(max(0.0, ends_at - time.monotonic()))
+
+    def _take_news(self, now: float) -> list[Happened]:
+        happened: list[Happened] = []
+        told: set[str] = set()
+        for daemon in self._daemons.values():
+            news = daemon.take()
+            is_first = daemon.path not in self._asked
+            if daemon.is_connected:
+                self._asked.add(daemon.path)
+                told |= news.containers.keys()
+            self._take_details(news, now, is_first)
+            happened += [event for event in news.events if self._is_selected(event.details.name)]
+            self._record.drop(news.events_dropped)
+        for id, tracked in self._tracked.items():
+            tracked.is_told = id in told
+        return happened
+
+    def _take_details(self, news: News, now: float, is_first: bool) -> None:
+        """``is_first``: restarts so far were before the agent looked."""
+        for details in (*news.removed, *news.containers.values()):
+            tracked = self._tracked.get(details.id)
+            if tracked is None:
+                tracked = self._tracked[details.id] = Tracked(details.id, now, is_new=not is_first)
+            known = tracked.details.restarts if tracked.details is not None else details.restarts if is_first else 0
+            tracked.details = details
+            if details.restarts > known and self._is_selected(details.name):
+                self._workloads.of(details.workload).restarts += details.restarts - known
+
+    def _find_groups(self, now: float) -> None:
+        if now < self._walk_at:
+            return
+        began = time.thread_time()
+        for id, group in self._files.find().items():
+            tracked = self._tracked.get(id)
+            if tracked is None:
+                tracked = self._tracked[id] = Tracked(id, now, is_new=self._runs > 1)
+            if tracked.group is None:
+                tracked.group = group
+                tracked.group_created_ms = self._files.created_ms(group)
+        self._walk_at = now + (time.thread_time() - began) / _WALK_SHARE
+
+    def _read(self, now: float) -> None:
+        for tracked in self._tracked.values():
+            if tracked.group is not None:
+                tracked.read(self._files.usage(tracked.group), now)
+
+    def _count(self, happened: list[Happened], time_ms: int) -> None:
+        """Adds what has happened to the counters of workloads and to the next list."""
+        for event in happened:
+            workload = self._workloads.of(event.details.workload)
+            workload.failures += event.failed
+            tracked = self._tracked.get(event.details.id)
+            if event.type != "oom_killed" or tracked is None or tracked.tell_oom():
+                self._record.add(event)
+        for tracked in self._tracked.values():
+            kills, is_told = tracked.new_ooms()
+            if kills and self._is_selected(tracked.name):
+                self._workloads.of(tracked.workload).oom_kills += kills
+                if not is_told:
+                    self._record.add_oom(tracked, time_ms)
+
+    def _drop_ended(self) -> None:
+        for id, tracked in list(self._tracked.items()):
+            if tracked.group is None and not tracked.is_told:
+                del self._tracked[id]
+                if self._is_selected(tracked.name):
+                    self._record.end(tracked)
+
+    def _is_shown(self, tracked: Tracked, now: float) -> bool:
+        if tracked.details is None and now - tracked.first_seen < NAME_SECONDS and tracked.group is not None:
+            # Its daemon will tell its name: two names would be two series.
+            runtimes = {daemon.runtime for daemon in self._daemons.values() if not daemon.problem}
+            if tracked.group.runtime in runtimes or (runtimes and tracked.group.runtime == "containerd"):
+                return False
+        return self._is_selected(tracked.name)
+
+    def _container_readings(self, labels: Labels, tracked: Tracked) -> Iterable[Reading]:
+        usage = tracked.usage
+        if usage is None or tracked.group is None:
+            return
+        traffic = self._files.traffic(tracked.group)
+        yield Reading("container_cpu_usage_ratio", tracked.cpu_ratio, labels)
+        if usage.periods:  # only a container with a CPU limit has periods
+            yield Reading("container_cpu_throttled_ratio", tracked.throttled_ratio, labels)
+        yield Reading("container_memory_working_set_bytes", usage.memory_bytes, labels)
+        if usage.memory_limit_bytes:
+            yield Reading("container_memory_limit_bytes", usage.memory_limit_bytes, labels)
+            yield Reading("container_memory_limit_used_ratio", usage.memory_bytes / usage.memory_limit_bytes, labels)
+        yield Reading("container_disk_read_bytes_total", traffic.disk_read, labels)
+        yield Reading("container_disk_written_bytes_total", traffic.disk_written, labels)
+        if not math.isnan(traffic.received):
+            yield Reading("container_network_receive_bytes_total", traffic.received, labels)
+            yield Reading("container_network_transmit_bytes_total", traffic.transmitted, labels)
+        yield Reading("container_processes", usage.processes, labels)
+
+    def _report(self) -> None:
+        report = self._options.report_problem
+        for path, daemon in self._daemons.items():
+            if daemon.problem:
+                report(f"socket {path}", f"{path} cannot be asked for names of containers: {daemon.problem}")
+        if self._workloads.left_out:
+            report("workloads", f"only {MAX_WORKLOADS} workloads have series; {self._workloads.left_out} have none")
+        if self._admission.left_out:
+            report(
+                "containers",
+                f"only {MAX_CONTAINERS_WITH_SERIES} containers have series; {self._admission.left_out} have none",
+            )
+        if len(self._tracked) > MAX_CONTAINERS:
+            report("list of containers", f"only {MAX_CONTAINERS} of {len(self._tracked)} containers are listed")
+        connected = [path for path, daemon in self._daemons.items() if daemon.is_connected]
+        if not self._has_found:
+            looked_for = PATTERNS if self._sockets is None else self._sockets
+            self.note = f"no container, and no daemon at {', '.join(looked_for) or 'any socket'}"
+        else:
+            told = f"names from {', '.join(connected)}" if connected else "without names, from control groups only"
+            self.note = f"{len(self._tracked)} containers, {told}"
