@@ -55,6 +55,7 @@ class Podman:
         storage = ["--root", f"{folder}/storage", "--runroot", f"{folder}/run", "--storage-driver", "overlay"]
         self.command = ["podman", *storage, "--tmpdir", f"{folder}/libpod"]
         self._folder = folder
+        self._service: subprocess.Popen[bytes] | None = None
 
     def __call__(self, *arguments: str, check: bool = True) -> str:
         completed = subprocess.run(
@@ -78,23 +79,23 @@ class Podman:
         answer: dict[str, Any] = json.loads(self("inspect", name))[0]
         return answer
 
-    @contextlib.contextmanager
-    def service(self) -> Iterator[None]:
+    def start_service(self) -> None:
         """Its API at ``socket``."""
-        process = subprocess.Popen(
+        self._service = subprocess.Popen(
             [*self.command, "system", "service", "--time", "0", f"unix://{self.socket}"],
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        try:
-            wait_for(self._answers)
-            yield
-        finally:
-            process.terminate()
-            process.wait(10)
-            self.socket.unlink(missing_ok=True)
+        wait_for(self._answers)
+
+    def stop_service(self) -> None:
+        if self._service is not None:
+            self._service.terminate()
+            self._service.wait(10)
+            self._service = None
+        self.socket.unlink(missing_ok=True)
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(OSError):
@@ -115,9 +116,10 @@ def running_podman(folder: Path) -> Iterator[Podman]:
     except (RuntimeError, subprocess.SubprocessError) as error:
         pytest.skip(f"podman cannot start a container here: {error}")
     try:
-        with podman.service():
-            yield podman
+        podman.start_service()
+        yield podman
     finally:
+        podman.stop_service()
         podman("rm", "--all", "--force", "--time", "0", check=False)
         podman("rmi", "--all", "--force", check=False)
         # Overlay leaves a mount, which would keep the folder from being deleted.

@@ -159,9 +159,11 @@ def test_each_collector_declares_what_can_be_configured() -> None:
         "processes": ("names",),
         "sensors": ("chips",),
         "systemd": ("units",),
+        "containers": ("names",),
     }
     assert {collector.name: {*collector.settings, *collector.mappings} for collector in COLLECTORS} == {
         **{collector.name: set() for collector in COLLECTORS},
         "processes": {"top"},
+        "containers": {"sockets"},
         "custom": {"statsd", "timeout", "scripts"},
     }

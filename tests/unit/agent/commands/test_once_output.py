@@ -92,3 +92,22 @@ def test_prometheus_text_escapes() -> None:
     assert 'network_receive_bytes_total{interface="e\\"th\\\\0"} 5096.0' in lines
     assert 'cpu_time_seconds_total{mode="user"} NaN' in lines
     assert lines.count("# TYPE cpu_usage_ratio gauge") == 1
+
+
+def test_containers_are_after_the_processes() -> None:
+    source = Source(fake_ps())
+    source.containers = samples.ContainerList(
+        0,
+        [
+            samples.Container("0123456789ab", "shop-db-1", workload="shop/db", state="running", health="healthy",
+                              cpu_ratio=1.5, memory_bytes=1024),
+            samples.Container("ba9876543210", "job", state="exited"),
+        ],
+    )  # fmt: skip
+    shown = RatedReadings([], [Reading("cpu_usage_ratio", 0.123)], 2.0, [source])
+    assert as_table(shown).splitlines()[-3:] == [
+        "CONTAINERS",
+        "  0123456789ab  shop-db-1  running healthy   150.0 %    1.00 KiB  shop/db",
+        "  ba9876543210  job        exited              0.0 %         0 B",
+    ]
+    assert json.loads(as_json(shown))["containers"][1]["name"] == "job"

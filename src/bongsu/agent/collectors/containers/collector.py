@@ -104,7 +104,7 @@ class ContainersCollector(Collector):
         if looks or any(event.type in ("started", "restarted") for event in happened):
             self._find_groups(now)
         self._read(now)
-        self._count(happened, int(wall * 1000))
+        self._count(happened, now, int(wall * 1000))
         self._drop_ended()
         self._has_found = self._has_found or bool(self._tracked or self._daemons)
         if not self._has_found:
@@ -159,7 +159,7 @@ class ContainersCollector(Collector):
             known = tracked.details.restarts if tracked.details is not None else details.restarts if is_first else 0
             tracked.details = details
             if details.restarts > known and self._is_selected(details.name):
-                self._workloads.of(details.workload).restarts += details.restarts - known
+                self._workloads.of(details.workload, now).restarts += details.restarts - known
 
     def _find_groups(self, now: float) -> None:
         if now < self._walk_at:
@@ -179,10 +179,11 @@ class ContainersCollector(Collector):
             if tracked.group is not None:
                 tracked.read(self._files.usage(tracked.group), now)
 
-    def _count(self, happened: list[Happened], time_ms: int) -> None:
+    def _count(self, happened: list[Happened], now: float, time_ms: int) -> None:
         """Adds what has happened to the counters of workloads and to the next list."""
         for event in happened:
-            workload = self._workloads.of(event.details.workload)
+            workload = self._workloads.of(event.details.workload, now)
+            workload.told = True
             workload.failures += event.failed
             tracked = self._tracked.get(event.details.id)
             if event.type != "oom_killed" or tracked is None or tracked.tell_oom():
@@ -190,7 +191,7 @@ class ContainersCollector(Collector):
         for tracked in self._tracked.values():
             kills, is_told = tracked.new_ooms()
             if kills and self._is_selected(tracked.name):
-                self._workloads.of(tracked.workload).oom_kills += kills
+                self._workloads.of(tracked.workload, now).oom_kills += kills
                 if not is_told:
                     self._record.add_oom(tracked, time_ms)
 

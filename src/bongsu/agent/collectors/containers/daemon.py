@@ -78,7 +78,8 @@ class Daemon:
         self._exit_codes: dict[str, int] = {}
         # The count can rise before the event comes.
         self._told_restarts: dict[str, int] = {}
-        self._latest_nano = 0
+        # Of the latest event. A daemon takes whole seconds, and tells again what came before in the first of them.
+        self._latest_nano = time.time_ns()
         self._stopping = threading.Event()
         self._stream: LineStream | None = None
         self._thread = threading.Thread(target=self._run, name="bongsu-containers", daemon=True)
@@ -119,7 +120,7 @@ class Daemon:
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     def _follow(self) -> None:
-        since = self._latest_nano // 10**9 or int(time.time())
+        since = self._latest_nano // 10**9
         self._stream = stream = LineStream(self.path, f"/events?since={since}&filters={_FILTERS}")
         try:
             list_at = 0.0
@@ -140,7 +141,10 @@ class Daemon:
             stream.close()
 
     def _ask_for_all(self) -> None:
+        self._latest_nano = min(self._latest_nano, time.time_ns())  # the clock may have been set back
         entries = get_json(self.path, "/containers/json?all=1")
+        if not isinstance(entries, list):
+            raise BadAnswer("does not answer with a list of containers")
         listed = {entry["Id"]: entry for entry in entries if not parse.is_pause(entry.get("Labels") or {})}
         # A daemon may have any number of containers that have ended. They come newest first.
         order = sorted(listed.values(), key=lambda entry: entry.get("State") != "running")[:MAX_CONTAINERS]
@@ -154,7 +158,7 @@ class Daemon:
 
     def _take_event(self, event: Any) -> None:
         nano = int(event.get("timeNano") or int(event["time"]) * 10**9)
-        if nano <= self._latest_nano and self._latest_nano:  # told again after the connection broke
+        if nano <= self._latest_nano:
             return
         self._latest_nano = nano
         actor = event.get("Actor") or {}

@@ -46,8 +46,7 @@ class Workload:
         self.memory_bytes = 0.0
         self.limit_used = NAN
 
-    def add(self, tracked: Tracked, now: float) -> None:
-        self.last_seen = now
+    def add(self, tracked: Tracked) -> None:
         details, usage = tracked.details, tracked.usage
         if details is not None:
             self.told = True
@@ -85,10 +84,13 @@ class Workloads:
         # How many have no series because there are too many.
         self.left_out = 0
 
-    def of(self, name: str) -> Workload:
-        if name not in self._workloads:
-            self._workloads[name] = Workload(name)
-        return self._workloads[name]
+    def of(self, name: str, now: float) -> Workload:
+        """The workload, which has just been seen."""
+        workload = self._workloads.get(name)
+        if workload is None:
+            workload = self._workloads[name] = Workload(name)
+        workload.last_seen = now
+        return workload
 
     def collect(self, containers: Iterable[Tracked], now: float, wall: float, *, is_batch: bool) -> Iterable[Reading]:
         """``is_batch``: whether all that wait may have series now."""
@@ -96,7 +98,7 @@ class Workloads:
             workload.clear()
         for tracked in containers:
             if tracked.workload:
-                self.of(tracked.workload).add(tracked, now)
+                self.of(tracked.workload, now).add(tracked)
         for name in [name for name, each in self._workloads.items() if now - each.last_seen > KEEP_SECONDS]:
             del self._workloads[name]
         self._admit(wall, is_batch)
