@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,10 +106,12 @@ class Podman:
 
 
 @contextlib.contextmanager
-def running_podman(folder: Path) -> Iterator[Podman]:
+def running_podman() -> Iterator[Podman]:
     """Skips the test where containers cannot be started."""
     if os.geteuid() != 0 or not shutil.which("podman") or not shutil.which("runc"):
         pytest.skip("needs podman and runc, as root")
+    # A short path: Podman takes 50 characters.
+    folder = Path(tempfile.mkdtemp(prefix="bongsu-podman-"))
     podman = Podman(folder)
     try:
         podman.load()
@@ -124,3 +127,4 @@ def running_podman(folder: Path) -> Iterator[Podman]:
         podman("rmi", "--all", "--force", check=False)
         # Overlay leaves a mount, which would keep the folder from being deleted.
         subprocess.run(["umount", f"{folder}/storage/overlay"], capture_output=True, timeout=10, check=False)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -22,8 +22,8 @@ MiB = 1024**2
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
-    with running_podman(tmp_path_factory.mktemp("podman")) as running:
+def podman() -> Iterator[Podman]:
+    with running_podman() as running:
         yield running
 
 

@@ -22,6 +22,7 @@ from tests.support.repository import REPOSITORY
 
 TEXT = (REPOSITORY / "config/alerts.yml").read_text()
 RULES = {rule.name: rule for rule in parse_rules(TEXT)}
+ENABLED = {name: rule for name, rule in RULES.items() if rule.enabled}
 NOW = 1_750_000_000_000
 
 STEP = 60
@@ -63,6 +64,10 @@ def readings(**values: Values) -> dict[Series, Values]:
     return {series(metric): value for metric, value in values.items()}
 
 
+def workload(metric: str) -> Series:
+    return series(f"workload_{metric}", workload="job")
+
+
 def memory(usable: float, left: float) -> dict[Series, Values]:
     return readings(memory_usable_bytes=usable * GIB, memory_left_bytes=left * GIB)
 
@@ -83,6 +88,11 @@ HEALTHY: dict[Series, Values] = {
     **a_filesystem("/", 100 * GIB, 0.5),
     series("network_receive_errors_total", interface="eth0"): 0.0,
     series("systemd_unit_failed", unit="cron.service"): 0.0,
+    series("workload_containers", workload="shop/web"): 2.0,
+    series("workload_oom_kills_total", workload="shop/web"): 5.0,
+    series("workload_restarts_total", workload="shop/web"): 9.0,
+    series("workload_unhealthy_containers", workload="shop/web"): 0.0,
+    series("workload_memory_limit_used_ratio", workload="shop/web"): 0.8,
 }
 LAYOUT = Layout.of(tuple(HEALTHY))
 
@@ -111,7 +121,7 @@ def test_no_rule_has_warnings() -> None:
 def fired(
     readings: Mapping[Series, Values],
     hours: float,
-    rules: Mapping[str, Rule] = RULES,
+    rules: Mapping[str, Rule] = ENABLED,
     *,
     interval: int = STEP,
     skew: float = 0.0,
@@ -173,6 +183,10 @@ QUIET = [
     pytest.param(readings(system_uptime_seconds=lambda second: second), {}, id="a new server"),
     pytest.param({series("network_receive_errors_total", interface="eth0"): lambda second: second // 180}, {}, id="20 damaged packets an hour"),
     pytest.param({series("systemd_unit_failed", unit="a.service"): lambda second: float(600 <= second < 780)}, {}, id="a service that fails for 3 minutes"),
+    pytest.param({workload("containers"): from_(600, 1.0, 0.0)}, {}, id="a job that has ended"),
+    pytest.param({workload("restarts_total"): lambda second: float(second // 600)}, {}, id="a restart each 10 minutes"),
+    pytest.param({workload("unhealthy_containers"): lambda second: float(600 <= second < 900)}, {}, id="a container that is unhealthy for 5 minutes"),
+    pytest.param({workload("memory_limit_used_ratio"): lambda second: 0.99 if 600 <= second < 900 else 0.5}, {}, id="a peak of memory of 5 minutes"),
     pytest.param({}, {"skew": -30.0}, id="a clock 30 s behind, or a slow network"),
     pytest.param({}, {"skew": 3.0}, id="a clock 3 s ahead"),
     pytest.param({}, {"interval": 1, "silent_after": 540}, id="an interval of 1 s, silent for 50 s"),
@@ -203,6 +217,10 @@ def test_no_rule_fires_without_reason(changes: dict, how: dict) -> None:
         pytest.param(a_filesystem("/", 100 * GIB, 0.5, ro=from_(1800, 0.0, 1.0)), {}, "Filesystem read-only", 32, 32, id="ext4 remounted read-only"),
         pytest.param(readings(system_uptime_seconds=lambda second: 86_400 + second if second < 1800 else second - 1760), {}, "Restarted", 30, 30, id="a reboot"),
         pytest.param({series("systemd_unit_failed", unit="a.service"): from_(600, 0.0, 1.0)}, {}, "Service failed", 15, 15, id="a failed service"),
+        pytest.param({workload("oom_kills_total"): from_(600, 5.0, 6.0)}, {}, "Container killed for lack of memory", 10, 10, id="an OOM kill in a container"),
+        pytest.param({workload("restarts_total"): lambda second: max(0.0, second - 600) // 60}, {}, "Container keeps restarting", 12, 14, id="a restart each minute"),
+        pytest.param({workload("unhealthy_containers"): from_(600, 0.0, 1.0)}, {}, "Container unhealthy", 15, 21, id="an unhealthy container"),
+        pytest.param({workload("memory_limit_used_ratio"): from_(600, 0.5, 0.99)}, {}, "Container at its memory limit", 20, 26, id="a container at its limit"),
         pytest.param({series("network_receive_errors_total", interface="eth0"): lambda second: second * 5}, {}, "Network errors", 10, 22, id="5 damaged packets a second"),
         pytest.param({}, {"skew": 20.0}, "Clock ahead", 10, 21, id="a clock 20 s ahead"),
         pytest.param({}, {"skew": -90.0}, "Clock behind", 10, 21, id="a clock 90 s behind"),
@@ -251,6 +269,14 @@ def test_a_disk_that_fills_up_is_foreseen() -> None:
 )
 def test_no_forecast_without_reason(changes: dict) -> None:
     assert fired(HEALTHY | changes, 8, FORECAST, interval=60) == []
+
+
+def test_a_workload_that_is_gone_is_noticed_by_a_rule_that_is_off() -> None:
+    gone = {workload("containers"): from_(600, 2.0, 0.0)}
+    assert RULES.keys() - ENABLED.keys() == {"Container gone"}
+    ((name, minute),) = fired(HEALTHY | gone, 1.0, RULES)
+    assert name == "Container gone"
+    assert 15 <= minute <= 21
 
 
 def test_a_restart_that_takes_long_is_noticed() -> None:

@@ -116,7 +116,8 @@ class ContainersCollector(Collector):
         for label, tracked in self._admission.select(shown, now, wall, is_batch=is_batch):
             yield from self._container_readings((("container", label),), tracked)
         # The first reading has no usage to show, and the scheduler does not send its list.
-        if wall // LIST_SECONDS != self._listed_minute or self._runs <= 2:
+        is_due = wall // LIST_SECONDS != self._listed_minute or self._runs <= 2
+        if is_due or self._record.is_due_at_once(wall):
             self._listed_minute = int(wall // LIST_SECONDS)
             self.containers = self._record.make_list(shown)
         self._report()

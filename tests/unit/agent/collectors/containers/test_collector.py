@@ -7,6 +7,7 @@ import pytest
 
 from bongsu.agent.collectors.base import Filter
 from bongsu.agent.collectors.containers.collector import parse_sockets
+from bongsu.agent.collectors.containers.record import URGENT_AN_HOUR
 from bongsu.core.errors import ConfigError
 from bongsu.wire.limits import MAX_CONTAINERS
 from tests.support.cgroup_trees import MiB, Tree, full_id
@@ -143,6 +144,25 @@ def test_one_list_a_minute(tmp_path: Path) -> None:
         driven.tick()
     # The first two, of which the scheduler leaves one out, and one a minute.
     assert len(driven.lists) == 12
+
+
+def test_a_kill_is_listed_at_once_but_not_without_end(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    tree.group(path_of(1), oom_kills=0)
+    driven = Driven(tree)
+    for _ in range(3):
+        driven.tick()
+    assert len(driven.lists) == 2
+    tree.group(path_of(1), oom_kills=1)
+    driven.tick()
+    assert [event.type for event in driven.lists[2].events] == ["oom_killed"], "before the minute is over"
+    for kills in range(2, 102):
+        tree.group(path_of(1), oom_kills=kills)
+        driven.tick()
+    minutes = 104 * 10 // 60
+    assert len(driven.lists) <= 2 + minutes + 1 + URGENT_AN_HOUR
+    driven.tick(60)
+    assert sum(len(listed.events) for listed in driven.lists) == 101, "none is lost"
 
 
 def test_names_can_be_left_out(tmp_path: Path) -> None:
