@@ -12,6 +12,7 @@ import sys
 from typing import NamedTuple
 
 from bongsu.agent.collectors.base import Ps
+from bongsu.agent.collectors.host import find_host
 from bongsu.agent.data_dir import make_data_dir, write_private_json
 from bongsu.core.errors import ConfigError
 from bongsu.core.samples import HostFacts
@@ -111,7 +112,8 @@ def _system() -> tuple[str, str, str]:
 
 
 def _distribution() -> str:
-    for path in ("/etc/os-release", "/usr/lib/os-release"):
+    root = find_host().root
+    for path in (f"{root}/etc/os-release", f"{root}/usr/lib/os-release"):
         try:
             with open(path, encoding="utf-8", errors="replace") as file:
                 fields = dict(line.rstrip().split("=", 1) for line in file if "=" in line)

@@ -9,6 +9,7 @@ import psutil
 from bongsu import __version__
 from bongsu.agent.collectors import COLLECTORS
 from bongsu.agent.collectors.base import Collector, Options, ProblemReporter
+from bongsu.agent.collectors.host import find_host
 from bongsu.agent.config import CollectorConfig, Config
 from bongsu.agent.delivery.backlog import Backlog
 from bongsu.agent.delivery.credentials import Credentials
@@ -39,6 +40,9 @@ def make_collectors(
     """
     # psutil warns of every field that a kernel does not have; the collectors leave those out
     warnings.filterwarnings("ignore", category=RuntimeWarning, module="psutil")
+    host = find_host()
+    if host.root:
+        psutil.PROCFS_PATH = host.proc
     collectors: list[tuple[Collector, int]] = []
     for collector_class in COLLECTORS:
         collector_config = config.collectors.get(collector_class.name, CollectorConfig())
@@ -49,6 +53,8 @@ def make_collectors(
             collector_config.filters,
             collector_config.settings,
             proc=psutil.PROCFS_PATH,
+            sys=host.sys,
+            root=host.root,
             report_problem=report_problem,
             may_listen=stats is not None,
             stats=stats or Stats(),

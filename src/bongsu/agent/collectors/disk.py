@@ -46,6 +46,7 @@ class DiskCollector(Collector):
     Source: ``psutil.disk_partitions`` and ``statvfs``, as ``df`` prints it. The root filesystem is always read, even if
     it is not a mount point. Pseudo filesystems and further mounts of a device (bind mounts) are left out. A network
     mount (NFS, CIFS, FUSE) is asked in a thread of its own; if it does not answer, only its own series have no value.
+    In a container with the host's root mounted, the mounts are those of the host, under their names there.
     Filters: ``mounts`` by mount point, and ``devices``.
     """
 
@@ -93,7 +94,8 @@ class DiskCollector(Collector):
                 continue
             is_remote = mount.fstype in _REMOTE_TYPES or mount.fstype.startswith("fuse.")
             try:
-                usage = self._prober.usage(mount.mountpoint) if is_remote else self._usage(mount.mountpoint)
+                path = self._options.root + mount.mountpoint
+                usage = self._prober.usage(path) if is_remote else self._usage(path)
             except OSError as error:  # no permission, an empty card reader, a dead server
                 self._options.report_problem(
                     f"mount {mount.mountpoint}", f"{mount.mountpoint} cannot be read: {error.strerror or error}"
@@ -109,6 +111,7 @@ class DiskCollector(Collector):
             self._ps,
             proc=self._options.proc,
             sysfs=self._options.sys,
+            root=self._options.root,
             platform=self._platform,
             root_device=self._root_device,
         )

@@ -62,11 +62,15 @@ def list_mounts(
     *,
     proc: str = "/proc",
     sysfs: str = "/sys",
+    root: str = "",
     platform: str = sys.platform,
     root_device: Callable[[], str] = root_device_number,
 ) -> list[Mount]:
-    """One mount for each mount point, the root filesystem first."""
+    """One mount for each mount point, the root filesystem first. ``root``: where the host's root is mounted, if this is
+    a container: then what is mounted there counts, under its name on the host, and nothing else."""
     infos = read_mountinfo(proc)
+    if root:
+        return _mounts_of_host(infos, root)
     read_only = {info.mount.mountpoint: info.mount.read_only for info in infos}
     try:
         # all=True, because the short list leaves out network filesystems
@@ -86,6 +90,15 @@ def list_mounts(
     }
     if platform != "win32" and "/" not in mounts:
         mounts["/"] = _unlisted_root(infos, sysfs, root_device())
+    return sorted(mounts.values(), key=lambda mount: mount.mountpoint != "/")
+
+
+def _mounts_of_host(infos: list[MountInfo], root: str) -> list[Mount]:
+    mounts = {}
+    for _, mount in infos:
+        if mount.mountpoint == root or mount.mountpoint.startswith(root + "/"):
+            name = mount.mountpoint[len(root) :] or "/"
+            mounts[name] = mount._replace(mountpoint=name)
     return sorted(mounts.values(), key=lambda mount: mount.mountpoint != "/")
 
 

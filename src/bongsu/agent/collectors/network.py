@@ -2,8 +2,10 @@
 
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 from bongsu.agent.collectors.base import Collector, Counter, Filter, Gauge, Labels, Options, Ps, Reading, words
+from bongsu.agent.collectors.host_network import read_states, read_traffic
 
 # Loopback, tunnels, the host's ends of virtual pairs, and bridges, whose traffic their members count already.
 DEFAULT_INTERFACES = Filter(
@@ -24,7 +26,7 @@ class NetworkCollector(Collector):
     """Traffic per interface.
 
     Source: ``psutil.net_io_counters`` (Linux: ``/proc/net/dev``) and ``psutil.net_if_stats`` for state and speed.
-    Filter: ``interfaces``.
+    In a container those of the host, if its root is mounted. Filter: ``interfaces``.
     """
 
     name = "network"
@@ -48,8 +50,7 @@ class NetworkCollector(Collector):
         self._labels: dict[str, Labels] = {}
 
     def collect(self) -> Iterable[Reading]:
-        # nowrap=True would make psutil keep a copy of all counters to hide resets, which the API server handles itself
-        counters = self._ps.net_io_counters(pernic=True, nowrap=False)
+        counters = self._counters()
         names = [name for name in counters if self._is_selected(name)]
         for name in names:
             io = counters[name]
@@ -63,7 +64,7 @@ class NetworkCollector(Collector):
             yield Reading("network_receive_drops_total", io.dropin, labels)
             if sys.platform != "darwin":  # macOS has no such counter; psutil returns 0
                 yield Reading("network_transmit_drops_total", io.dropout, labels)
-        stats = self._ps.net_if_stats()
+        stats = read_states(self._options.sys) if self._options.root else self._ps.net_if_stats()
         for name in names:
             state = stats.get(name)
             if state is None:  # it disappeared between the two calls
@@ -72,3 +73,10 @@ class NetworkCollector(Collector):
             yield Reading("network_up", 1.0 if state.isup else 0.0, labels)
             if 0 < state.speed != _UNKNOWN_SPEED:
                 yield Reading("network_speed_bits", state.speed * 1_000_000, labels)
+
+    def _counters(self) -> dict[str, Any]:
+        if self._options.root:
+            return read_traffic(self._options.proc)
+        # nowrap=True would make psutil keep a copy of all counters to hide resets, which the API server handles itself
+        counters: dict[str, Any] = self._ps.net_io_counters(pernic=True, nowrap=False)
+        return counters

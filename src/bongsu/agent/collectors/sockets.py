@@ -27,7 +27,8 @@ class SocketsCollector(Collector):
 
     def __init__(self, ps: Ps, options: Options | None = None) -> None:
         super().__init__(ps, options)
-        self._net = f"{self._options.proc}/net"
+        # In a container, /proc/net is the network of the container.
+        self._net = f"{self._options.proc}/1/net" if self._options.root else f"{self._options.proc}/net"
         self._labels: dict[str, Labels] = {
             state: (("state", state),) for state in ("established", *_TCP_STATES.values())
         }

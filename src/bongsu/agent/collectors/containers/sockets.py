@@ -4,8 +4,10 @@ import glob
 import os
 import stat
 
+# /var/run is a link to /run, which leads elsewhere in a container that has the host's root mounted.
 PATTERNS = (
     "/var/run/docker.sock",
+    "/run/docker.sock",
     "/run/podman/podman.sock",
     "/run/user/*/docker.sock",
     "/run/user/*/podman/podman.sock",
