@@ -298,6 +298,12 @@ class Settings(BaseSettings):
     dashboards_dir: str = Field(
         "", description="Folder with dashboards as JSON or YAML files, which everybody may see; empty: none."
     )
+    traces_url: str = Field(
+        "",
+        description="Where traces of requests are sent by OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces; "
+        "empty: nowhere. Needs `pip install 'bongsu[traces]'`.",
+    )
+    traces_ratio: float = Field(0.1, ge=0, le=1, description="The share of requests that are traced.")
     limits: Limits = Field(default_factory=Limits)
 
     @classmethod

@@ -72,6 +72,7 @@ def serve(settings: Settings) -> None:
     from bongsu.server.edge.program import Server
     from bongsu.server.edge.protocol import protocol_with
     from bongsu.server.edge.tls import Certificate
+    from bongsu.server.edge.traces import with_traces
     from bongsu.server.edge.websocket import WritingProtocol
     from bongsu.server.variables import unknown_variables
 
@@ -88,8 +89,9 @@ def serve(settings: Settings) -> None:
         settings.connections_per_address,
         Forwarded(settings.trusted_proxies).trusts,
     )
+    served, lifespan = with_traces(application, application.lifespan(), settings)
     config = uvicorn.Config(
-        application,
+        served,
         host=settings.host,
         port=settings.port,
         loop="uvloop" if os.name == "posix" else "asyncio",
@@ -113,7 +115,7 @@ def serve(settings: Settings) -> None:
         lifespan="off",
         ssl_context_factory=(lambda _config, _default: certificate.context) if certificate else None,
     )
-    Server(config, application.lifespan()).run()
+    Server(config, lifespan).run()
 
 
 def work(settings: Settings) -> None:
