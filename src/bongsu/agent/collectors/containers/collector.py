@@ -1,6 +1,7 @@
 """The collector of containers: series of workloads and of long-lived containers, and a list of all once a minute."""
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterable
 from typing import ClassVar
@@ -235,6 +236,9 @@ class ContainersCollector(Collector):
         for path, daemon in self._daemons.items():
             if daemon.problem:
                 report(f"socket {path}", f"{path} cannot be asked for names of containers: {daemon.problem}")
+        for path in self._sockets or ():
+            if not os.path.exists(path):
+                report(f"socket {path}", f"{path} cannot be asked for names of containers: there is no such socket")
         if self._workloads.left_out:
             report("workloads", f"only {MAX_WORKLOADS} workloads have series; {self._workloads.left_out} have none")
         if self._admission.left_out:
@@ -250,4 +254,5 @@ class ContainersCollector(Collector):
             self.note = f"no container, and no daemon at {', '.join(looked_for) or 'any socket'}"
         else:
             told = f"names from {', '.join(connected)}" if connected else "without names, from control groups only"
-            self.note = f"{len(self._tracked)} containers, {told}"
+            count = len(self._tracked)
+            self.note = f"{count} container{'' if count == 1 else 's'}, {told}"

@@ -247,3 +247,12 @@ def test_settings() -> None:
     for wrong in ("", "docker.sock", "tcp://127.0.0.1:2375"):
         with pytest.raises(ConfigError, match="is not a list of paths"):
             parse_sockets(wrong)
+
+
+def test_a_configured_socket_that_is_not_there_is_told(tmp_path: Path) -> None:
+    driven = Driven(Tree(tmp_path), (f"{tmp_path}/none.sock",))
+    driven.tick()
+    assert driven.problems == {
+        f"socket {tmp_path}/none.sock": f"{tmp_path}/none.sock cannot be asked for names of containers: "
+        "there is no such socket"
+    }
