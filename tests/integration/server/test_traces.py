@@ -66,7 +66,7 @@ def test_requests_are_traced_with_their_routes(tmp_path: Path) -> None:
         "bongsu.request_id": answer.headers["x-request-id"],
     }
     assert span.end_time_unix_nano > span.start_time_unix_nano
-    assert attributes(found["POST /api/metrics"])["http.response.status_code"] == 401
+    assert attributes(found["POST /api/metrics"])["http.response.status_code"] == 415
 
 
 def test_a_receiver_that_is_away_costs_nothing(tmp_path: Path) -> None:
