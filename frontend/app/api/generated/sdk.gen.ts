@@ -367,6 +367,7 @@ export const deleteApiToken = <ThrowOnError extends boolean = false>(options: Op
  */
 export const enrolAgent = <ThrowOnError extends boolean = false>(options: Options<EnrolAgentData, ThrowOnError>): RequestResult<EnrolAgentResponses, EnrolAgentErrors, ThrowOnError> => (options.client ?? client).post<EnrolAgentResponses, EnrolAgentErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/agents/enrol',
     ...options,
     headers: {
@@ -382,6 +383,7 @@ export const enrolAgent = <ThrowOnError extends boolean = false>(options: Option
  */
 export const rotateAgentToken = <ThrowOnError extends boolean = false>(options?: Options<RotateAgentTokenData, ThrowOnError>): RequestResult<RotateAgentTokenResponses, RotateAgentTokenErrors, ThrowOnError> => (options?.client ?? client).post<RotateAgentTokenResponses, RotateAgentTokenErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/agents/rotate',
     ...options
 });
@@ -1489,6 +1491,7 @@ export const acknowledgeAlert = <ThrowOnError extends boolean = false>(options: 
  */
 export const pushMetrics = <ThrowOnError extends boolean = false>(options: Options<PushMetricsData, ThrowOnError>): RequestResult<PushMetricsResponses, PushMetricsErrors, ThrowOnError> => (options.client ?? client).post<PushMetricsResponses, PushMetricsErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/metrics',
     ...options,
     headers: {
@@ -1504,6 +1507,7 @@ export const pushMetrics = <ThrowOnError extends boolean = false>(options: Optio
  */
 export const remoteWrite = <ThrowOnError extends boolean = false>(options: Options<RemoteWriteData, ThrowOnError>): RequestResult<RemoteWriteResponses, RemoteWriteErrors, ThrowOnError> => (options.client ?? client).post<RemoteWriteResponses, RemoteWriteErrors, ThrowOnError>({
     bodySerializer: null,
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v1/write',
     ...options,
     headers: {
@@ -1519,6 +1523,7 @@ export const remoteWrite = <ThrowOnError extends boolean = false>(options: Optio
  */
 export const exportMetrics = <ThrowOnError extends boolean = false>(options: Options<ExportMetricsData, ThrowOnError>): RequestResult<ExportMetricsResponses, ExportMetricsErrors, ThrowOnError> => (options.client ?? client).post<ExportMetricsResponses, ExportMetricsErrors, ThrowOnError>({
     responseType: 'json',
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/v1/metrics',
     ...options,
     headers: {

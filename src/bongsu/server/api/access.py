@@ -16,7 +16,10 @@ from bongsu.server.api.dependencies import address_of, services_of
 from bongsu.server.auth.principal import Principal, Role
 from bongsu.server.services import Services
 
-_bearer = HTTPBearer(auto_error=False, description="An access token (POST /api/auth/login) or an API token.")
+_bearer = HTTPBearer(
+    auto_error=False,
+    description="An access token (POST /api/auth/login) or an API token; the token of an agent where agents send.",
+)
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 

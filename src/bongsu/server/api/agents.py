@@ -16,6 +16,7 @@ from bongsu.server.auth.directory import AGENTS
 from bongsu.server.auth.queries import agents
 from bongsu.server.auth.queries.agents import ANY_NUMBER, EnrolmentRecord
 from bongsu.server.fleet.servers import set_tags
+from bongsu.server.ingest.openapi import BEARER
 from bongsu.server.services import Services
 
 router = APIRouter(prefix="/api", tags=["agents"])
@@ -76,7 +77,13 @@ class ServerTags(BaseModel):
     tags: Tags
 
 
-@router.post("/agents/enrol", operation_id="enrol_agent", summary="Enrol an agent", dependencies=[LoginRate])
+@router.post(
+    "/agents/enrol",
+    operation_id="enrol_agent",
+    summary="Enrol an agent",
+    dependencies=[LoginRate],
+    openapi_extra=BEARER,
+)
 async def enrol(services: ServicesDep, request: Request, body: Enrol) -> AgentToken:
     """For agents. 401: the enrolment token is invalid, expired or used up. 409 `already_enrolled`: this agent had a
     token before, so it needs an enrolment token that was made for it."""
@@ -86,7 +93,11 @@ async def enrol(services: ServicesDep, request: Request, body: Enrol) -> AgentTo
 
 
 @router.post(
-    "/agents/rotate", operation_id="rotate_agent_token", summary="Replace an agent's token", dependencies=[LoginRate]
+    "/agents/rotate",
+    operation_id="rotate_agent_token",
+    summary="Replace an agent's token",
+    dependencies=[LoginRate],
+    openapi_extra=BEARER,
 )
 async def rotate(services: ServicesDep, request: Request) -> AgentToken:
     """For agents, with their present token, which remains valid for ten more seconds and cannot be replaced again."""

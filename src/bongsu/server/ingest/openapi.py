@@ -2,6 +2,8 @@
 
 from typing import Any
 
+# As the endpoints of FastAPI say it, so that generated clients send the token.
+BEARER: dict[str, Any] = {"security": [{"HTTPBearer": []}]}
 _ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
 _LAYOUT = {
     "type": "object",
@@ -138,6 +140,7 @@ _RESULT = {
 _PROTOBUF = {"application/x-protobuf": {"schema": {"type": "string", "format": "binary"}}}
 
 PUSH_OPENAPI: dict[str, Any] = {
+    **BEARER,
     "tags": ["metrics"],
     "summary": "Push frames",
     "description": (
@@ -172,6 +175,7 @@ _WRITTEN = {
 }
 
 REMOTE_WRITE_OPENAPI: dict[str, Any] = {
+    **BEARER,
     "tags": ["metrics"],
     "summary": "Prometheus remote write",
     "description": (
@@ -207,6 +211,7 @@ REMOTE_WRITE_OPENAPI: dict[str, Any] = {
 _ANY_OBJECT = {"application/json": {"schema": {"type": "object"}}}
 
 OTLP_OPENAPI: dict[str, Any] = {
+    **BEARER,
     "tags": ["metrics"],
     "summary": "OpenTelemetry metrics",
     "description": (

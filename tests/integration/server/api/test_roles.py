@@ -153,6 +153,18 @@ def test_every_endpoint_has_an_expected_answer() -> None:
     assert sorted(endpoints()) == sorted(EXPECTED), "say in EXPECTED who may use the new endpoint"
 
 
+def test_the_document_says_which_endpoints_take_a_token() -> None:
+    """Generated clients send it only there."""
+    paths: dict[str, dict[str, Any]] = Application(Settings()).api.openapi()["paths"]
+    open_ones = {
+        f"{method.upper()} {path}"
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if "security" not in operation
+    }
+    assert open_ones <= {endpoint for endpoint, (least, _) in EXPECTED.items() if least in (ANYONE, "cookie")}
+
+
 def test_every_websocket_is_known_here() -> None:
     routes = Application(Settings()).api.routes
     assert {route.path for route in routes if isinstance(route, WebSocketRoute)} == WEBSOCKETS
