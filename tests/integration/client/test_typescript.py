@@ -1,25 +1,20 @@
 """The TypeScript client, built and installed as a package of npm, against a real API server with a simulated fleet."""
 
 import json
-import os
 import re
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripts.typescript_client import build
 
 from bongsu import __version__
 from tests.support.endpoints import Endpoint, endpoint
 from tests.support.fleet import Fleet, simulated_fleet
 from tests.support.repository import REPOSITORY
+from tests.support.typescript import STRICT, TSC, check_and_run, run
 
 EXAMPLES = re.findall(r"```ts\n(.*?)```", (REPOSITORY / "docs" / "client.md").read_text(), re.DOTALL)
-TSC = REPOSITORY / "frontend" / "node_modules" / ".bin" / "tsc"
-# As a new project has them.
-STRICT = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2023"]
 REFUSED = '{"error": {"code": "overloaded", "message": "Too many frames.", "field": "frames", "limit": 100}}'
 ASK = """
 import { BongsuError, createBongsu } from 'bongsu-client'
@@ -34,28 +29,6 @@ catch (error) {
   console.log(JSON.stringify({ name, status, code, message, field, limit, retryAfter }))
 }
 """
-
-
-def run(folder: Path, *command: str | Path) -> str:
-    """Runs a tool with the project's own Node; its output."""
-    path = os.pathsep.join([str(REPOSITORY / ".node" / "bin"), os.environ["PATH"]])
-    done = subprocess.run(command, cwd=folder, env=os.environ | {"PATH": path}, capture_output=True, text=True)
-    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("package"))
-
-
-@pytest.fixture(scope="module")
-def project(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty folder with the package installed, without a network."""
-    folder = tmp_path_factory.mktemp("project")
-    (folder / "package.json").write_text('{"type": "module", "private": true}')
-    run(folder, "npm", "install", "--offline", "--no-audit", "--no-fund", package)
-    return folder
 
 
 def test_the_package_is_complete_and_needs_no_other(package: Path, project: Path) -> None:
@@ -83,10 +56,7 @@ def test_the_examples_of_the_document_are_typed_and_run(fleet: Fleet, project: P
     text = "\n".join(EXAMPLES).replace("http://127.0.0.1:8600", fleet.url)
     # Several pages.
     text = text.replace("cursor: next", "cursor: next, limit: 2")
-    example = project / "example.ts"
-    example.write_text(text.replace("bongsu_api_...", made.json()["token"]))
-    run(project, TSC, *STRICT, example)
-    lines = run(project, "node", example).splitlines()
+    lines = check_and_run(project, "example", text.replace("bongsu_api_...", made.json()["token"])).splitlines()
     names = [server["name"] for server in fleet.client.get("/api/servers").json()["servers"]]
     assert sorted(lines[:3]) == sorted(f"{name} up" for name in names)
     assert len([line for line in lines if line.endswith(" server_added")]) == 3
