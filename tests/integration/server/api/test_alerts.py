@@ -415,7 +415,7 @@ async def test_history_has_filters_and_pages(tmp_path: Path) -> None:
             "warning"
         ]
         record = await app.get(f"/api/alerts/{listed['alerts'][0]['id']}", language="ko")
-        assert record["summary"] == "최근 값: 95.0 % (임계값 90.0 % 초과)"
+        assert record["summary"] == "최근 값: 95.0 % (기준값 90.0 % 초과)"
         (decision,) = record["decisions"]
         assert (decision["outcome"], decision["detail"]) == (
             "nobody to tell",
