@@ -13,10 +13,10 @@ export PYTHONWARNINGS :=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test unit contract integration e2e lint format proto api dashboard docs wheel client sbom bench lock setup clean
+.PHONY: help run dev test unit contract integration e2e lint format proto api dashboard docs screenshots wheel client sbom bench lock setup clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 run: .stamps/bongsu .stamps/dashboard .stamps/docs ## install what is needed, and start Bongsu with an agent for this machine
 	@BONGSU_DATA_DIR="$${BONGSU_DATA_DIR:-data}" exec $(BIN)/bongsu up $(ARGS)
@@ -67,6 +67,10 @@ api: .stamps/bongsu .stamps/node-modules ## generate the dashboard's API client,
 	@cd frontend && $(NODE) npm run --silent gen:api
 
 dashboard: .stamps/dashboard ## build the dashboard into the package
+
+screenshots: .stamps/bongsu .stamps/dashboard ## take the pictures of the manual again, into docs/images/manual (takes seven minutes)
+	@scripts/chromium
+	@$(BIN)/python -m scripts.screenshots
 
 docs: .stamps/docs ## build the help pages, in English and Korean, into the package
 

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,9 @@ from tests.support.processes import answers, bongsu, free_port, logged_in, wait_
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "images"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 SERVERS = 40
+SERVER = "web-01"
 HISTORY = "24h"
 # Until sealing and rollups have taken in the history, and rules have looked at it.
 SETTLE_SECONDS = 90
@@ -33,7 +35,7 @@ LARGEST_KB = 300
 
 @dataclass(frozen=True)
 class Picture:
-    """``path`` may name the server by ``{server}``. ``ready``: what is there when the page is."""
+    """``path`` may name things by their ids, as ``{server}``. ``ready``: what is there when the page is."""
 
     path: str
     ready: str
@@ -49,12 +51,12 @@ PICTURES = {
 
 
 @contextlib.contextmanager
-def fleet(folder: Path) -> Iterator[tuple[str, int]]:
-    """An API server with a worker, and servers that send. Yields its address, and the id of the server to show."""
+def fleet(folder: Path) -> Iterator[httpx.Client]:
+    """An API server with a worker, and servers that send. Yields a client of it, logged in as an admin."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with bongsu("server", "--port", str(port), "--data-dir", str(folder / "server")) as server:
-        wait_for(lambda: answers(url) or server.poll() is not None, "the API server")
+    with bongsu("server", "--port", str(port), "--data-dir", str(folder / "server")) as process:
+        wait_for(lambda: answers(url) or process.poll() is not None, "the API server")
         with logged_in(url) as client:
             enrolment = client.post("/api/enrolment-tokens", json={"name": "pictures", "uses": 0})
             words = ["--servers", str(SERVERS), "--history", HISTORY, "--url", url, "--data-dir", str(folder / "fleet")]
@@ -62,8 +64,23 @@ def fleet(folder: Path) -> Iterator[tuple[str, int]]:
             with bongsu("simulate", *words, BONGSU_SIMULATE_ENROLMENT_TOKEN=token):
                 wait_for(lambda: all_send(client), "all servers to send")
                 time.sleep(SETTLE_SECONDS)
-                found = client.get("/api/servers").raise_for_status().json()["servers"]
-                yield url, next(item["id"] for item in found if item["name"] == "web-01")
+                yield client
+
+
+def server_id(client: httpx.Client, name: str) -> int:
+    """The id of a server."""
+    found = client.get("/api/servers").raise_for_status().json()["servers"]
+    return next(int(item["id"]) for item in found if item["name"] == name)
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser of the machine, or that of Playwright."""
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
 
 
 def all_send(client: httpx.Client) -> bool:
@@ -73,19 +90,16 @@ def all_send(client: httpx.Client) -> bool:
     return len(fresh) == SERVERS
 
 
-def take(browser: Browser, url: str, picture: Picture, theme: Literal["light", "dark"], file: Path) -> None:
-    look = Look(picture.width, picture.height, theme, "en-GB")
+def take(browser: Browser, url: str, picture: Picture, look: Look, file: Path) -> None:
+    """Writes the picture of a page. ``url``: of the API server."""
+    live = {"en-GB": "Live", "ko-KR": "실시간"}[look.locale]
     with person_at(browser, url, look) as page:
         page.goto(url + picture.path)
         expect(page.locator(picture.ready).first).to_be_visible(timeout=SLOW_MS)
-        expect(page.get_by_test_id("connection")).to_contain_text("Live", timeout=SLOW_MS)
+        expect(page.get_by_test_id("connection")).to_contain_text(live, timeout=SLOW_MS)
         page.wait_for_timeout(LOOK_SECONDS * 1_000)
         expect(page.locator("[aria-busy=true], .skeleton, [role=alert]")).to_have_count(0)
         page.screenshot(path=file)
-    kilobytes = file.stat().st_size / 1024
-    print(f"{file.name}  {kilobytes:.0f} KB")
-    if kilobytes > LARGEST_KB:
-        raise SystemExit(f"{file} is larger than {LARGEST_KB} KB")
 
 
 def main() -> None:
@@ -94,16 +108,19 @@ def main() -> None:
     into: Path = arguments.parse_args().into
     with (
         tempfile.TemporaryDirectory(prefix="bongsu-pictures-") as folder,
-        fleet(Path(folder)) as (url, server),
-        sync_playwright() as playwright,
+        fleet(Path(folder)) as client,
+        chromium() as browser,
     ):
-        executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        url, server = str(client.base_url).rstrip("/"), server_id(client, SERVER)
         for name, picture in PICTURES.items():
-            for theme in ("light", "dark"):
-                shown = Picture(picture.path.format(server=server), picture.ready, picture.width, picture.height)
-                take(browser, url, shown, theme, into / f"{name}-{theme}.png")
-        browser.close()
+            shown = replace(picture, path=picture.path.format(server=server))
+            for theme in THEMES:
+                file = into / f"{name}-{theme}.png"
+                take(browser, url, shown, Look(picture.width, picture.height, theme, "en-GB"), file)
+                kilobytes = file.stat().st_size / 1024
+                print(f"{file.name}  {kilobytes:.0f} KB")
+                if kilobytes > LARGEST_KB:
+                    raise SystemExit(f"{file} is larger than {LARGEST_KB} KB")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,10 @@ KOREAN = DOCS / "ko"
 # Documents beside docs/ that are pages too.
 BESIDE = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 LINK = re.compile(r"\[(?P<text>[^\[\]]*)\]\((?P<target>[^()\s]+)\)")
+# A picture that is a paragraph of its own.
+PICTURE = re.compile(r"^!\[(?P<alt>[^\[\]]+)\]\((?P<target>[^()\s]+\.png)\)$", re.MULTILINE)
+# The generator links a picture whose width is set to the full size.
+FIGURE = "```{image} %s\n:alt: %s\n:width: 100%%\n```"
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 ENGLISH_ONLY = "```{note}\n이 문서는 아직 영어로만 제공합니다.\n```"
 
@@ -83,4 +87,5 @@ def _with_links(file: Path, place: Path, places: dict[Path, Path], folder: Path)
     for fence in FENCE.finditer(text):
         parts += [LINK.sub(link, text[end : fence.start()]), fence[0]]
         end = fence.end()
-    return "".join([*parts, LINK.sub(link, text[end:])])
+    linked = "".join([*parts, LINK.sub(link, text[end:])])
+    return PICTURE.sub(lambda match: FIGURE % (match["target"], match["alt"]), linked)

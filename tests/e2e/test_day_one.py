@@ -23,6 +23,8 @@ from tests.support.smtp import Mailbox, mail_server
 SCREENSHOTS = REPOSITORY / "artifacts" / "screenshots" / "day-one"
 LOCALES = REPOSITORY / "frontend" / "i18n" / "locales"
 EMAIL, SECOND = "kim@example.com", "web-1"
+COLLEAGUE = "lee@example.com"
+SILENCE = {"en": "Backup of the web server", "ko": "웹 서버 백업"}
 RULE = {"en": "CPU of the web server", "ko": "웹 서버 CPU"}
 
 
@@ -100,7 +102,10 @@ def test_the_first_day(
         adds_a_channel(person, mailbox)
         makes_a_rule_on_the_page_of_the_server(person)
         takes_charge_of_the_alert(person, mailbox)
+        silences_alerts(person)
         link = shares_a_dashboard(person)
+        lets_others_in(person)
+        looks_for_keys(person)
         sees_it_without_an_account(browser, person, link, locale)
     context.close()
     assert errors == []
@@ -192,13 +197,16 @@ def makes_a_rule_on_the_page_of_the_server(person: Person) -> None:
     expect(person.field("rules.metric")).to_have_value("cpu_usage_ratio", timeout=SLOW_MS)
     expect(person.field("silences.names")).to_have_value(SECOND)
     person.field("users.name").fill(RULE[person.language])
+    # What one wants to know, and what is true at once.
+    person.field("rules.value").fill("0.9")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_test_id("rule-preview")).to_contain_text("0", timeout=SLOW_MS)
+    expect(dialog.get_by_text(person.says("layout.loading"))).to_have_count(0, timeout=SLOW_MS)
+    person.shows("rule")
     choose(person.field("rules.functionLabel"), person.says("rules.function.last"))
     choose(person.field("rules.operator"), ">=")
     for key, text in (("window", "1m"), ("value", "0"), ("for", "0s")):
         person.field(f"rules.{key}").fill(text)
-    dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text(person.says("layout.loading"))).to_have_count(0, timeout=SLOW_MS)
-    person.shows("rule")
     person.clicks("form.save", dialog)
     page.get_by_role("searchbox", name=person.says("rules.search")).fill(RULE[person.language])
     expect(page.get_by_role("main").get_by_text(RULE[person.language])).to_be_visible(timeout=SLOW_MS)
@@ -230,9 +238,11 @@ def shares_a_dashboard(person: Person) -> str:
     page = person.page
     person.goes_to("nav.dashboards")
     person.clicks("dashboards.add")
-    person.shows("templates")
-    page.get_by_role("dialog").get_by_role("button", name=person.says("dashboards.template.linux-host.title")).click()
     title = person.says("dashboards.template.linux-host.title")
+    template = page.get_by_role("dialog").get_by_role("button", name=title)
+    expect(template).to_be_visible(timeout=SLOW_MS)
+    person.shows("templates")
+    template.click()
     expect(page.get_by_role("heading", level=1, name=title)).to_be_visible(timeout=SLOW_MS)
     expect(page.get_by_role("application").first).to_be_visible(timeout=SLOW_MS)
     person.shows("dashboard")
@@ -245,7 +255,60 @@ def shares_a_dashboard(person: Person) -> str:
     link = person.field("shares.linkOf", name="Team")
     expect(link).to_contain_text("http", timeout=SLOW_MS)
     person.shows("links")
-    return link.inner_text()
+    address = link.inner_text()
+    person.clicks("form.close", page.get_by_role("dialog"))
+    return address
+
+
+def silences_alerts(person: Person) -> None:
+    """Of the second server, while it is maintained every Sunday night."""
+    page, comment = person.page, SILENCE[person.language]
+    person.goes_to("nav.alerts")
+    page.get_by_role("link", name=person.says("silences.title"), exact=True).click()
+    person.clicks("silences.add")
+    dialog = page.get_by_role("dialog")
+    choose(person.field("silences.kindLabel"), person.says("silences.kind.maintenance"))
+    choose(person.field("silences.whenLabel"), person.says("silences.when.weekly"))
+    person.field("silences.names").fill(SECOND)
+    person.field("silences.comment").fill(comment)
+    for day in ("mon", "tue", "wed", "thu", "fri", "sat"):
+        page.get_by_role("checkbox", name=person.says(f"silences.day.{day}"), exact=True).uncheck()
+    person.shows("silence")
+    person.clicks("form.save", dialog)
+    expect(page.get_by_role("main").get_by_text(comment).first).to_be_visible(timeout=SLOW_MS)
+    person.shows("silences")
+
+
+def lets_others_in(person: Person) -> None:
+    """A colleague and a program; the audit log has both."""
+    page = person.page
+    person.goes_to("menu.users")
+    person.clicks("users.add")
+    dialog = page.get_by_role("dialog")
+    person.field("login.email").fill(COLLEAGUE)
+    person.field("users.name").fill("Lee")
+    choose(person.field("users.role"), f"{person.says('role.operator')}: {person.says('roleText.operator')}")
+    person.field("login.password").fill(PASSWORD)
+    person.shows("user")
+    person.clicks("form.save", dialog)
+    expect(page.get_by_role("main").get_by_text(COLLEAGUE)).to_be_visible(timeout=SLOW_MS)
+    person.goes_to("menu.tokens")
+    person.clicks("tokens.add")
+    person.field("users.name").fill("Grafana")
+    person.shows("token")
+    person.clicks("form.create", dialog)
+    expect(dialog).to_contain_text("bongsu_api_", timeout=SLOW_MS)
+    person.clicks("form.close", dialog)
+    person.goes_to("menu.audit")
+    expect(page.get_by_role("main")).to_contain_text(COLLEAGUE, timeout=SLOW_MS)
+    person.shows("audit-log")
+
+
+def looks_for_keys(person: Person) -> None:
+    person.page.keyboard.press("?")
+    expect(person.page.get_by_role("dialog")).to_contain_text(person.says("shortcuts.palette"))
+    person.shows("keys")
+    person.clicks("form.close", person.page.get_by_role("dialog"))
 
 
 def sees_it_without_an_account(browser: Browser, person: Person, link: str, locale: str) -> None:

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from bongsu.server.api.pages import HELP
 from tests.support.app import RunningApp, running_app
+from tests.support.repository import REPOSITORY
 
 PAGES = [file.relative_to(HELP).as_posix() for file in sorted(HELP.rglob("*.html"))]
 QUESTIONS = {"": "Why is my server shown as down?", "ko/": "왜 서버가 “응답 없음”으로 표시됩니까?"}
@@ -96,6 +97,21 @@ def _pages_with(folder: str, word: str) -> set[str]:
 )
 def test_the_search_index_knows(folder: str, word: str, page: str) -> None:
     assert page in _pages_with(folder, word)
+
+
+@pytest.mark.parametrize(("folder", "language"), [("", "en"), ("ko/", "ko")])
+async def test_the_pictures_of_the_manual_are_in_the_help_in_full_size(
+    app: RunningApp, folder: str, language: str
+) -> None:
+    html = (HELP / folder / "manual.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'<a [^>]*href="([^"]+)"[^>]*><img alt="[^"]+"[^>]* src="([^"]+)"', html)
+    assert len(pictures) == html.count("_images/") / 2 > 10
+    for full, shown in pictures:
+        assert full == shown
+        answer = await app.client.get(f"/help/{folder}{full}")
+        assert answer.headers["content-type"] == "image/png"
+        source = REPOSITORY / "docs" / "images" / "manual" / language / Path(full).name
+        assert answer.content == source.read_bytes()
 
 
 def test_a_korean_page_without_a_translation_says_so() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -176,6 +177,65 @@ def test_the_codes_and_settings_of_troubleshooting_exist(file: str) -> None:
     names.discard("client_max_body_size")  # of nginx
     assert len(names) > 15
     assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", _sources(), re.I)] == []
+
+
+MANUAL_PICTURES = REPOSITORY / "docs" / "images" / "manual"
+MANUALS = {"en": REPOSITORY / "docs" / "manual.md", "ko": REPOSITORY / "docs" / "ko" / "manual.md"}
+
+
+def _pictures(language: str) -> dict[str, str]:
+    """The pictures of the manual with their alternative texts, in the order of the text."""
+    text = MANUALS[language].read_text(encoding="utf-8")
+    folder = "../" if language == "ko" else ""
+    found = re.findall(rf"^!\[(.*)\]\({folder}images/manual/{language}/(\S+)\)$", text, re.MULTILINE)
+    assert len(found) == text.count("![")
+    return {name: alt for alt, name in found}
+
+
+@pytest.mark.parametrize("language", MANUALS)
+def test_the_manual_names_every_picture_that_there_is_and_no_other(language: str) -> None:
+    assert {file.name for file in (MANUAL_PICTURES / language).iterdir()} == set(_pictures(language))
+
+
+def test_the_manuals_show_the_same_pictures_each_with_a_text_of_its_own_language() -> None:
+    english, korean = _pictures("en"), _pictures("ko")
+    assert list(english) == list(korean)
+    assert all(alt.isascii() for alt in english.values())
+    assert all(re.search("[가-힣]", alt) for alt in korean.values())
+    for alts in (english, korean):
+        assert all(len(alt) >= 5 for alt in alts.values())
+        assert len(set(alts.values())) == len(alts)
+
+
+def test_the_pictures_of_the_manual_are_small() -> None:
+    assert sum(file.stat().st_size for file in MANUAL_PICTURES.rglob("*.png")) < 2_500_000
+
+
+DIAGRAMS = sorted(REPOSITORY.glob("docs/images/**/*.svg"))
+
+
+def test_every_picture_is_in_a_document() -> None:
+    named = {
+        (file.parent / path).resolve()
+        for file in DOCUMENTS
+        for path in re.findall(r"[\w./-]+\.(?:png|svg)", file.read_text(encoding="utf-8"))
+    }
+    assert {file for file in REPOSITORY.glob("docs/images/**/*") if file.is_file()} <= named
+
+
+@pytest.mark.parametrize("file", DIAGRAMS, ids=_name)
+def test_a_diagram_can_be_read_in_the_dark_and_loads_nothing(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    root = ElementTree.fromstring(text)
+    style = root.findtext("{*}style") or ""
+    assert "prefers-color-scheme: dark" in style
+    for element in root.iter():
+        if "fill" in element.attrib and element.get("fill") != "none":
+            kind = element.get("class") or element.tag.rpartition("}")[2]
+            assert re.search(rf"^ *\.?{kind} \{{[^}}]*fill:", style, re.MULTILINE), kind
+    assert root.findtext("{*}title")
+    assert root.findtext("{*}desc")
+    assert not re.search(r"href|url\((?!#)|@import", text)
 
 
 def test_korean_documents_have_the_sections_of_the_english_ones() -> None:
