@@ -23,11 +23,13 @@ LONGEST_PAUSE_SECONDS = 60.0
 SETTLE_SECONDS = 0.2
 # Docker's word -> ours. Podman's API of Docker uses some words of its own.
 _ACTIONS = {
-    "create": "create", "start": "start", "die": "die", "died": "die", "oom": "oom", "kill": "ask", "stop": "ask",
+    "create": "create", "start": "start", "die": "die", "died": "die", "oom": "oom", "kill": "ask",
     "destroy": "remove", "remove": "remove", "rename": "change", "pause": "change", "unpause": "change",
     "health_status": "change", "update": "change",
 }  # fmt: skip
 _FILTERS = urllib.parse.quote(json.dumps({"type": ["container"], "event": list(_ACTIONS)}))
+# SIGHUP, SIGUSR1 and SIGUSR2 ask for other things than an end.
+_OTHER_SIGNALS = ("1", "10", "12")
 # A kill that was asked for ends the container within this time; Docker waits 10 s by default.
 _ASKED_SECONDS = 60.0
 # 128 + SIGTERM, 128 + SIGKILL.
@@ -167,8 +169,7 @@ class Daemon:
         action = _ACTIONS.get(str(event.get("Action") or event.get("status")).partition(":")[0], "")
         if not action or parse.is_pause(attributes):
             return
-        if action == "ask":
-            self._asked[id] = time.monotonic()
+        if action == "ask" and attributes.get("signal") in _OTHER_SIGNALS:
             return
         code = attributes.get("exitCode") or attributes.get("containerExitCode") or 0
         with self._lock:
@@ -228,9 +229,12 @@ class Daemon:
                 details = details._replace(started_ms=details.started_ms or time_ms)
                 self._tell(Happened(time_ms, "restarted" if again else "started", details, self._exit_codes.get(id, 0)))
                 self._told_ooms.discard(id)
+                self._asked.pop(id, None)
             elif action == "oom":
                 self._tell(Happened(time_ms, "oom_killed", details))
                 self._told_ooms.add(id)
+            elif action == "ask":
+                self._asked[id] = now
             elif action == "die":
                 self._ended(time_ms, details, code, is_gone=id in gone)
             elif action == "remove":

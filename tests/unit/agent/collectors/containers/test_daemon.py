@@ -303,3 +303,20 @@ def test_a_hanging_daemon_does_not_delay_a_tick(tmp_path: Path) -> None:
 
 def void(value: object) -> None:
     return None
+
+
+def test_an_end_that_was_asked_for_excuses_no_later_one(docker: StubDocker) -> None:
+    docker.add(WEB, "web")
+    with following(docker.path) as daemon:
+        told = Told(daemon)
+        wait_for(lambda: docker.listeners and daemon.is_connected)
+        docker.tell(WEB, "kill", signal="1")  # to read its configuration again
+        docker.tell(WEB, "die", exitCode="1")
+        docker.tell(WEB, "start")
+        docker.tell(WEB, "kill", signal="15")
+        docker.tell(WEB, "die", exitCode="1")
+        docker.tell(WEB, "stop")
+        docker.tell(WEB, "start")
+        docker.tell(WEB, "die", exitCode="1")
+        wait_for(lambda: len(told.types()) == 5)
+        assert [event.failed for event in told.events if event.type == "exited"] == [True, False, True]
