@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
-from bongsu.agent.collectors.base import Collector, Counter, Filter, Gauge, Labels, Options, Ps, Reading
+from bongsu.agent.collectors.base import Collector, Filter, Options, Ps, Reading
 from bongsu.agent.collectors.containers.admission import MAX_CONTAINERS_WITH_SERIES, Admission
-from bongsu.agent.collectors.containers.daemon import Daemon, Happened, News
+from bongsu.agent.collectors.containers.container_series import METRICS as CONTAINER_METRICS
+from bongsu.agent.collectors.containers.container_series import container_readings
+from bongsu.agent.collectors.containers.daemon import Daemon, News
+from bongsu.agent.collectors.containers.happened import Happened
 from bongsu.agent.collectors.containers.record import Record
 from bongsu.agent.collectors.containers.sockets import PATTERNS, find_sockets
 from bongsu.agent.collectors.containers.tracked import Tracked
@@ -50,21 +53,7 @@ class ContainersCollector(Collector):
     own_layout = True
     filters = ("names",)
     settings: ClassVar = {"sockets": parse_sockets}
-    metrics = (
-        *WORKLOAD_METRICS,
-        Gauge("container_cpu_usage_ratio", "Share of one core that the container uses; may exceed 1."),
-        Gauge(
-            "container_cpu_throttled_ratio", "Share of the periods in which it had to wait because of its CPU limit."
-        ),
-        Gauge("container_memory_working_set_bytes", "Memory of the container without files not used lately."),
-        Gauge("container_memory_limit_bytes", "Its memory limit."),
-        Gauge("container_memory_limit_used_ratio", "Used share of its memory limit."),
-        Counter("container_disk_read_bytes_total", "Bytes that it read from block devices."),
-        Counter("container_disk_written_bytes_total", "Bytes that it wrote to block devices."),
-        Counter("container_network_receive_bytes_total", "Bytes that it received, if it has a network of its own."),
-        Counter("container_network_transmit_bytes_total", "Bytes that it sent, if it has a network of its own."),
-        Gauge("container_processes", "Its processes and threads."),
-    )
+    metrics = (*WORKLOAD_METRICS, *CONTAINER_METRICS)
 
     def __init__(
         self,
@@ -81,7 +70,7 @@ class ContainersCollector(Collector):
         self._wall = wall
         self._files = GroupFiles(self._options.proc, self._options.sys)
         self._daemons: dict[str, Daemon] = {}
-        self._asked: set[str] = set()
+        self._began_ms = wall() * 1000
         self._tracked: dict[str, Tracked] = {}
         self._workloads = Workloads()
         self._admission = Admission()
@@ -115,7 +104,8 @@ class ContainersCollector(Collector):
         is_batch = self._admission.is_batch(wall)
         yield from self._workloads.collect(shown, now, wall, is_batch=is_batch)
         for label, tracked in self._admission.select(shown, now, wall, is_batch=is_batch):
-            yield from self._container_readings((("container", label),), tracked)
+            if tracked.usage is not None and tracked.group is not None:
+                yield from container_readings(label, tracked, tracked.usage, self._files.traffic(tracked.group))
         # The first reading has no usage to show, and the scheduler does not send its list.
         is_due = wall // LIST_SECONDS != self._listed_minute or self._runs <= 2
         if is_due or self._record.is_due_at_once(wall):
@@ -139,29 +129,28 @@ class ContainersCollector(Collector):
     def _take_news(self, now: float) -> list[Happened]:
         happened: list[Happened] = []
         told: set[str] = set()
+        fresh: set[str] = set()
         for daemon in self._daemons.values():
             news = daemon.take()
-            is_first = daemon.path not in self._asked
+            told |= news.containers.keys()
             if daemon.is_connected:
-                self._asked.add(daemon.path)
-                told |= news.containers.keys()
-            self._take_details(news, now, is_first)
+                fresh |= news.containers.keys()
+            self._take_details(news, now)
             happened += [event for event in news.events if self._is_selected(event.details.name)]
             self._record.drop(news.events_dropped)
         for id, tracked in self._tracked.items():
-            tracked.is_told = id in told
+            tracked.is_told, tracked.is_fresh = id in told, id in fresh
         return happened
 
-    def _take_details(self, news: News, now: float, is_first: bool) -> None:
-        """``is_first``: restarts so far were before the agent looked."""
+    def _take_details(self, news: News, now: float) -> None:
         for details in (*news.removed, *news.containers.values()):
             tracked = self._tracked.get(details.id)
             if tracked is None:
-                tracked = self._tracked[details.id] = Tracked(details.id, now, is_new=not is_first)
-            known = tracked.details.restarts if tracked.details is not None else details.restarts if is_first else 0
-            tracked.details = details
-            if details.restarts > known and self._is_selected(details.name):
-                self._workloads.of(details.workload, now).restarts += details.restarts - known
+                is_new = details.created_ms >= self._began_ms
+                tracked = self._tracked[details.id] = Tracked(details.id, now, is_new=is_new)
+            restarts = tracked.tell(details)
+            if restarts and self._is_selected(details.name):
+                self._workloads.of(details.workload, now).restarts += restarts
 
     def _find_groups(self, now: float) -> None:
         if now < self._walk_at:
@@ -205,31 +194,14 @@ class ContainersCollector(Collector):
                     self._record.end(tracked)
 
     def _is_shown(self, tracked: Tracked, now: float) -> bool:
-        if tracked.details is None and now - tracked.first_seen < NAME_SECONDS and tracked.group is not None:
+        group = tracked.group
+        if tracked.details is None and group is not None and now - tracked.first_seen < NAME_SECONDS:
             # Its daemon will tell its name: two names would be two series.
-            runtimes = {daemon.runtime for daemon in self._daemons.values() if not daemon.problem}
-            if tracked.group.runtime in runtimes or (runtimes and tracked.group.runtime == "containerd"):
-                return False
+            for daemon in self._daemons.values():
+                may_know = group.runtime in (daemon.runtime, "containerd") and not daemon.problem
+                if may_know and (tracked.is_new or not daemon.is_connected):
+                    return False
         return self._is_selected(tracked.name)
-
-    def _container_readings(self, labels: Labels, tracked: Tracked) -> Iterable[Reading]:
-        usage = tracked.usage
-        if usage is None or tracked.group is None:
-            return
-        traffic = self._files.traffic(tracked.group)
-        yield Reading("container_cpu_usage_ratio", tracked.cpu_ratio, labels)
-        if usage.periods:  # only a container with a CPU limit has periods
-            yield Reading("container_cpu_throttled_ratio", tracked.throttled_ratio, labels)
-        yield Reading("container_memory_working_set_bytes", usage.memory_bytes, labels)
-        if usage.memory_limit_bytes:
-            yield Reading("container_memory_limit_bytes", usage.memory_limit_bytes, labels)
-            yield Reading("container_memory_limit_used_ratio", usage.memory_bytes / usage.memory_limit_bytes, labels)
-        yield Reading("container_disk_read_bytes_total", traffic.disk_read, labels)
-        yield Reading("container_disk_written_bytes_total", traffic.disk_written, labels)
-        if not math.isnan(traffic.received):
-            yield Reading("container_network_receive_bytes_total", traffic.received, labels)
-            yield Reading("container_network_transmit_bytes_total", traffic.transmitted, labels)
-        yield Reading("container_processes", usage.processes, labels)
 
     def _report(self) -> None:
         report = self._options.report_problem

@@ -14,10 +14,13 @@ from typing import Any, NamedTuple
 
 from bongsu.agent.collectors.containers import details as parse
 from bongsu.agent.collectors.containers.details import Details
+from bongsu.agent.collectors.containers.happened import OTHER_SIGNALS, EventReader, Happened, Told
 from bongsu.agent.collectors.containers.unix_http import BadAnswer, LineStream, get_json
 from bongsu.wire.limits import MAX_CONTAINER_EVENTS, MAX_CONTAINERS
 
 LIST_SECONDS = 60.0
+# What a daemon told holds for so long after it can no longer be asked.
+FORGET_SECONDS = 300.0
 LONGEST_PAUSE_SECONDS = 60.0
 # What belongs together comes within this time: one question answers for all of it.
 SETTLE_SECONDS = 0.2
@@ -28,23 +31,6 @@ _ACTIONS = {
     "health_status": "change", "update": "change",
 }  # fmt: skip
 _FILTERS = urllib.parse.quote(json.dumps({"type": ["container"], "event": list(_ACTIONS)}))
-# SIGHUP, SIGUSR1 and SIGUSR2 ask for other things than an end.
-_OTHER_SIGNALS = ("1", "10", "12")
-# A kill that was asked for ends the container within this time; Docker waits 10 s by default.
-_ASKED_SECONDS = 60.0
-# 128 + SIGTERM, 128 + SIGKILL.
-_TERMINATED = 143
-_KILLED = 137
-
-
-class Happened(NamedTuple):
-    """``type``: as in a ContainerEvent. ``failed``: an end with an exit code other than 0 that nobody asked for."""
-
-    time_ms: int
-    type: str
-    details: Details
-    exit_code: int = 0
-    failed: bool = False
 
 
 class News(NamedTuple):
@@ -74,12 +60,8 @@ class Daemon:
         self._events_dropped = 0
         # Only the thread uses what follows.
         self._changed: set[str] = set()
-        self._waiting: list[tuple[int, str, Details, int]] = []
-        self._asked: dict[str, float] = {}
-        self._told_ooms: set[str] = set()
-        self._exit_codes: dict[str, int] = {}
-        # The count can rise before the event comes.
-        self._told_restarts: dict[str, int] = {}
+        self._waiting: list[Told] = []
+        self._reader = EventReader(self.runtime)
         # Of the latest event. A daemon takes whole seconds, and tells again what came before in the first of them.
         self._latest_nano = time.time_ns()
         self._stopping = threading.Event()
@@ -105,7 +87,7 @@ class Daemon:
             stream.shut_down()
 
     def _run(self) -> None:
-        pause = 1.0
+        pause, lost_at = 1.0, time.monotonic()
         while not self._stopping.is_set():
             began = time.monotonic()
             try:
@@ -114,12 +96,21 @@ class Daemon:
                 self.problem = str(getattr(error, "strerror", None) or error) or type(error).__name__
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 self.problem = f"answers what is not understood ({type(error).__name__}: {error})"
+            if self.is_connected:
+                lost_at = time.monotonic()
             self.is_connected = False
             self.answered.set()
+            if time.monotonic() - lost_at > FORGET_SECONDS:
+                self._forget()
             if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
                 pause = 1.0
             self._stopping.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._removed = [*self._removed, *self._containers.values()][-MAX_CONTAINERS:]
+            self._containers = {}
 
     def _follow(self) -> None:
         since = self._latest_nano // 10**9
@@ -155,6 +146,7 @@ class Daemon:
             known = self._containers
             self._removed += [each for id, each in known.items() if id not in found]
             self._containers = {id: known.get(id, each) for id, each in found.items()}
+        self._reader.keep(found.keys() | {told.details.id for told in self._waiting})
         self._changed |= {id for id, each in found.items() if id not in known or each.state != known[id].state}
         self._ask_for_changed()
 
@@ -169,16 +161,14 @@ class Daemon:
         action = _ACTIONS.get(str(event.get("Action") or event.get("status")).partition(":")[0], "")
         if not action or parse.is_pause(attributes):
             return
-        if action == "ask" and attributes.get("signal") in _OTHER_SIGNALS:
+        if action == "ask" and attributes.get("signal") in OTHER_SIGNALS:
             return
         code = attributes.get("exitCode") or attributes.get("containerExitCode") or 0
         with self._lock:
             details = self._containers.get(id) or self._of_event(id, attributes, nano // 10**6)
             self._containers[id] = details
-        if action == "create":
-            self._told_restarts[id] = 0
         self._changed.add(id)
-        self._waiting.append((nano // 10**6, action, details, parse.exit_code(code)))
+        self._waiting.append(Told(nano // 10**6, action, details, parse.exit_code(code)))
 
     def _of_event(self, id: str, attributes: dict[str, str], time_ms: int) -> Details:
         """A container that may be gone before anybody can ask for it. Its labels are among the attributes."""
@@ -208,7 +198,7 @@ class Daemon:
         with self._lock:
             old = self._containers.get(new.id)
             self._containers[new.id] = new
-        self._told_restarts.setdefault(new.id, new.restarts)
+        self._reader.know(new)
         if old is None or not old.health or new.health == old.health:
             return
         if new.health in ("healthy", "unhealthy"):
@@ -217,52 +207,17 @@ class Daemon:
     def _resolve(self, gone: set[str]) -> None:
         """Turns what the daemon told into events. ``gone``: containers that it knows no more."""
         waiting, self._waiting = self._waiting, []
-        now = time.monotonic()
-        self._asked = {id: at for id, at in self._asked.items() if now - at < _ASKED_SECONDS}
-        for time_ms, action, before, code in waiting:
-            id = before.id
-            details = self._containers.get(id, before)
-            if action == "start":
-                told = self._told_restarts.get(id, details.restarts)
-                again = details.restarts > told
-                self._told_restarts[id] = told + again
-                details = details._replace(started_ms=details.started_ms or time_ms)
-                self._tell(Happened(time_ms, "restarted" if again else "started", details, self._exit_codes.get(id, 0)))
-                self._told_ooms.discard(id)
-                self._asked.pop(id, None)
-            elif action == "oom":
-                self._tell(Happened(time_ms, "oom_killed", details))
-                self._told_ooms.add(id)
-            elif action == "ask":
-                self._asked[id] = now
-            elif action == "die":
-                self._ended(time_ms, details, code, is_gone=id in gone)
-            elif action == "remove":
-                self._tell(Happened(time_ms, "removed", details))
+        for told in waiting:
+            details = self._containers.get(told.details.id, told.details)
+            happened = self._reader.read(told, details, is_gone=told.details.id in gone)
+            for each in happened:
+                self._tell(each)
                 with self._lock:
-                    self._containers.pop(id, None)
-                    self._removed = [*self._removed, details][-MAX_CONTAINERS:]
-                self._told_ooms.discard(id)
-                self._exit_codes.pop(id, None)
-                self._told_restarts.pop(id, None)
-
-    def _ended(self, time_ms: int, details: Details, code: int, *, is_gone: bool) -> None:
-        id = details.id
-        if details.state != "running":
-            code = code or details.exit_code
-        if details.oom_killed and id not in self._told_ooms:  # Podman has no event for it
-            self._told_ooms.add(id)
-            self._tell(Happened(time_ms, "oom_killed", details))
-        self._exit_codes[id] = code
-        asked = self._asked.pop(id, None) is not None
-        # Podman does not tell that somebody asked, and kills what does not end when asked.
-        may_be_asked = asked or (self.runtime == "podman" and code == _KILLED and not details.oom_killed)
-        failed = code not in (0, _TERMINATED) and not may_be_asked
-        self._tell(Happened(time_ms, "exited", details, code, failed))
-        with self._lock:
-            kept = self._containers.get(id)
-            if kept is not None and is_gone:
-                self._containers[id] = kept._replace(state="exited", exit_code=code, finished_ms=time_ms)
+                    if each.type == "removed":
+                        self._containers.pop(details.id, None)
+                        self._removed = [*self._removed, each.details][-MAX_CONTAINERS:]
+                    elif details.id in self._containers:
+                        self._containers[details.id] = each.details
 
     def _tell(self, happened: Happened) -> None:
         with self._lock:

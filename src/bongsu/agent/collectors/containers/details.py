@@ -26,7 +26,7 @@ _POD_SUFFIX = re.compile(
 
 
 class Details(NamedTuple):
-    """``id``: as long as the runtime's. Times in Unix ms; 0: unknown or not yet."""
+    """``id``: as long as the runtime's. ``restarts``: -1: not asked for yet. Times in Unix ms; 0: unknown."""
 
     id: str
     name: str
@@ -36,7 +36,7 @@ class Details(NamedTuple):
     state: str = ""
     health: str = ""
     exit_code: int = 0
-    restarts: int = 0
+    restarts: int = -1
     oom_killed: bool = False
     ports: str = ""
     created_ms: int = 0

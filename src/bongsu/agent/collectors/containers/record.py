@@ -1,7 +1,7 @@
 """What is to be sent in the next list: containers that have ended, and events."""
 
-from bongsu.agent.collectors.containers.daemon import Happened
 from bongsu.agent.collectors.containers.groups import short_id
+from bongsu.agent.collectors.containers.happened import Happened
 from bongsu.agent.collectors.containers.tracked import Tracked
 from bongsu.core.samples import Container, ContainerEvent, ContainerList
 from bongsu.wire.limits import MAX_CONTAINER_EVENTS, MAX_CONTAINERS

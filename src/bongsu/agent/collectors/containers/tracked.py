@@ -16,11 +16,12 @@ class Tracked:
 
     def __init__(self, id: str, now: float, *, is_new: bool) -> None:
         self.id = id
-        # Whether it started after the agent, so that all kills are news.
-        self._is_new = is_new
+        # Whether it was made after the agent began, so that all kills and restarts are news.
+        self.is_new = is_new
         self.first_seen = now
-        # Whether a daemon has it in its list at present.
+        # Whether a daemon has it in its list, and whether that can be asked at present.
         self.is_told = False
+        self.is_fresh = False
         self.details: Details | None = None
         self.group: Group | None = None
         self.usage: Usage | None = None
@@ -57,7 +58,15 @@ class Tracked:
     def is_running(self) -> bool:
         if self.group is not None:
             return True
-        return self.details is not None and self.details.state in ("running", "paused")
+        return self.is_fresh and self.details is not None and self.details.state in ("running", "paused")
+
+    def tell(self, details: Details) -> int:
+        """What the daemon knows now. Returns how often the container was restarted since it told the last time."""
+        known = self.details.restarts if self.details is not None else -1
+        if known < 0:
+            known = 0 if self.is_new else details.restarts
+        self.details = details
+        return max(0, details.restarts - known) if details.restarts >= 0 else 0
 
     def read(self, usage: Usage | None, now: float) -> None:
         """``now``: monotonic seconds."""
@@ -74,7 +83,7 @@ class Tracked:
         # A group that is made anew counts from 0.
         counted_before = previous.oom_kills if previous is not None else 0
         self._counted_ooms += usage.oom_kills - (counted_before if usage.oom_kills >= counted_before else 0)
-        if previous is None and not self._is_new:
+        if previous is None and not self.is_new:
             self.oom_kills = self._told_ooms = self._counted_ooms
         self.usage, self._read_at = usage, now
 
@@ -106,6 +115,7 @@ class Tracked:
             "name": self.name,
             "workload": self.workload,
             "runtime": known.get("runtime") or runtime,
+            "restarts": max(0, known.get("restarts", 0)),
             "oom_kills": self.oom_kills,
             "created_ms": self.created_ms,
         }

@@ -13,7 +13,8 @@ import pytest
 
 from bongsu.agent.collectors.containers import daemon as module
 from bongsu.agent.collectors.containers import unix_http
-from bongsu.agent.collectors.containers.daemon import Daemon, Happened, News
+from bongsu.agent.collectors.containers.daemon import Daemon, News
+from bongsu.agent.collectors.containers.happened import Happened
 from bongsu.agent.collectors.containers.unix_http import BadAnswer, get_json
 from bongsu.core.samples import ContainerList
 from tests.support.agent_fakes import wait_for
@@ -320,3 +321,36 @@ def test_an_end_that_was_asked_for_excuses_no_later_one(docker: StubDocker) -> N
         docker.tell(WEB, "die", exitCode="1")
         wait_for(lambda: len(told.types()) == 5)
         assert [event.failed for event in told.events if event.type == "exited"] == [True, False, True]
+
+
+def test_restarts_are_counted_once_however_often_the_connection_breaks(tmp_path: Path) -> None:
+    docker = StubDocker(tmp_path / "docker.sock")
+    docker.add(JOB, "job", running=False, created=1_000_000_000)
+    docker.change(JOB, restarts=7)
+    driven = Driven(Tree(tmp_path), (str(docker.path),))
+    name = "workload_restarts_total[nginx]"
+    assert driven.tick()[name] == 0
+    [daemon] = driven.collector._daemons.values()
+    docker.close()
+    wait_for(lambda: not daemon.is_connected)
+    assert [driven.tick()[name] for _ in range(3)] == [0, 0, 0]
+    assert driven.lists[-1].containers[0].restarts == 7
+    again = StubDocker(docker.path)
+    again.containers = docker.containers
+    again.change(JOB, restarts=9)
+    again.tell(JOB, "start")
+    wait_for(lambda: daemon.is_connected and daemon._containers[JOB].restarts == 9)
+    assert driven.tick()[name] == 2
+    again.close()
+    driven.collector.close()
+
+
+def test_a_daemon_that_stays_away_is_forgotten(docker: StubDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FORGET_SECONDS", 0.0)
+    docker.add(WEB, "web")
+    with following(docker.path) as daemon:
+        wait_for(lambda: len(daemon.take().containers) == 1)
+        docker.behaviour = answer(b"")
+        docker.drop_connections()
+        wait_for(lambda: not daemon._containers)
+        assert [details.name for details in daemon.take().removed] == ["web"]
