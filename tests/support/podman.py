@@ -117,7 +117,8 @@ def running_podman() -> Iterator[Podman]:
         podman.load()
         podman("run", "--rm", "--network", "none", IMAGE, "/bin/sh", "-c", ":")
     except (RuntimeError, subprocess.SubprocessError) as error:
-        pytest.skip(f"podman cannot start a container here: {error}")
+        reason = str(error).splitlines()[-1]
+        pytest.skip(f"podman cannot start a container here: {reason}")
     try:
         podman.start_service()
         yield podman
