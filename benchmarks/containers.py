@@ -107,10 +107,10 @@ def made(folder: Path, containers: int) -> Iterator[tuple[str, str, str]]:
 
 
 @contextlib.contextmanager
-def real(folder: Path, containers: int) -> Iterator[tuple[str, str, str]]:
+def real(containers: int) -> Iterator[tuple[str, str, str]]:
     from tests.support.podman import running_podman
 
-    with running_podman(folder) as podman:
+    with running_podman() as podman:
         for number in range(containers):
             podman.run(f"service-{number}", "while :; do sleep 1; done", "--memory", "64m")
         yield "/sys", "/proc", str(podman.socket)
@@ -125,7 +125,7 @@ def main() -> None:
     count = options.real or options.containers
     without = in_process("", "", "", options.ticks)
     with tempfile.TemporaryDirectory() as name:
-        containers = real(Path(name), options.real) if options.real else made(Path(name), options.containers)
+        containers = real(options.real) if options.real else made(Path(name), options.containers)
         with containers as (sys_folder, proc, socket):
             told = in_process(sys_folder, proc, socket, options.ticks)
             alone = in_process(sys_folder, proc, "", options.ticks)

@@ -45,6 +45,8 @@ class GroupFiles:
     def __init__(self, proc: str, sys: str) -> None:
         self._proc = proc
         self._root = f"{sys}/fs/cgroup"
+        # The namespace of its first process, if that may be known, and its interfaces; read again at each search.
+        self._network_of_host: tuple[str, list[bytes]] | None = None
         self._is_unified = os.path.exists(f"{self._root}/cgroup.controllers")
         # A hybrid host has its controllers in version 1; its version 2 only groups processes.
         walked = ("memory", "cpuacct", "pids", "systemd", "unified")
@@ -56,6 +58,7 @@ class GroupFiles:
 
     def find(self) -> dict[str, Group]:
         """The groups of all containers by id, without those that only hold the network of a pod."""
+        self._network_of_host = None
         groups = {group.id: group for group in find_groups(self._tree)} if self._tree else {}
         return {id: group for id, group in groups.items() if group.runtime != "kubernetes" or not self._is_pause(group)}
 
@@ -146,11 +149,13 @@ class GroupFiles:
         return received, transmitted
 
     def _has_network_of_host(self, pid: int, devices: bytes) -> bool:
-        try:
-            return os.readlink(f"{self._proc}/{pid}/ns/net") == os.readlink(f"{self._proc}/1/ns/net")
-        except OSError:
-            # Only root may read the links. A host with containers has a bridge that they do not have.
-            return _interfaces(devices) == _interfaces(_read(f"{self._proc}/1/net/dev"))
+        if self._network_of_host is None:
+            self._network_of_host = (_link(f"{self._proc}/1/ns/net"), _interfaces(_read(f"{self._proc}/1/net/dev")))
+        link, interfaces = self._network_of_host
+        if link and (own := _link(f"{self._proc}/{pid}/ns/net")):
+            return own == link
+        # Only root may read the links. A host with containers has a bridge that they do not have.
+        return _interfaces(devices) == interfaces
 
     def _is_pause(self, group: Group) -> bool:
         pid = self.first_process(group)
@@ -169,6 +174,14 @@ def _read(path: str) -> bytes:
         return b""
     finally:
         os.close(descriptor)
+
+
+def _link(path: str) -> str:
+    """Empty if it may not be read."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 def _number(text: bytes, key: bytes) -> int:
