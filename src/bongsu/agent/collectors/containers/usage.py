@@ -45,6 +45,10 @@ class GroupFiles:
     def __init__(self, proc: str, sys: str) -> None:
         self._proc = proc
         self._root = f"{sys}/fs/cgroup"
+        # What hardly ever changes is read again at each search: a file takes 10 us and more. Memory limits by file, and
+        # groups without a CPU limit.
+        self._limits: dict[str, int] = {}
+        self._unthrottled: set[str] = set()
         # The namespace of its first process, if that may be known, and its interfaces; read again at each search.
         self._network_of_host: tuple[str, list[bytes]] | None = None
         self._is_unified = os.path.exists(f"{self._root}/cgroup.controllers")
@@ -59,6 +63,8 @@ class GroupFiles:
     def find(self) -> dict[str, Group]:
         """The groups of all containers by id, without those that only hold the network of a pod."""
         self._network_of_host = None
+        self._limits.clear()
+        self._unthrottled.clear()
         groups = {group.id: group for group in find_groups(self._tree)} if self._tree else {}
         return {id: group for id, group in groups.items() if group.runtime != "kubernetes" or not self._is_pause(group)}
 
@@ -83,7 +89,7 @@ class GroupFiles:
             _number(cpu, b"nr_periods"),
             _number(cpu, b"nr_throttled"),
             _working_set(_read(f"{folder}/memory.current"), _read(f"{folder}/memory.stat"), b"inactive_file"),
-            _limit(_read(f"{folder}/memory.max")),
+            self._limit(f"{folder}/memory.max"),
             _number(_read(f"{folder}/memory.events"), b"oom_kill"),
             _single(_read(f"{folder}/pids.current")),
         )
@@ -94,16 +100,32 @@ class GroupFiles:
         in_use = _read(f"{memory}/memory.usage_in_bytes")
         if not nanoseconds and not in_use:
             return None
-        cpu = _read(f"{self._root}/cpu{path}/cpu.stat")
+        periods, throttled_periods = self._periods(path)
         return Usage(
             _single(nanoseconds) / 1e9,
-            _number(cpu, b"nr_periods"),
-            _number(cpu, b"nr_throttled"),
+            periods,
+            throttled_periods,
             _working_set(in_use, _read(f"{memory}/memory.stat"), b"total_inactive_file"),
-            _limit(_read(f"{memory}/memory.limit_in_bytes")),
+            self._limit(f"{memory}/memory.limit_in_bytes"),
             _number(_read(f"{memory}/memory.oom_control"), b"oom_kill"),
             _single(_read(f"{self._root}/pids{path}/pids.current")),
         )
+
+    def _limit(self, path: str) -> int:
+        limit = self._limits.get(path)
+        if limit is None:
+            limit = self._limits[path] = _limit(_read(path))
+        return limit
+
+    def _periods(self, path: str) -> tuple[int, int]:
+        """Those of version 1, and how many of them were throttled."""
+        if path in self._unthrottled:
+            return 0, 0
+        cpu = _read(f"{self._root}/cpu{path}/cpu.stat")
+        periods = _number(cpu, b"nr_periods")
+        if not periods:
+            self._unthrottled.add(path)
+        return periods, _number(cpu, b"nr_throttled")
 
     def traffic(self, group: Group) -> Traffic:
         if self._is_unified:
