@@ -60,7 +60,13 @@ class Podman:
 
     def __call__(self, *arguments: str, check: bool = True) -> str:
         completed = subprocess.run(
-            [*self.command, *arguments], env=self._environment, capture_output=True, text=True, timeout=60, check=False
+            [*self.command, *arguments],
+            env=self._environment,
+            cwd=self._folder,  # where the program beside each container leaves a file when memory runs out
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         if check and completed.returncode:
             raise RuntimeError(f"podman {' '.join(arguments)}: {completed.stderr.strip()}")
@@ -85,6 +91,7 @@ class Podman:
         self._service = subprocess.Popen(
             [*self.command, "system", "service", "--time", "0", f"unix://{self.socket}"],
             env=self._environment,
+            cwd=self._folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
