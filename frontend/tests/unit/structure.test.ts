@@ -30,7 +30,7 @@ it('has the components that templates use, and no others', () => {
   const components = filesIn('app/components').map(path => basename(path, '.vue'))
   const areas = readdirSync(`${ROOT}app/components`)
   const used = new Set(filesIn('app').filter(path => path.endsWith('.vue')).flatMap(path =>
-    [...readFileSync(ROOT + path, 'utf8').matchAll(/^ *<([A-Z]\w+)/gm)].map(match => match[1]!).filter(name => areas.some(area => isNamedBy(area, name)))))
+    [...readFileSync(ROOT + path, 'utf8').matchAll(/^ *<(?:Lazy)?([A-Z]\w+)/gm)].map(match => match[1]!).filter(name => areas.some(area => isNamedBy(area, name)))))
   expect([...used].sort()).toEqual(components.sort())
 })
 

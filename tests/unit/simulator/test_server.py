@@ -10,7 +10,7 @@ from bongsu.core.samples import unpack
 from bongsu.core.series import Kind, Series
 from bongsu.core.units import DAY_MS, MINUTE_MS
 from bongsu.server.config import Limits
-from bongsu.server.ingest.validation import check_process_lists
+from bongsu.server.ingest.lists import check_process_lists
 from bongsu.simulator.roles import MIX
 from bongsu.simulator.server import AHEAD, SimulatedServer
 
