@@ -16,8 +16,8 @@ BESIDE = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 LINK = re.compile(r"\[(?P<text>[^\[\]]*)\]\((?P<target>[^()\s]+)\)")
 # A picture that is a paragraph of its own.
 PICTURE = re.compile(r"^!\[(?P<alt>[^\[\]]+)\]\((?P<target>[^()\s]+\.png)\)$", re.MULTILINE)
-# The generator links a picture whose width is set to the full size.
-FIGURE = "```{image} %s\n:alt: %s\n:width: 100%%\n```"
+# The generator links a picture whose width is set to the full size. The theme narrows what is wider than the text.
+FIGURE = "```{{image}} {target}\n:alt: {alt}\n:width: {width}px\n```"
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 ENGLISH_ONLY = "```{note}\n이 문서는 아직 영어로만 제공합니다.\n```"
 
@@ -88,4 +88,13 @@ def _with_links(file: Path, place: Path, places: dict[Path, Path], folder: Path)
         parts += [LINK.sub(link, text[end : fence.start()]), fence[0]]
         end = fence.end()
     linked = "".join([*parts, LINK.sub(link, text[end:])])
-    return PICTURE.sub(lambda match: FIGURE % (match["target"], match["alt"]), linked)
+
+    def figure(match: re.Match[str]) -> str:
+        return FIGURE.format(**match.groupdict(), width=_png_width(folder / place.parent / match["target"]))
+
+    return PICTURE.sub(figure, linked)
+
+
+def _png_width(file: Path) -> int:
+    """https://www.w3.org/TR/png-3/#11IHDR: the first field of the first chunk."""
+    return int.from_bytes(file.read_bytes()[16:20], "big")
