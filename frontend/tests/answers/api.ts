@@ -7,6 +7,7 @@ import { catalog, current, history, servers } from './metrics'
 export function answer(url: URL, method: string, nowMs: number): object | null {
   switch (`${method} ${url.pathname}`) {
     case 'GET /api/health': return health(nowMs)
+    case 'GET /api/about': return about(nowMs)
     case 'GET /api/setup': return { needed: false, oidc: null }
     case 'POST /api/auth/login':
     case 'POST /api/auth/refresh': return accounts.login(nowMs)
@@ -32,9 +33,20 @@ function health(nowMs: number): object {
     status: 'ok',
     version: '0.1.0',
     time_ms: nowMs,
+    uptime_seconds: 200,
     problems: [],
+    ingest: { frames_total: 4_000, samples_total: 600_000, duplicates_total: 0, rejected_total: { wrong_frame_length: 3 }, samples_refused_total: {}, queued_bytes: 2_048 },
+    live: { clients: 2, streams: 7, messages_total: 90, dropped_frames_total: 12, closed_total: {} },
+    refused_total: {},
     jobs: ['sealer', 'alerts'].map(name => ({ name, good_ms: nowMs - 4_000, error: '', failing: 0 })),
     alerts: { evaluated_ms: nowMs - 6_000, skipped: [], blind_servers: [], untold: 0, waiting: 0, oldest_waiting_ms: null, dead: 0 },
     storage: { unsealed_since_ms: nowMs - 900_000, unrolled_since_ms: nowMs - 7_200_000, quarantined_frames: 0 },
+  }
+}
+
+function about(nowMs: number): object {
+  return {
+    version: '0.1.0', python: '3.13.1', platform: 'Linux-6.1.0-x86_64', database: 'SQLite 3.46.1', database_bytes: 5 * 1024 ** 3, started_ms: nowMs - 200_000,
+    cpu_seconds: 8, memory_bytes: 150 * 1024 ** 2, packages: [{ name: 'psutil', version: '7.1.0', licence: 'BSD-3-Clause' }],
   }
 }

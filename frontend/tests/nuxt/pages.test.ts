@@ -171,6 +171,16 @@ describe('the settings pages', () => {
     expect(await violations(page.element)).toEqual([])
   })
 
+  it('tell what the API server does, and what it dropped why', async () => {
+    const page = await open('/about', simulated)
+    await eventually(() => expect(page.get('main').text()).toContain('wrong_frame_length'))
+    const shown = page.get('main').text().replaceAll('\u00A0', ' ')
+    for (const fact of ['3,000/s', '20/s', '2.00 KiB', '5.00 GiB']) expect(shown).toContain(fact)
+    const drops = page.findAll('main section').find(section => section.text().includes('wrong_frame_length'))!.findAll('li')
+    expect(drops.map(drop => drop.text().match(/\d+$/)?.[0])).toEqual(['12', '3'])
+    expect(await violations(page.element)).toEqual([])
+  })
+
   it('tell what is wrong with Bongsu itself in plain words', async () => {
     const problems = [{ code: 'worker_silent', message: 'The worker does not run.', parameters: {}, since_ms: Date.now() - 180_000 }, { code: 'brand_new', message: 'Something new is wrong.', parameters: {}, since_ms: Date.now() },
       { code: 'disk_full', message: 'The disk is full.', parameters: {}, since_ms: Date.now() }]

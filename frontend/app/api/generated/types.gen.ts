@@ -27,6 +27,12 @@ export type About = {
      */
     database: string;
     /**
+     * Database Bytes
+     *
+     * On disk, without its log.
+     */
+    database_bytes: number;
+    /**
      * Started Ms
      */
     started_ms: number;

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from bongsu import __version__
 from bongsu.server.api.access import Viewer
 from bongsu.server.api.dependencies import ServicesDep
+from bongsu.server.database.space import file_bytes
 
 router = APIRouter(prefix="/api", tags=["health"])
 
@@ -35,6 +36,7 @@ class About(BaseModel):
     python: str = Field(examples=["3.13.1"])
     platform: str = Field(examples=["Linux-6.1.0-x86_64"])
     database: str = Field(examples=["SQLite 3.46.1"])
+    database_bytes: int = Field(description="On disk, without its log.")
     started_ms: int
     cpu_seconds: float = Field(description="CPU time since the start.")
     memory_bytes: int = Field(description="Resident memory.")
@@ -46,11 +48,15 @@ async def about(services: ServicesDep, user: Viewer) -> About:
     """Versions, and the CPU time and memory of the API server that answers."""
     process = psutil.Process()
     times = process.cpu_times()
+    database, size_bytes = await services.database.read(
+        lambda connection: (_database_version(connection), file_bytes(connection))
+    )
     return About(
         version=__version__,
         python=platform.python_version(),
         platform=platform.platform(),
-        database=await services.database.read(_database_version),
+        database=database,
+        database_bytes=size_bytes,
         started_ms=services.started_ms,
         cpu_seconds=times.user + times.system,
         memory_bytes=process.memory_info().rss,

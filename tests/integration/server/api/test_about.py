@@ -15,6 +15,7 @@ async def test_about_tells_versions_and_licences(tmp_path: Path) -> None:
         about = (await app.client.get("/api/about")).raise_for_status().json()
     assert about["database"].split()[0] in ("SQLite", "PostgreSQL")
     assert about["database"].split()[1][0].isdigit()
+    assert about["database_bytes"] > 0
     assert about["memory_bytes"] > 10 * 1024**2
     assert about["cpu_seconds"] > 0
     packages = {package["name"].lower(): package for package in about["packages"]}
