@@ -26,6 +26,7 @@ it('keeps every component in the folder of its area, and names it by the area', 
   expect(misplaced).toEqual([])
 })
 
+// `LazyUiList` is `UiList`, loaded when it is needed.
 it('has the components that templates use, and no others', () => {
   const components = filesIn('app/components').map(path => basename(path, '.vue'))
   const areas = readdirSync(`${ROOT}app/components`)

@@ -30,7 +30,7 @@ async def test_storage_tells_what_is_stored_and_for_how_long(tmp_path: Path) -> 
         await send_cpu(app, 0.5)
         storage = (await app.client.get("/api/storage")).raise_for_status().json()
     tiers = {tier["name"]: tier for tier in storage["tiers"]}
-    assert list(tiers) == ["frames", "raw", "1m", "1h", "processes"]
+    assert list(tiers) == ["frames", "raw", "1m", "1h", "processes", "containers"]
     assert (tiers["frames"]["rows"], tiers["frames"]["samples"]) == (1, 3)
     assert tiers["frames"]["retention"] is None
     assert (tiers["raw"]["retention"], tiers["raw"]["retention_ms"]) == ("7d", 7 * DAY_MS)
