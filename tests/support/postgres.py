@@ -66,11 +66,11 @@ def new_postgres_database(request: pytest.FixtureRequest) -> Iterator[Callable[.
         return create(f"bongsu_{next(_numbers)}", "template1" if empty else TEMPLATE)
 
     yield new
-    if request.session.testsfailed:
-        # Why a connection ended is known only here.
-        lines = [line for line in (Path(folder) / "log").read_text(errors="replace").splitlines() if "FATAL" in line]
-        warnings.warn(f"PostgreSQL's log: {lines}", stacklevel=1)
+    log = (Path(folder) / "log").read_text(errors="replace").splitlines()
     server.cleanup()
     patch.undo()
     shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(runtime, ignore_errors=True)
+    if request.session.testsfailed:
+        # Why a connection ended is known only here.
+        warnings.warn(f"PostgreSQL's log: {[line for line in log if 'FATAL' in line]}", stacklevel=1)
