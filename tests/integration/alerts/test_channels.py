@@ -38,8 +38,10 @@ async def test_slack_blocks(http: httpx.AsyncClient) -> None:
             "section",
             "section",
             "section",
+            "section",
             "actions",
         ]
+        assert "web-1 [exited (137), OOM x2]" in body["blocks"][3]["text"]["text"]
         assert (
             body["blocks"][1]["text"]["text"]
             == ":rotating_light: The latest value is 97.0 %, above the threshold of 90.0 %."

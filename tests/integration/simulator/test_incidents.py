@@ -20,6 +20,7 @@ RULE = {
 # Long enough to be seen on a slow machine.
 STORM = "cpu-storm:servers=web-01,after=8s,for=15s"
 PARTITION = "partition:servers=db-01,after=8s,for=8s"
+AFTER_PARTITION_MS = 19_000
 
 
 def test_a_storm_fires_a_rule_that_resolves_after_it_and_a_partition_leaves_no_hole(tmp_path: Path) -> None:
@@ -44,6 +45,13 @@ def test_a_storm_fires_a_rule_that_resolves_after_it_and_a_partition_leaves_no_h
                 ids = {name: one["id"] for name, one in servers_of(client).items()}
                 assert fired["server_id"] == resolved["server_id"] == ids["web-01"]
                 assert len(events("alert_fired")) == 1
+
+                def caught_up() -> bool:
+                    """Whether the partition is over, and all that waited for its end has come."""
+                    (usage,) = history_of(client, "cpu_usage_ratio", ids["db-01"])
+                    return bool(usage["times"][-1] - usage["times"][0] >= AFTER_PARTITION_MS)
+
+                wait_for(caught_up, "what the partition held back")
                 output = interrupt(simulator)
             assert simulator.returncode == 0, output
             assert frames_in(output, "lost") == frames_in(output, "rejected") == 0

@@ -60,7 +60,7 @@ async def test_answers_are_made_in_threads(
         "bongsu.wire.json_form._parsed",
         "bongsu.server.ingest.endpoint.gunzip",
         "bongsu.server.ingest.endpoint.check_layouts",
-        "bongsu.server.ingest.endpoint.encode_lists",
+        "bongsu.server.ingest.lists.encode_lists",
     ],
 )
 async def test_large_pushes_are_read_in_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str) -> None:
