@@ -51,7 +51,9 @@ def store_container_events(connection: Connection, happened: Sequence[Event]) ->
     be sent again, and a container that is restarted each second is one event."""
     if not happened:
         return
-    server_id, since_ms = happened[0].server_id, min(event.time_ms for event in happened) - SAME_CONTAINER_EVENT_MS
+    # The limit for an hour counts from the first.
+    happened = sorted(happened, key=lambda event: event.time_ms)
+    server_id, since_ms = happened[0].server_id, happened[0].time_ms - SAME_CONTAINER_EVENT_MS
     columns = (events.c.type, events.c.before, events.c.time_ms)
     query = select(*columns).where(events.c.server_id == server_id, events.c.time_ms >= since_ms)
     told = {(kind, name): time_ms for kind, name, time_ms in connection.execute(query.order_by(events.c.time_ms))}

@@ -32,6 +32,7 @@ _NOTABLE = {
     "restarted": EventType.CONTAINER_RESTARTED,
     "unhealthy": EventType.CONTAINER_UNHEALTHY,
 }
+TOLD_WITHIN_MS = 600_000
 # Somebody has stopped it: SIGTERM or SIGKILL (128 + the signal), or it ended by itself as it should.
 _ENDED_AS_ASKED = (0, 137, 143)
 
@@ -58,7 +59,8 @@ def notable_events(lists: Sequence[ContainerList], server: ServerRecord, now_ms:
                 kind = EventType.CONTAINER_FAILED
             if kind is not None:
                 after = str(event.exit_code) if event.type in ("exited", "restarted") else ""
-                time_ms = min(event.time_ms, now_ms)
+                # Told soon after it happened: else the agent could put events anywhere, past the limit for an hour.
+                time_ms = min(max(event.time_ms, one.time_ms - TOLD_WITHIN_MS), now_ms)
                 found.append(Event(kind, time_ms, server.id, server.agent.name, before=event.name, after=after))
     return found
 

@@ -134,8 +134,8 @@ async def test_what_should_be_seen_is_an_event_of_the_server(tmp_path: Path) -> 
             of_job("unhealthy", NOW - 30_000),
         ]
         expected = [
-            ("container_unhealthy", JOB.name, "", NOW - 30_000),
             ("container_oom_killed", JOB.name, "", NOW),
+            ("container_unhealthy", JOB.name, "", NOW - 30_000),
             ("container_restarted", JOB.name, "2", NOW - 37_000),
             ("container_failed", JOB.name, "2", NOW - 38_000),
         ]
@@ -154,6 +154,20 @@ async def test_events_of_an_agent_that_has_thousands_are_bounded(tmp_path: Path)
         await app.push(listed(ContainerList(NOW, [], many)))
         assert len(await events_of(app)) <= AGENT_EVENTS_PER_HOUR
         assert len((await app.get("/api/servers/1/containers/events", end=NOW + 1, limit=2_000))["events"]) == 1_000
+
+
+async def test_an_agent_cannot_put_events_into_the_past_without_end(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        for round_ in range(4):
+            many = [
+                ContainerEvent(NOW - 86_400_000 + number, "exited", f"{number:012}", f"job-{round_}-{number}", "job", 1)
+                for number in range(AGENT_EVENTS_PER_HOUR)
+            ]
+            newest = ContainerEvent(NOW, "exited", "a", f"newest-{round_}", "job", 1)
+            await app.push(listed(ContainerList(NOW + round_, [], [newest, *many])))
+        events = [one for one in (await app.get("/api/events", start="-50y", limit=1_000))["events"] if one["before"]]
+        assert len(events) <= AGENT_EVENTS_PER_HOUR
+        assert min(one["time_ms"] for one in events) >= NOW - 600_000
 
 
 async def test_a_person_sees_the_containers_of_own_servers_only(tmp_path: Path) -> None:
