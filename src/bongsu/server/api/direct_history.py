@@ -38,7 +38,7 @@ class DirectHistory:
         if usual is None or services is None:
             await self._app(scope, receive, send)
             return
-        request, token, known = usual
+        request, token, known, takes_gzip = usual
         client = scope.get("client")
         try:
             user = await authorized(services, token, client[0] if client else "", Role.viewer)
@@ -50,11 +50,12 @@ class DirectHistory:
         except Exception:  # FastAPI meets the same, tells it, and answers as to every bug
             await self._app(scope, receive, send)
             return
-        await compressed(response)(scope, receive, send)
+        await (compressed(response) if takes_gzip else response)(scope, receive, send)
 
-    def _usual(self, scope: Scope) -> tuple[HistoryRequest, str, str] | None:
-        """The request, the token, and the tag of the answer that the client has."""
+    def _usual(self, scope: Scope) -> tuple[HistoryRequest, str, str, bool] | None:
+        """The request, the token, the tag of the answer that the client has, and whether it takes gzip."""
         token = known = ""
+        takes_gzip = False
         for name, value in scope["headers"]:
             if name == b"authorization":
                 scheme, _, rest = value.partition(b" ")
@@ -63,9 +64,11 @@ class DirectHistory:
                 token = rest.decode("latin-1")
             elif name == b"if-none-match":
                 known = value.decode("latin-1")
+            elif name == b"accept-encoding":
+                takes_gzip = b"gzip" in value
             elif name == b"origin":
                 return None
         if not token or (self._hosts is not None and host_name(scope) not in self._hosts):
             return None
         request = usual_request(scope["query_string"])
-        return None if request is None else (request, token, known)
+        return None if request is None else (request, token, known, takes_gzip)

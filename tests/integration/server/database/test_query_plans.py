@@ -52,7 +52,9 @@ def traced(app: RunningApp) -> list[str]:
     def trace(connection: sqlite3.Connection, *_: object) -> None:
         connection.set_trace_callback(statements.append)
 
-    event.listen(database._reader, "checkout", trace)
+    event.listen(database._reader, "connect", trace)
+    for idle in database._idle:
+        trace(idle.connection.driver_connection)
     return statements
 
 
