@@ -17,7 +17,7 @@ SELDOM = (
     "jinja2",
     "jwt",
     "matplotlib",
-    "pyarrow",
+    "arro3",
     "redis",
     "segno",
 )

@@ -115,7 +115,7 @@ async def answered(
     if body is not None:
         return Response(body, headers=headers, media_type="application/json")
     names = {record.id: record.agent.name for record in services.registry.records()}
-    response = await formatted(query, answer, format, names)
+    response = formatted(query, answer, format, names)
     response.headers.update(headers)
     return response
 

@@ -1,6 +1,5 @@
 """Answers to history queries: their models, and how they are written as JSON and in other formats."""
 
-import asyncio
 import base64
 import binascii
 import json
@@ -81,7 +80,7 @@ def small_json(query: HistoryQuery, answer: History) -> bytes | None:
     return b"".join(history_json(query, answer))
 
 
-async def formatted(query: HistoryQuery, answer: History, format: Format, names: Mapping[int, str]) -> Response:
+def formatted(query: HistoryQuery, answer: History, format: Format, names: Mapping[int, str]) -> Response:
     """An answer of any size. ``names``: of the servers."""
     if format is Format.JSON:
         return streamed(history_json(query, answer))
@@ -89,10 +88,8 @@ async def formatted(query: HistoryQuery, answer: History, format: Format, names:
     if answer.next is not None:
         headers["Bongsu-Next-Cursor"] = encode_cursor(answer.next) or ""
     media_type = MEDIA_TYPES[format]
-    if format is Format.CSV:
-        return streamed(export.csv(answer, names), media_type, headers)
-    write = export.arrow if format is Format.ARROW else export.parquet
-    return streamed(iter([await asyncio.to_thread(write, answer, names)]), media_type, headers)
+    write = {Format.CSV: export.csv, Format.ARROW: export.arrow, Format.PARQUET: export.parquet}[format]
+    return streamed(write(answer, names), media_type, headers)
 
 
 def history_json(query: HistoryQuery, answer: History) -> Iterator[bytes]:
