@@ -11,8 +11,7 @@ COPY src src
 RUN PYTHONPATH=src python3 -c 'from bongsu.server.agent_package import *; open(WHEEL, "wb").write(agent_wheel())' && \
     python3 -m pip --python /opt/bongsu/bin/python install --no-cache-dir --no-compile --no-deps ./bongsu_agent-*.whl
 # Compiled now: the root of the container is read-only. With the level of PYTHONOPTIMIZE below.
-RUN python3 rootfs.py /opt/bongsu /rootfs && \
-    python3 -m compileall -q -o 2 -s /rootfs /rootfs
+RUN PYTHONOPTIMIZE=2 python3 rootfs.py /opt/bongsu /rootfs
 
 FROM scratch
 COPY --from=build /rootfs /

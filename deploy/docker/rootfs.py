@@ -4,6 +4,7 @@
 package manager in the result: the agent would be 150 MB with them, and what is not there needs no update.
 """
 
+import compileall
 import os
 import re
 import shutil
@@ -19,6 +20,8 @@ UNUSED = {
     "__pycache__",
     "test",
     "tests",
+    "testing",
+    "f2py",
     "idlelib",
     "tkinter",
     "turtledemo",
@@ -29,10 +32,12 @@ UNUSED = {
 }
 UNREAD = {".a", ".h", ".hpp", ".pxd", ".pxi", ".pyx", ".pyi", ".cc", ".exe", ".pdb"}
 NOT_COPIED = {"site-packages", "dist-packages"}
-# Parts of pyarrow that Bongsu does not use: it writes Arrow and Parquet files, but neither sends nor stores them.
-ARROW = re.compile(r"(libarrow_|libarrow_python_|_)(flight|s3|s3fs|gcsfs|azurefs|hdfs|orc|dataset_orc)\..*so.*")
+# Parts of Pillow that Bongsu does not use: it draws PNG. And what only the tests of Python and numpy load.
+UNUSED_MODULES = re.compile(r"(_avif|_webp|_imagingcms|_imagingtk|_simd|_test\w*|_\w+_tests)\..*so")
 # rich colours program code with it.
 UNUSED_PACKAGES = {"pygments"}
+# Packages of which the source stays: ours, for tracebacks, and one that looks for its modules by the names of files.
+WITH_SOURCE = {"bongsu", "apprise"}
 # /run/bongsu: where the API server and the agent of one machine share a file (compose.yml).
 FOLDERS = (
     ("tmp", 0o1777, 0),
@@ -53,14 +58,11 @@ ELSEWHERE = (
 def unused(folder: str, names: list[str]) -> set[str]:
     """What ``shutil.copytree`` leaves out."""
     left_out = {name for name in names if name in UNUSED or Path(name).suffix in UNREAD}
+    left_out |= {name for name in names if UNUSED_MODULES.fullmatch(name)}
     if folder == sysconfig.get_path("stdlib"):
         left_out |= {name for name in names if name in NOT_COPIED or name.startswith("config-")}
     if Path(folder).name == "site-packages":
         left_out |= UNUSED_PACKAGES
-    if Path(folder).name == "pyarrow":
-        left_out |= {name for name in names if ARROW.fullmatch(name)}
-        # Three copies of one library: the loader asks for the name with one number.
-        left_out |= {name for name in names if re.fullmatch(r"libarrow_python\.so(\.\d+\.\d+\.\d+)?", name)}
     return left_out
 
 
@@ -70,7 +72,7 @@ def libraries(file: Path) -> set[str]:
         if content.read(4) != b"\x7fELF":
             return set()
     told = subprocess.run(["ldd", file], capture_output=True, text=True, check=False).stdout  # noqa: S607
-    return set(re.findall(r"(?:=> )?(/\S+) \(0x", told))
+    return {os.path.normpath(name) for name in re.findall(r"(?:=> )?(/\S+) \(0x", told)}
 
 
 def strip(site: Path) -> None:
@@ -79,6 +81,16 @@ def strip(site: Path) -> None:
         # Packages with libraries of their own had their files patched, which strip does not expect.
         if not (site / f"{file.relative_to(site).parts[0]}.libs").exists():
             subprocess.run(["strip", "--strip-unneeded", file], check=True)  # noqa: S607
+
+
+def compile_python(into: Path, stdlib: Path, site: Path) -> None:
+    """Compiles everything, since the root of a container is read-only. Of libraries nothing else is kept: their sources
+    would be 33 MB, for a line of text in tracebacks, which name file and line without them."""
+    compileall.compile_dir(stdlib, quiet=1, stripdir=into)
+    for file in sorted(site.rglob("*.py")):
+        with_source = file.relative_to(site).parts[0] in WITH_SOURCE
+        if compileall.compile_file(file, quiet=1, stripdir=into, legacy=not with_source) and not with_source:
+            file.unlink()
 
 
 def copy_file(path: str, into: Path) -> None:
@@ -131,9 +143,15 @@ def main(environment: str, into: Path) -> None:
             place = into / link.relative_to("/")
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to(python)
-    needed = {file for path in into.rglob("*") if path.is_file() and not path.is_symlink() for file in libraries(path)}
+    files = [path for path in into.rglob("*") if path.is_file() and not path.is_symlink()]
+    own = {path for path in files if path.parent.suffix == ".libs"}
+    needed = {file for path in files if path not in own for file in libraries(path)}
+    for file in own:
+        if str(file) not in needed:
+            file.unlink()
     # Loaded by name when a thread ends.
     needed |= {str(path) for path in Path("/").glob("usr/lib/*/libgcc_s.so.1")}
+    compile_python(into, into / stdlib.lstrip("/"), site)
     for file in sorted(needed):
         if not file.startswith((str(into), environment)):
             copy_file(file, into)

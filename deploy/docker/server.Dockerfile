@@ -37,8 +37,7 @@ RUN python3 -m venv --without-pip /opt/bongsu && \
     python3 -m pip --python /opt/bongsu/bin/python install --no-cache-dir --no-compile --require-hashes --only-binary :all: -r server.lock
 COPY --from=package /dist/bongsu-*.whl ./
 RUN python3 -m pip --python /opt/bongsu/bin/python install --no-cache-dir --no-compile --no-deps ./bongsu-*.whl
-RUN python3 rootfs.py /opt/bongsu /rootfs && \
-    python3 -m compileall -q -s /rootfs /rootfs
+RUN python3 rootfs.py /opt/bongsu /rootfs
 
 FROM scratch
 COPY --from=build /rootfs /
