@@ -14,6 +14,14 @@ writePseudoLocale()
 
 const INLINE_SCRIPT = /<script>([\s\S]*?)<\/script>/g
 
+// Where the page is shown is known only where it is served: the API server writes it before the paths in the page.
+const BASE_URL = `window.__NUXT__.config.app.baseURL=new URL('../',document.currentScript.src).pathname`
+
+// Not in `app.head`, which the browser writes once more, with these paths. The script sets the theme before the first paint; an inline script
+// would need 'unsafe-inline' in the policy.
+const HEAD = '<script src="/theme.js"></script><link rel="icon" type="image/svg+xml" href="/favicon.svg">'
+  + '<link rel="apple-touch-icon" href="/icon-192.png"><link rel="manifest" href="/manifest.webmanifest">'
+
 const UNUSED_PLUGINS = [
   // Writes colour variables into a <style> at run time. Ours are in main.css.
   /@nuxt\/ui\/dist\/runtime\/plugins\/colors/,
@@ -37,11 +45,13 @@ const nitro: NitroConfig = {
       const files: Promise<void>[] = []
       const folder = join(nitro.options.output.publicDir, '_nuxt')
       await mkdir(folder, { recursive: true })
-      route.contents = route.contents.replace(INLINE_SCRIPT, (_, code: string) => {
+      route.contents = route.contents.replace(INLINE_SCRIPT, (_, written: string) => {
+        const code = `${written};${BASE_URL}`
         const name = `boot.${createHash('sha256').update(code).digest('hex').slice(0, 8)}.js`
         files.push(writeFile(join(folder, name), code))
         return `<script src="/_nuxt/${name}"></script>`
       })
+      route.contents = route.contents.replace('<title>', `${HEAD}<title>`)
       await Promise.all(files)
       // Of what Vite writes, Nuxt takes over the folder _nuxt only.
       await copyFile(join(nitro.options.buildDir, 'dist/client/licences.json'), join(nitro.options.output.publicDir, 'licences.json'))
@@ -63,13 +73,6 @@ export default defineNuxtConfig({
         { name: 'theme-color', media: '(prefers-color-scheme: light)', content: '#ffffff' },
         { name: 'theme-color', media: '(prefers-color-scheme: dark)', content: '#121a2b' },
       ],
-      link: [
-        { rel: 'icon', type: 'image/svg+xml', href: '/favicon.svg' },
-        { rel: 'apple-touch-icon', href: '/icon-192.png' },
-        { rel: 'manifest', href: '/manifest.webmanifest' },
-      ],
-      // Sets the theme before the first paint. An inline script would need 'unsafe-inline' in the policy.
-      script: [{ src: '/theme.js' }],
     },
   },
   css: ['~/assets/css/main.css'],

@@ -1,5 +1,6 @@
 // In the language of the dashboard, as far as its texts are here; tries again until Bongsu answers.
 (function () {
+  var HEALTH = new URL('api/health', document.currentScript.src)
   var TEXTS = {
     ko: {
       title: '봉수에 연결할 수 없습니다', text: '기기가 오프라인이거나 서버가 응답하지 않습니다. 응답하는 즉시 페이지가 저절로 열립니다.',
@@ -44,7 +45,7 @@
 
   function retry() {
     // An error of the server is for the dashboard to show.
-    return fetch('/api/health', { cache: 'no-store' }).then(function () { location.reload() }, function () {})
+    return fetch(HEALTH, { cache: 'no-store' }).then(function () { location.reload() }, function () {})
   }
   document.getElementById('retry').addEventListener('click', retry)
   addEventListener('online', retry)

@@ -13,7 +13,7 @@ export interface WebSocketHandlers {
 
 /** The live stream for as long as the component lives: closed while the page is hidden, back at once when the network is. */
 export function useWebSocket(handlers: WebSocketHandlers): LiveSocket {
-  const socket = new LiveSocket({ url: `${window.location.origin.replace(/^http/, 'ws')}/api/ws`, token: currentToken, ...handlers })
+  const socket = new LiveSocket({ url: `${useSite().url.replace(/^http/, 'ws')}/api/ws`, token: currentToken, ...handlers })
   const visibility = useDocumentVisibility()
   watch(visibility, (value) => {
     if (value === 'hidden') socket.stop()

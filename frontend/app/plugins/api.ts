@@ -2,7 +2,7 @@ import { configureClient } from '~/api/client'
 import { configureSession } from '~/api/session'
 
 export default defineNuxtPlugin(() => {
-  configureClient(window.location.origin)
+  configureClient(useSite().url)
   configureSession(() => {
     const session = useSessionStore()
     const wasLoggedIn = session.isLoggedIn

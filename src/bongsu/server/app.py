@@ -73,6 +73,7 @@ class Application:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
+        self._base_path = settings.base_path
         # Path -> endpoint of POST requests that bring samples: below FastAPI, and not through the gate.
         self._direct: dict[str, ASGIApp] = {}
         # Requests refused before they reached an endpoint, by error code; shown by /api/health.
@@ -111,7 +112,7 @@ class Application:
         self.api.router.routes.append(WebSocketRoute(PATH, LiveEndpoint(), name="live"))
         # Not FastAPI's own route, which makes the document on the event loop.
         self.api.get("/api/openapi.json", include_in_schema=False)(self._openapi)
-        pages.install(self.api)
+        pages.install(self.api, settings.base_path)
         self.api.openapi = self._openapi  # type: ignore[method-assign]
         direct = DirectHistory(self.api, lambda: getattr(self.api.state, "services", None), hosts)
         self._gate = Gate(direct, Forwarded(settings.trusted_proxies), self.refused)
@@ -125,6 +126,8 @@ class Application:
     def _openapi(self) -> dict[str, Any]:
         if not self.api.openapi_schema:
             schema = FastAPI.openapi(self.api)
+            if self._base_path:
+                schema["servers"] = [{"url": self._base_path}]
             schema["paths"].setdefault(METRICS_PATH, {})["post"] = PUSH_OPENAPI
             schema["paths"][remote_write.PATH] = {"post": REMOTE_WRITE_OPENAPI}
             schema["paths"][otlp.PATH] = {"post": OTLP_OPENAPI}
@@ -132,6 +135,11 @@ class Application:
         return self.api.openapi_schema or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._base_path and scope["type"] in ("http", "websocket"):
+            # A proxy may have taken it off already. From here on, only what tells paths to clients knows of it.
+            path = scope["path"].removeprefix(self._base_path)
+            if path[:1] in ("", "/"):
+                scope["path"] = path or "/"
         direct = None
         if scope["type"] == "http" and scope["method"] == "POST":
             direct = self._direct.get(scope["path"])

@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -63,6 +64,25 @@ def _redis_url(text: str) -> str:
     return text
 
 
+# What requests of Bongsu itself begin with, which a proxy could then not tell from the path that it adds.
+_OWN_PATHS = {"api", "v1", "agent", "docs", "redoc", "help", "_docs", "_nuxt"}
+
+
+def _public_url(text: str) -> str:
+    if not text:
+        return text
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be a URL such as https://monitor.example.com or https://example.com/bongsu")
+    names = parts.path.rstrip("/").split("/")[1:]
+    if not all(re.fullmatch(r"[A-Za-z0-9._~-]+", name) and name.strip(".") for name in names):
+        raise ValueError("its path may consist of letters, digits and . _ ~ - between single slashes")
+    if names and names[0] in _OWN_PATHS:
+        raise ValueError(f"its path must not begin with /{names[0]}, which Bongsu uses itself")
+    return text.rstrip("/")
+
+
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 
 
@@ -234,8 +254,10 @@ class Settings(BaseSettings):
     )
     admin_email: str = Field("", description="With admin_password: the first admin, created if there are no users.")
     admin_password: str = Field("", repr=False, description="Their password; it counts only while there are no users.")
-    public_url: str = Field(
-        "", description="Where people and agents reach Bongsu, such as https://monitor.example.com; empty: as they ask."
+    public_url: PublicUrl = Field(
+        "",
+        description="Where people and agents reach Bongsu, such as https://monitor.example.com, or with a path, "
+        "https://example.com/bongsu, behind a proxy; empty: as they ask.",
     )
     tls_certificate: str = Field("", description="PEM file with the certificate and its chain; empty: no TLS.")
     tls_key: str = Field("", description="PEM file with its private key.")
@@ -334,6 +356,11 @@ class Settings(BaseSettings):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def base_path(self) -> str:
+        """The path of ``public_url``, below which a proxy shows Bongsu: ``/bongsu``; usually empty."""
+        return urlsplit(self.public_url).path
 
     @property
     def tls(self) -> bool:

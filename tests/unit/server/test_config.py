@@ -42,6 +42,14 @@ def test_command_line_beats_environment_beats_file_beats_default(
         pytest.param("- a", "keys and values", id="a list"),
         pytest.param("a: [", "server.yml", id="not YAML"),
         pytest.param("retention_raw: 7", "retention_raw", id="a duration without a unit"),
+        pytest.param("public_url: monitor.example.com", "public_url: .*must be a URL", id="no URL"),
+        pytest.param(
+            "public_url: 'https://example.org/a b'", "public_url: .*letters, digits", id="a space in the path"
+        ),
+        pytest.param("public_url: https://example.org/a/../b", "public_url: .*letters, digits", id="a step up"),
+        pytest.param("public_url: https://example.org//a", "public_url: .*single slashes", id="a slash too many"),
+        pytest.param("public_url: https://example.org/api", "public_url: .*with /api,", id="a path of the API"),
+        pytest.param("public_url: https://example.org/a?b", "public_url: .*must be a URL", id="a query"),
     ],
 )
 def test_a_bad_file_is_named_with_its_key(tmp_path: Path, text: str, message: str) -> None:

@@ -1,8 +1,9 @@
 """The cookies of a login: the refresh token and the known device; and the protection against other sites that would use
 them.
 
-They are SameSite=Strict and are sent to /api/auth only. Requests that rely on them also need a header that no form
-can send, and our Origin. Logging in needs our Origin too, or a page elsewhere could log visitors in to another account.
+They are SameSite=Strict and are sent to /api/auth only, below the path where Bongsu is shown. Requests that rely on
+them also need a header that no form can send, and our Origin. Logging in needs our Origin too, or a page elsewhere
+could log visitors in to another account.
 """
 
 from typing import Annotated
@@ -16,7 +17,6 @@ from bongsu.server.api.dependencies import address_of, services_of
 from bongsu.server.auth.devices import LIFETIME_MS
 from bongsu.server.auth.sessions import Login
 
-COOKIE_PATH = "/api/auth"
 HINT = "bongsu_logged_in"
 
 
@@ -55,6 +55,15 @@ ByScript = Depends(by_script)
 LoginRate = Depends(limit_login_rate)
 
 
+def cookie_path(request: Request) -> str:
+    """Where cookies of a login are sent."""
+    return f"{services_of(request).settings.base_path}/api/auth"
+
+
+def _hint_path(request: Request) -> str:
+    return services_of(request).settings.base_path or "/"
+
+
 def set_cookies(request: Request, response: Response, login: Login) -> None:
     """Sets the refresh cookie, if it has changed, and makes the browser a known device of the account."""
     if login.refresh_token is None:
@@ -63,7 +72,7 @@ def set_cookies(request: Request, response: Response, login: Login) -> None:
         services_of(request).auth.sessions.cookie,
         login.refresh_token,
         max_age=login.refresh_seconds,
-        path=COOKIE_PATH,
+        path=cookie_path(request),
         secure=request.url.scheme == "https",
         httponly=True,
         samesite="strict",
@@ -73,14 +82,19 @@ def set_cookies(request: Request, response: Response, login: Login) -> None:
         devices.cookie(login.user.email),
         devices.issue(login.user.email, login.session_id),
         max_age=LIFETIME_MS // 1000,
-        path=COOKIE_PATH,
+        path=cookie_path(request),
         secure=request.url.scheme == "https",
         httponly=True,
         samesite="strict",
     )
     # Tells pages only that there is a refresh cookie; a page without the hint need not ask.
     response.set_cookie(
-        HINT, "1", max_age=login.refresh_seconds, secure=request.url.scheme == "https", samesite="strict"
+        HINT,
+        "1",
+        max_age=login.refresh_seconds,
+        path=_hint_path(request),
+        secure=request.url.scheme == "https",
+        samesite="strict",
     )
 
 
@@ -88,12 +102,12 @@ def delete_login_cookies(request: Request, response: Response) -> None:
     """Deletes the refresh cookie and the hint. The device remains known."""
     response.delete_cookie(
         services_of(request).auth.sessions.cookie,
-        path=COOKIE_PATH,
+        path=cookie_path(request),
         secure=request.url.scheme == "https",
         httponly=True,
         samesite="strict",
     )
-    response.delete_cookie(HINT, secure=request.url.scheme == "https", samesite="strict")
+    response.delete_cookie(HINT, path=_hint_path(request), secure=request.url.scheme == "https", samesite="strict")
 
 
 def cookie_of(request: Request) -> str:

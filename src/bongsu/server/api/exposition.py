@@ -105,7 +105,7 @@ async def targets(request: Request, services: ServicesDep, user: Viewer, selecti
             targets=[request.url.netloc],
             labels={
                 **{f"tag_{name}": text for name, text in sorted(state.record.tags.items())},
-                _PATH_LABEL: f"/api/servers/{state.record.id}/metrics",
+                _PATH_LABEL: f"{services.settings.base_path}/api/servers/{state.record.id}/metrics",
                 _SERVER_LABEL: state.record.agent.name,
             },
         )

@@ -46,7 +46,7 @@ async def wheel(name: str) -> Response:
 def _address(request: Request) -> str:
     configured = services_of(request).settings.public_url
     if configured:
-        return configured.rstrip("/")
+        return configured
     host = request.headers.get("host", "")
     # It ends up in a script that runs as root, so nothing but a host name may pass.
     if not _HOST.fullmatch(host):

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from bongsu.core.errors import NotFound
-from bongsu.server.api.browser import COOKIE_PATH, LoginRate, set_cookies
+from bongsu.server.api.browser import LoginRate, cookie_path, set_cookies
 from bongsu.server.api.dependencies import ServicesDep, address_of
 from bongsu.server.auth.oidc import COOKIE, COOKIE_SECONDS, OidcFailed, local_path
 from bongsu.server.services import Services
@@ -33,7 +33,7 @@ async def begin(services: ServicesDep, request: Request, next: str = "/") -> Res
         COOKIE,
         state,
         max_age=COOKIE_SECONDS,
-        path=COOKIE_PATH,
+        path=cookie_path(request),
         secure=request.url.scheme == "https",
         httponly=True,
         # Lax, since the provider sends the browser back with a link.
@@ -52,17 +52,18 @@ async def begin(services: ServicesDep, request: Request, next: str = "/") -> Res
 async def finish(services: ServicesDep, request: Request, code: str = "", state: str = "") -> Response:
     """Public. Redirects to the dashboard, or to the login page if the login failed."""
     oidc = _oidc(services)
+    base_path = services.settings.base_path
     try:
         callback = _callback(services, request)
         user, next_path = await oidc.finish(callback, request.cookies.get(COOKIE, ""), code, state, address_of(request))
     except OidcFailed as error:
-        response: Response = RedirectResponse(f"/login?problem={error.code.removesuffix('_failed')}", 303)
+        response: Response = RedirectResponse(f"{base_path}/login?problem={error.code.removesuffix('_failed')}", 303)
     else:
         agent = request.headers.get("user-agent", "")
         login = await services.auth.sessions.begin(user, address_of(request), agent, how="oidc")
-        response = RedirectResponse(next_path, 303)
+        response = RedirectResponse(base_path + next_path, 303)
         set_cookies(request, response, login)
-    response.delete_cookie(COOKIE, path=COOKIE_PATH)
+    response.delete_cookie(COOKIE, path=cookie_path(request))
     return response
 
 
@@ -73,5 +74,5 @@ def _oidc(services: Services) -> "OpenId":
 
 
 def _callback(services: Services, request: Request) -> str:
-    base = services.settings.public_url.rstrip("/") or f"{request.url.scheme}://{request.headers.get('host', '')}"
+    base = services.settings.public_url or f"{request.url.scheme}://{request.headers.get('host', '')}"
     return f"{base}/api/auth/oidc/callback"

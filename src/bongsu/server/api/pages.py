@@ -34,33 +34,32 @@ _REVALIDATE = "no-cache"
 _REDOC_STYLE = "'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"
 _NOT_BUILT = """<!doctype html><meta charset="utf-8"><title>Bongsu</title>
 <body><h1>The dashboard is not built</h1>
-<p>The API server runs: see <a href="/api/health">/api/health</a>. <code>make dashboard</code> builds the
-dashboard.</p>"""
+<p>The API server runs. <code>make dashboard</code> builds the dashboard.</p>"""
 _NO_HELP = """<!doctype html><meta charset="utf-8"><title>Bongsu</title>
 <body><h1>The help is not built</h1><p><code>make docs</code> builds it.</p>"""
 
 
-def install(app: FastAPI, folder: Path = FOLDER, help_folder: Path = HELP) -> None:
-    """Adds /docs, /redoc, /help and, for every other path, the dashboard."""
+def install(app: FastAPI, base_path: str = "", folder: Path = FOLDER, help_folder: Path = HELP) -> None:
+    """Adds /docs, /redoc, /help and, for every other path, the dashboard, with links below ``base_path``."""
 
     @app.get("/docs", include_in_schema=False)
     async def swagger_ui() -> HTMLResponse:
         page = get_swagger_ui_html(
-            openapi_url="/api/openapi.json",
+            openapi_url=f"{base_path}/api/openapi.json",
             title="Bongsu API",
-            swagger_js_url="/_docs/swagger-ui-bundle.js",
-            swagger_css_url="/_docs/swagger-ui.css",
-            swagger_favicon_url="/favicon.svg",
+            swagger_js_url=f"{base_path}/_docs/swagger-ui-bundle.js",
+            swagger_css_url=f"{base_path}/_docs/swagger-ui.css",
+            swagger_favicon_url=f"{base_path}/favicon.svg",
         )
         return _with_policy(page)
 
     @app.get("/redoc", include_in_schema=False)
     async def redoc() -> HTMLResponse:
         page = get_redoc_html(
-            openapi_url="/api/openapi.json",
+            openapi_url=f"{base_path}/api/openapi.json",
             title="Bongsu API",
-            redoc_js_url="/_docs/redoc.standalone.js",
-            redoc_favicon_url="/favicon.svg",
+            redoc_js_url=f"{base_path}/_docs/redoc.standalone.js",
+            redoc_favicon_url=f"{base_path}/favicon.svg",
             with_google_fonts=False,
         )
         return _with_policy(page, worker_src="blob:")
@@ -69,11 +68,8 @@ def install(app: FastAPI, folder: Path = FOLDER, help_folder: Path = HELP) -> No
     async def documentation(request: Request, name: str) -> Response:
         if name not in _DOCUMENTATION:
             raise HTTPException(404, f"There is no /_docs/{name}.")
-        content = _documentation(name)
-        headers = {"Cache-Control": _REVALIDATE, "ETag": f'"{zlib.crc32(content):08x}"'}
-        if request.headers.get("if-none-match") == headers["ETag"]:
-            return Response(status_code=304, headers=headers)
-        return Response(content, headers=headers, media_type=_media_type(Path(name)))
+        content = _documentation(name, base_path)
+        return _content(request, content, _media_type(Path(name)))
 
     @app.get("/help", include_in_schema=False)
     @app.get("/help/{path:path}", include_in_schema=False)
@@ -82,7 +78,7 @@ def install(app: FastAPI, folder: Path = FOLDER, help_folder: Path = HELP) -> No
         if file is not None and file.is_dir():
             # The links of a page are relative.
             if not request.url.path.endswith("/"):
-                return RedirectResponse(f"{request.url.path}/", 308)
+                return RedirectResponse(f"{base_path}{request.url.path}/", 308)
             file /= "index.html"
         if not (help_folder / "index.html").is_file():
             return HTMLResponse(_NO_HELP, 503)
@@ -97,14 +93,14 @@ def install(app: FastAPI, folder: Path = FOLDER, help_folder: Path = HELP) -> No
             raise HTTPException(404, f"There is no /{path}.")
         file = _inside(folder, path)
         if file is not None and file.is_file():
-            return _file(request, file)
+            return _page(request, file, base_path) if file.suffix == ".html" else _file(request, file)
         # Any other path is a page of the dashboard, except a file that does not exist.
         if "." in path.rpartition("/")[2] or path.startswith("_nuxt/"):
             raise HTTPException(404, f"There is no /{path}.")
         index = folder / "index.html"
         if not index.is_file():
             return HTMLResponse(_NOT_BUILT, 503)
-        response = _file(request, index)
+        response = _page(request, index, base_path)
         if origins := await _embedding_origins(request, path):
             response.headers["Content-Security-Policy"] = policy(frame_ancestors=" ".join(origins)).decode()
         return response
@@ -142,14 +138,14 @@ def _hash(content: bytes) -> str:
 
 
 @cache
-def _documentation(name: str) -> bytes:
+def _documentation(name: str, base_path: str) -> bytes:
     """A file of Swagger UI or ReDoc."""
     package = find_spec("fastapi_offline")
     if package is None or package.origin is None:
         raise HTTPException(404, f"There is no /_docs/{name}.")
     content = (Path(package.origin).parent / "static" / name).read_bytes()
     # The only thing that ReDoc would load from the network.
-    return content.replace(b"https://cdn.redoc.ly/redoc/logo-mini.svg", b"/favicon.svg")
+    return content.replace(b"https://cdn.redoc.ly/redoc/logo-mini.svg", f"{base_path}/favicon.svg".encode())
 
 
 def _inside(folder: Path, path: str) -> Path | None:
@@ -158,6 +154,21 @@ def _inside(folder: Path, path: str) -> Path | None:
         return None
     file = (folder / path).resolve()
     return file if file.is_relative_to(folder.resolve()) else None
+
+
+def _page(request: Request, file: Path, base_path: str) -> Response:
+    """A page of the dashboard, whose links to files begin with ``base_path``."""
+    if not base_path:
+        return _file(request, file)
+    content = file.read_text("utf-8").replace('="/', f'="{base_path}/').encode()
+    return _content(request, content, _media_type(file))
+
+
+def _content(request: Request, content: bytes, media_type: str) -> Response:
+    headers = {"Cache-Control": _REVALIDATE, "ETag": f'"{zlib.crc32(content):08x}"'}
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type=media_type)
 
 
 def _file(request: Request, file: Path) -> Response:

@@ -32,18 +32,20 @@ def settings(issuer: str, **more: object) -> dict[str, object]:
     return {"oidc": Oidc(issuer=issuer, client_id="bongsu", client_secret="s3cret", **more)}
 
 
-async def go(app: RunningApp, issuer: str, email: str, *, verified: bool = True, tamper: str = "") -> httpx.Response:
-    """To the provider and back, as a browser would."""
+async def go(
+    app: RunningApp, issuer: str, email: str, *, verified: bool = True, tamper: str = "", path: str = ""
+) -> httpx.Response:
+    """To the provider and back, as a browser would. ``path``: where Bongsu is shown."""
     async with httpx.AsyncClient() as browser:
         claims = {"email": email, "email_verified": verified, "name": "Kim"}
         await browser.put(f"{issuer}/users/{email}", json=claims)
-        begun = await app.client.get("/api/auth/oidc/login", params={"next": "/servers/1"})
+        begun = await app.client.get(f"{path}/api/auth/oidc/login", params={"next": "/servers/1"})
         assert begun.status_code == 303
         answer = await browser.post(begun.headers["location"], data={"sub": email})
         back = answer.headers["location"]
     if tamper:
         back = re.sub(r"state=[^&]+", f"state={tamper}", back)
-    return await app.client.get(back[back.index("/api/") :])
+    return await app.client.get(back[back.index(f"{path}/api/") :])
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,15 @@ async def test_the_provider_does_not_replace_a_second_factor(tmp_path: Path, iss
         assert answer.headers["location"] == "/login?problem=oidc_second_factor"
         assert not [cookie for cookie in answer.headers.get_list("set-cookie") if "bongsu_refresh" in cookie]
         assert app.services.auth.directory.users[1].oidc_subject is None or linked
+
+
+async def test_below_a_path_people_come_back_below_it(tmp_path: Path, issuer: str) -> None:
+    async with running_app(
+        tmp_path, public_url="http://127.0.0.1/bongsu", **settings(issuer, link_accounts=True)
+    ) as app:
+        assert (await go(app, issuer, ADMIN, path="/bongsu")).headers["location"] == "/bongsu/servers/1"
+        refused = await go(app, issuer, ADMIN, tamper="x", path="/bongsu")
+        assert refused.headers["location"] == "/bongsu/login?problem=oidc"
 
 
 async def test_an_answer_to_another_question_is_refused(tmp_path: Path, issuer: str) -> None:
