@@ -159,11 +159,13 @@ def test_each_collector_declares_what_can_be_configured() -> None:
         "processes": ("names",),
         "sensors": ("chips",),
         "systemd": ("units",),
+        "services": ("names",),
         "containers": ("names",),
     }
     assert {collector.name: {*collector.settings, *collector.mappings} for collector in COLLECTORS} == {
         **{collector.name: set() for collector in COLLECTORS},
         "processes": {"top"},
+        "services": {"limit"},
         "containers": {"sockets"},
         "custom": {"statsd", "timeout", "scripts"},
     }

@@ -11,6 +11,7 @@ from bongsu.agent.collectors.memory import MemoryCollector
 from bongsu.agent.collectors.network import NetworkCollector
 from bongsu.agent.collectors.processes import ProcessesCollector
 from bongsu.agent.collectors.sensors import SensorsCollector
+from bongsu.agent.collectors.services import ServicesCollector
 from bongsu.agent.collectors.sockets import SocketsCollector
 from bongsu.agent.collectors.system import SystemCollector
 from bongsu.agent.collectors.systemd import SystemdCollector
@@ -26,6 +27,7 @@ COLLECTORS: tuple[type[Collector], ...] = (
     ProcessesCollector,
     SensorsCollector,
     SystemdCollector,
+    ServicesCollector,
     GpuCollector,
     ContainersCollector,
     CustomCollector,

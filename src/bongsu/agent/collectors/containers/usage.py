@@ -62,11 +62,15 @@ class GroupFiles:
 
     def find(self) -> dict[str, Group]:
         """The groups of all containers by id, without those that only hold the network of a pod."""
+        self.forget()
+        groups = {group.id: group for group in find_groups(self._tree)} if self._tree else {}
+        return {id: group for id, group in groups.items() if group.runtime != "kubernetes" or not self._is_pause(group)}
+
+    def forget(self) -> None:
+        """Reads again what hardly ever changes."""
         self._network_of_host = None
         self._limits.clear()
         self._unthrottled.clear()
-        groups = {group.id: group for group in find_groups(self._tree)} if self._tree else {}
-        return {id: group for id, group in groups.items() if group.runtime != "kubernetes" or not self._is_pause(group)}
 
     def created_ms(self, group: Group) -> int:
         """When the group was made, in Unix ms; 0 if it is gone."""
@@ -127,17 +131,19 @@ class GroupFiles:
             self._unthrottled.add(path)
         return periods, _number(cpu, b"nr_throttled")
 
-    def traffic(self, group: Group) -> Traffic:
+    def disk(self, group: Group) -> tuple[float, float]:
+        """Bytes read and written since the group was made."""
         if self._is_unified:
-            disk = _io_stat(_read(f"{self._root}{group.path}/io.stat"))
-        else:
-            folder = f"{self._root}/blkio{group.path}"
-            disk = _blkio(
-                _read(f"{folder}/blkio.throttle.io_service_bytes_recursive")
-                or _read(f"{folder}/blkio.throttle.io_service_bytes")
-            )
+            return _io_stat(_read(f"{self._root}{group.path}/io.stat"))
+        folder = f"{self._root}/blkio{group.path}"
+        return _blkio(
+            _read(f"{folder}/blkio.throttle.io_service_bytes_recursive")
+            or _read(f"{folder}/blkio.throttle.io_service_bytes")
+        )
+
+    def traffic(self, group: Group) -> Traffic:
         pid = self.first_process(group)
-        return Traffic(*disk, *(self._network(pid) if pid else (NAN, NAN)))
+        return Traffic(*self.disk(group), *(self._network(pid) if pid else (NAN, NAN)))
 
     def first_process(self, group: Group) -> int:
         """The lowest PID of the container; 0 without any. Podman and LXC keep their processes in a group below."""
