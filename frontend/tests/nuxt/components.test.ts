@@ -2,9 +2,9 @@ import { mountSuspended } from '@nuxt/test-utils/runtime'
 import { afterEach, describe, expect, it } from 'vitest'
 import { defineComponent, h, nextTick, ref } from 'vue'
 import { current, servers } from '../answers/metrics'
-import type { CurrentMetrics } from '~/api/metrics'
+import type { CurrentMetrics, LiveSeries } from '~/api/metrics'
 import type { ServerPage } from '~/api/servers'
-import { LayoutConnectionNotice, LayoutConnectionState, LayoutLanguageSwitch, MetricCpuCard, MetricDiskCard, ServerEmpty, ServerFilesystemTable, HistoryLegend, HistoryTable, HistoryTooltip, ServerInterfaceTable, MetricLevelBadge, MetricMemoryCard, MetricNetworkCard, LayoutPalette, RulePreview, ServerHeader, ServerNotices, ServerSkeleton, ServerStateBadge, MetricTrend, UIcon, UiSegmented } from '#components'
+import { LayoutConnectionNotice, LayoutConnectionState, LayoutLanguageSwitch, MetricCpuCard, MetricDiskCard, ServerEmpty, ServerFilesystemTable, HistoryLegend, HistoryTable, HistoryTooltip, ServerInterfaceTable, MetricLevelBadge, MetricMemoryCard, MetricNetworkCard, LayoutPalette, RulePreview, ServerHeader, ServerNotices, ServerServiceTable, ServerSkeleton, ServerStateBadge, MetricTrend, UIcon, UiSegmented } from '#components'
 import { buildModel } from '~/utils/chart/model'
 import { findingsOf } from '~/utils/findings'
 import { makeSnapshot, readSnapshot } from '~/utils/readings'
@@ -95,6 +95,18 @@ describe('tables', () => {
     const table = await mountSuspended(ServerInterfaceTable, { props: { interfaces: readings(3).network.interfaces } })
     expect(table.text()).toMatch(/연결 안 됨|No link/)
     expect(await violations(table.element)).toEqual([])
+  })
+  it('list services, and the others if there are some', async () => {
+    await useNuxtApp().$i18n.setLocale('en')
+    const series = (metric: string, service: string, value: number) => ({ metric, labels: service ? { service } : {}, value, rate: null }) as unknown as LiveSeries
+    const used = (service: string, cpu: number) => [series('service_cpu_usage_ratio', service, cpu), series('service_memory_working_set_bytes', service, 1024 ** 2)]
+    const snapshot = (others: number) => makeSnapshot(1, [series('services_in_others', '', others), ...used('(others)', 0.1), ...used('nginx', 0.5)])
+    const table = await mountSuspended(ServerServiceTable, { props: { snapshot: snapshot(12) } })
+    expect(table.findAll('tbody th').map(cell => text(cell.text()))).toEqual(['nginx', '12 other services'])
+    expect(text(table.text())).toContain('50.0%')
+    expect(await violations(table.element)).toEqual([])
+    await table.setProps({ snapshot: snapshot(0) })
+    expect(table.findAll('tbody th').map(cell => text(cell.text()))).toEqual(['nginx'])
   })
 })
 
