@@ -2,7 +2,8 @@
 
 import builtins
 import signal
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,18 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from bongsu.core.errors import ConfigError
 from bongsu.server.config import Settings
+from bongsu.server.edge.statement_spans import StatementSpans
 from bongsu.server.edge.traces import with_traces
+from tests.support.app import running_app
 from tests.support.endpoints import Endpoint, endpoint
 from tests.support.processes import answers, bongsu, drained, free_port, logged_in, wait_for
 
@@ -97,3 +106,63 @@ def test_without_the_sdk_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ConfigError, match=r"pip install 'bongsu\[traces\]'"):
         with_traces(app, nullcontext(), Settings(traces_url="http://127.0.0.1:4318/v1/traces"))
     assert with_traces(app, nullcontext(), Settings())[0] is app
+
+
+@contextmanager
+def exported() -> Iterator[tuple[TracerProvider, InMemorySpanExporter]]:
+    """Spans of this process, while statements are listened to."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    statements = StatementSpans(provider)
+    statements.start()
+    try:
+        yield provider, exporter
+    finally:
+        statements.stop()
+        provider.shutdown()
+
+
+async def test_statements_of_a_request_have_spans_without_values(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        with exported() as (provider, exporter):
+            with provider.get_tracer("test").start_as_current_span("request") as request:
+                made = await app.client.post("/api/enrolment-tokens", json={"name": "secret-name"})
+                assert made.status_code == 201, made.text
+            of_request = exporter.get_finished_spans()
+            exporter.clear()
+            await app.get("/api/enrolment-tokens")
+            assert exporter.get_finished_spans() == (), "nobody traces this one"
+        transactions = {span.context.span_id: span for span in of_request if span.name == "TRANSACTION"}
+        assert transactions
+        for span in transactions.values():
+            assert span.parent is not None
+            assert span.parent.span_id == request.get_span_context().span_id
+        (insert,) = [span for span in of_request if span.name == "INSERT enrolment_tokens"]
+        assert insert.parent is not None
+        assert insert.parent.span_id in transactions
+        assert dict(insert.attributes or {}) == {
+            "db.system.name": app.services.database.dialect,
+            "db.operation.name": "INSERT",
+            "db.collection.name": "enrolment_tokens",
+            "db.query.summary": "INSERT enrolment_tokens",
+        }
+        assert insert.kind is SpanKind.CLIENT
+        assert "secret-name" not in "".join(span.to_json() for span in of_request)
+
+
+async def test_a_statement_that_fails_tells_its_error_without_its_text(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+
+        def fail(connection: Connection) -> None:
+            connection.execute(text("SELECT 'secret' FROM nowhere"))
+
+        with exported() as (provider, exporter), provider.get_tracer("test").start_as_current_span("request"):
+            with pytest.raises(DBAPIError):
+                await app.services.database.read(fail)
+            (span,) = [span for span in exporter.get_finished_spans() if span.name == "SELECT nowhere"]
+            assert span.status.status_code is StatusCode.ERROR
+            names = {"sqlite": "OperationalError", "postgresql": "ProgrammingError"}
+            assert (span.attributes or {})["error.type"] == names[app.services.database.dialect]
+            assert "secret" not in span.to_json()
+            assert [span.name for span in exporter.get_finished_spans()].count("TRANSACTION") == 1, "it has ended too"

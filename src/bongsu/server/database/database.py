@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -291,10 +292,19 @@ class SqliteDatabase:
         self._glancing: sqlite3.Connection | None = None
 
     async def read(self, function: Callable[[Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._read_threads, self.read_now, function)
+        return await self._run(self._read_threads, self.read_now, function)
 
     async def write(self, function: Callable[[Connection], T], *, patient: bool = False) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._write_thread, self.write_now, function)
+        return await self._run(self._write_thread, self.write_now, function)
+
+    async def _run(
+        self,
+        threads: ThreadPoolExecutor,
+        run: Callable[[Callable[[Connection], T]], T],
+        function: Callable[[Connection], T],
+    ) -> T:
+        # The thread knows which request it works for, for its log and traces: 0.2 us.
+        return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, run, function)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Reader]:

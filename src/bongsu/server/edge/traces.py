@@ -1,4 +1,5 @@
-"""Traces of requests, for those who have a tool for traces: spans of OpenTelemetry, sent by OTLP over HTTP.
+"""Traces of requests and of their database statements, for those who have a tool for traces: spans of OpenTelemetry,
+sent by OTLP over HTTP.
 
 The SDK comes with ``pip install 'bongsu[traces]'``, and is imported only if ``traces_url`` is set. A span has the
 route, not the address, since addresses may contain what is secret. https://opentelemetry.io/docs/specs/semconv/http/http-spans/
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bongsu import __version__
 from bongsu.core.errors import ConfigError
 from bongsu.server.config import Settings
+from bongsu.server.edge.statement_spans import StatementSpans
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -39,10 +41,13 @@ def with_traces(app: ASGIApp, lifespan: Lifespan, settings: Settings) -> tuple[A
 
 @asynccontextmanager
 async def _sending(lifespan: Lifespan, provider: "TracerProvider") -> AsyncIterator[None]:
+    statements = StatementSpans(provider)
+    statements.start()
     try:
         async with lifespan:
             yield
     finally:
+        statements.stop()
         await asyncio.to_thread(provider.shutdown)
 
 
