@@ -33,8 +33,8 @@ NOW = 1_790_000_000_000
         ("metrics/history", {"across": "avg"}, "bongsu.server.history.groups.Groups._combine"),
         ("metrics/history", {}, "bongsu.server.api.history_answers.dumped"),
         ("metrics/history", {"format": "csv"}, "bongsu.server.history.export._row"),
-        ("metrics/history", {"format": "arrow"}, "bongsu.server.history.export._table"),
-        ("metrics/history", {"format": "parquet"}, "bongsu.server.history.export._table"),
+        ("metrics/history", {"format": "arrow"}, "bongsu.server.history.export._batches"),
+        ("metrics/history", {"format": "parquet"}, "bongsu.server.history.export._batches"),
         ("servers", {}, "bongsu.server.api.servers._server"),
     ],
 )
