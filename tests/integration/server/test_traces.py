@@ -166,3 +166,11 @@ async def test_a_statement_that_fails_tells_its_error_without_its_text(tmp_path:
             assert (span.attributes or {})["error.type"] == names[app.services.database.dialect]
             assert "secret" not in span.to_json()
             assert [span.name for span in exporter.get_finished_spans()].count("TRANSACTION") == 1, "it has ended too"
+
+
+async def test_history_has_the_span_of_its_transaction(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        with exported() as (provider, exporter), provider.get_tracer("test").start_as_current_span("request"):
+            answer = await app.client.get("/api/metrics/history", params={"metric": "cpu_usage_ratio"})
+            assert answer.status_code == 200, answer.text
+            assert "TRANSACTION" in [span.name for span in exporter.get_finished_spans()]
