@@ -13,9 +13,9 @@ from bongsu.agent.collectors.host import find_host
 from bongsu.agent.config import CollectorConfig, Config
 from bongsu.agent.delivery.backlog import Backlog
 from bongsu.agent.delivery.credentials import Credentials
-from bongsu.agent.delivery.http import Connection, Url, tls_context
 from bongsu.agent.delivery.sender import Sender
 from bongsu.agent.delivery.transport import Transport
+from bongsu.agent.http import Connection, Url, tls_context
 from bongsu.agent.log import EventLog, Log
 from bongsu.agent.pace import Pace
 from bongsu.agent.stats import Stats

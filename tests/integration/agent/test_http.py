@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bongsu.agent.delivery.http import Connection, HttpError, Url, tls_context
+from bongsu.agent.http import Connection, HttpError, Url, tls_context
 from bongsu.wire.outcome import explain
 from tests.support.agent_fakes import RawServer, read_request
 from tests.support.programs import need

@@ -10,7 +10,7 @@ from bongsu import __version__
 from bongsu.agent.commands.once import COLLECTOR_TIMEOUT_SECONDS
 from bongsu.agent.config import Config, load
 from bongsu.agent.data_dir import make_data_dir
-from bongsu.agent.delivery.http import Url
+from bongsu.agent.http import Url
 from bongsu.agent.identity import load_identity, machine_id
 from bongsu.agent.sampling.runner import CollectorRunner, RunningCollector
 from bongsu.agent.wiring import make_collectors, make_connection, make_credentials, make_identity, make_targets

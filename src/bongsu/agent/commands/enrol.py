@@ -10,7 +10,7 @@ import psutil
 from bongsu import __version__
 from bongsu.agent.config import Config, load
 from bongsu.agent.delivery.credentials import Credentials
-from bongsu.agent.delivery.http import Url
+from bongsu.agent.http import Url
 from bongsu.agent.identity import host_facts, load_identity, machine_id
 from bongsu.agent.wiring import make_connection, make_credentials
 from bongsu.core.errors import ConfigError

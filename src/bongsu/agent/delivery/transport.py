@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bongsu.agent.defaults import TIMEOUT_MS
 from bongsu.agent.delivery.credentials import Credentials
-from bongsu.agent.delivery.http import Connection, Url, tls_context
+from bongsu.agent.http import Connection, Url, tls_context
 from bongsu.core.clock import SystemClock
 from bongsu.core.errors import BongsuError, ConfigError
 from bongsu.core.samples import HostFacts, Push

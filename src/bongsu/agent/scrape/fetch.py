@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 
 from bongsu import __version__
-from bongsu.agent.delivery.http import Connection, ResponseTooLongError, Url, tls_context
+from bongsu.agent.http import Connection, ResponseTooLongError, Url, tls_context
 from bongsu.agent.scrape.page import OverLimitError, Page
 from bongsu.agent.scrape.text_format import ParseError
 from bongsu.agent.scrape_config import TargetConfig

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bongsu.agent.delivery.http import Url
+from bongsu.agent.http import Url
 
 
 @pytest.mark.parametrize(
