@@ -50,6 +50,14 @@ containers = st.builds(
     created_ms=int64,
     started_ms=int64,
     finished_ms=int64,
+    namespace=text,
+    pod=text,
+    workload_kind=text,
+    pod_phase=text,
+    reason=text,
+    cpu_request_cores=ratios,
+    cpu_limit_cores=ratios,
+    memory_request_bytes=uint64,
 )
 container_events = st.builds(ContainerEvent, int64, *[text] * 4, exit_code=uint32)
 pushes = st.builds(

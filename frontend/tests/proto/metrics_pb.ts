@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file metrics.proto.
  */
 export const file_metrics: GenFile = /*@__PURE__*/
-  fileDesc("Cg1tZXRyaWNzLnByb3RvEglib25nc3UudjEikwIKC1B1c2hSZXF1ZXN0EicKBWFnZW50GAEgASgLMhguYm9uZ3N1LnYxLkFnZW50SWRlbnRpdHkSIgoEaG9zdBgCIAEoCzIULmJvbmdzdS52MS5Ib3N0RmFjdHMSIgoHbGF5b3V0cxgDIAMoCzIRLmJvbmdzdS52MS5MYXlvdXQSIAoGZnJhbWVzGAQgAygLMhAuYm9uZ3N1LnYxLkZyYW1lEi0KDXByb2Nlc3NfbGlzdHMYBSADKAsyFi5ib25nc3UudjEuUHJvY2Vzc0xpc3QSDwoHc2VudF9tcxgGIAEoAxIxCg9jb250YWluZXJfbGlzdHMYByADKAsyGC5ib25nc3UudjEuQ29udGFpbmVyTGlzdCK0AQoNQWdlbnRJZGVudGl0eRIQCghhZ2VudF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSEwoLaW50ZXJ2YWxfbXMYBCABKA0SMAoEdGFncxgFIAMoCzIiLmJvbmdzdS52MS5BZ2VudElkZW50aXR5LlRhZ3NFbnRyeRorCglUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKnAQoJSG9zdEZhY3RzEhAKCGhvc3RuYW1lGAEgASgJEgoKAm9zGAIgASgJEg4KBmtlcm5lbBgDIAEoCRIUCgxhcmNoaXRlY3R1cmUYBCABKAkSEQoJY3B1X21vZGVsGAUgASgJEhEKCWNwdV9jb3VudBgGIAEoDRIaChJtZW1vcnlfdG90YWxfYnl0ZXMYByABKAQSFAoMYm9vdF90aW1lX21zGAggASgDIrcBChBTZXJpZXNEZXNjcmlwdG9yEg4KBm1ldHJpYxgBIAEoCRI3CgZsYWJlbHMYAiADKAsyJy5ib25nc3UudjEuU2VyaWVzRGVzY3JpcHRvci5MYWJlbHNFbnRyeRIMCgR1bml0GAMgASgJEh0KBGtpbmQYBCABKA4yDy5ib25nc3UudjEuS2luZBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkEKBkxheW91dBIKCgJpZBgBIAEoBhIrCgZzZXJpZXMYAiADKAsyGy5ib25nc3UudjEuU2VyaWVzRGVzY3JpcHRvciI7CgVGcmFtZRIRCglsYXlvdXRfaWQYASABKAYSDwoHdGltZV9tcxgCIAEoAxIOCgZ2YWx1ZXMYAyADKAEiRQoLUHJvY2Vzc0xpc3QSDwoHdGltZV9tcxgBIAEoAxIlCglwcm9jZXNzZXMYAiADKAsyEi5ib25nc3UudjEuUHJvY2VzcyKAAQoHUHJvY2VzcxILCgNwaWQYASABKA0SDAoEbmFtZRgCIAEoCRIMCgR1c2VyGAMgASgJEhEKCWNwdV9yYXRpbxgEIAEoARIUCgxtZW1vcnlfYnl0ZXMYBSABKAQSDwoHdGhyZWFkcxgGIAEoDRISCgpzdGFydGVkX21zGAcgASgDIo0BCg1Db250YWluZXJMaXN0Eg8KB3RpbWVfbXMYASABKAMSKAoKY29udGFpbmVycxgCIAMoCzIULmJvbmdzdS52MS5Db250YWluZXISKQoGZXZlbnRzGAMgAygLMhkuYm9uZ3N1LnYxLkNvbnRhaW5lckV2ZW50EhYKDmV2ZW50c19kcm9wcGVkGAQgASgNItICCglDb250YWluZXISCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgVpbWFnZRgDIAEoCRIQCgh3b3JrbG9hZBgEIAEoCRIPCgdydW50aW1lGAUgASgJEg0KBXN0YXRlGAYgASgJEg4KBmhlYWx0aBgHIAEoCRIRCglleGl0X2NvZGUYCCABKA0SEAoIcmVzdGFydHMYCSABKA0SEQoJb29tX2tpbGxzGAogASgNEg0KBXBvcnRzGAsgASgJEhEKCWNwdV9yYXRpbxgMIAEoARIUCgxtZW1vcnlfYnl0ZXMYDSABKAQSGgoSbWVtb3J5X2xpbWl0X2J5dGVzGA4gASgEEhEKCXByb2Nlc3NlcxgPIAEoDRISCgpjcmVhdGVkX21zGBAgASgDEhIKCnN0YXJ0ZWRfbXMYESABKAMSEwoLZmluaXNoZWRfbXMYEiABKAMieAoOQ29udGFpbmVyRXZlbnQSDwoHdGltZV9tcxgBIAEoAxIMCgR0eXBlGAIgASgJEhQKDGNvbnRhaW5lcl9pZBgDIAEoCRIMCgRuYW1lGAQgASgJEhAKCHdvcmtsb2FkGAUgASgJEhEKCWV4aXRfY29kZRgGIAEoDSKnAQoMUHVzaFJlc3BvbnNlEhAKCGFjY2VwdGVkGAEgASgNEhIKCmR1cGxpY2F0ZXMYAiABKA0SFwoPdW5rbm93bl9sYXlvdXRzGAMgAygGEhYKDnNlcnZlcl90aW1lX21zGAQgASgDEh8KBWhpbnRzGAUgASgLMhAuYm9uZ3N1LnYxLkhpbnRzEh8KBWVycm9yGAYgASgLMhAuYm9uZ3N1LnYxLkVycm9yIhwKBUhpbnRzEhMKC2ludGVydmFsX21zGAEgASgNIlMKBUVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRINCgVmaWVsZBgDIAEoCRISCgVsaW1pdBgEIAEoAUgAiAEBQggKBl9saW1pdCKfAgoRUGFja2VkUHVzaFJlcXVlc3QSJwoFYWdlbnQYASABKAsyGC5ib25nc3UudjEuQWdlbnRJZGVudGl0eRIiCgRob3N0GAIgASgLMhQuYm9uZ3N1LnYxLkhvc3RGYWN0cxIiCgdsYXlvdXRzGAMgAygLMhEuYm9uZ3N1LnYxLkxheW91dBImCgZmcmFtZXMYBCADKAsyFi5ib25nc3UudjEuUGFja2VkRnJhbWUSLQoNcHJvY2Vzc19saXN0cxgFIAMoCzIWLmJvbmdzdS52MS5Qcm9jZXNzTGlzdBIPCgdzZW50X21zGAYgASgDEjEKD2NvbnRhaW5lcl9saXN0cxgHIAMoCzIYLmJvbmdzdS52MS5Db250YWluZXJMaXN0IkEKC1BhY2tlZEZyYW1lEhEKCWxheW91dF9pZBgBIAEoBhIPCgd0aW1lX21zGAIgASgDEg4KBnZhbHVlcxgDIAEoDCpOCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIOCgpLSU5EX0dBVUdFEAESEAoMS0lORF9DT1VOVEVSEAISDgoKS0lORF9ERUxUQRADYgZwcm90bzM");
+  fileDesc("Cg1tZXRyaWNzLnByb3RvEglib25nc3UudjEikwIKC1B1c2hSZXF1ZXN0EicKBWFnZW50GAEgASgLMhguYm9uZ3N1LnYxLkFnZW50SWRlbnRpdHkSIgoEaG9zdBgCIAEoCzIULmJvbmdzdS52MS5Ib3N0RmFjdHMSIgoHbGF5b3V0cxgDIAMoCzIRLmJvbmdzdS52MS5MYXlvdXQSIAoGZnJhbWVzGAQgAygLMhAuYm9uZ3N1LnYxLkZyYW1lEi0KDXByb2Nlc3NfbGlzdHMYBSADKAsyFi5ib25nc3UudjEuUHJvY2Vzc0xpc3QSDwoHc2VudF9tcxgGIAEoAxIxCg9jb250YWluZXJfbGlzdHMYByADKAsyGC5ib25nc3UudjEuQ29udGFpbmVyTGlzdCK0AQoNQWdlbnRJZGVudGl0eRIQCghhZ2VudF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSEwoLaW50ZXJ2YWxfbXMYBCABKA0SMAoEdGFncxgFIAMoCzIiLmJvbmdzdS52MS5BZ2VudElkZW50aXR5LlRhZ3NFbnRyeRorCglUYWdzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKnAQoJSG9zdEZhY3RzEhAKCGhvc3RuYW1lGAEgASgJEgoKAm9zGAIgASgJEg4KBmtlcm5lbBgDIAEoCRIUCgxhcmNoaXRlY3R1cmUYBCABKAkSEQoJY3B1X21vZGVsGAUgASgJEhEKCWNwdV9jb3VudBgGIAEoDRIaChJtZW1vcnlfdG90YWxfYnl0ZXMYByABKAQSFAoMYm9vdF90aW1lX21zGAggASgDIrcBChBTZXJpZXNEZXNjcmlwdG9yEg4KBm1ldHJpYxgBIAEoCRI3CgZsYWJlbHMYAiADKAsyJy5ib25nc3UudjEuU2VyaWVzRGVzY3JpcHRvci5MYWJlbHNFbnRyeRIMCgR1bml0GAMgASgJEh0KBGtpbmQYBCABKA4yDy5ib25nc3UudjEuS2luZBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkEKBkxheW91dBIKCgJpZBgBIAEoBhIrCgZzZXJpZXMYAiADKAsyGy5ib25nc3UudjEuU2VyaWVzRGVzY3JpcHRvciI7CgVGcmFtZRIRCglsYXlvdXRfaWQYASABKAYSDwoHdGltZV9tcxgCIAEoAxIOCgZ2YWx1ZXMYAyADKAEiRQoLUHJvY2Vzc0xpc3QSDwoHdGltZV9tcxgBIAEoAxIlCglwcm9jZXNzZXMYAiADKAsyEi5ib25nc3UudjEuUHJvY2VzcyKAAQoHUHJvY2VzcxILCgNwaWQYASABKA0SDAoEbmFtZRgCIAEoCRIMCgR1c2VyGAMgASgJEhEKCWNwdV9yYXRpbxgEIAEoARIUCgxtZW1vcnlfYnl0ZXMYBSABKAQSDwoHdGhyZWFkcxgGIAEoDRISCgpzdGFydGVkX21zGAcgASgDIo0BCg1Db250YWluZXJMaXN0Eg8KB3RpbWVfbXMYASABKAMSKAoKY29udGFpbmVycxgCIAMoCzIULmJvbmdzdS52MS5Db250YWluZXISKQoGZXZlbnRzGAMgAygLMhkuYm9uZ3N1LnYxLkNvbnRhaW5lckV2ZW50EhYKDmV2ZW50c19kcm9wcGVkGAQgASgNIv4DCglDb250YWluZXISCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgVpbWFnZRgDIAEoCRIQCgh3b3JrbG9hZBgEIAEoCRIPCgdydW50aW1lGAUgASgJEg0KBXN0YXRlGAYgASgJEg4KBmhlYWx0aBgHIAEoCRIRCglleGl0X2NvZGUYCCABKA0SEAoIcmVzdGFydHMYCSABKA0SEQoJb29tX2tpbGxzGAogASgNEg0KBXBvcnRzGAsgASgJEhEKCWNwdV9yYXRpbxgMIAEoARIUCgxtZW1vcnlfYnl0ZXMYDSABKAQSGgoSbWVtb3J5X2xpbWl0X2J5dGVzGA4gASgEEhEKCXByb2Nlc3NlcxgPIAEoDRISCgpjcmVhdGVkX21zGBAgASgDEhIKCnN0YXJ0ZWRfbXMYESABKAMSEwoLZmluaXNoZWRfbXMYEiABKAMSEQoJbmFtZXNwYWNlGBMgASgJEgsKA3BvZBgUIAEoCRIVCg13b3JrbG9hZF9raW5kGBUgASgJEhEKCXBvZF9waGFzZRgWIAEoCRIOCgZyZWFzb24YFyABKAkSGQoRY3B1X3JlcXVlc3RfY29yZXMYGCABKAESFwoPY3B1X2xpbWl0X2NvcmVzGBkgASgBEhwKFG1lbW9yeV9yZXF1ZXN0X2J5dGVzGBogASgEIngKDkNvbnRhaW5lckV2ZW50Eg8KB3RpbWVfbXMYASABKAMSDAoEdHlwZRgCIAEoCRIUCgxjb250YWluZXJfaWQYAyABKAkSDAoEbmFtZRgEIAEoCRIQCgh3b3JrbG9hZBgFIAEoCRIRCglleGl0X2NvZGUYBiABKA0ipwEKDFB1c2hSZXNwb25zZRIQCghhY2NlcHRlZBgBIAEoDRISCgpkdXBsaWNhdGVzGAIgASgNEhcKD3Vua25vd25fbGF5b3V0cxgDIAMoBhIWCg5zZXJ2ZXJfdGltZV9tcxgEIAEoAxIfCgVoaW50cxgFIAEoCzIQLmJvbmdzdS52MS5IaW50cxIfCgVlcnJvchgGIAEoCzIQLmJvbmdzdS52MS5FcnJvciIcCgVIaW50cxITCgtpbnRlcnZhbF9tcxgBIAEoDSJTCgVFcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSDQoFZmllbGQYAyABKAkSEgoFbGltaXQYBCABKAFIAIgBAUIICgZfbGltaXQinwIKEVBhY2tlZFB1c2hSZXF1ZXN0EicKBWFnZW50GAEgASgLMhguYm9uZ3N1LnYxLkFnZW50SWRlbnRpdHkSIgoEaG9zdBgCIAEoCzIULmJvbmdzdS52MS5Ib3N0RmFjdHMSIgoHbGF5b3V0cxgDIAMoCzIRLmJvbmdzdS52MS5MYXlvdXQSJgoGZnJhbWVzGAQgAygLMhYuYm9uZ3N1LnYxLlBhY2tlZEZyYW1lEi0KDXByb2Nlc3NfbGlzdHMYBSADKAsyFi5ib25nc3UudjEuUHJvY2Vzc0xpc3QSDwoHc2VudF9tcxgGIAEoAxIxCg9jb250YWluZXJfbGlzdHMYByADKAsyGC5ib25nc3UudjEuQ29udGFpbmVyTGlzdCJBCgtQYWNrZWRGcmFtZRIRCglsYXlvdXRfaWQYASABKAYSDwoHdGltZV9tcxgCIAEoAxIOCgZ2YWx1ZXMYAyABKAwqTgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9HQVVHRRABEhAKDEtJTkRfQ09VTlRFUhACEg4KCktJTkRfREVMVEEQA2IGcHJvdG8z");
 
 /**
  * The body of POST /api/metrics. The API server stores all of it or nothing.
@@ -381,13 +381,16 @@ export const ContainerListSchema: GenMessage<ContainerList> = /*@__PURE__*/
  */
 export type Container = Message<"bongsu.v1.Container"> & {
   /**
-   * The first 12 characters of the runtime's id.
+   * The first 12 characters of the runtime's id; of a container of Kubernetes, which the runtime replaces to restart it, a hash of
+   * its pod and name.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
+   * Of Kubernetes: namespace/pod/container.
+   *
    * @generated from field: string name = 2;
    */
   name: string;
@@ -495,6 +498,57 @@ export type Container = Message<"bongsu.v1.Container"> & {
    * @generated from field: int64 finished_ms = 18;
    */
   finishedMs: bigint;
+
+  /**
+   * What follows is of a container of Kubernetes only, as far as the kubelet tells.
+   *
+   * @generated from field: string namespace = 19;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string pod = 20;
+   */
+  pod: string;
+
+  /**
+   * What the workload is: Deployment, ReplicaSet, StatefulSet, DaemonSet, CronJob, Job, Node (a static pod), Pod (one of its own),
+   * or another kind of owner.
+   *
+   * @generated from field: string workload_kind = 21;
+   */
+  workloadKind: string;
+
+  /**
+   * Pending, Running, Succeeded, Failed or Unknown.
+   *
+   * @generated from field: string pod_phase = 22;
+   */
+  podPhase: string;
+
+  /**
+   * Why it waits or ended: CrashLoopBackOff, ImagePullBackOff, OOMKilled, Evicted, Completed, ...
+   *
+   * @generated from field: string reason = 23;
+   */
+  reason: string;
+
+  /**
+   * 0: none.
+   *
+   * @generated from field: double cpu_request_cores = 24;
+   */
+  cpuRequestCores: number;
+
+  /**
+   * @generated from field: double cpu_limit_cores = 25;
+   */
+  cpuLimitCores: number;
+
+  /**
+   * @generated from field: uint64 memory_request_bytes = 26;
+   */
+  memoryRequestBytes: bigint;
 };
 
 /**
@@ -514,7 +568,7 @@ export type ContainerEvent = Message<"bongsu.v1.ContainerEvent"> & {
   timeMs: bigint;
 
   /**
-   * started, exited, oom_killed, restarted, healthy, unhealthy or removed.
+   * started, exited, oom_killed, restarted, healthy, unhealthy, evicted or removed.
    *
    * @generated from field: string type = 2;
    */

@@ -75,7 +75,7 @@ class Container(NamedTuple):
     """One container at one moment; one that has ended, as it was then. The fields are those of ``proto/metrics.proto``.
 
     ``id``: 12 characters; ``cpu_ratio``: share of one core, may exceed 1; ``memory_bytes``: working set;
-    ``memory_limit_bytes``: 0 without a limit; ``finished_ms``: 0 while it runs.
+    ``memory_limit_bytes``: 0 without a limit; ``finished_ms``: 0 while it runs. From ``namespace`` on: of Kubernetes.
     """
 
     id: str
@@ -96,10 +96,19 @@ class Container(NamedTuple):
     created_ms: int = 0
     started_ms: int = 0
     finished_ms: int = 0
+    namespace: str = ""
+    pod: str = ""
+    workload_kind: str = ""
+    pod_phase: str = ""
+    reason: str = ""
+    cpu_request_cores: float = 0.0
+    cpu_limit_cores: float = 0.0
+    memory_request_bytes: int = 0
 
 
 class ContainerEvent(NamedTuple):
-    """What happened to a container. ``type``: started, exited, oom_killed, restarted, healthy, unhealthy or removed."""
+    """What happened to a container. ``type``: started, exited, oom_killed, restarted, healthy, unhealthy, evicted or
+    removed."""
 
     time_ms: int
     type: str

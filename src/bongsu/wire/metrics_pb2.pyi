@@ -153,7 +153,7 @@ class ContainerList(_message.Message):
     def __init__(self, time_ms: _Optional[int] = ..., containers: _Optional[_Iterable[_Union[Container, _Mapping]]] = ..., events: _Optional[_Iterable[_Union[ContainerEvent, _Mapping]]] = ..., events_dropped: _Optional[int] = ...) -> None: ...
 
 class Container(_message.Message):
-    __slots__ = ("id", "name", "image", "workload", "runtime", "state", "health", "exit_code", "restarts", "oom_kills", "ports", "cpu_ratio", "memory_bytes", "memory_limit_bytes", "processes", "created_ms", "started_ms", "finished_ms")
+    __slots__ = ("id", "name", "image", "workload", "runtime", "state", "health", "exit_code", "restarts", "oom_kills", "ports", "cpu_ratio", "memory_bytes", "memory_limit_bytes", "processes", "created_ms", "started_ms", "finished_ms", "namespace", "pod", "workload_kind", "pod_phase", "reason", "cpu_request_cores", "cpu_limit_cores", "memory_request_bytes")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
@@ -172,6 +172,14 @@ class Container(_message.Message):
     CREATED_MS_FIELD_NUMBER: _ClassVar[int]
     STARTED_MS_FIELD_NUMBER: _ClassVar[int]
     FINISHED_MS_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    POD_FIELD_NUMBER: _ClassVar[int]
+    WORKLOAD_KIND_FIELD_NUMBER: _ClassVar[int]
+    POD_PHASE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CPU_REQUEST_CORES_FIELD_NUMBER: _ClassVar[int]
+    CPU_LIMIT_CORES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_REQUEST_BYTES_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     image: str
@@ -190,7 +198,15 @@ class Container(_message.Message):
     created_ms: int
     started_ms: int
     finished_ms: int
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., image: _Optional[str] = ..., workload: _Optional[str] = ..., runtime: _Optional[str] = ..., state: _Optional[str] = ..., health: _Optional[str] = ..., exit_code: _Optional[int] = ..., restarts: _Optional[int] = ..., oom_kills: _Optional[int] = ..., ports: _Optional[str] = ..., cpu_ratio: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., memory_limit_bytes: _Optional[int] = ..., processes: _Optional[int] = ..., created_ms: _Optional[int] = ..., started_ms: _Optional[int] = ..., finished_ms: _Optional[int] = ...) -> None: ...
+    namespace: str
+    pod: str
+    workload_kind: str
+    pod_phase: str
+    reason: str
+    cpu_request_cores: float
+    cpu_limit_cores: float
+    memory_request_bytes: int
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., image: _Optional[str] = ..., workload: _Optional[str] = ..., runtime: _Optional[str] = ..., state: _Optional[str] = ..., health: _Optional[str] = ..., exit_code: _Optional[int] = ..., restarts: _Optional[int] = ..., oom_kills: _Optional[int] = ..., ports: _Optional[str] = ..., cpu_ratio: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., memory_limit_bytes: _Optional[int] = ..., processes: _Optional[int] = ..., created_ms: _Optional[int] = ..., started_ms: _Optional[int] = ..., finished_ms: _Optional[int] = ..., namespace: _Optional[str] = ..., pod: _Optional[str] = ..., workload_kind: _Optional[str] = ..., pod_phase: _Optional[str] = ..., reason: _Optional[str] = ..., cpu_request_cores: _Optional[float] = ..., cpu_limit_cores: _Optional[float] = ..., memory_request_bytes: _Optional[int] = ...) -> None: ...
 
 class ContainerEvent(_message.Message):
     __slots__ = ("time_ms", "type", "container_id", "name", "workload", "exit_code")

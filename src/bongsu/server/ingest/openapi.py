@@ -78,13 +78,20 @@ _CONTAINER_LIST = {
                 "properties": {
                     **{
                         name: {"type": "string"}
-                        for name in ("id", "name", "image", "workload", "runtime", "state", "health", "ports")
+                        for name in (
+                            *("id", "name", "image", "workload", "runtime", "state", "health", "ports"),
+                            *("namespace", "pod", "workload_kind", "pod_phase", "reason"),
+                        )
                     },
                     **{name: {"type": "integer"} for name in ("exit_code", "restarts", "oom_kills", "processes")},
                     "cpu_ratio": {"type": "number", "description": "Share of one core; may exceed 1."},
+                    **{name: {"type": "number"} for name in ("cpu_request_cores", "cpu_limit_cores")},
                     **{
                         name: {"type": "integer", "format": "int64"}
-                        for name in ("memory_bytes", "memory_limit_bytes", "created_ms", "started_ms", "finished_ms")
+                        for name in (
+                            *("memory_bytes", "memory_request_bytes", "memory_limit_bytes"),
+                            *("created_ms", "started_ms", "finished_ms"),
+                        )
                     },
                 },
             },

@@ -32,7 +32,7 @@ class Admission:
         self, containers: Iterable[Tracked], now: float, wall: float, *, is_batch: bool
     ) -> list[tuple[str, Tracked]]:
         """The containers that run and have series, each with its value of the label ``container``."""
-        running = [tracked for tracked in containers if tracked.group is not None]
+        running = [tracked for tracked in containers if tracked.is_measured and tracked.is_running]
         selected: dict[str, Tracked] = {}
         for tracked in running:
             label = tracked.name

@@ -21,7 +21,8 @@ METRICS: tuple[Metric, ...] = (
 )
 
 
-def container_readings(label: str, tracked: Tracked, usage: Usage, traffic: Traffic) -> Iterable[Reading]:
+def container_readings(label: str, tracked: Tracked, usage: Usage, traffic: Traffic | None) -> Iterable[Reading]:
+    """``traffic``: None without a control group, as are processes."""
     labels: Labels = (("container", label),)
     yield Reading("container_cpu_usage_ratio", tracked.cpu_ratio, labels)
     if usage.periods:  # only a container with a CPU limit has periods
@@ -30,6 +31,8 @@ def container_readings(label: str, tracked: Tracked, usage: Usage, traffic: Traf
     if usage.memory_limit_bytes:
         yield Reading("container_memory_limit_bytes", usage.memory_limit_bytes, labels)
         yield Reading("container_memory_limit_used_ratio", usage.memory_bytes / usage.memory_limit_bytes, labels)
+    if traffic is None:
+        return
     yield Reading("container_disk_read_bytes_total", traffic.disk_read, labels)
     yield Reading("container_disk_written_bytes_total", traffic.disk_written, labels)
     if not math.isnan(traffic.received):

@@ -174,7 +174,8 @@ class Daemon:
         """A container that may be gone before anybody can ask for it. Its labels are among the attributes."""
         name, image = parse.wire_text(attributes.get("name")), parse.wire_text(attributes.get("image"))
         workload = parse.workload_of(attributes, image, name)
-        return Details(id, name or id[:12], image, workload, self.runtime, created_ms=time_ms)
+        pod = parse.pod_of(attributes)
+        return Details(id, name or id[:12], image, workload, self.runtime, created_ms=time_ms, **pod)
 
     def _ask_for_changed(self) -> None:
         gone: set[str] = set()

@@ -26,7 +26,9 @@ _POD_SUFFIX = re.compile(
 
 
 class Details(NamedTuple):
-    """``id``: as long as the runtime's. ``restarts``: -1: not asked for yet. Times in Unix ms; 0: unknown."""
+    """``id``: as long as the runtime's. The kubelet's is ``pod uid/name``, since the runtime's (``runtime_id``) changes
+    at each restart. ``restarts``: -1: not asked for yet. Times in Unix ms; 0: unknown. From ``namespace`` on: of
+    Kubernetes."""
 
     id: str
     name: str
@@ -42,6 +44,16 @@ class Details(NamedTuple):
     created_ms: int = 0
     started_ms: int = 0
     finished_ms: int = 0
+    namespace: str = ""
+    pod: str = ""
+    workload_kind: str = ""
+    pod_phase: str = ""
+    reason: str = ""
+    cpu_request_cores: float = 0.0
+    cpu_limit_cores: float = 0.0
+    memory_request_bytes: int = 0
+    memory_limit_bytes: int = 0
+    runtime_id: str = ""
 
 
 def wire_text(text: Any) -> str:
@@ -64,6 +76,7 @@ def of_list(entry: Mapping[str, Any], runtime: str) -> Details:
         runtime,
         _state(entry.get("State")),
         created_ms=int(entry.get("Created") or 0) * 1000,
+        **pod_of(entry.get("Labels") or {}),
     )
 
 
@@ -88,6 +101,7 @@ def of_inspection(answer: Mapping[str, Any], runtime: str) -> Details:
         time_ms(answer.get("Created")),
         time_ms(state.get("StartedAt")),
         0 if is_running else time_ms(state.get("FinishedAt")),
+        **pod_of(config.get("Labels") or {}),
     )
 
 
@@ -118,7 +132,7 @@ def workload_of(labels: Mapping[str, str], image: str, name: str) -> str:
     if service := labels.get("com.docker.swarm.service.name"):
         return wire_text(service)
     if pod := labels.get("io.kubernetes.pod.name"):
-        return wire_text(f"{labels.get('io.kubernetes.pod.namespace', 'default')}/{_POD_SUFFIX.sub('', pod)}")
+        return wire_text(f"{labels.get('io.kubernetes.pod.namespace', 'default')}/{pod_workload(pod)}")
     if job := labels.get("com.hashicorp.nomad.job_name"):
         return wire_text(f"{job}/{labels.get('com.hashicorp.nomad.task_name', '')}".rstrip("/"))
     repository = image.partition("@")[0]
@@ -127,6 +141,17 @@ def workload_of(labels: Mapping[str, str], image: str, name: str) -> str:
         repository = head
     # An image without a name is only a digest.
     return name if repository in ("", "sha256") or re.fullmatch("[0-9a-f]{12,64}", repository) else repository
+
+
+def pod_of(labels: Mapping[str, str]) -> dict[str, Any]:
+    """Where a container of Docker belongs, if the kubelet made it."""
+    pod = labels.get("io.kubernetes.pod.name")
+    return {"pod": wire_text(pod), "namespace": wire_text(labels.get("io.kubernetes.pod.namespace"))} if pod else {}
+
+
+def pod_workload(pod: str) -> str:
+    """The deployment, daemon set or stateful set, as far as the name of the pod tells."""
+    return _POD_SUFFIX.sub("", pod)
 
 
 def is_pause(labels: Mapping[str, str]) -> bool:

@@ -30,6 +30,8 @@ _ID = re.compile(_HEX)
 # libvirt names its virtual machines machine-qemu\x2d1\x2dname.scope
 _MACHINE = re.compile(r"machine-(?!qemu\\x2d|libpod)(.+)\.scope|systemd-nspawn@(.+)\.service")
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
+# pod<uid>, with _ for - below systemd; of a static pod a hash.
+_POD = re.compile(r"[/-]pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?/")
 # What a folder above tells of a group whose name is only an id.
 _PARENTS = (("kubepods", "kubernetes"), ("libpod", "podman"), ("docker", "docker"), ("ecs", "docker"))
 
@@ -50,6 +52,12 @@ class Group(NamedTuple):
     @property
     def short_id(self) -> str:
         return short_id(self.id)
+
+    @property
+    def pod_uid(self) -> str:
+        """Of a container of Kubernetes; else empty."""
+        pod = _POD.search(self.path)
+        return pod[1].replace("_", "-") if pod else ""
 
 
 def short_id(id: str) -> str:

@@ -7,7 +7,7 @@ from bongsu.core.samples import Container, ContainerEvent, ContainerList
 from bongsu.wire.limits import MAX_CONTAINER_EVENTS, MAX_CONTAINERS
 
 # What alerts tell of. A list that follows at once names the container before the mail is written.
-_URGENT = ("oom_killed", "restarted", "unhealthy")
+_URGENT = ("oom_killed", "restarted", "unhealthy", "evicted")
 # A container that is restarted all the time must not make a list at each tick.
 URGENT_AN_HOUR = 30
 

@@ -6,13 +6,15 @@ from typing import Any
 from bongsu.agent.collectors.base import NAN
 from bongsu.agent.collectors.containers.details import Details, wire_text
 from bongsu.agent.collectors.containers.groups import Group, short_id
+from bongsu.agent.collectors.containers.pods import Sample
 from bongsu.agent.collectors.containers.usage import Usage
 from bongsu.core.samples import Container
 
 
 class Tracked:
-    """``details``: what a daemon tells, if one does. ``cpu_ratio`` and ``throttled_ratio`` are those since the reading
-    before; NaN if there was none."""
+    """``details``: what a daemon or the kubelet tells, if one does. ``usage``: from its control group, else as the
+    kubelet measured; ``is_measured``: whether it is of now. ``cpu_ratio`` and ``throttled_ratio`` are those since the
+    reading before; NaN if there was none."""
 
     def __init__(self, id: str, now: float, *, is_new: bool) -> None:
         self.id = id
@@ -25,6 +27,7 @@ class Tracked:
         self.details: Details | None = None
         self.group: Group | None = None
         self.usage: Usage | None = None
+        self.is_measured = False
         self.cpu_ratio = NAN
         self.throttled_ratio = NAN
         self.oom_kills = 0
@@ -51,6 +54,10 @@ class Tracked:
         return self.name if self.group.has_name else self.group.runtime
 
     @property
+    def namespace(self) -> str:
+        return self.details.namespace if self.details is not None else ""
+
+    @property
     def created_ms(self) -> int:
         return (self.details.created_ms if self.details is not None else 0) or self.group_created_ms
 
@@ -58,7 +65,10 @@ class Tracked:
     def is_running(self) -> bool:
         if self.group is not None:
             return True
-        return self.is_fresh and self.details is not None and self.details.state in ("running", "paused")
+        if not self.is_fresh or self.details is None:
+            return False
+        # Where the kubelet does not tell states, it measures only what runs.
+        return self.details.state in ("running", "paused") or (self.details.state == "" and self.is_measured)
 
     def tell(self, details: Details) -> int:
         """What the daemon knows now. Returns how often the container was restarted since it told the last time."""
@@ -68,10 +78,22 @@ class Tracked:
         self.details = details
         return max(0, details.restarts - known) if details.restarts >= 0 else 0
 
+    def take_group(self, unnamed: "Tracked") -> None:
+        """Its control group was followed before the kubelet told whose it is."""
+        self.group, self.group_created_ms = unnamed.group, unnamed.group_created_ms
+        self.usage, self._read_at = unnamed.usage, unnamed._read_at
+
+    def take_sample(self, sample: Sample, processes: float = NAN) -> None:
+        """What the kubelet has measured; it measures less often than it is asked."""
+        if sample.at > self._read_at or not self.is_measured:
+            limit = self.details.memory_limit_bytes if self.details is not None else 0
+            self.read(Usage(sample.cpu_seconds, 0, 0, sample.memory_bytes, limit, 0, processes), sample.at)
+
     def read(self, usage: Usage | None, now: float) -> None:
         """``now``: monotonic seconds."""
         previous, elapsed = self.usage, now - self._read_at
         self.cpu_ratio = self.throttled_ratio = NAN
+        self.is_measured = usage is not None
         if usage is None:
             self.group = None
             return
@@ -108,7 +130,7 @@ class Tracked:
         known: dict[str, Any] = {}
         if details is not None:
             known = details._asdict()
-            del known["oom_killed"]
+            del known["oom_killed"], known["runtime_id"]
         runtime = self.group.runtime if self.group is not None else ""
         known |= {
             "id": short_id(self.id),
@@ -123,7 +145,7 @@ class Tracked:
             known |= {
                 "cpu_ratio": max(0.0, round(_finite(cpu), 4)),
                 "memory_bytes": int(_finite(usage.memory_bytes)),
-                "memory_limit_bytes": usage.memory_limit_bytes,
+                "memory_limit_bytes": usage.memory_limit_bytes or known.get("memory_limit_bytes", 0),
                 "processes": int(_finite(usage.processes)),
             }
         return Container(**known)

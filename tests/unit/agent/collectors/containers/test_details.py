@@ -70,7 +70,7 @@ def test_an_inspection() -> None:
         },
         "docker",
     )  # fmt: skip
-    assert details._asdict() == {
+    assert {name: value for name, value in details._asdict().items() if value} == {
         "id": full_id(1), "name": "shop-web-1", "image": "nginx:1.27", "workload": "nginx", "runtime": "docker",
         "state": "exited", "health": "unhealthy", "exit_code": 137, "restarts": 2, "oom_killed": True,
         "ports": "443/tcp, 0.0.0.0:8080->80/tcp, [::]:8080->80/tcp", "created_ms": 1_750_000_000_000,
