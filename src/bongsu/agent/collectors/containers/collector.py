@@ -169,8 +169,8 @@ class ContainersCollector(Collector):
         return happened
 
     def _take(self, news: News, now: float, told: set[str], fresh: set[str]) -> list[Happened]:
-        told |= news.containers.keys()
-        fresh |= news.containers.keys()
+        told.update(news.containers)
+        fresh.update(news.containers)
         self._take_details(news, now)
         self._record.drop(news.events_dropped)
         return [event for event in news.events if self._is_selected(event.details.name)]
