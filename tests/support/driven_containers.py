@@ -1,5 +1,7 @@
 """The collector of containers beside trees of files, with clocks that the test sets."""
 
+from typing import Any
+
 from bongsu.agent.collectors.base import Filter, Options
 from bongsu.agent.collectors.containers.collector import ContainersCollector
 from bongsu.agent.sampling.assembly import Assembler
@@ -13,12 +15,18 @@ HOUR = 3600.0
 class Driven:
     """Starts at a multiple of an hour. ``layouts``: ids of those that the frames have had."""
 
-    def __init__(self, tree: Tree, sockets: tuple[str, ...] = (), **filters: Filter) -> None:
+    def __init__(
+        self, tree: Tree, sockets: tuple[str, ...] = (), settings: dict[str, Any] | None = None, **filters: Filter
+    ) -> None:
         # Before the groups of the test are made: they are young.
         self.now = 400_000 * HOUR
         self.problems: dict[str, str] = {}
         options = Options(
-            filters, {"sockets": sockets}, proc=str(tree.proc), sys=str(tree.sys), report_problem=self._report
+            filters,
+            {"sockets": sockets, **(settings or {})},
+            proc=str(tree.proc),
+            sys=str(tree.sys),
+            report_problem=self._report,
         )
         self.collector = ContainersCollector(fake_ps(), options, monotonic=lambda: self.now, wall=lambda: self.now)
         self.lists: list[ContainerList] = []

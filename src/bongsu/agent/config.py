@@ -154,6 +154,11 @@ def load(
         variable = ENVIRONMENT_PREFIX + key.upper().replace(".", "_")
         if environment.get(variable):
             _apply(config, key, environment[variable], variable)
+    for name, collector in COLLECTORS_BY_NAME.items():
+        for setting in ("enabled", "interval", *collector.settings):
+            variable = f"{ENVIRONMENT_PREFIX}COLLECTORS_{name}_{setting}".upper()
+            if environment.get(variable):
+                _apply(config, f"collectors.{name}.{setting}", environment[variable], variable)
     for key, text in (flags or {}).items():
         _apply(config, key, text, f"--{key.replace('_', '-')}")
     config.data_dir = os.path.expanduser(config.data_dir) or default_data_dir(environment)

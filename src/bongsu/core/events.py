@@ -23,6 +23,7 @@ class EventType(enum.StrEnum):
     CONTAINER_OOM_KILLED = "container_oom_killed"
     CONTAINER_RESTARTED = "container_restarted"
     CONTAINER_UNHEALTHY = "container_unhealthy"
+    CONTAINER_EVICTED = "container_evicted"
     ALERT_FIRED = "alert_fired"
     ALERT_RESOLVED = "alert_resolved"
     # After: by whom.

@@ -25,6 +25,8 @@ def sentence(event: Event) -> str | None:
             text = f"container {event.before} was restarted after exit code {event.after}"
         case EventType.CONTAINER_UNHEALTHY:
             text = f"container {event.before} is unhealthy"
+        case EventType.CONTAINER_EVICTED:
+            text = f"container {event.before} was evicted"
         case EventType.ALERT_FIRED:
             text = f"alert ({event.severity}): {rule}"
         case EventType.ALERT_RESOLVED:

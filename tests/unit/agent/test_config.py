@@ -77,6 +77,21 @@ collectors:
     }
 
 
+def test_settings_of_collectors_from_the_environment() -> None:
+    prefix = "BONGSU_AGENT_COLLECTORS_CONTAINERS_"
+    config = load(
+        environment={f"{prefix}KUBELET_VERIFY": "false", f"{prefix}INTERVAL": "30s", f"{prefix}ENABLED": "yes"}
+    )
+    containers = config.collectors["containers"]
+    assert (containers.settings, containers.interval_ms, containers.enabled) == (
+        {"kubelet_verify": False},
+        30_000,
+        True,
+    )
+    with pytest.raises(ConfigError, match=f"^{prefix}KUBELET: 'x' is not the URL of a kubelet"):
+        load(environment={f"{prefix}KUBELET": "x"})
+
+
 def test_several_servers_and_tags_from_the_environment() -> None:
     environment = {"BONGSU_AGENT_SERVER": "http://a:8600, https://b/x/", "BONGSU_AGENT_TAGS": "site=seoul, role=db"}
     config = load(environment=environment)

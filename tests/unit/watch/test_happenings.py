@@ -28,6 +28,7 @@ ALERT = {
         pytest.param(Event(EventType.CONTAINER_OOM_KILLED, 1, 1, "web-1", before="job"), "container job: a process was killed for want of memory", id="oom"),
         pytest.param(Event(EventType.CONTAINER_RESTARTED, 1, 1, "web-1", before="a\nb", after="1"), "container a\\nb was restarted after exit code 1", id="restarted"),
         pytest.param(Event(EventType.CONTAINER_UNHEALTHY, 1, 1, "web-1", before="db"), "container db is unhealthy", id="unhealthy"),
+        pytest.param(Event(EventType.CONTAINER_EVICTED, 1, 1, "web-1", before="a/b/c"), "container a/b/c was evicted", id="evicted"),
         pytest.param(Event(EventType.SERVER_DOWN, 1, 1, "web-1"), None, id="a state"),
     ],
 )  # fmt: skip

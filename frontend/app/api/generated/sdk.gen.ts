@@ -546,7 +546,7 @@ export const getProcesses = <ThrowOnError extends boolean = false>(options: Opti
 /**
  * List the containers of all servers
  *
- * The newest list of each selected server.
+ * The newest list of each selected server, with the containers that have what is asked for.
  */
 export const listFleetContainers = <ThrowOnError extends boolean = false>(options?: Options<ListFleetContainersData, ThrowOnError>): RequestResult<ListFleetContainersResponses, ListFleetContainersErrors, ThrowOnError> => (options?.client ?? client).get<ListFleetContainersResponses, ListFleetContainersErrors, ThrowOnError>({
     responseType: 'json',

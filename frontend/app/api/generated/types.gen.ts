@@ -1048,7 +1048,7 @@ export type ContainerEventInfo = {
     /**
      * Type
      *
-     * started, exited, oom_killed, restarted, healthy, unhealthy or removed.
+     * started, exited, oom_killed, restarted, healthy, unhealthy, evicted or removed.
      */
     type: string;
     /**
@@ -1098,11 +1098,13 @@ export type ContainerInfo = {
     /**
      * Id
      *
-     * The first 12 characters of the runtime's id.
+     * The first 12 characters of the runtime's id; of Kubernetes a hash of pod and name, which stays.
      */
     id: string;
     /**
      * Name
+     *
+     * Of Kubernetes: `namespace/pod/container`.
      */
     name: string;
     /**
@@ -1112,7 +1114,7 @@ export type ContainerInfo = {
     /**
      * Workload
      *
-     * What it is one of: `project/service` of Compose, a deployment, or its image without the tag.
+     * What it is one of: `project/service` of Compose, `namespace/deployment`, or its image without tag.
      */
     workload: string;
     /**
@@ -1193,6 +1195,48 @@ export type ContainerInfo = {
      * 0: it runs.
      */
     finished_ms: number;
+    /**
+     * Namespace
+     *
+     * Of Kubernetes, as all that follows; else empty or 0.
+     */
+    namespace: string;
+    /**
+     * Pod
+     */
+    pod: string;
+    /**
+     * Workload Kind
+     *
+     * Deployment, StatefulSet, DaemonSet, CronJob, Job, ...; Node: a static pod.
+     */
+    workload_kind: string;
+    /**
+     * Pod Phase
+     *
+     * Pending, Running, Succeeded, Failed or Unknown; empty if the agent is not told.
+     */
+    pod_phase: string;
+    /**
+     * Reason
+     *
+     * Why it waits or ended: CrashLoopBackOff, OOMKilled, Evicted, Completed, ...
+     */
+    reason: string;
+    /**
+     * Cpu Request Cores
+     */
+    cpu_request_cores: number;
+    /**
+     * Cpu Limit Cores
+     *
+     * 0: no limit.
+     */
+    cpu_limit_cores: number;
+    /**
+     * Memory Request Bytes
+     */
+    memory_request_bytes: number;
 };
 
 /**
@@ -1977,7 +2021,7 @@ export type EventInfo = {
  *
  * What has happened. ``before`` and ``after`` of the event, where it has them, are named here.
  */
-export type EventType = 'server_added' | 'server_up' | 'server_down' | 'server_retired' | 'server_restored' | 'agent_updated' | 'rebooted' | 'clock_jumped' | 'container_failed' | 'container_oom_killed' | 'container_restarted' | 'container_unhealthy' | 'alert_fired' | 'alert_resolved' | 'alert_acknowledged';
+export type EventType = 'server_added' | 'server_up' | 'server_down' | 'server_retired' | 'server_restored' | 'agent_updated' | 'rebooted' | 'clock_jumped' | 'container_failed' | 'container_oom_killed' | 'container_restarted' | 'container_unhealthy' | 'container_evicted' | 'alert_fired' | 'alert_resolved' | 'alert_acknowledged';
 
 /**
  * Events
@@ -3737,6 +3781,12 @@ export type Server = {
      */
     clock_jump_ms: number | null;
     host: Host;
+    /**
+     * Kubernetes
+     *
+     * Whether it is a node of Kubernetes, as far as its agent is told.
+     */
+    kubernetes: boolean;
 };
 
 /**
@@ -6485,6 +6535,30 @@ export type ListFleetContainersData = {
          * `device=eth0`, `device!=lo`, `mountpoint=/srv*`, `device=sda|sdb`; all must match.
          */
         labels?: Array<string>;
+        /**
+         * Namespace
+         *
+         * Of Kubernetes; all if empty.
+         */
+        namespace?: string;
+        /**
+         * Workload
+         *
+         * As `workload` of the answer; all if empty.
+         */
+        workload?: string;
+        /**
+         * Pod
+         *
+         * Name of a pod; all if empty.
+         */
+        pod?: string;
+        /**
+         * Runtime
+         *
+         * Such as `docker` or `kubernetes`; all if empty.
+         */
+        runtime?: string;
     };
     url: '/api/containers';
 };
@@ -6526,6 +6600,30 @@ export type ListContainersData = {
          * Unix milliseconds, ISO 8601, now, or -15m, -6h, -7d.
          */
         at?: string;
+        /**
+         * Namespace
+         *
+         * Of Kubernetes; all if empty.
+         */
+        namespace?: string;
+        /**
+         * Workload
+         *
+         * As `workload` of the answer; all if empty.
+         */
+        workload?: string;
+        /**
+         * Pod
+         *
+         * Name of a pod; all if empty.
+         */
+        pod?: string;
+        /**
+         * Runtime
+         *
+         * Such as `docker` or `kubernetes`; all if empty.
+         */
+        runtime?: string;
     };
     url: '/api/servers/{server_id}/containers';
 };
@@ -9439,6 +9537,11 @@ export type PushMetricsData = {
                 state?: string;
                 health?: string;
                 ports?: string;
+                namespace?: string;
+                pod?: string;
+                workload_kind?: string;
+                pod_phase?: string;
+                reason?: string;
                 exit_code?: number;
                 restarts?: number;
                 oom_kills?: number;
@@ -9447,7 +9550,10 @@ export type PushMetricsData = {
                  * Share of one core; may exceed 1.
                  */
                 cpu_ratio?: number;
+                cpu_request_cores?: number;
+                cpu_limit_cores?: number;
                 memory_bytes?: number;
+                memory_request_bytes?: number;
                 memory_limit_bytes?: number;
                 created_ms?: number;
                 started_ms?: number;

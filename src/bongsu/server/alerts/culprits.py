@@ -14,8 +14,8 @@ from bongsu.server.storage.processes import processes_at
 LIST_AGE_MS = 300_000
 # What a container did that a rule measures over some minutes, such as restarts.
 CONTAINERS_AGE_MS = 900_000
-# The series of the agent have this label alone.
-_OF_CONTAINERS = re.compile(r'\{(workload|container)="(.*)"\}$')
+# The series of the agent have this label alone, those of Kubernetes a namespace before it.
+_OF_CONTAINERS = re.compile(r'\{(?:namespace="[^"]*", ?)?(workload|container)="(.*)"\}$')
 
 
 def processes_of(connection: Connection, alert: Alert, at_ms: int) -> tuple[list[Process], int | None]:

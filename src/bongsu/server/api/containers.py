@@ -3,7 +3,7 @@
 from itertools import islice
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
@@ -27,11 +27,13 @@ class ContainerInfo(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    id: str = Field(description="The first 12 characters of the runtime's id.")
-    name: str
+    id: str = Field(
+        description="The first 12 characters of the runtime's id; of Kubernetes a hash of pod and name, which stays."
+    )
+    name: str = Field(description="Of Kubernetes: `namespace/pod/container`.")
     image: str
     workload: str = Field(
-        description="What it is one of: `project/service` of Compose, a deployment, or its image without the tag."
+        description="What it is one of: `project/service` of Compose, `namespace/deployment`, or its image without tag."
     )
     runtime: str = Field(description="docker, podman, lxc, nspawn, kubernetes, or what its control group tells.")
     state: str = Field(
@@ -50,6 +52,16 @@ class ContainerInfo(BaseModel):
     created_ms: int
     started_ms: int
     finished_ms: int = Field(description="0: it runs.")
+    namespace: str = Field(description="Of Kubernetes, as all that follows; else empty or 0.")
+    pod: str
+    workload_kind: str = Field(description="Deployment, StatefulSet, DaemonSet, CronJob, Job, ...; Node: a static pod.")
+    pod_phase: str = Field(
+        description="Pending, Running, Succeeded, Failed or Unknown; empty if the agent is not told."
+    )
+    reason: str = Field(description="Why it waits or ended: CrashLoopBackOff, OOMKilled, Evicted, Completed, ...")
+    cpu_request_cores: float
+    cpu_limit_cores: float = Field(description="0: no limit.")
+    memory_request_bytes: int
 
 
 class ContainerEventInfo(BaseModel):
@@ -58,7 +70,7 @@ class ContainerEventInfo(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     time_ms: int
-    type: str = Field(description="started, exited, oom_killed, restarted, healthy, unhealthy or removed.")
+    type: str = Field(description="started, exited, oom_killed, restarted, healthy, unhealthy, evicted or removed.")
     container_id: str
     name: str
     workload: str
@@ -96,20 +108,40 @@ class ContainerEvents(BaseModel):
     more: bool = Field(description="Whether there are older ones within the range.")
 
 
-def _infos(containers: list[Container]) -> list[ContainerInfo]:
-    return [ContainerInfo.model_validate(container) for container in containers]
+async def _make_filter(
+    namespace: Annotated[str, Query(max_length=256, description="Of Kubernetes; all if empty.")] = "",
+    workload: Annotated[str, Query(max_length=256, description="As `workload` of the answer; all if empty.")] = "",
+    pod: Annotated[str, Query(max_length=256, description="Name of a pod; all if empty.")] = "",
+    runtime: Annotated[str, Query(max_length=256, description="Such as `docker` or `kubernetes`; all if empty.")] = "",
+) -> dict[str, str]:
+    wanted = {"namespace": namespace, "workload": workload, "pod": pod, "runtime": runtime}
+    return {name: value for name, value in wanted.items() if value}
+
+
+# What a container must have to be in the answer: field -> value.
+FilterDep = Annotated[dict[str, str], Depends(_make_filter)]
+
+
+def _infos(containers: list[Container], wanted: dict[str, str]) -> list[ContainerInfo]:
+    return [
+        ContainerInfo.model_validate(container)
+        for container in containers
+        if all(getattr(container, name) == value for name, value in wanted.items())
+    ]
 
 
 @router.get("/containers", operation_id="list_fleet_containers", summary="List the containers of all servers")
-async def list_fleet_containers(services: ServicesDep, user: Viewer, selection: SelectionDep) -> FleetContainers:
-    """The newest list of each selected server."""
+async def list_fleet_containers(
+    services: ServicesDep, user: Viewer, selection: SelectionDep, wanted: FilterDep
+) -> FleetContainers:
+    """The newest list of each selected server, with the containers that have what is asked for."""
     now_ms = services.clock.now_ms()
     ids = sorted(state.record.id for state in selection.servers(user.view(services.registry)))
     start_ms = now_ms - NEWEST_MS
     lists = await services.database.read(lambda connection: newest_lists(connection, ids, start_ms, now_ms + NEWEST_MS))
     return FleetContainers(
         servers=[
-            ContainersOfServer(server_id=server_id, time_ms=one.time_ms, containers=_infos(one.containers))
+            ContainersOfServer(server_id=server_id, time_ms=one.time_ms, containers=_infos(one.containers, wanted))
             for server_id, one in sorted(lists.items())
         ]
     )
@@ -122,6 +154,7 @@ async def list_containers(
     services: ServicesDep,
     user: Viewer,
     server_id: ServerId,
+    wanted: FilterDep,
     at: Annotated[
         str, Query(description="Unix milliseconds, ISO 8601, now, or -15m, -6h, -7d.", examples=["-6h"])
     ] = "now",
@@ -136,7 +169,7 @@ async def list_containers(
         time_ms=found.containers.time_ms if found.containers else None,
         before_ms=found.before_ms,
         after_ms=found.after_ms,
-        containers=_infos(found.containers.containers) if found.containers else [],
+        containers=_infos(found.containers.containers, wanted) if found.containers else [],
     )
 
 

@@ -55,6 +55,7 @@ class Server(BaseModel):
         description="When the agent's clock last jumped, by the API server's clock; null: never."
     )
     host: Host
+    kubernetes: bool = Field(description="Whether it is a node of Kubernetes, as far as its agent is told.")
 
 
 class Servers(BaseModel):
@@ -86,6 +87,7 @@ def _server(state: ServerState, now_ms: int) -> Server:
         clock_offset_ms=record.clock_offset_ms,
         clock_jump_ms=record.clock_jump_ms or None,
         host=Host.model_validate(record.host, from_attributes=True),
+        kubernetes=state.is_of_kubernetes,
     )
 
 

@@ -11,6 +11,8 @@ from bongsu.server.fleet.servers import ServerRecord
 
 State = Literal["up", "late", "down", "retired"]
 
+# Each agent that asks a kubelet has it.
+KUBERNETES_METRIC = "kubernetes_kubelet_errors_total"
 # So many longer steps in a row are a new interval; fewer are frames that were late or lost.
 SLOWER_STEPS = 3
 
@@ -72,6 +74,8 @@ class ServerState:
     # Layout id -> length of a frame's values in bytes, for the hot path.
     sizes: dict[int, int] = field(default_factory=dict)
     newest: dict[int, Newest] = field(default_factory=dict)
+    # Those of an agent that is told by a kubelet.
+    kubernetes_layouts: set[int] = field(default_factory=set)
     # When layouts had their last sample before this process started; of those that ended, no frame is in memory.
     ended_ms: dict[int, int] = field(default_factory=dict)
     last_seen_ms: int = 0
@@ -111,6 +115,11 @@ class ServerState:
         )
 
     @property
+    def is_of_kubernetes(self) -> bool:
+        """Whether its agent is told by a kubelet now."""
+        return any(self.is_current(layout_id) for layout_id in self.kubernetes_layouts)
+
+    @property
     def retired(self) -> bool:
         """Whether people expect nothing of it any more."""
         return self.record.retired_ms > 0
@@ -147,6 +156,8 @@ class ServerState:
         """Accepts frames of this layout from now on. Returns whether it is the first with series without a name."""
         self.layouts[layout.id] = layout
         self.sizes[layout.id] = 8 * len(layout.series)
+        if any(series.metric == KUBERNETES_METRIC for series in layout.series):
+            self.kubernetes_layouts.add(layout.id)
         if self.unnamed_since_ms or not layout.unnamed:
             return False
         self.unnamed_since_ms = self.last_seen_ms

@@ -31,6 +31,7 @@ _NOTABLE = {
     "oom_killed": EventType.CONTAINER_OOM_KILLED,
     "restarted": EventType.CONTAINER_RESTARTED,
     "unhealthy": EventType.CONTAINER_UNHEALTHY,
+    "evicted": EventType.CONTAINER_EVICTED,
 }
 TOLD_WITHIN_MS = 600_000
 # Somebody has stopped it: SIGTERM or SIGKILL (128 + the signal), or it ended by itself as it should.

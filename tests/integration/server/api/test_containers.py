@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bongsu.core.samples import Container, ContainerEvent, ContainerList, Push
+from bongsu.core.series import Kind, Layout, Series
 from bongsu.server.config import Limits
 from bongsu.server.fleet.events import AGENT_EVENTS_PER_HOUR
 from bongsu.wire import json_form, protobuf
@@ -92,6 +93,49 @@ async def test_the_containers_of_all_servers(tmp_path: Path) -> None:
         found = {one["server_id"]: [container["name"] for container in one["containers"]] for one in servers}
         assert found == {1: [DATABASE.name], 2: [DATABASE.name, JOB.name]}, "of web-3, nothing of now is known"
         assert [one["server_id"] for one in (await app.get("/api/containers", name="web-2"))["servers"]] == [2]
+
+
+WEB = Container(
+    "0b6-00000001", "shop/web-1/app", "web:1", "shop/web", "kubernetes", "running", "healthy",
+    memory_limit_bytes=128 << 20, namespace="shop", pod="web-1", workload_kind="Deployment", pod_phase="Running",
+    reason="", cpu_request_cores=0.25, cpu_limit_cores=1.5, memory_request_bytes=64 << 20,
+)  # fmt: skip
+BACKUP = WEB._replace(
+    id="0b6-00000002", name="shop/backup-1/app", workload="shop/backup", pod="backup-1", workload_kind="CronJob"
+)
+PROXY = WEB._replace(id="0b6-00000003", name="sys/proxy-1/app", workload="sys/proxy", namespace="sys", pod="proxy-1")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        pytest.param({}, [DATABASE, WEB, BACKUP, PROXY], id="all"),
+        pytest.param({"runtime": "kubernetes"}, [WEB, BACKUP, PROXY], id="by runtime"),
+        pytest.param({"namespace": "shop"}, [WEB, BACKUP], id="by namespace"),
+        pytest.param({"namespace": "shop", "workload": "shop/backup"}, [BACKUP], id="by workload"),
+        pytest.param({"workload": "shop/db"}, [DATABASE], id="of Docker"),
+        pytest.param({"pod": "proxy-1"}, [PROXY], id="by pod"),
+        pytest.param({"namespace": "other"}, [], id="none"),
+    ],
+)
+async def test_containers_of_kubernetes(tmp_path: Path, wanted: dict[str, str], names: list[Container]) -> None:
+    async with running_app(tmp_path) as app:
+        await app.push(listed(ContainerList(NOW, [DATABASE, WEB, BACKUP, PROXY])))
+        answer = await app.get("/api/servers/1/containers", **wanted)
+        assert [Container(**one) for one in answer["containers"]] == names
+        [fleet] = (await app.get("/api/containers", **wanted))["servers"]
+        assert [Container(**one) for one in fleet["containers"]] == names
+
+
+async def test_a_server_is_a_node_while_a_kubelet_tells_its_agent(tmp_path: Path) -> None:
+    async with running_app(tmp_path) as app:
+        await app.push(a_push([a_frame(NOW - 10 * MINUTE)]))
+        assert [one["kubernetes"] for one in (await app.get("/api/servers"))["servers"]] == [False]
+        of_node = Layout.of((Series("kubernetes_kubelet_errors_total", (), "", Kind.COUNTER),))
+        await app.push(a_push([a_frame(NOW - 10 * MINUTE + 1, [0.0], layout=of_node)], layouts=(of_node,)))
+        assert [one["kubernetes"] for one in (await app.get("/api/servers"))["servers"]] == [True]
+        await app.push(a_push([a_frame(NOW)]))
+        assert [one["kubernetes"] for one in (await app.get("/api/servers"))["servers"]] == [False]
 
 
 async def test_what_happened(tmp_path: Path) -> None:

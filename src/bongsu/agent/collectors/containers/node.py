@@ -25,14 +25,14 @@ METRICS: tuple[Metric, ...] = (
     Gauge("kubernetes_node_pods_allocatable", "Pods that the node may have."),
     Gauge("kubernetes_node_cpu_allocatable_cores", "CPU that pods may request."),
     Gauge("kubernetes_node_memory_allocatable_bytes", "Memory that pods may request."),
-    Gauge("kubernetes_node_condition", "1 if the condition holds, 0 if not; no value if its controller cannot tell."),
+    Gauge("kubernetes_node_condition", "1 if it holds, 0 if not; if nobody can tell, 0 for Ready and else no value."),
     Gauge("kubernetes_node_unschedulable", "1 if new pods are kept away (cordoned), else 0."),
     Counter("kubernetes_kubelet_errors_total", "Questions that the kubelet or API server refused or answered wrongly."),
 )
 
 
 class Node(NamedTuple):
-    """``conditions``: type -> 1, 0, or NaN for ``Unknown``."""
+    """``conditions``: type -> 1, 0, or NaN for ``Unknown``. A node that is not known to be ready is not."""
 
     pods: float
     cpu_cores: float
@@ -50,7 +50,10 @@ def read_node(answer: Mapping[str, Any]) -> Node:
         quantity(allocatable.get("pods")),
         quantity(allocatable.get("cpu")),
         quantity(allocatable.get("memory")),
-        {wire_text(each["type"]): _STATUS.get(each.get("status"), NAN) for each in conditions[:MAX_CONDITIONS]},
+        {
+            wire_text(each["type"]): _STATUS.get(each.get("status"), 0.0 if each["type"] == "Ready" else NAN)
+            for each in conditions[:MAX_CONDITIONS]
+        },
         bool((answer.get("spec") or {}).get("unschedulable")),
     )
 

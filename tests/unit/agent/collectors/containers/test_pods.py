@@ -1,6 +1,7 @@
 """What the kubelet's answers are read as."""
 
 import json
+import math
 import tracemalloc
 from typing import Any
 
@@ -237,10 +238,12 @@ def test_the_pod_of_a_control_group(path: str, uid: str) -> None:
 
 
 def test_a_node() -> None:
-    made = node(MemoryPressure="True", Ready="Unknown")
+    made = node(MemoryPressure="True", PIDPressure="Unknown", Ready="Unknown")
     made["spec"]["unschedulable"] = True
     told = read_node(made)
     assert (told.pods, told.cpu_cores, told.memory_bytes, told.is_unschedulable) == (110, 3.92, 15 * 1024**3, True)
     assert told.conditions["MemoryPressure"] == 1
     assert told.conditions["DiskPressure"] == 0
-    assert told.conditions["Ready"] != told.conditions["Ready"]  # NaN: nobody can tell
+    # Nobody can tell.
+    assert told.conditions["Ready"] == 0
+    assert math.isnan(told.conditions["PIDPressure"])
