@@ -10,8 +10,13 @@ export type ContainerEvent = ContainerEvents['events'][number]
 export const fetchContainers = (serverId: number, atMs: number | null, signal?: AbortSignal): Promise<ContainerList> =>
   unwrap(api.listContainers({ path: { server_id: serverId }, query: { at: atMs === null ? 'now' : String(Math.floor(atMs)) }, signal, throwOnError: true }))
 
+export type FleetContainers = api.ListFleetContainersResponses[200]
+
 /** The newest list of each server. */
-export const fetchFleetContainers = () => unwrap(api.listFleetContainers({ throwOnError: true }))
+export const fetchFleetContainers = (): Promise<FleetContainers> => unwrap(api.listFleetContainers({ throwOnError: true }))
+
+/** Of these, the containers of Kubernetes. */
+export const fetchPods = (): Promise<FleetContainers> => unwrap(api.listFleetContainers({ query: { runtime: 'kubernetes' }, throwOnError: true }))
 
 /** What happened to the containers of a server, newest first. `container`: a name; empty: all. */
 export const fetchContainerEvents = (serverId: number, start: string, container: string, limit: number): Promise<ContainerEvents> =>

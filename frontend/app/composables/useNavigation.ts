@@ -6,12 +6,14 @@ export interface NavigationEntry { to: string, icon: string, label: string, wide
 /** Where people can go; some of the settings are for admins only. */
 export function useNavigation() {
   const session = useSessionStore()
+  const servers = useServersStore()
   const route = useRoute()
   const { t } = useI18n()
 
   const main = computed<NavigationEntry[]>(() => [
     { to: '/', icon: 'i-lucide-server', label: t('nav.servers') },
     { to: '/containers', icon: 'i-lucide-box', label: t('nav.containers'), wide: true },
+    ...(servers.servers.some(server => server.kubernetes) ? [{ to: '/kubernetes', icon: 'i-lucide-box', label: 'Kubernetes', wide: true }] : []),
     { to: '/dashboards', icon: 'i-lucide-layout-dashboard', label: t('nav.dashboards') },
     { to: '/metrics', icon: 'i-lucide-chart-line', label: t('nav.metrics') },
     { to: '/alerts', icon: 'i-lucide-bell', label: t('nav.alerts') },

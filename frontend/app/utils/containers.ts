@@ -27,13 +27,18 @@ export const stateKey = ({ state }: Container): string => (state === '' ? 'runni
 /** SIGTERM and SIGKILL are how one stops a container (128 + the signal). */
 const wasAsked = (code: number): boolean => [0, 137, 143].includes(code)
 
+/** Reasons of Kubernetes for which a container waits that runs soon. */
+const STARTING = ['', 'ContainerCreating', 'PodInitializing']
+
 export const isRunning = (container: Container): boolean => container.state === '' || RUNNING.has(container.state)
 
-export function toneOfContainer({ state, health, exit_code: code, oom_kills: kills }: Container): Tone {
+export function toneOfContainer({ state, health, exit_code: code, oom_kills: kills, reason }: Container): Tone {
+  if (reason === 'Evicted') return 'warning'
   switch (state) {
     case '':
     case 'running': return health === 'unhealthy' ? 'critical' : 'ok'
     case 'restarting': return 'warning'
+    case 'created': return STARTING.includes(reason) ? 'unknown' : 'warning'
     case 'dead': return 'critical'
     case 'exited': return wasAsked(code) && !(code === 137 && kills > 0) ? 'unknown' : 'critical'
     default: return 'unknown'
@@ -44,6 +49,7 @@ export function toneOfContainerEvent({ type, exit_code: code }: ContainerEvent):
   switch (type) {
     case 'oom_killed':
     case 'unhealthy': return 'critical'
+    case 'evicted':
     case 'restarted': return 'warning'
     case 'exited': return wasAsked(code) ? 'unknown' : 'critical'
     case 'started':

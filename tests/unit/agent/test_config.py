@@ -181,6 +181,6 @@ def test_each_collector_declares_what_can_be_configured() -> None:
         **{collector.name: set() for collector in COLLECTORS},
         "processes": {"top"},
         "services": {"limit"},
-        "containers": {"sockets"},
+        "containers": {"sockets", "kubelet", "kubelet_ca_file", "kubelet_token_file", "kubelet_verify"},
         "custom": {"statsd", "timeout", "scripts"},
     }
