@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import bongsu
+from bongsu.agent.config import load
 from tests.support.repository import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy"
@@ -68,8 +69,17 @@ def test_the_chart_is_of_this_version() -> None:
         pytest.param([], ["Secret", "Service", "StatefulSet"], id="SQLite, and no token for agents yet"),
         pytest.param(
             ["agent.enrolmentToken=t", "ingress.enabled=true"],
-            ["DaemonSet", "Ingress", "Secret", "Service", "StatefulSet"],
+            [
+                *("ClusterRole", "ClusterRoleBinding", "DaemonSet", "Ingress", "Secret", "Service"),
+                "ServiceAccount",
+                "StatefulSet",
+            ],
             id="agents and an ingress",
+        ),
+        pytest.param(
+            ["agent.enrolmentToken=t", "agent.kubernetes=false"],
+            ["DaemonSet", "Secret", "Service", "StatefulSet"],
+            id="agents that do not ask the kubelet",
         ),
         pytest.param(
             ["database.url=postgresql://a/b", f"secretKey={'a' * 43}="],
@@ -91,11 +101,85 @@ def test_what_the_chart_makes(values: list[str], kinds: list[str]) -> None:
         assert container["image"] in {f"localhost/bongsu-{name}:{bongsu.__version__}" for name in OURS}
 
 
+RIGHTS = {("nodes/pods", "get"), ("nodes/stats", "get"), ("nodes", "get")}
+
+
+def check_agents(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    """That they may read what they ask the kubelet for, and nothing else, and know where it is. Returns their pod."""
+    of_kind = {each["kind"]: each for each in objects}
+    rules = of_kind["ClusterRole"]["rules"]
+    granted = {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
+    assert granted == RIGHTS
+    assert all(rule["apiGroups"] == [""] for rule in rules)
+    binding, account = of_kind["ClusterRoleBinding"], of_kind["ServiceAccount"]["metadata"]["name"]
+    assert binding["roleRef"]["name"] == of_kind["ClusterRole"]["metadata"]["name"]
+    assert [(each["kind"], each["name"]) for each in binding["subjects"]] == [("ServiceAccount", account)]
+    pod: dict[str, Any] = of_kind["DaemonSet"]["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == account
+    assert pod.get("automountServiceAccountToken", True) is True
+    [agent] = pod["containers"]
+    paths = {one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"] for one in agent["env"] if "fieldRef" in str(one)}
+    assert paths.items() >= {"NODE_NAME": "spec.nodeName", "HOST_IP": "status.hostIP"}.items()
+    assert {mount["mountPath"]: mount.get("readOnly") for mount in agent["volumeMounts"]}["/host"] is True
+    settings = {one["name"]: one.get("value", "x" * 20) for one in agent["env"] if one["name"].startswith("BONGSU_")}
+    load(environment=settings)
+    return pod
+
+
+@with_helm
+def test_agents_of_the_chart_may_ask_the_kubelet() -> None:
+    pod = check_agents(rendered("agent.enrolmentToken=t"))
+    names = [one["name"] for one in pod["containers"][0]["env"]]
+    assert not [name for name in names if "KUBELET" in name]
+    pod = check_agents(rendered("agent.enrolmentToken=t", "agent.kubeletVerify=false"))
+    told = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+    assert told["BONGSU_AGENT_COLLECTORS_CONTAINERS_KUBELET_VERIFY"] == "false"
+
+
+@with_helm
+def test_agents_that_do_not_ask_have_no_token() -> None:
+    [pod] = [
+        each["spec"]["template"]["spec"]
+        for each in rendered("agent.enrolmentToken=t", "agent.kubernetes=false")
+        if each["kind"] == "DaemonSet"
+    ]
+    assert pod["automountServiceAccountToken"] is False
+    assert "HOST_IP" not in str(pod)
+
+
+def test_the_manifest_without_helm() -> None:
+    objects = list(yaml.safe_load_all((DEPLOY / "kubernetes" / "agent.yaml").read_text()))
+    assert sorted(each["kind"] for each in objects) == [
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "DaemonSet",
+        "ServiceAccount",
+    ]
+    pod = check_agents(objects)
+    [agent] = pod["containers"]
+    assert agent["image"] == pod["initContainers"][0]["image"] == f"localhost/bongsu-agent:{bongsu.__version__}"
+    assert agent["securityContext"]["readOnlyRootFilesystem"] is True
+    assert agent["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+@with_helm
+def test_the_manifest_is_what_the_chart_makes() -> None:
+    ours = check_agents(list(yaml.safe_load_all((DEPLOY / "kubernetes" / "agent.yaml").read_text())))
+    theirs = check_agents(rendered("agent.enrolmentToken=t", "agent.server=https://monitor.example.com"))
+    for one in (ours, theirs):  # what is named otherwise
+        del one["serviceAccountName"]
+        one.pop("automountServiceAccountToken", None)
+        for container in (*one["containers"], *one["initContainers"]):
+            container.pop("imagePullPolicy", None)
+            container["env"] = {each["name"] for each in container.get("env", ())}
+    assert ours == theirs
+
+
 @with_helm
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        pytest.param("server.replicas=none", "server/replicas", id="not a number"),
+        pytest.param("server.replicas=none", "server[./]replicas", id="not a number"),
         pytest.param("server.colour=red", "colour", id="a value that there is not"),
         pytest.param("secretKey=short", "secretKey", id="not a key"),
         pytest.param("database.url=postgresql://a/b", "set secretKey", id="PostgreSQL without a key"),
