@@ -70,9 +70,11 @@ def find_access(settings: Mapping[str, Any], environment: Mapping[str, str] = os
         return None
     api_host, api_port = environment.get("KUBERNETES_SERVICE_HOST", ""), environment.get("KUBERNETES_SERVICE_PORT", "")
     authority = f"{SERVICE_ACCOUNT}/ca.crt"
+    if not os.path.exists(authority):
+        authority = settings.get("kubelet_ca_file", "")
     return Access(
         url,
-        settings.get("kubelet_ca_file") or (authority if os.path.exists(authority) else ""),
+        settings.get("kubelet_ca_file") or authority,
         token_file,
         settings.get("kubelet_verify", True),
         f"https://{_bracketed(api_host)}:{api_port or 443}" if api_host else "",
