@@ -1,13 +1,13 @@
 """What containers cost an agent: CPU of the collector at an interval of 10 s, and memory that it adds.
 
-``python -m benchmarks.containers [--json] [--containers 100] [--real 0] [--ticks 60]``
+``python -m benchmarks.containers [--json] [--containers 100] [--real 0] [--kubelet] [--ticks 60]``
 
 The containers are groups of version 2 in a tree of files, all of them old enough for series of their own, with a
-daemon that answers as Docker does. ``--real``: as many
-containers of Podman (as root) instead, with the control groups of this machine. CPU is that of the collector and its
-frames, in a share of a core at 10 s, and includes a list and the daemon's answer with all containers once a minute, and
-the walks. Memory is resident, of a process with the collector, less that of one which imports all of the agent but
-this.
+daemon that answers as Docker does. ``--real``: as many containers of Podman (as root) instead, with the control groups
+of this machine. ``--kubelet``: they are pods, of which a kubelet tells over HTTPS, with 4 KB of ``managedFields`` each,
+as real pods have. CPU is that of the collector and its frames, in a share of a core at 10 s, and includes a list and
+the daemon's answer with all containers once a minute (the kubelet's every 30 s), and the walks. Memory is resident, of
+a process with the collector, less that of one which imports all of the agent but this.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ WARM_UP_TICKS = 3
 
 
 def measure(sys_folder: str, proc: str, socket: str, ticks: int) -> dict[str, float]:
-    """Runs in a process of its own. An empty ``sys_folder``: without the collector."""
+    """Runs in a process of its own. An empty ``sys_folder``: without the collector. ``socket``: its path, or a URL."""
     if not sys_folder:
         name = "bongsu.agent.collectors.containers.collector"
         stand_in = types.ModuleType(name)
@@ -43,10 +43,14 @@ def measure(sys_folder: str, proc: str, socket: str, ticks: int) -> dict[str, fl
 
     from bongsu.agent.collectors.base import Options
     from bongsu.agent.collectors.containers.collector import LIST_SECONDS, ContainersCollector
+    from bongsu.agent.collectors.containers.kubelet import ASK_SECONDS
     from bongsu.agent.sampling.assembly import Assembler
 
     clock = time.time()
-    settings = {"sockets": (socket,) if socket else ()}
+    settings: dict[str, object] = {"sockets": (socket,) if socket.startswith("/") else ()}
+    if socket.startswith("https:"):
+        folder = Path(sys_folder).parent
+        settings |= {"kubelet": socket, "kubelet_ca_file": f"{folder}/ca.pem", "kubelet_token_file": f"{folder}/token"}
     options = Options(settings=settings, proc=proc, sys=sys_folder)
     collector = ContainersCollector(psutil, options, monotonic=lambda: clock, wall=lambda: clock)
     assembler = Assembler(lambda topic, problem: print(problem, file=sys.stderr))
@@ -67,13 +71,18 @@ def measure(sys_folder: str, proc: str, socket: str, ticks: int) -> dict[str, fl
         began = time.process_time()
         daemon._ask_for_all()
         answer = time.process_time() - began
+    interval = LIST_SECONDS
+    if collector._kubelet is not None:
+        began, interval = time.process_time(), int(ASK_SECONDS)
+        collector._kubelet._ask()
+        answer = time.process_time() - began
     resident = resident_bytes()
     collector.close()
     return {
         "series": readings,
         "tick_ms": used / ticks * 1_000,
         "answer_ms": answer * 1_000,
-        "share_of_a_core": used / (ticks * INTERVAL_SECONDS) + answer / LIST_SECONDS,
+        "share_of_a_core": used / (ticks * INTERVAL_SECONDS) + answer / interval,
         "resident_bytes": resident,
     }
 
@@ -107,6 +116,26 @@ def made(folder: Path, containers: int) -> Iterator[tuple[str, str, str]]:
 
 
 @contextlib.contextmanager
+def pods(folder: Path, count: int) -> Iterator[tuple[str, str, str]]:
+    """The same with pods of one container."""
+    from tests.support.cgroup_trees import Tree
+    from tests.support.stub_kubelet import TOKEN, StubKubelet, group_of, make_authority, pod
+
+    tree, kubelet = Tree(folder), StubKubelet(make_authority(folder))
+    (folder / "token").write_text(TOKEN)
+    devices = "\n\n    lo: 1 1 0 0 0 0 0 0 1 1\n  eth0: 2000 1 0 0 0 0 0 0 3000 1\n"
+    for number in range(count):
+        owner = ("ReplicaSet", f"service-{number % 20}-5d4f8c7b9d")
+        made = pod(number, f"service-{number % 20}-5d4f8c7b9d-{number:05}", owner=owner, hash="5d4f8c7b9d")
+        made["metadata"]["managedFields"] = [{"fieldsV1": {f"f:field-{index}": {".": {}} for index in range(170)}}]
+        kubelet.pods.append(made)
+        tree.group(group_of(number), cpu=number, limit=2**30, pids=(1000 + number,))
+        tree.process(1000 + number, devices)
+    yield str(tree.sys), str(tree.proc), kubelet.url
+    kubelet.close()
+
+
+@contextlib.contextmanager
 def real(containers: int) -> Iterator[tuple[str, str, str]]:
     from tests.support.podman import running_podman
 
@@ -120,12 +149,14 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--containers", type=int, default=100)
     arguments.add_argument("--real", type=int, default=0)
+    arguments.add_argument("--kubelet", action="store_true")
     arguments.add_argument("--ticks", type=int, default=60)
     options = arguments.parse_args()
     count = options.real or options.containers
     without = in_process("", "", "", options.ticks)
     with tempfile.TemporaryDirectory() as name:
-        containers = real(options.real) if options.real else made(Path(name), options.containers)
+        make = pods if options.kubelet else made
+        containers = real(options.real) if options.real else make(Path(name), options.containers)
         with containers as (sys_folder, proc, socket):
             told = in_process(sys_folder, proc, socket, options.ticks)
             alone = in_process(sys_folder, proc, "", options.ticks)

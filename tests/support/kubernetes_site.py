@@ -32,7 +32,16 @@ def shop() -> list[dict[str, Any]]:
         pods.append(
             pod(number, name, owner=owner, hash="5d4f8c7b9d", containers=("web",), requests=requests, limits=limits)
         )
-    pods.append(pod(10, "db-0", owner=("StatefulSet", "db"), containers=("postgres",), requests={"memory": "2Gi"}))
+    pods.append(
+        pod(
+            10,
+            "db-0",
+            owner=("StatefulSet", "db"),
+            containers=("postgres",),
+            requests={"memory": "2Gi"},
+            limits={"memory": "4Gi"},
+        )
+    )
     pods.append(pod(11, "backup-29012345-q8r4t", owner=("Job", "backup-29012345"), containers=("backup",)))
     thumbs = pod(12, "thumbs-7f6b9c5d44-2mkzp", owner=("ReplicaSet", "thumbs-7f6b9c5d44"), hash="7f6b9c5d44")
     thumbs["status"] |= {"phase": "Pending"}
@@ -78,6 +87,7 @@ def kubernetes_site(folder: Path) -> Iterator[KubernetesSite]:
             "postgres": (900.0, 1700 * 1024**2),
             "coredns": (9.0, 22 * 1024**2),
         }
+        kubelet.rates = {"web": 0.2, "postgres": 0.7, "coredns": 0.01}
         server = ("server", "--port", str(port), "--data-dir", str(folder / "server"))
         drained(stack.enter_context(bongsu(*server, BONGSU_ALERT_INTERVAL="1s")))
         wait_for(lambda: answers(url), "the API server")

@@ -123,6 +123,7 @@ class StubKubelet:
         self.token = token
         self.pods: list[dict[str, Any]] = []
         self.usage: dict[str, tuple[float, int]] = {}
+        self.rates: dict[str, float] = {}
         self.node = node()
         self.requests: list[str] = []
         self.answers: dict[str, tuple[int, bytes] | Callable[[BaseHTTPRequestHandler], None]] = {}
@@ -178,7 +179,7 @@ class StubKubelet:
             _send(handler, 404, b"404 page not found")
 
     def _summary(self) -> dict[str, Any]:
-        """``usage``: container -> seconds of CPU and bytes."""
+        """``usage``: container -> seconds of CPU and bytes; ``rates``: the share of a core that is added to it."""
         return {
             "node": {"nodeName": "node-a", "startTime": rfc3339(0)},
             "pods": [
@@ -193,6 +194,7 @@ class StubKubelet:
 
     def _stats(self, name: str, pod: dict[str, Any]) -> dict[str, Any]:
         seconds, size = self.usage.get(name, (1.0, 10 * 1024**2))
+        seconds += self.rates.get(name, 0.0) * int(time.time())
         now = rfc3339(time.time())
         return {
             "name": name, "startTime": pod["metadata"]["creationTimestamp"],
