@@ -30,6 +30,7 @@ PAGES = {
     "home-groups": "/?group=role",
     "server": "/servers/1",
     "containers": "/containers",
+    "kubernetes": "/kubernetes",
     "dashboards": "/dashboards",
     "dashboard-host": "/dashboards/1",
     "dashboard-fleet": "/dashboards/2",

@@ -93,6 +93,9 @@ HEALTHY: dict[Series, Values] = {
     series("workload_restarts_total", workload="shop/web"): 9.0,
     series("workload_unhealthy_containers", workload="shop/web"): 0.0,
     series("workload_memory_limit_used_ratio", workload="shop/web"): 0.8,
+    series("workload_evictions_total", namespace="shop", workload="shop/web"): 2.0,
+    series("kubernetes_node_condition", condition="Ready"): 1.0,
+    series("kubernetes_node_condition", condition="MemoryPressure"): 0.0,
 }
 LAYOUT = Layout.of(tuple(HEALTHY))
 
@@ -221,6 +224,9 @@ def test_no_rule_fires_without_reason(changes: dict, how: dict) -> None:
         pytest.param({workload("restarts_total"): lambda second: max(0.0, second - 600) // 60}, {}, "Container keeps restarting", 12, 14, id="a restart each minute"),
         pytest.param({workload("unhealthy_containers"): from_(600, 0.0, 1.0)}, {}, "Container unhealthy", 15, 21, id="an unhealthy container"),
         pytest.param({workload("memory_limit_used_ratio"): from_(600, 0.5, 0.99)}, {}, "Container at its memory limit", 20, 26, id="a container at its limit"),
+        pytest.param({series("workload_evictions_total", namespace="shop", workload="shop/web"): from_(600, 2.0, 3.0)}, {}, "Pod evicted", 10, 10, id="an eviction"),
+        pytest.param({series("kubernetes_node_condition", condition="Ready"): from_(600, 1.0, 0.0)}, {}, "Node not ready", 15, 15, id="a node that is not ready"),
+        pytest.param({series("kubernetes_node_condition", condition="MemoryPressure"): from_(600, 0.0, 1.0)}, {}, "Node under pressure", 15, 15, id="a node short of memory"),
         pytest.param({series("network_receive_errors_total", interface="eth0"): lambda second: second * 5}, {}, "Network errors", 10, 22, id="5 damaged packets a second"),
         pytest.param({}, {"skew": 20.0}, "Clock ahead", 10, 21, id="a clock 20 s ahead"),
         pytest.param({}, {"skew": -90.0}, "Clock behind", 10, 21, id="a clock 90 s behind"),
