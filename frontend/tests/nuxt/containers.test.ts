@@ -78,11 +78,12 @@ it('tells how to see containers when there are none at all', async () => {
 
 it('tells what happened', async () => {
   const event = (type: string, exit_code = 0): ContainerEvent => ({ time_ms: NOW_MS, type, container_id: '0123456789ab', name: 'web', workload: '', exit_code })
-  const list = await mountSuspended(ContainerEventList, { props: { events: [event('oom_killed'), event('exited', 3), event('teleported')], more: true }, attachTo: document.body })
+  const list = await mountSuspended(ContainerEventList, { props: { events: [event('oom_killed'), event('exited', 3), event('teleported')], more: true, dropped: 7 }, attachTo: document.body })
   const texts = list.findAll('li').map(item => item.text())
   expect(texts[0]).toContain('A process was killed for want of memory')
   expect(texts[1]).toContain('Exited with code 3')
   expect(texts[2]).toContain('teleported')
   expect(list.text()).toContain('The newest 3 events of a week.')
+  expect(list.text()).toContain('7 more were left out')
   expect(await violations(list.element)).toEqual([])
 })

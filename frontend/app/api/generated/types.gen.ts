@@ -1087,6 +1087,12 @@ export type ContainerEvents = {
      * Whether there are older ones within the range.
      */
     more: boolean;
+    /**
+     * Dropped
+     *
+     * Events that the agent left out of these lists because there were too many, of whichever container.
+     */
+    dropped: number;
 };
 
 /**

@@ -1,6 +1,5 @@
 """GET /api/containers, /api/servers/{server_id}/containers and /api/servers/{server_id}/containers/events."""
 
-from itertools import islice
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -12,7 +11,7 @@ from bongsu.server.api.access import Viewer
 from bongsu.server.api.dependencies import SelectionDep, ServerId, ServicesDep
 from bongsu.server.api.servers import visible_server
 from bongsu.server.api.timerange import parse_range, parse_time_ms
-from bongsu.server.storage.containers import container_events, containers_at, newest_lists
+from bongsu.server.storage.containers import containers_at, lists_with_events, newest_lists
 
 router = APIRouter(prefix="/api", tags=["servers"])
 
@@ -106,6 +105,9 @@ class ContainerEvents(BaseModel):
 
     events: list[ContainerEventInfo]
     more: bool = Field(description="Whether there are older ones within the range.")
+    dropped: int = Field(
+        description="Events that the agent left out of these lists because there were too many, of whichever container."
+    )
 
 
 async def _make_filter(
@@ -192,11 +194,20 @@ async def list_container_events(
     start_ms, end_ms = parse_range(start, end, now_ms)
     visible_server(services, user, server_id)
 
-    def read(connection: Connection) -> list[ContainerEvent]:
-        events = container_events(connection, server_id, start_ms, end_ms, SLACK_MS)
-        return list(islice((one for one in events if container in ("", one.name)), limit + 1))
+    def read(connection: Connection) -> tuple[list[ContainerEvent], int]:
+        events: list[ContainerEvent] = []
+        dropped = 0
+        for one in lists_with_events(connection, server_id, start_ms, end_ms, SLACK_MS):
+            dropped += one.events_dropped
+            told = (event for event in reversed(one.events) if start_ms <= event.time_ms < end_ms)
+            events += [event for event in told if container in ("", event.name)]
+            if len(events) > limit:
+                break
+        return events, dropped
 
-    found = await services.database.read(read)
+    events, dropped = await services.database.read(read)
     return ContainerEvents(
-        events=[ContainerEventInfo.model_validate(event) for event in found[:limit]], more=len(found) > limit
+        events=[ContainerEventInfo.model_validate(event) for event in events[:limit]],
+        more=len(events) > limit,
+        dropped=dropped,
     )

@@ -167,6 +167,7 @@ class ServerState:
         """Accepts no frame of a layout that is no longer stored, until the agent sends it again."""
         for by_layout in (self.layouts, self.sizes, self.newest, self.ended_ms):
             by_layout.pop(layout_id, None)
+        self.kubernetes_layouts.discard(layout_id)
 
     def clock_step(self, offset_ms: int, now_ms: int) -> ClockStep | None:
         """Compares the agent's clock with what is known of it. ``offset_ms``: the agent's minus ours. None: it need not

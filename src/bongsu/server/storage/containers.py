@@ -95,11 +95,11 @@ def newest_lists(
     return found
 
 
-def container_events(
+def lists_with_events(
     connection: Connection, server_id: int, start_ms: int, end_ms: int, slack_ms: int
-) -> Iterator[ContainerEvent]:
-    """What happened to the containers of a server in ``[start_ms, end_ms)``, newest first. A list tells what happened
-    since the one before, at most ``slack_ms`` earlier."""
+) -> Iterator[ContainerList]:
+    """The lists of a server that tell what happened in ``[start_ms, end_ms)``, newest first: since the list before, at
+    most ``slack_ms`` earlier."""
     lists = container_lists.c
     query = (
         select(lists.time_ms, lists.data)
@@ -108,6 +108,4 @@ def container_events(
         .order_by(lists.time_ms.desc())
     )
     for time_ms, data in connection.execute(query):
-        for event in reversed(decode_container_list(time_ms, data).events):
-            if start_ms <= event.time_ms < end_ms:
-                yield event
+        yield decode_container_list(time_ms, data)

@@ -195,9 +195,10 @@ async def test_what_should_be_seen_is_an_event_of_the_server(tmp_path: Path) -> 
 async def test_events_of_an_agent_that_has_thousands_are_bounded(tmp_path: Path) -> None:
     async with running_app(tmp_path) as app:
         many = [ContainerEvent(NOW, "exited", f"{number:012}", f"job-{number}", "job", 1) for number in range(1_000)]
-        await app.push(listed(ContainerList(NOW, [], many)))
+        await app.push(listed(ContainerList(NOW, [], many, events_dropped=234)))
         assert len(await events_of(app)) <= AGENT_EVENTS_PER_HOUR
-        assert len((await app.get("/api/servers/1/containers/events", end=NOW + 1, limit=2_000))["events"]) == 1_000
+        answer = await app.get("/api/servers/1/containers/events", end=NOW + 1, limit=2_000)
+        assert (len(answer["events"]), answer["dropped"]) == (1_000, 234)
 
 
 async def test_an_agent_cannot_put_events_into_the_past_without_end(tmp_path: Path) -> None:
