@@ -54,7 +54,7 @@ def pod(
     limits: dict[str, str] | None = None, phase: str = "Running", reason: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     """A pod that runs, with its containers."""
-    created = created or time.time() - 3600
+    created = created or time.time() - 86_400
     resources = {"requests": requests or {"cpu": "100m", "memory": "64Mi"}, "limits": limits or {"memory": "128Mi"}}
     metadata = {
         "name": name, "namespace": namespace, "uid": uid_of(number), "creationTimestamp": rfc3339(created),

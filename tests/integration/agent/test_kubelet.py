@@ -19,7 +19,7 @@ from tests.support.cgroup_trees import MiB, Tree, full_id
 from tests.support.driven_containers import HOUR, Driven
 from tests.support.programs import need
 from tests.support.stub_docker import StubDocker
-from tests.support.stub_kubelet import TOKEN, StubKubelet, group_of, hang, make_authority, node, pod, restart
+from tests.support.stub_kubelet import TOKEN, StubKubelet, group_of, hang, make_authority, node, pod, restart, uid_of
 
 pytestmark = linux_only
 
@@ -245,8 +245,11 @@ def test_pods_that_may_not_be_read(site: Site) -> None:
     site.tree.group(group_of(1), memory=50 * MiB, inactive=0, limit=100 * MiB, oom_kills=1)
     site.start()
     site.tree.group(group_of(1), memory=50 * MiB, inactive=0, limit=100 * MiB, oom_kills=2)
+    site.driven.tick(30)
+    id = f"{uid_of(2)}/db"
+    first = site.kubelet.samples[id]
     site.stub.usage["db"] = (4.0, 70 * MiB)
-    site.answered_again("/stats/summary")
+    wait_for(lambda: site.kubelet.samples[id].memory_bytes == 70 * MiB and site.kubelet.samples[id].at > first.at)
     readings = site.driven.tick(60)
     assert readings["workload_memory_working_set_bytes[shop][shop/web]"] == 50 * MiB
     assert readings["workload_oom_kills_total[shop][shop/web]"] == 1
