@@ -19,7 +19,7 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 _FORMATTED = re.compile(
     r"[KMGT]?i?B|[kMG]?bit|pp|min|ms|rpm|ago|in|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
     # Names, and examples of what to type.
-    r"|Bongsu|team|web|site|seoul|mountpoint|data|db"
+    r"|Bongsu|Kubernetes|team|web|site|seoul|mountpoint|data|db"
 )
 
 _TEXTS = """() => {
