@@ -83,11 +83,11 @@ class Tracked:
         self.group, self.group_created_ms = unnamed.group, unnamed.group_created_ms
         self.usage, self._read_at = unnamed.usage, unnamed._read_at
 
-    def take_sample(self, sample: Sample, processes: float = NAN) -> None:
+    def take_sample(self, sample: Sample) -> None:
         """What the kubelet has measured; it measures less often than it is asked."""
         if sample.at > self._read_at or not self.is_measured:
             limit = self.details.memory_limit_bytes if self.details is not None else 0
-            self.read(Usage(sample.cpu_seconds, 0, 0, sample.memory_bytes, limit, 0, processes), sample.at)
+            self.read(Usage(sample.cpu_seconds, 0, 0, sample.memory_bytes, limit, 0, NAN), sample.at)
 
     def read(self, usage: Usage | None, now: float) -> None:
         """``now``: monotonic seconds."""
