@@ -84,6 +84,6 @@ it('tells what happened', async () => {
   expect(texts[1]).toContain('Exited with code 3')
   expect(texts[2]).toContain('teleported')
   expect(list.text()).toContain('The newest 3 events of a week.')
-  expect(list.text()).toContain('7 more were left out')
+  expect(list.text()).toContain('Some left out: 7')
   expect(await violations(list.element)).toEqual([])
 })
