@@ -50,7 +50,11 @@ class DirectHistory:
         except Exception:  # FastAPI meets the same, tells it, and answers as to every bug
             await self._app(scope, receive, send)
             return
-        await (compressed(response) if takes_gzip else response)(scope, receive, send)
+        if takes_gzip:
+            await compressed(response)(scope, receive, send)
+        else:
+            response.headers.add_vary_header("Accept-Encoding")
+            await response(scope, receive, send)
 
     def _usual(self, scope: Scope) -> tuple[HistoryRequest, str, str, bool] | None:
         """The request, the token, the tag of the answer that the client has, and whether it takes gzip."""
